@@ -1,0 +1,121 @@
+"""The grammar of a federated algorithm.
+
+One algorithm is one file in this folder, and a file has two parts:
+
+* functions marked `@at_site` run inside a hospital: data in, `Statistics` out;
+* one generator, named as its file, runs at the hub: each `yield` is one round. It sends a question
+  to every site and receives the sites' combined answer.
+
+The generator does no input or output and draws no random numbers, so replaying the recorded answers
+replays the study: the hub may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from atoll.privacy.statistics import Array, Statistics, merge
+
+P = ParamSpec("P")
+S = TypeVar("S", bound=Statistics)
+
+
+class Data(Protocol):
+    """What an `@at_site` function sees of a hospital: complete rows, in the form of the question.
+
+    n         rows
+    X         (n, terms) design matrix, the same terms at every site
+    y, time, event, offset   (n,) columns that the analysis names; `offset` is zero when it names none
+    strata    (n,) integer code of each row's stratum within the site
+    group     (n,) integer code into the levels that the question lists
+    minimum   persons that the site's policy wants behind every cell; a function may coarsen to meet it
+    """
+
+    n: int
+    X: Array
+    y: Array
+    time: Array
+    event: Array
+    offset: Array
+    strata: Array
+    group: Array
+    minimum: int
+
+    def persons(self, where: Array | None = None) -> int:
+        """Number of distinct persons in the rows where the mask holds."""
+        ...
+
+    def persons_per(self, codes: Array, size: int) -> Array:
+        """Distinct persons per integer code 0 … size − 1."""
+        ...
+
+    def column(self, name: str) -> Array:
+        """One column as it stands in the dataset: floats with NaN, or an array of words with None."""
+        ...
+
+    def indicator_cells(self) -> Array:
+        """Persons behind every indicator column of X and every pair of them: a `witness` for Σ xxᵀ."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one round asks of every site: the name of an `@at_site` function, and its arguments."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class SiteFunction(Generic[P, S]):
+    """An `@at_site` function. Called without data it builds the `Question`; `.on(data, …)` answers it."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
+        self.on = function
+        self.whole = whole
+        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        self.answers: str = function.__annotations__["return"]
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: P.args, **options: P.kwargs) -> Any:
+        if arguments:
+            raise TypeError(f"{self.name}: arguments of a question are named")
+        return Question(self.name, dict(options))
+
+
+def at_site(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """Mark a function that runs inside a hospital. Its sums may be taken over chunks of rows."""
+    return SiteFunction(function, whole=False)
+
+
+def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site`, for a function that needs all rows of a site's stratum at once (ranks, risk sets)."""
+    return SiteFunction(function, whole=True)
+
+
+Program = Generator[Question, Any, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result of a program that asked its last question."""
+
+    result: Any
+
+
+def advance(program: Program, answers: Sequence[Statistics]) -> Question | Finished:
+    """At the hub: replay the answers so far; return the next `Question`, or the result."""
+    try:
+        question = next(program)
+        for answer in answers:
+            question = program.send(answer)
+        return question
+    except StopIteration as finished:
+        return Finished(finished.value)
+
+
+def answer(function: SiteFunction[..., S], chunks: Iterable[Any], arguments: dict[str, Any], map: Callable[..., Iterable[S]] = map) -> S:
+    """At a site: the function over every chunk of rows, merged in order. `map` may run on threads."""
+    return merge(list(map(lambda data: function.on(data, **arguments), chunks)))

@@ -1,0 +1,65 @@
+"""The data dictionary: what a column is called, holds, and may hold.
+
+The same words describe a dataset at a hospital (written by the steward) and what a study expects of
+it (written by the investigator). Levels in a dictionary are the only words that may leave a hospital.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ColumnType = Literal["number", "category", "flag", "date", "person"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    type     number · category (words or codes) · flag (0/1) · date · person (identifies the person; never leaves)
+    levels   of a category, in order; the first is the reference
+    unit     as UCUM writes it (`a`, `mg/dL`, `d`), or empty
+    low, high   allowed range of a number, inclusive; rows outside are treated as missing by nobody: they are an error
+    """
+
+    type: ColumnType
+    levels: tuple[str, ...] = ()
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    label: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types; empty fields are left out."""
+        document: dict[str, Any] = {"type": self.type}
+        if self.levels:
+            document["levels"] = list(self.levels)
+        if self.unit:
+            document["unit"] = self.unit
+        if self.low is not None or self.high is not None:
+            document["range"] = [self.low, self.high]
+        if self.label:
+            document["label"] = self.label
+        return document
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Column:
+        """The inverse of `to_document`; the caller has checked keys and types."""
+        low, high = document.get("range", (None, None))
+        return cls(
+            type=document["type"],
+            levels=tuple(str(level) for level in document.get("levels", ())),
+            unit=document.get("unit", ""),
+            low=low,
+            high=high,
+            label=document.get("label", ""),
+        )
+
+
+Dictionary = Mapping[str, Column]
+
+
+def person_column(columns: Dictionary) -> str | None:
+    """The column that identifies persons, or None when every row is one person."""
+    return next((name for name, column in columns.items() if column.type == "person"), None)
