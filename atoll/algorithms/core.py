@@ -15,9 +15,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from atoll.privacy.statistics import Array, Statistics, merge
+from atoll.study.view import View
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=Statistics)
@@ -63,10 +64,14 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """What one round asks of every site: the name of an `@at_site` function, and its arguments."""
+    """What one round asks of every site: an `@at_site` function by name, its arguments, and the view of the data.
+
+    An algorithm leaves `view` empty; the program that runs it sets the same view on all its questions.
+    """
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    view: View | None = None
 
 
 class SiteFunction(Generic[P, S]):
@@ -76,8 +81,13 @@ class SiteFunction(Generic[P, S]):
         self.on = function
         self.whole = whole
         self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-        self.answers: str = function.__annotations__["return"]
         functools.update_wrapper(self, function)
+
+    @functools.cached_property
+    def answers(self) -> type[S]:
+        """The record that the function returns."""
+        returns: type[S] = get_type_hints(self.on)["return"]
+        return returns
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> Any:
         if arguments:
@@ -116,6 +126,18 @@ def advance(program: Program, answers: Sequence[Statistics]) -> Question | Finis
         return Finished(finished.value)
 
 
-def answer(function: SiteFunction[..., S], chunks: Iterable[Any], arguments: dict[str, Any], map: Callable[..., Iterable[S]] = map) -> S:
-    """At a site: the function over every chunk of rows, merged in order. `map` may run on threads."""
-    return merge(list(map(lambda data: function.on(data, **arguments), chunks)))
+def answer(
+    function: SiteFunction[..., S],
+    chunks: Iterable[Any],
+    arguments: dict[str, Any],
+    map: Callable[..., Iterable[S]] = map,
+) -> S:
+    """At a site: the function over every chunk of rows, merged in order; `map` may run on threads.
+
+    Merging as answers arrive, from left to right, gives the same bits for any number of threads.
+    """
+    answers = iter(map(lambda data: function.on(data, **arguments), chunks))
+    merged = next(answers)
+    for following in answers:
+        merged = merge([merged, following])
+    return merged
