@@ -63,3 +63,12 @@ Dictionary = Mapping[str, Column]
 def person_column(columns: Dictionary) -> str | None:
     """The column that identifies persons, or None when every row is one person."""
     return next((name for name, column in columns.items() if column.type == "person"), None)
+
+
+OTHER = "…"  # stands for the levels of a category that too few persons hold; no level may be called this
+
+
+def words_of(columns: Dictionary) -> frozenset[str]:
+    """The only words that may leave a hospital: `column=level`, as tallies name them."""
+    listed = {f"{name}={level}" for name, column in columns.items() for level in (*column.levels, OTHER)}
+    return frozenset(listed)

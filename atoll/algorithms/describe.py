@@ -1,0 +1,167 @@
+"""Who the patients are: persons, missing values, mean, SD, skewness, quantiles, and counts of categories.
+
+    mean      x̄ = Σ xᵢ / n
+    SD        s = √( Σ (xᵢ − x̄)² / (n − 1) )
+    skewness  g₁ = (Σ (xᵢ − x̄)³ / n) / (Σ (xᵢ − x̄)² / n)^{3/2}             public data only: a third moment
+
+The second round sums powers of the distance from the pooled mean, so that nothing cancels. Quantiles
+come from a histogram with stated bounds (see `bins`): the true pooled quantile lies between them. A
+category held by too few persons at a site is merged there with the next smallest into `OTHER`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from atoll.algorithms.bins import persons_per_bin, persons_per_word, quantile
+from atoll.algorithms.core import Data, Program, at_site, at_site_whole
+from atoll.algorithms.options import ColumnName
+from atoll.privacy.statistics import Array, Statistics, count, table, tally, total
+from atoll.study.dictionary import OTHER
+from atoll.study.view import Setting
+
+QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+
+
+class Sums(Statistics):
+    persons: int = count()
+    present: Array = table()
+    n: Array = total(per="present")
+    sum: Array = total(per="present", moment=1)
+    levels: dict[str, int] = tally()
+
+
+class Squares(Statistics):
+    present: Array = table()
+    squares: Array = total(per="present", moment=2)
+
+
+class Cubes(Statistics):
+    present: Array = table()
+    cubes: Array = total(per="present", moment=3)
+
+
+class Histogram(Statistics):
+    low: Array = table()
+    high: Array = table()
+
+
+@dataclass(frozen=True)
+class Description:
+    """One entry a column. `quantiles[name]` holds rows (probability, estimate, lower, upper)."""
+
+    persons: int
+    numbers: dict[str, dict[str, Any]]
+    categories: dict[str, dict[str, int]]
+    notes: list[str]
+
+
+@at_site_whole
+def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> Sums:
+    """n and Σx of each number; persons per level of each category, small levels merged."""
+    columns = [data.column(name) for name in numbers]
+    present = [np.isfinite(x) for x in columns]
+    return Sums(
+        persons=data.persons(),
+        present=np.array([data.persons(there) for there in present], dtype=np.int64),
+        n=np.array([there.sum() for there in present], dtype=np.int64),
+        sum=np.array([x[there].sum() for x, there in zip(columns, present, strict=True)], dtype=float),
+        levels={f"{name}={word}": persons for name in categories for word, persons in _levels(data, name).items()},
+    )
+
+
+@at_site
+def squares(data: Data, numbers: tuple[str, ...], centre: Array) -> Squares:
+    """Σ (x − centre)²."""
+    present, sums_ = _powers(data, numbers, centre, 2)
+    return Squares(present=present, squares=sums_)
+
+
+@at_site
+def cubes(data: Data, numbers: tuple[str, ...], centre: Array) -> Cubes:
+    """Σ (x − centre)³."""
+    present, sums_ = _powers(data, numbers, centre, 3)
+    return Cubes(present=present, cubes=sums_)
+
+
+@at_site_whole
+def histogram(data: Data, numbers: tuple[str, ...], edges: Array) -> Histogram:
+    """Persons per bin of each number, bins merged until each holds enough; `edges` has a row a number."""
+    pairs = [persons_per_bin(data, name, row) for name, row in zip(numbers, edges, strict=True)]
+    return Histogram(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))
+
+
+def _levels(data: Data, name: str) -> dict[str, int]:
+    """Persons per word; words of too few persons go, smallest first, into `OTHER` until that holds enough."""
+    persons = persons_per_word(data, name)
+    other = 0
+    for word, held in sorted(persons.items(), key=lambda item: (item[1], item[0])):
+        if held >= data.minimum and not 0 < other < data.minimum:
+            break
+        other += persons.pop(word)
+    return persons | ({OTHER: other} if other else {})
+
+
+def _powers(data: Data, numbers: tuple[str, ...], centre: Array, power: int) -> tuple[Array, Array]:
+    present, sums_ = [], []
+    for name, c in zip(numbers, centre, strict=True):
+        x = data.column(name)
+        there = np.isfinite(x)
+        present.append(data.persons(there))
+        sums_.append(((x[there] - c) ** power).sum())
+    return np.array(present, dtype=np.int64), np.array(sums_, dtype=float)
+
+
+def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
+    """Persons, missing values, mean, SD, skewness, quantiles; counts of categories.
+
+    columns   numbers, flags and categories of the dataset
+    """
+    numbers = tuple(name for name in columns if setting.columns[name].type in ("number", "flag"))
+    categories = tuple(name for name in columns if setting.columns[name].type == "category")
+    first = yield sums(numbers=numbers, categories=categories)
+    n = np.maximum(first.n, 1)
+    mean = first.sum / n
+    second = yield squares(numbers=numbers, centre=mean)
+    sd = np.sqrt(second.squares / np.maximum(n - 1, 1))
+    skewness = np.full(len(numbers), np.nan)
+    if setting.public:
+        third = yield cubes(numbers=numbers, centre=mean)
+        spread = second.squares / n
+        skewness = np.divide(third.cubes / n, spread**1.5, out=skewness, where=spread > 0)
+    edges = inner_edges(mean, sd, setting)
+    bins = yield histogram(numbers=numbers, edges=edges)
+    moments = {"n": first.n, "mean": mean, "sd": sd, "skewness": skewness}
+    tables = {
+        name: {key: values[i] for key, values in moments.items()}
+        | {"missing": max(int(first.persons - first.present[i]), 0), "unit": setting.columns[name].unit}
+        | {"quantiles": [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]}
+        for i, name in enumerate(numbers)
+    }
+    return Description(int(first.persons), tables, _by_column(first.levels, categories), _notes(setting, first.levels))
+
+
+def inner_edges(mean: Array, sd: Array, setting: Setting) -> Array:
+    """Inner edges of the bins, a row a column: 19 under a strict policy, 1,000 on public data, mean ± 4 SD."""
+    grid = np.linspace(-4, 4, 1_000) if setting.public else np.linspace(-2.25, 2.25, 19)
+    return mean[:, None] + np.where(sd > 0, sd, 1.0)[:, None] * grid
+
+
+def _by_column(levels: dict[str, int], categories: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    return {
+        name: {word[len(name) + 1 :]: persons for word, persons in levels.items() if word.startswith(f"{name}=")}
+        for name in categories
+    }
+
+
+def _notes(setting: Setting, levels: dict[str, int]) -> list[str]:
+    notes = []
+    if not setting.public:
+        notes.append("rounded")
+        notes.append("no_skewness")
+    if any(word.endswith(f"={OTHER}") for word in levels):
+        notes.append("merged_levels")
+    return notes

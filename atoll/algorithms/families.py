@@ -1,0 +1,133 @@
+"""Distributions and links of generalised linear models, as formulas.
+
+A link names μ(η), dμ/dη and η(μ). A family names V(μ), the unit deviance, the log-likelihood (up to
+what the dispersion settles at the end), which outcomes it admits, and the means from which fitting starts.
+Means are kept inside the family's range by the smallest step that the arithmetic allows; a β that needs
+this is one whose deviance has risen, and Newton's method halves its step.
+
+McCullagh & Nelder (1989), tables 2.1 and 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import expit, gammaln, ndtr, ndtri, xlogy
+
+from atoll.privacy.statistics import Array
+
+Family = Literal["gaussian", "binomial", "poisson", "gamma"]
+LinkName = Literal["identity", "logit", "probit", "cloglog", "log"]
+
+EPS = float(np.finfo(float).eps)
+LARGEST_ETA = 300.0  # exp stays finite, also squared
+
+
+@dataclass(frozen=True)
+class Link:
+    """μ(η), dμ/dη as a function of η, and η(μ)."""
+
+    mean: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    predictor: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """V(μ), d(y, μ), log f(y; μ), the admissible outcomes, the starting means, and links with the default first.
+
+    lowest, highest   open range of μ
+    dispersed         whether φ is estimated
+    """
+
+    variance: Callable[[Array], Array]
+    deviance: Callable[[Array, Array], Array]
+    loglik: Callable[[Array, Array], Array]
+    admits: Callable[[Array], Array]
+    start: Callable[[Array], Array]
+    links: tuple[LinkName, ...]
+    outcomes: str
+    lowest: float = -np.inf
+    highest: float = np.inf
+    dispersed: bool = False
+
+    def inside(self, mu: Array) -> Array:
+        """μ, kept inside its range."""
+        if self.lowest == -np.inf:
+            return mu
+        return np.clip(mu, self.lowest + EPS, self.highest - EPS if np.isfinite(self.highest) else None)
+
+
+def _exp(eta: Array) -> Any:
+    return np.exp(np.clip(eta, -LARGEST_ETA, LARGEST_ETA))
+
+
+def _normal_density(eta: Array) -> Any:
+    return np.maximum(np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi), EPS)
+
+
+def _logistic_density(eta: Array) -> Any:
+    mu = expit(eta)
+    return np.maximum(mu * (1 - mu), EPS)
+
+
+def _cloglog_density(eta: Array) -> Any:
+    bounded = np.minimum(eta, 700.0)
+    return np.maximum(np.exp(bounded - np.exp(bounded)), EPS)
+
+
+LINKS: dict[LinkName, Link] = {
+    "identity": Link(lambda eta: eta, np.ones_like, lambda mu: mu),
+    "logit": Link(expit, _logistic_density, lambda mu: np.log(mu / (1 - mu))),
+    "probit": Link(ndtr, _normal_density, ndtri),
+    "cloglog": Link(lambda eta: -np.expm1(-_exp(eta)), _cloglog_density, lambda mu: np.log(-np.log1p(-mu))),
+    "log": Link(_exp, _exp, np.log),
+}
+
+FAMILIES: dict[Family, Distribution] = {
+    "gaussian": Distribution(
+        variance=np.ones_like,
+        deviance=lambda y, mu: (y - mu) ** 2,
+        loglik=lambda y, mu: np.zeros_like(y),
+        admits=np.isfinite,
+        start=lambda y: y,
+        links=("identity", "log"),
+        outcomes="numbers",
+        dispersed=True,
+    ),
+    "binomial": Distribution(
+        variance=lambda mu: mu * (1 - mu),
+        deviance=lambda y, mu: 2 * (xlogy(y, y) - xlogy(y, mu) + xlogy(1 - y, 1 - y) - xlogy(1 - y, 1 - mu)),
+        loglik=lambda y, mu: xlogy(y, mu) + xlogy(1 - y, 1 - mu),
+        admits=lambda y: (y == 0) | (y == 1),
+        start=lambda y: (y + 0.5) / 2,
+        links=("logit", "probit", "cloglog", "log", "identity"),
+        outcomes="0 or 1",
+        lowest=0.0,
+        highest=1.0,
+    ),
+    "poisson": Distribution(
+        variance=lambda mu: mu,
+        deviance=lambda y, mu: 2 * (xlogy(y, y) - xlogy(y, mu) - y + mu),
+        loglik=lambda y, mu: xlogy(y, mu) - mu - gammaln(y + 1),
+        admits=lambda y: y >= 0,
+        start=lambda y: y + 0.1,
+        links=("log", "identity"),
+        outcomes="zero or more",
+        lowest=0.0,
+    ),
+    "gamma": Distribution(
+        variance=lambda mu: mu**2,
+        deviance=lambda y, mu: 2 * (y / mu - 1 - np.log(y / mu)),
+        loglik=lambda y, mu: np.log(y),
+        admits=lambda y: y > 0,
+        start=lambda y: y,
+        links=("log", "identity"),
+        outcomes="above zero",
+        lowest=0.0,
+        dispersed=True,
+    ),
+}

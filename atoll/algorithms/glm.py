@@ -1,0 +1,217 @@
+"""Generalised linear model, by Fisher scoring.
+
+With linear predictor η = Xβ + offset, mean μ = g⁻¹(η), h = dμ/dη and variance function V(μ):
+
+    score        U(β) = Σ xᵢ hᵢ (yᵢ − μᵢ) / V(μᵢ)
+    information  I(β) = Σ xᵢ xᵢᵀ hᵢ² / V(μᵢ)
+    deviance     D(β) = Σ d(yᵢ, μᵢ)
+
+All are sums over patients, so the sums over sites are those of the pooled rows and the estimate *is*
+the pooled estimate. The first round starts from the outcomes themselves (μ near y), as R does: its
+score and information are those of the working response, and its solution is the first β.
+
+    dispersion   φ = Σ (yᵢ − μᵢ)² / V(μᵢ) / (n − p)      gaussian and gamma; 1 otherwise
+    covariance   φ I⁻¹;  robust  I⁻¹ (Σ uᵢ uᵢᵀ) I⁻¹  over patients (HC0) or over sites (CR0)
+
+McCullagh & Nelder (1989) §2.5; White (1980); federated: Wu et al. (2012), doi:10.1136/amiajnl-2012-000862
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import gammaln
+
+from atoll.algorithms.core import Data, Program, Question, at_site
+from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
+from atoll.algorithms.newton import Optimum, newton
+from atoll.algorithms.options import ColumnName, FormulaText
+from atoll.errors import DataError, StudyError
+from atoll.privacy.statistics import Array, Statistics, count, each, total, witness
+from atoll.study.view import Model, Setting
+
+
+class Terms(Statistics):
+    persons: int = count()
+    n: int = total(per="persons")
+    score: Array = total(per="persons")
+    information: Array = total(per="persons", parameters=True)
+    deviance: float = total(per="persons")
+    loglik: float = total(per="persons")
+    pearson: float = total(per="persons")
+    behind: Array = witness()
+
+
+class Meat(Statistics):
+    persons: int = count()
+    outer: Array = total(per="persons")
+    score: Array = each(per="persons")
+    behind: Array = witness()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`params`, `bse` and the rows of `cov` follow `terms`. `loglik` is as R gives it."""
+
+    terms: tuple[str, ...]
+    params: Array
+    bse: Array
+    cov: Array
+    n: int
+    persons: int
+    df_resid: int
+    deviance: float
+    loglik: float
+    dispersion: float
+    family: str
+    link: str
+    robust: str | None
+    model: dict[str, Any]
+
+
+@at_site
+def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Terms:
+    """U, I and D at β; without β, those of the working response at the start."""
+    distribution = FAMILIES[family]
+    _refuse_outcome(data.y, family)
+    y, X, mu, h, V = _moments(data, family, link, beta)
+    residual, weight = h * (y - mu) / V, h * h / V
+    if beta is None:
+        residual = residual + weight * (LINKS[link].predictor(mu) - data.offset)
+    Z = X * np.sqrt(weight)[:, None]
+    return Terms(
+        persons=data.persons(),
+        n=data.n,
+        score=X.T @ residual,
+        information=Z.T @ Z,
+        deviance=float(distribution.deviance(y, mu).sum()),
+        loglik=float(distribution.loglik(y, mu).sum()),
+        pearson=float(((y - mu) ** 2 / V).sum()),
+        behind=_behind(data, family),
+    )
+
+
+@at_site
+def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
+    """Σ uᵢuᵢᵀ over patients, and this site's Σ uᵢ, at the estimate."""
+    y, X, mu, h, V = _moments(data, family, link, beta)
+    U = X * (h * (y - mu) / V)[:, None]
+    return Meat(persons=data.persons(), outer=U.T @ U, score=U.sum(axis=0), behind=_behind(data, family))
+
+
+def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> tuple[Array, ...]:
+    """y, X, μ, dμ/dη and V(μ) for the rows at hand."""
+    distribution, y, X = FAMILIES[family], data.y, data.X
+    if beta is None:
+        mu = distribution.inside(distribution.start(y))
+        eta = LINKS[link].predictor(mu)
+    else:
+        eta = X @ beta + data.offset
+        mu = distribution.inside(LINKS[link].mean(eta))
+    return y, X, mu, LINKS[link].slope(eta), distribution.variance(mu)
+
+
+def _behind(data: Data, family: Family) -> Array:
+    """Persons with and without the event, and behind every indicator of the design."""
+    cells = data.indicator_cells()
+    if family in ("binomial", "poisson"):
+        cells = np.concatenate([[data.persons(data.y > 0), data.persons(data.y == 0)], cells])
+    return cells
+
+
+def _refuse_outcome(y: Array, family: Family) -> None:
+    if not FAMILIES[family].admits(y).all():
+        raise DataError(
+            f"The outcome of a {family} model must be {FAMILIES[family].outcomes}; the dataset holds other values.",
+            "Correct the column, or choose another family.",
+            code="WRONG_TYPE",
+            subject="outcome",
+        )
+
+
+def glm(
+    setting: Setting,
+    *,
+    formula: FormulaText,
+    family: Family = "gaussian",
+    link: LinkName | None = None,
+    offset: ColumnName | None = None,
+    site_intercepts: bool = False,
+    robust: Literal["HC0", "site"] | None = None,
+) -> Program:
+    """A generalised linear model over all sites.
+
+    formula           `y ~ age + C(sex) + bs(bmi, df=4)`
+    family            distribution of the outcome
+    link              the family's usual one when left out: identity, logit, log, log
+    offset            a column that enters η with coefficient 1 (on the scale of the link)
+    site_intercepts   one intercept for each site
+    robust            standard errors that hold when the model is wrong: HC0 (patients) or CR0 (sites)
+    """
+    assert setting.design is not None
+    link = link or FAMILIES[family].links[0]
+    names = setting.design.terms
+    if link not in FAMILIES[family].links:
+        raise StudyError(
+            f"A {family} model has no {link} link.", f"Choose one of {', '.join(FAMILIES[family].links)}.", subject="link"
+        )
+
+    def ask(beta: Array | None) -> Question:
+        return terms(family=family, link=link, beta=beta)
+
+    quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
+    best = yield from newton(ask, lambda t: t.deviance, names, tolerance=1e-8 if quadratic else 1e-9)
+    bread = best.covariance
+    if robust is None:
+        cov = dispersion(best, family, len(names)) * bread
+    else:
+        ends = yield meat(family=family, link=link, beta=best.beta)
+        cov = bread @ (ends.outer if robust == "HC0" else ends.score.T @ ends.score) @ bread
+    return _fit(setting, best, family, link, robust, cov)
+
+
+def dispersion(best: Optimum, family: Family, parameters: int) -> float:
+    """φ: Pearson's statistic over the residual degrees of freedom, where the family has one."""
+    if not FAMILIES[family].dispersed:
+        return 1.0
+    if best.answer.n <= parameters:
+        raise StudyError(
+            f"{parameters} terms leave no degree of freedom: there are {best.answer.n} patients.",
+            "Leave terms out.",
+            subject="formula",
+        )
+    return float(best.answer.pearson / (best.answer.n - parameters))
+
+
+def _fit(setting: Setting, best: Optimum, family: Family, link: LinkName, robust: str | None, cov: Array) -> Fit:
+    assert setting.design is not None
+    design, n = setting.design, int(best.answer.n)
+    return Fit(
+        terms=design.terms,
+        params=best.beta,
+        bse=np.sqrt(np.diag(cov)),
+        cov=cov,
+        n=n,
+        persons=int(best.answer.persons),
+        df_resid=n - len(design.terms),
+        deviance=float(best.answer.deviance),
+        loglik=loglik(best, family),
+        dispersion=dispersion(best, family, len(design.terms)),
+        family=family,
+        link=link,
+        robust=robust,
+        model=Model(design, tuple(map(float, best.beta)), link).to_document(),
+    )
+
+
+def loglik(best: Optimum, family: Family) -> float:
+    """log f(y; μ̂, φ̂) with φ̂ = D/n, the maximum-likelihood value, where there is a dispersion (as R's logLik)."""
+    n, deviance, sums = best.answer.n, best.answer.deviance, best.answer.loglik
+    if family == "gaussian":
+        return float(-n / 2 * (np.log(2 * np.pi * deviance / n) + 1))
+    if family == "gamma":  # Σ log y = sums;  Σ (y/μ + log μ) = D/2 + n + Σ log y
+        k = n / deviance
+        return float(n * (k * np.log(k) - gammaln(k)) - sums - k * (deviance / 2 + n))
+    return float(sums)

@@ -1,0 +1,237 @@
+"""Kaplan–Meier survival curves by group, and the log-rank test, on a shared grid t₁ < … < t_m.
+
+    d_j = events in (t_{j−1}, t_j]          n_j = persons who leave in this interval or later
+    S(t_j) = Π_{i ≤ j} (1 − d_i / n_i)
+    Var S(t_j) = S(t_j)² Σ_{i ≤ j} d_i / (n_i (n_i − d_i))                       (Greenwood)
+    95 % interval on the scale of log S, as R's `survfit`
+
+Log-rank over groups g with d_j, n_j of all groups together:
+
+    E_g = Σ_j d_j n_gj / n_j        V_gh = Σ_j d_j (n_j − d_j) / (n_j − 1) · n_gj/n_j (δ_gh − n_hj/n_j)
+    χ² = (O − E)ᵀ V⁻ (O − E), g − 1 degrees of freedom
+
+On public data the grid is every distinct time, and the curve is the exact one. Elsewhere it is a
+parameter of the study, since exact times identify: everyone who leaves within an interval counts as at
+risk in it, and events within an interval are ties.
+
+Kaplan & Meier (1958); Greenwood (1926); Peto & Peto (1972).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import chdtrc
+
+from atoll.algorithms.core import Data, Program, at_site, at_site_whole
+from atoll.algorithms.options import ColumnName, StratumName
+from atoll.errors import StudyError
+from atoll.privacy.statistics import Array, Statistics, count, points, table, total
+from atoll.study.view import Setting
+
+Z = 1.959963984540054
+
+
+class Times(Statistics):
+    times: Array = points()
+
+
+class LifeTable(Statistics):
+    leaving: Array = table()
+    events: Array = table()
+
+
+class Differences(Statistics):
+    events: int = count()
+    observed: Array = total(per="events")
+    expected: Array = total(per="events")
+    variance: Array = total(per="events")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One entry a group, `all` when there is none. Arrays follow `times`; times are in the column's unit."""
+
+    times: Array
+    groups: dict[str, dict[str, Array]]
+    unit: str
+    logrank: dict[str, Any] | None
+    n: int
+    events: int
+    exact: bool
+    notes: list[str]
+
+
+@at_site
+def distinct_times(data: Data) -> Times:
+    """Distinct times: asked of public data only, and refused elsewhere."""
+    return Times(times=np.unique(data.time))
+
+
+@at_site
+def life_table(data: Data, grid: Array, groups: int) -> LifeTable:
+    """Persons who leave, and events, per group and interval; the last interval is open."""
+    size = len(grid) + 1
+    cell = data.group * size + np.searchsorted(grid, data.time)
+    died = data.event == 1
+    outside = groups * size
+    return LifeTable(
+        leaving=data.persons_per(cell, outside).reshape(groups, size),
+        events=data.persons_per(np.where(died, cell, outside), outside + 1)[:-1].reshape(groups, size),
+    )
+
+
+@at_site_whole
+def differences(data: Data, groups: int) -> Differences:
+    """O, E and V of the log-rank test within the strata of one site."""
+    observed, expected, variance = np.zeros(groups), np.zeros(groups), np.zeros((groups, groups))
+    for stratum in np.unique(data.strata):
+        inside = data.strata == stratum
+        grid, interval = np.unique(data.time[inside], return_inverse=True)
+        cells = data.group[inside] * len(grid) + interval
+        leaving = np.bincount(cells, minlength=groups * len(grid)).reshape(groups, -1)
+        died = np.bincount(cells, data.event[inside], minlength=groups * len(grid)).reshape(groups, -1)
+        O, E, V = logrank_sums(leaving, died)
+        observed, expected, variance = observed + O, expected + E, variance + V
+    return Differences(events=data.persons(data.event == 1), observed=observed, expected=expected, variance=variance)
+
+
+def at_risk(leaving: Array) -> Array:
+    """Persons who leave in each interval or later."""
+    result: Array = leaving[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    return result
+
+
+def logrank_sums(leaving: Array, died: Array) -> tuple[Array, Array, Array]:
+    """O, E and V from tables of groups × intervals."""
+    n_g = at_risk(leaving).astype(float)
+    n, d = n_g.sum(axis=0), died.sum(axis=0)
+    share = np.divide(n_g, n, out=np.zeros_like(n_g), where=n > 0)
+    spread = np.where(n > 1, d * (n - d) / np.maximum(n - 1, 1), 0.0)
+    V = np.diag((share * spread).sum(axis=1)) - (share * spread) @ share.T
+    return died.sum(axis=1).astype(float), (share * d).sum(axis=1), V
+
+
+def logrank_test(observed: Array, expected: Array, variance: Array) -> dict[str, Any]:
+    """χ² and its p-value; the last group is left out, since the differences add up to zero."""
+    difference = (observed - expected)[:-1]
+    chisq = float(difference @ np.linalg.pinv(variance[:-1, :-1]) @ difference)
+    return {
+        "observed": observed,
+        "expected": expected,
+        "chisq": chisq,
+        "df": len(difference),
+        "p": float(chdtrc(len(difference), chisq)),
+    }
+
+
+def curve(leaving: Array, events: Array) -> dict[str, Array]:
+    """S, its standard error and 95 % interval, persons at risk and events, per interval of one group."""
+    n, d = at_risk(leaving)[:-1].astype(float), events[:-1].astype(float)
+    stays = np.divide(n - d, n, out=np.ones_like(n), where=n > 0)
+    survival = np.cumprod(stays)
+    hazard = np.divide(d, n * (n - d), out=np.zeros_like(n), where=n > d)
+    error = np.sqrt(np.cumsum(hazard))
+    with np.errstate(divide="ignore"):
+        low, high = np.exp(np.log(survival) - Z * error), np.exp(np.log(survival) + Z * error)
+    return {
+        "survival": survival,
+        "se": survival * error,
+        "lower": np.where(survival > 0, low, np.nan),
+        "upper": np.where(survival > 0, np.minimum(high, 1.0), np.nan),
+        "at_risk": at_risk(leaving),
+        "events": events[:-1],
+    }
+
+
+def kaplan_meier(
+    setting: Setting,
+    *,
+    time: ColumnName,
+    event: ColumnName,
+    by: ColumnName | None = None,
+    times: tuple[float, ...] = (),
+    grid: float | None = None,
+    strata: tuple[StratumName, ...] = (),
+) -> Program:
+    """Survival curves by group over all sites, with the log-rank test.
+
+    time     follow-up, from zero
+    event    1 when the event happened at `time`, 0 when censored
+    by       a category: one curve a level
+    times    times at which the curve is wanted, in the unit of `time`
+    grid     width of the intervals, in the unit of `time`; without it, `times` are the grid (public data: exact times)
+    strata   the log-rank test within strata; they must contain `site`
+    """
+    names = setting.levels[by] if by else ("all",)
+    if strata and "site" not in strata:
+        raise StudyError("A stratified log-rank test needs `site` among its strata.", "Write strata: [site].", subject="strata")
+    exact = setting.public and grid is None
+    points_ = (yield distinct_times()).times if exact else _grid(setting, time, times, grid)
+    t = yield life_table(grid=points_, groups=len(names))
+    test = None
+    if len(names) > 1 and strata:
+        d = yield differences(groups=len(names))
+        test = logrank_test(d.observed, d.expected, d.variance)
+    elif len(names) > 1:
+        test = logrank_test(*logrank_sums(t.leaving, t.events))
+    curves = {name: curve(t.leaving[g], t.events[g]) for g, name in enumerate(names)}
+    wanted = np.asarray(times, float) if times else points_
+    return Curves(
+        times=wanted,
+        groups={name: read_at(points_, values, wanted) | {"median": median(points_, values)} for name, values in curves.items()},
+        unit=setting.columns[time].unit,
+        logrank=test,
+        n=int(t.leaving.sum()),
+        events=int(t.events.sum()),
+        exact=exact,
+        notes=[] if exact else ["grid", "rounded"] if not setting.public else ["grid"],
+    )
+
+
+def _grid(setting: Setting, time: str, times: tuple[float, ...], width: float | None) -> Array:
+    """The grid of a study that may not ask for exact times."""
+    column = setting.columns[time]
+    if width is None and times:
+        return np.asarray(sorted(set(times)), float)
+    end = max(times) if times else column.high
+    if end is None:
+        raise StudyError(
+            "A survival curve under this policy needs a time grid.",
+            "Give `times`, or `grid` and an allowed range of the time column.",
+            subject="times",
+        )
+    width = width or _month(column.unit)
+    return np.arange(1, max(round(end / width), 1) + 1) * width
+
+
+def _month(unit: str) -> float:
+    """The default width: a month of the time column's unit."""
+    return {"d": 30.4375, "wk": 4.348, "mo": 1.0, "a": 1 / 12}.get(unit, 30.4375)
+
+
+def read_at(grid: Array, values: dict[str, Array], wanted: Array) -> dict[str, Array]:
+    """The curve at the times wanted: S at the last grid point reached, persons whose time is not shorter."""
+    last = np.searchsorted(grid, wanted, side="right") - 1
+    before = {"survival": 1.0, "se": 0.0, "lower": 1.0, "upper": 1.0}
+    steps = {name: np.where(last >= 0, values[name][last], value) for name, value in before.items()}
+    return steps | {
+        "at_risk": values["at_risk"][np.searchsorted(grid, wanted)],
+        "events": np.concatenate([[0], values["events"].cumsum()])[last + 1],
+    }
+
+
+def median(grid: Array, values: dict[str, Array]) -> Array:
+    """Median survival with its 95 % interval; NaN where a curve does not come down to one half."""
+    return np.array([_crossing(grid, values[name]) for name in ("survival", "lower", "upper")])
+
+
+def _crossing(grid: Array, survival: Array) -> float:
+    """First time with S < ½; halfway between the ends of a step that lies exactly at ½, as R does."""
+    below = np.flatnonzero(survival < 0.5 - 1e-12)
+    at = np.flatnonzero(np.abs(survival - 0.5) <= 1e-12)
+    if at.size and below.size:
+        return float((grid[at[0]] + grid[below[0]]) / 2)
+    return float(grid[below[0]]) if below.size else float("nan")

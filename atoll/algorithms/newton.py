@@ -1,0 +1,162 @@
+"""Newton's method by rounds, for every model that is fitted by its score and information.
+
+    step      δ = I(β)⁻¹ U(β)
+    update    β ← β + δ, with δ halved while the objective rises
+    stop      when max_j |δ_j| / se_j is below the tolerance; β then moves by that last δ
+
+One round evaluates U, I and the objective together, so a halving costs a round and convergence none.
+What cannot be estimated is named by its terms: an empty or constant column, a column that others
+give, a coefficient that grows without bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from atoll.algorithms.core import Question
+from atoll.errors import StudyError
+from atoll.privacy.statistics import Array
+
+COLLINEAR = 1e-11  # share of a column's (weighted) square sum that the earlier columns leave unexplained
+FLAT = 1e-7  # information left in a direction, relative to the best determined one, before it counts as lost
+HALVINGS = 12
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The estimate, with the last answer (evaluated within the tolerance of it) and the first."""
+
+    beta: Array
+    covariance: Array
+    answer: Any
+    first: Any
+
+
+def newton(
+    ask: Callable[[Array | None], Question],
+    objective: Callable[[Any], float],
+    terms: Sequence[str],
+    tolerance: float = 1e-9,
+    max_rounds: int = 25,
+) -> Generator[Question, Any, Optimum]:
+    """Minimise `objective`. `ask(None)` opens: its answer's score and information give the first β itself.
+
+    Raises
+    ------
+    StudyError
+        When columns are collinear, a coefficient has no finite optimum, or `max_rounds` do not suffice.
+    """
+    beta = np.zeros(len(terms))
+    first = answer = yield ask(None)
+    reached = np.inf
+    for _ in range(max_rounds - 1):
+        step = solve(answer.information, answer.score, terms)
+        error = np.sqrt(np.diag(inverse(answer.information)))
+        if np.isfinite(reached) and np.max(np.abs(step) / error) < tolerance:
+            _refuse_unbounded(first.information, answer.information, beta, terms)
+            return Optimum(beta + step, inverse(answer.information), answer, first)
+        beta, answer = yield from _descend(ask, objective, beta, step, reached)
+        reached = objective(answer)
+        _refuse_unbounded(first.information, answer.information, beta, terms)
+    raise StudyError(
+        f"The fit did not settle within {max_rounds} rounds; {terms[int(np.argmax(np.abs(step) / error))]!r} moved last.",
+        "Look at this term: is it on an extreme scale, or nearly determined by others?",
+        subject="formula",
+    )
+
+
+def _descend(
+    ask: Callable[[Array | None], Question],
+    objective: Callable[[Any], float],
+    beta: Array,
+    step: Array,
+    reached: float,
+) -> Generator[Question, Any, tuple[Array, Any]]:
+    """Take the step; halve it while the objective rises."""
+    for halving in range(HALVINGS):
+        candidate = beta + step / 2**halving
+        answer = yield ask(candidate)
+        if objective(answer) <= reached + 1e-9 * (abs(reached) + 0.1):
+            break
+    return candidate, answer
+
+
+def scaled(information: Array) -> tuple[Array, Array]:
+    """The information with a unit diagonal, and the scale that was taken out."""
+    scale = np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    return information / np.outer(scale, scale), scale
+
+
+def inverse(information: Array) -> Array:
+    """I⁻¹, symmetric, through the unit-diagonal scaling."""
+    unit, scale = scaled(information)
+    result: Array = np.linalg.inv(unit) / np.outer(scale, scale)
+    return (result + result.T) / 2
+
+
+def solve(information: Array, score: Array, terms: Sequence[str]) -> Array:
+    """I⁻¹ U, or a `StudyError` that names the columns that cannot be told apart."""
+    _refuse_collinear(information, terms)
+    unit, scale = scaled(information)
+    result: Array = np.linalg.solve(unit, score / scale) / scale
+    return result
+
+
+def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
+    """Cholesky column by column: the first column that the earlier ones give is named with them."""
+    empty = [term for term, value in zip(terms, np.diag(information), strict=True) if value <= 0]
+    if empty:
+        raise StudyError(
+            f"{_listed(empty)} is zero for every patient at every site.",
+            "Leave it out, or merge the level with another.",
+            subject="formula",
+        )
+    unit, _ = scaled(information)
+    factor = np.zeros_like(unit)
+    for j in range(len(unit)):
+        row = np.linalg.solve(factor[:j, :j], unit[:j, j]) if j else np.zeros(0)
+        left = unit[j, j] - row @ row
+        if left < COLLINEAR:
+            weights = np.linalg.solve(unit[:j, :j], unit[:j, j])
+            others = [terms[i] for i in np.flatnonzero(np.abs(weights) > 1e-4)]
+            _raise_collinear(terms[j], others)
+        factor[j, :j], factor[j, j] = row, np.sqrt(left)
+
+
+def _raise_collinear(term: str, others: list[str]) -> None:
+    if others == ["Intercept"]:
+        raise StudyError(f"{term!r} is constant: it has the same value for every patient.", "Leave it out.", subject="formula")
+    raise StudyError(
+        f"{term!r} is given by {_listed(others)}: their effects cannot be told apart.",
+        f"Leave {term!r} or one of the others out.",
+        subject="formula",
+    )
+
+
+def _refuse_unbounded(start: Array, now: Array, beta: Array, terms: Sequence[str]) -> None:
+    """A direction in which nearly all information is gone while β grows: separation.
+
+    The start's information weighs every patient alike, so the ratio tells how much weight the patients
+    who inform a direction still have. When all of it is gone, the outcome is fitted perfectly.
+    """
+    _, scale = scaled(start)
+    root = np.linalg.cholesky(start / np.outer(scale, scale) + 1e-14 * np.eye(len(start)))
+    half = np.linalg.solve(root, now / np.outer(scale, scale))
+    ratios, directions = np.linalg.eigh(np.linalg.solve(root, half.T))
+    if ratios[0] > FLAT * max(ratios[-1], 1e-4) or not np.abs(beta * scale).max() > 0:
+        return
+    direction = np.abs(np.linalg.solve(root.T, directions[:, 0]))
+    named = [terms[j] for j in np.argsort(-direction) if direction[j] > 0.3 * direction.max()][:3]
+    raise StudyError(
+        f"Perfect separation: {_listed(named)} predicts the outcome without error, so its coefficient has no finite value.",
+        "Merge the level with another, leave the term out, or study more patients.",
+        subject="formula",
+    )
+
+
+def _listed(terms: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(map(repr, terms[:-1])), repr(terms[-1])]))
