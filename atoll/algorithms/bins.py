@@ -18,13 +18,15 @@ from atoll.privacy.statistics import Array
 
 
 def persons_per_word(data: Data, name: str) -> dict[str, int]:
-    """At a site: distinct persons per word of a category, in the order of the words."""
+    """At a site: distinct persons per word of a category, or per code of a number, in their order."""
     words = data.column(name)
-    there = np.array([word is not None for word in words], dtype=bool)
-    found, codes = np.unique(words[there].astype(str), return_inverse=True)
+    numeric = words.dtype.kind == "f"
+    there = np.isfinite(words) if numeric else np.array([word is not None for word in words], dtype=bool)
+    found, codes = np.unique(words[there] if numeric else words[there].astype(str), return_inverse=True)
     every = np.full(len(words), len(found))
     every[there] = codes
-    return dict(zip(found.tolist(), data.persons_per(every, len(found) + 1)[:-1].tolist(), strict=True))
+    names = [f"{value:g}" for value in found] if numeric else found.tolist()
+    return dict(zip(names, data.persons_per(every, len(found) + 1)[:-1].tolist(), strict=True))
 
 
 def persons_per_bin(data: Data, name: str, edges: Array) -> tuple[Array, Array]:

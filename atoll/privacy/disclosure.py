@@ -193,7 +193,7 @@ def _check_each(share: Any, name: str, kind: Kind, value: Any, policy: Policy, w
 
 
 def _check_tally(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    if any(word not in words for word in value):
+    if not policy.exact_values and any(word not in words for word in value):
         raise _refuse(
             "WORD_NOT_LISTED",
             name,

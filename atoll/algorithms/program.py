@@ -1,0 +1,157 @@
+"""From an analysis as written to the rounds that run it.
+
+    formula + data dictionary  →  what is still unknown (levels, knots, centres)
+    survey, only if needed     →  facts, the same for every site
+    design and view            →  the algorithm's own rounds, each with this view
+
+A program is a pure function of the analysis and the answers. The hub runs it by replay, and a site can
+replay it to check that a question is the one the algorithm asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Any
+
+from atoll.algorithms import registry
+from atoll.algorithms.core import Program
+from atoll.algorithms.survey import survey
+from atoll.errors import StudyError
+from atoll.study.design import Design, Facts
+from atoll.study.dictionary import Dictionary
+from atoll.study.formula import Formula, parse, resolve
+from atoll.study.view import Model, Setting, View
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis with all that its program depends on; `options` as written in the study."""
+
+    algorithm: str
+    options: Mapping[str, Any]
+    columns: Dictionary
+    sites: tuple[str, ...]
+    public: bool
+
+
+def program(analysis: Analysis) -> Program:
+    """The questions of an analysis, in order; returns its result as a document of plain types and arrays.
+
+    Raises
+    ------
+    StudyError
+        When the analysis cannot be run as written, or the answers do not determine its result.
+    """
+    options = registry.check(analysis.algorithm, analysis.options, analysis.columns)
+    sites = tuple(sorted(analysis.sites))
+    setting = Setting(sites, analysis.public, analysis.columns)
+    formula = _formula(options)
+    facts = yield from _survey(setting, formula, options)
+    design = _design(formula, facts, setting, options)
+    if "model" in options:
+        options["model"] = _model(options["model"], design).to_document()
+    levels = {name: _levels(name, facts, analysis.columns) for name in _categories(options)}
+    view = _view(formula, design, options, levels)
+    ready = replace(setting, design=design, levels=levels)
+    result = yield from _seen_as(view, registry.get(analysis.algorithm)(ready, **options))
+    return _document(analysis.algorithm, result, sites)
+
+
+def _formula(options: Mapping[str, Any]) -> Formula | None:
+    """The formula, with a term for the sites when each has its own intercept."""
+    if "formula" not in options:
+        return None
+    text = options["formula"]
+    return parse(f"{text} + site" if options.get("site_intercepts") else text)
+
+
+def _categories(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Columns outside the design whose levels the analysis needs."""
+    wanted = [options.get("by"), *options.get("strata", ())]
+    return tuple(name for name in dict.fromkeys(wanted) if name and name != "site")
+
+
+def _survey(setting: Setting, formula: Formula | None, options: Mapping[str, Any]) -> Program:
+    """The facts that neither formula nor dictionary gives, found through the gate; no round if none is missing."""
+    needs = formula.needs(setting.columns) if formula else None
+    unknown = [name for name in _categories(options) if not setting.columns[name].levels]
+    levels_of = tuple(dict.fromkeys([*(needs.levels if needs else ()), *unknown]))
+    quantiles_of = dict(needs.quantiles) if needs else {}
+    moments_of = tuple(needs.moments) if needs else ()
+    if not (levels_of or quantiles_of or moments_of):
+        return Facts()
+    named = _view(formula, None, options, {}).named()
+    view = View(columns=tuple(dict.fromkeys([*(formula.columns if formula else ()), *named])))
+    rounds = survey(setting, levels_of=levels_of, quantiles_of=quantiles_of, moments_of=moments_of)
+    return (yield from _seen_as(view, rounds))
+
+
+def _seen_as(view: View, rounds: Program) -> Program:
+    """The same rounds, every question with this view of the data."""
+    answer = None
+    while True:
+        try:
+            question = rounds.send(answer)
+        except StopIteration as finished:
+            return finished.value
+        answer = yield replace(question, view=view)
+
+
+def _design(formula: Formula | None, facts: Facts, setting: Setting, options: Mapping[str, Any]) -> Design | None:
+    if formula:
+        return resolve(formula, facts, setting.columns, setting.sites, intercept="time" not in options)
+    if "model" in options:
+        return _model_design(options["model"], setting.columns)
+    return None
+
+
+def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
+    """The design of a given model: its own, or what its terms' names say."""
+    if "design" in document:
+        return Model.from_document(document).design
+    try:
+        terms = [str(term) for term in document["terms"]]
+    except (KeyError, TypeError) as error:
+        raise StudyError("model: it has no terms.", "Give `terms`, `coefficients` and `link`.", subject="model") from error
+    return Design.from_terms(terms, Facts(levels={name: column.levels for name, column in columns.items()}))
+
+
+def _model(document: Mapping[str, Any], design: Design | None) -> Model:
+    assert design is not None
+    coefficients = document.get("coefficients", document.get("params"))
+    if not isinstance(coefficients, list | tuple) or len(coefficients) != len(design.terms):
+        raise StudyError(
+            f"model: {len(design.terms)} terms need {len(design.terms)} coefficients.",
+            "Give one coefficient for each term, in the same order.",
+            subject="model",
+        )
+    return Model(design, tuple(float(value) for value in coefficients), str(document.get("link", "logit")))
+
+
+def _levels(name: str, facts: Facts, columns: Dictionary) -> tuple[str, ...]:
+    return columns[name].levels or facts.levels[name]
+
+
+def _view(
+    formula: Formula | None, design: Design | None, options: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]]
+) -> View:
+    """Columns by their role: option names are roles."""
+    return View(
+        columns=tuple(options.get("columns", ())),
+        design=design,
+        outcome=formula.response if formula else options.get("outcome"),
+        time=options.get("time"),
+        event=options.get("event"),
+        offset=options.get("offset"),
+        group=options.get("by"),
+        strata=tuple(options.get("strata", ())),
+        levels=levels,
+        complete="columns" not in options,
+    )
+
+
+def _document(algorithm: str, result: Any, sites: tuple[str, ...]) -> dict[str, Any]:
+    """The result as plain types and arrays, headed by the algorithm's name."""
+    fields = asdict(result) if is_dataclass(result) and not isinstance(result, type) else dict(result)
+    return {"algorithm": algorithm, "sites": list(sites), **fields}

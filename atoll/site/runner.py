@@ -1,0 +1,195 @@
+"""From a question to a share, inside a hospital.
+
+    permit    what the steward approved: algorithm, dataset, columns, privacy floor, participants
+    question  must be one of the permitted algorithm (or its survey), over permitted columns
+    rows      chunks of the dataset, on threads
+    gate      the only way out
+
+Whatever goes wrong becomes one code of `errors.CATALOGUE` and at most a word that the study itself
+holds. What an exception says of the data stays here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from atoll.algorithms import registry
+from atoll.algorithms.core import Question, answer
+from atoll.errors import CATALOGUE, AtollError, NotPermitted
+from atoll.features.design import chunks
+from atoll.features.table import Table
+from atoll.network.codec import decode_question, digest
+from atoll.network.messages import Place
+from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
+from atoll.site import gate
+from atoll.study.dictionary import Dictionary, words_of
+
+CHUNK = 16_384  # rows: a chunk of 50 columns fits the processor's cache
+T = TypeVar("T")
+U = TypeVar("U")
+log = logging.getLogger("atoll.site")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A registered table with the dictionary that the steward wrote for it."""
+
+    table: Table
+    columns: Dictionary
+    public: bool = False
+
+
+class Datasets(Protocol):
+    """The registered datasets of a site."""
+
+    def open(self, name: str) -> Dataset:
+        """The dataset; raises DataError with code UNKNOWN_DATASET."""
+        ...
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What an approved study allows in one of its analyses. `limits` are the study's own, where it gives any."""
+
+    algorithm: str
+    dataset: str
+    columns: Dictionary
+    participants: tuple[str, ...]
+    public: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the hub will hear: the share's bytes, or a code and a word of the study."""
+
+    payload: bytes = b""
+    code: str = ""
+    subject: str = ""
+
+
+@dataclass
+class Runner:
+    """Answers questions at one site. `ledger` makes an answer durable before it is returned."""
+
+    site: str
+    datasets: Datasets
+    ledger: gate.Ledger
+    policy: Policy = STRICT
+    threads: int = 2
+
+    def answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
+        """The outcome of one question; never raises for what the question or the data cause.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            When the ledger cannot be written: then there is no answer at all.
+        """
+        try:
+            return self._answer(permit, place, question)
+        except AtollError as error:
+            code = error.code if error.code in CATALOGUE else "SITE_FAILED"
+            log.warning("%s round %d: refused with %s", place.run, place.round, code)
+            return self._refused(permit, place, code, error.subject)
+        except MemoryError:
+            return self._refused(permit, place, "SITE_FAILED", "")
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            log.error("%s round %d: %s at %s", place.run, place.round, type(error).__name__, _where(error))
+            return self._refused(permit, place, "SITE_FAILED", "")
+
+    def _answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
+        asked = _permitted(permit, place, question)
+        dataset = self.datasets.open(permit.dataset)
+        policy = effective(self.policy, dataset.public, permit)
+        share = self._compute(asked, dataset, policy)
+        assert asked.view is not None
+        unit = dataset.columns[asked.view.time].unit or "d" if asked.view.time else "d"
+        words = words_of(dataset.columns)
+        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, self.ledger))
+
+    def _compute(self, asked: Question, dataset: Dataset, policy: Policy) -> Any:
+        function = registry.site_function(asked.name)
+        assert asked.view is not None
+        rows = chunks(
+            dataset.table,
+            asked.view,
+            dataset.columns,
+            self.site,
+            policy.minimum_persons,
+            None if function.whole else CHUNK,
+        )
+        with _one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
+            return answer(function, rows, asked.arguments, _ordered_map(pool, 2 * self.threads))
+
+    def _refused(self, permit: Permit, place: Place, code: str, subject: str) -> Outcome:
+        word = subject if subject in permit.columns or subject in ("outcome", "formula", "grid", "edges") else ""
+        gate.refuse(code, word, place, self.policy, self.ledger)
+        return Outcome(code=code, subject=word)
+
+
+def effective(site: Policy, public: bool, permit: Permit) -> Policy:
+    """The policy in force: thresholds are lifted only where steward *and* study call the dataset public.
+
+    Raises
+    ------
+    NotPermitted
+        When the study counts on public data and the dataset is not registered so.
+    """
+    if permit.public and not public:
+        raise NotPermitted(
+            "The study treats the dataset as public; here it is not registered so.",
+            "Run the study under the strict policy, or the steward registers the dataset as public, with a reason.",
+            code="NOT_PUBLIC",
+        )
+    return (PUBLIC if permit.public else site).tightened(permit.limits)
+
+
+def _permitted(permit: Permit, place: Place, question: bytes) -> Question:
+    """The decoded question, when it is of the permitted algorithm and reads permitted columns only."""
+    if digest(question) != place.question_hash:
+        raise NotPermitted("The question is not the one that was announced.", code="HASH_MISMATCH")
+    if place.participants != permit.participants:
+        raise NotPermitted("The round's participants are not those of the study.", code="NOT_PERMITTED")
+    asked = decode_question(question)
+    if asked.name.partition(".")[0] not in (permit.algorithm, "survey"):
+        raise NotPermitted("The question is not one of the approved analysis.", code="NOT_PERMITTED")
+    if asked.view is None or not set(asked.view.named()) <= set(permit.columns):
+        raise NotPermitted("The question reads columns that the study does not name.", code="NOT_PERMITTED")
+    return asked
+
+
+def _ordered_map(pool: ThreadPoolExecutor, ahead: int) -> Callable[..., Iterator[U]]:
+    """`map` on threads, in order, that never holds more than `ahead` chunks: a table may be larger than memory."""
+
+    def run(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+        waiting: deque[Future[U]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    return run
+
+
+def _one_blas_thread() -> Any:
+    """Threads run over chunks; inside one, BLAS stays on its own so that sums have one order."""
+    import threadpoolctl
+
+    return threadpoolctl.threadpool_limits(limits=1)
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame: the message of an exception may hold a value, its place does not."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"
+
