@@ -73,7 +73,7 @@ FIGURES = ("auc", "brier", "observed", "expected", *PARAMETERS)
 
 @dataclass(frozen=True)
 class Performance:
-    """All hospitals together, and `sites` apart. `calibration_se` follows in the large, intercept, slope."""
+    """All hospitals together, and `sites_apart`. `calibration_se` follows in the large, intercept, slope."""
 
     n: int
     persons: int
@@ -87,7 +87,7 @@ class Performance:
     calibration_intercept: float
     calibration_slope: float
     calibration_se: Array
-    sites: dict[str, dict[str, float]]
+    sites_apart: dict[str, dict[str, float]]
     notes: list[str]
 
 
@@ -253,6 +253,6 @@ def _performance(
         calibration_intercept=float(parameters[1]),
         calibration_slope=float(parameters[2]),
         calibration_se=np.sqrt(np.diag(inverse(best.answer.information))),
-        sites={site: dict(zip(FIGURES, map(float, row), strict=True)) for site, row in zip(setting.sites, apart, strict=False)},
+        sites_apart={site: dict(zip(FIGURES, map(float, row), strict=True)) for site, row in zip(setting.sites, apart, strict=False)},
         notes=[] if setting.public else ["rounded"],
     )

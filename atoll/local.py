@@ -1,0 +1,197 @@
+"""A hub and its sites in one process: the same rounds, the same gate and the same codec, tables in memory.
+
+For teaching, for trying a study before it is signed, and as the reference the network is tested against.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from atoll.algorithms import registry
+from atoll.algorithms.core import Question
+from atoll.algorithms.program import Analysis, program
+from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, StudyError
+from atoll.features.table import memory_table, propose
+from atoll.network.codec import decode, digest, encode_question
+from atoll.network.messages import Place
+from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
+from atoll.privacy.statistics import Statistics, combine
+from atoll.site.runner import Dataset, Permit, Runner
+from atoll.study.dictionary import Column, Dictionary
+from atoll.ui.results import Result
+
+DATASET = "table"
+
+
+@dataclass
+class Departures:
+    """What left each site: shares, bytes and refusals. The ledger of sites that live in memory."""
+
+    shares: int = 0
+    bytes: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+    def append(self, place: Place, *, decision: str, rule: str, subject: str, payload: bytes, policy: str) -> None:
+        """Count one share or refusal."""
+        if decision == "left":
+            self.shares += 1
+            self.bytes += len(payload)
+        else:
+            self.refusals.append(rule)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """One registered dataset, in memory."""
+
+    dataset: Dataset
+
+    def open(self, name: str) -> Dataset:
+        if name != DATASET:
+            raise DataError(f"There is no dataset {name!r} here.", "Register it.", code="UNKNOWN_DATASET", subject=name)
+        return self.dataset
+
+
+class Network:
+    """Hospitals in one process.
+
+    Parameters
+    ----------
+    tables
+        Site name → table: pandas or polars frame, Arrow table, mapping of arrays, or path of a CSV or Parquet file.
+    policy
+        "strict" (the default of a real site), "public" (published or simulated data: exact times, no thresholds),
+        or a `Policy`.
+    columns
+        Data dictionary; proposed from the tables when left out.
+    threads
+        Threads a site computes on; all processors when left out.
+
+    Raises
+    ------
+    DataError
+        When a table cannot be read or the tables do not fit each other.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Any],
+        policy: Literal["strict", "public"] | Policy = "strict",
+        columns: Mapping[str, Column] | None = None,
+        threads: int | None = None,
+    ):
+        if not tables:
+            raise DataError("A network needs at least one site.", 'Give {"site": table}.')
+        if policy not in ("strict", "public") and not isinstance(policy, Policy):
+            raise StudyError(f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy")
+        self.public = policy == "public"
+        self.policy = {"strict": STRICT, "public": PUBLIC}.get(policy, policy) if isinstance(policy, str) else policy
+        opened = {str(site): memory_table(table) for site, table in tables.items()}
+        minimum = self.policy.minimum_persons
+        self.columns: Dictionary = columns or _agreed({s: propose(t, minimum) for s, t in opened.items()})
+        self.departures = {site: Departures() for site in sorted(opened)}
+        self._runners = {
+            site: Runner(
+                site,
+                _Tables(Dataset(opened[site], self.columns, self.public)),
+                self.departures[site],
+                self.policy,  # type: ignore[arg-type]
+                threads or os.cpu_count() or 1,
+            )
+            for site in sorted(opened)
+        }
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites, sorted."""
+        return tuple(self._runners)
+
+    def run(self, algorithm: str, **options: Any) -> Result:
+        """Run one analysis over all sites.
+
+        Raises
+        ------
+        StudyError
+            When the analysis cannot be run as written.
+        DisclosureRefused, DataError
+            When a site refuses; the sentence names the site and the rule.
+        """
+        return self._run(self.sites, algorithm, options)
+
+    def local(self, algorithm: str, *, site: str, **options: Any) -> Result:
+        """The same analysis at one site alone, for comparison.
+
+        Raises
+        ------
+        StudyError
+            When there is no such site.
+        """
+        if site not in self._runners:
+            raise StudyError(f"There is no site {site!r}.", f"There are {', '.join(self.sites)}.", subject="site")
+        return self._run((site,), algorithm, options)
+
+    def _run(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
+        permit = Permit(algorithm, DATASET, self.columns, sites, self.public)
+        rounds = program(Analysis(algorithm, options, self.columns, sites, self.public))
+        answer: Statistics | None = None
+        asked = 0
+        while True:
+            try:
+                question = rounds.send(answer)
+            except StopIteration as finished:
+                return Result({**finished.value, "rounds": asked})
+            answer = self._ask(question, permit, asked)
+            asked += 1
+
+    def _ask(self, question: Question, permit: Permit, round_: int) -> Statistics:
+        """One round: every site answers through its gate, and the answers are combined."""
+        data = encode_question(question)
+        place = Place("in-process", "run", permit.algorithm, round_, 0, digest(data), permit.participants)
+        cls = registry.site_function(question.name).answers
+        shares = {}
+        for site in permit.participants:
+            outcome = self._runners[site].answer(permit, place, data)
+            if outcome.code:
+                raise refusal(site, outcome.code, outcome.subject)
+            shares[site] = decode(outcome.payload, cls)
+        return combine(shares)
+
+
+def refusal(site: str, code: str, subject: str) -> AtollError:
+    """The error that a site's code stands for, with the word of the study that it concerns."""
+    actor, sentence = CATALOGUE[code]
+    cls = {"steward": DataError, "investigator": DisclosureRefused}.get(actor, AtollError)
+    about = f" ({subject})" if subject else ""
+    return cls(f"{site}: {sentence.rstrip('.')}{about}.", code=code, subject=subject)
+
+
+def _agreed(proposed: Mapping[str, Dictionary]) -> Dictionary:
+    """One dictionary for all sites: the same columns, levels of all sites together.
+
+    Raises
+    ------
+    DataError
+        When a column is a number at one site and words at another.
+    """
+    first, *others = proposed.values()
+    shared = [name for name in first if all(name in other for other in others)]
+    return {name: _one_column(name, {site: columns[name] for site, columns in proposed.items()}) for name in shared}
+
+
+def _one_column(name: str, by_site: Mapping[str, Column]) -> Column:
+    types = {column.type for column in by_site.values()}
+    if types == {"flag", "number"}:
+        types = {"number"}
+    if len(types) > 1:
+        raise DataError(
+            f"Column {name!r} is {' and '.join(f'a {c.type} at {site}' for site, c in by_site.items())}.",
+            "Make the tables alike, or give `columns`.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
+    levels = tuple(sorted({level for column in by_site.values() for level in column.levels}))
+    unit = next((column.unit for column in by_site.values() if column.unit), "")
+    return Column(types.pop(), levels, unit)

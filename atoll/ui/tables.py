@@ -1,0 +1,132 @@
+"""The main table of each kind of result: rows for a frame or a page, lines for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+EXPONENTIATED = {"logit": "odds ratio", "log": "rate ratio", "log_hazard": "hazard ratio"}
+Row = dict[str, Any]
+
+
+def rows(document: Mapping[str, Any]) -> list[Row]:
+    """The main table of a result, a dict a row, every row with the same keys."""
+    return _TABLES.get(document["algorithm"], _values)(document)
+
+
+def coefficients(document: Mapping[str, Any]) -> list[Row]:
+    """One row a term: estimate, standard error, 95 % interval, z, p, and the ratio where the scale is logarithmic."""
+    from scipy.special import ndtr
+
+    ratio = EXPONENTIATED.get(document.get("link", "log_hazard"))
+    table = []
+    for term, estimate, error in zip(document["terms"], document["params"], document["bse"], strict=True):
+        z = estimate / error if error else math.nan
+        low, high = estimate - Z * error, estimate + Z * error
+        row: Row = {"term": term, "estimate": float(estimate), "se": float(error), "lower": float(low), "upper": float(high)}
+        if ratio:
+            row |= {"ratio": _exp(estimate), "ratio_lower": _exp(low), "ratio_upper": _exp(high)}
+        table.append(row | {"z": float(z), "p": float(2 * ndtr(-abs(z)))})
+    return table
+
+
+def survival(document: Mapping[str, Any]) -> list[Row]:
+    """One row a group and time: survival with its 95 % interval, persons at risk, events so far."""
+    return [
+        {"group": group, "time": float(time)}
+        | {name: _number(values[name][j]) for name in ("survival", "se", "lower", "upper", "at_risk", "events")}
+        for group, values in document["groups"].items()
+        for j, time in enumerate(document["times"])
+    ]
+
+
+def description(document: Mapping[str, Any]) -> list[Row]:
+    """One row a number, and one a level of a category."""
+    table = []
+    for name, values in document["numbers"].items():
+        quantiles = {q[0]: q[1] for q in values["quantiles"]}
+        shown = {key: _number(values[key]) for key in ("n", "missing", "mean", "sd", "skewness")}
+        quartiles = {key: _number(quantiles[q]) for key, q in (("q25", 0.25), ("median", 0.5), ("q75", 0.75))}
+        table.append({"column": name, "level": ""} | shown | quartiles | {"unit": values["unit"]})
+    blank = {key: math.nan for key in ("missing", "mean", "sd", "skewness", "q25", "median", "q75")}
+    for name, levels in document["categories"].items():
+        table += [{"column": name, "level": level, "n": n} | blank | {"unit": ""} for level, n in levels.items()]
+    order = ("column", "level", "n", "missing", "mean", "sd", "skewness", "q25", "median", "q75", "unit")
+    return [{key: row[key] for key in order} for row in table]
+
+
+def judged(document: Mapping[str, Any]) -> list[Row]:
+    """One row for all hospitals together, and one for each apart."""
+    together = {
+        "site": "(all)",
+        "auc": document["auc"],
+        "brier": document["brier"],
+        "observed_expected": document["observed_expected"],
+        "calibration_in_the_large": document["calibration_in_the_large"],
+        "calibration_slope": document["calibration_slope"],
+    }
+    apart = [
+        {
+            "site": site,
+            "auc": figures["auc"],
+            "brier": figures["brier"],
+            "observed_expected": figures["observed"] / figures["expected"],
+            "calibration_in_the_large": figures["calibration in the large"],
+            "calibration_slope": figures["calibration slope"],
+        }
+        for site, figures in document["sites_apart"].items()
+    ]
+    return [together, *apart]
+
+
+def _values(document: Mapping[str, Any]) -> list[Row]:
+    """Any other result: its single values."""
+    return [{"name": name, "value": value} for name, value in document.items() if not isinstance(value, dict | list)]
+
+
+_TABLES = {
+    "glm": coefficients,
+    "cox": coefficients,
+    "kaplan_meier": survival,
+    "describe": description,
+    "performance": judged,
+}
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _exp(value: float) -> float:
+    return float(np.exp(np.clip(value, -700, 700)))
+
+
+def lines(document: Mapping[str, Any]) -> list[str]:
+    """Heading, main table and notes, as lines of text."""
+    table = rows(document)
+    heads = list(table[0]) if table else []
+    cells = [heads] + [[_cell(row[head]) for head in heads] for row in table]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    text = ["  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in cells]
+    return [heading(document), "", *text, *[f"note: {note}" for note in document.get("notes", [])]]
+
+
+def heading(document: Mapping[str, Any]) -> str:
+    """One line: what was fitted, to how many persons, at which sites, in how many rounds."""
+    facts = [f"{key} {document[key]:,}" for key in ("n", "events", "rounds") if isinstance(document.get(key), int)]
+    model = " ".join(str(document[key]) for key in ("family", "link", "ties") if document.get(key))
+    return " · ".join(filter(None, [document["algorithm"], model, f"{len(document['sites'])} sites", *facts]))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
+    return str(value)
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column == 0 else cell.rjust(width)
