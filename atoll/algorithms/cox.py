@@ -32,6 +32,12 @@ from atoll.privacy.statistics import Array, Statistics, count, points, table, to
 from atoll.study.view import Model, Setting
 
 Ties = Literal["efron", "breslow"]
+EXAMPLES = (
+    {"formula": "age + C(sex)", "time": "t", "event": "e"},
+    {"formula": "age + C(sex)", "time": "t", "event": "e", "strata": [], "ties": "efron"},
+    {"formula": "age + smoker", "time": "t", "event": "e", "strata": ["sex"], "ties": "breslow"},
+    {"formula": "age", "time": "t", "event": "e", "strata": [], "grid": [180.0, 360.0, 720.0]},
+)
 LARGEST_ETA = 300.0
 
 

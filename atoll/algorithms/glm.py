@@ -32,6 +32,16 @@ from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, total, witness
 from atoll.study.view import Model, Setting
 
+EXAMPLES = (
+    {"formula": "y ~ age + C(sex) + smoker", "family": "binomial"},
+    {"formula": "y ~ age + C(sex)", "family": "binomial", "link": "probit"},
+    {"formula": "visits ~ age + C(arm)", "family": "poisson"},
+    {"formula": "bmi ~ age * C(sex)", "family": "gaussian"},
+    {"formula": "cost ~ age + C(sex)", "family": "gamma"},
+    {"formula": "y ~ age + bs(bmi, df=4)", "family": "binomial", "robust": "HC0"},
+    {"formula": "y ~ age", "family": "binomial", "site_intercepts": True},
+)
+
 
 class Terms(Statistics):
     persons: int = count()

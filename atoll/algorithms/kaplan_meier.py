@@ -32,6 +32,11 @@ from atoll.privacy.statistics import Array, Statistics, count, points, table, to
 from atoll.study.view import Setting
 
 Z = 1.959963984540054
+EXAMPLES = (
+    {"time": "t", "event": "e", "by": "sex", "times": [365.0, 730.0]},
+    {"time": "t", "event": "e"},
+    {"time": "t", "event": "e", "by": "arm", "times": [365.0], "strata": ["site"]},
+)
 
 
 class Times(Statistics):

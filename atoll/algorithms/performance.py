@@ -31,6 +31,12 @@ from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, table, total, witness
 from atoll.study.view import Model, Setting
 
+EXAMPLES = (
+    {
+        "model": {"terms": ["Intercept", "age", "sex[T.male]"], "coefficients": [-2.4, 0.04, 0.5], "link": "logit"},
+        "outcome": "y",
+    },
+)
 PARAMETERS = ("calibration in the large", "calibration intercept", "calibration slope")
 
 

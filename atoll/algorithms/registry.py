@@ -50,6 +50,11 @@ def names() -> tuple[str, ...]:
     return tuple(_modules())
 
 
+def module(name: str) -> ModuleType:
+    """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests."""
+    return _modules()[name]
+
+
 def get(name: str) -> Callable[..., Program]:
     """The hub's half of an algorithm.
 

@@ -19,6 +19,8 @@ from atoll.privacy.statistics import Array, Statistics, count, points, table, ta
 from atoll.study.design import Facts
 from atoll.study.view import Setting
 
+EXAMPLES = ()  # runs before other algorithms, as the round that their formulas need
+
 
 class Levels(Statistics):
     persons: int = count()

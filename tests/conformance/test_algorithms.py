@@ -1,0 +1,147 @@
+"""Every algorithm file must pass this, whatever it computes. A file joins by existing: it names its own examples."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import atoll
+from atoll.algorithms import registry
+from atoll.algorithms.core import Finished, advance
+from atoll.algorithms.program import Analysis, program
+from atoll.errors import AtollError
+from atoll.local import DATASET
+from atoll.network.codec import decode, encode, encode_question
+from atoll.privacy.statistics import Statistics, combine, count, total
+from atoll.site import runner
+from atoll.site.runner import Permit
+
+from .world import COLUMNS, leaves, split, world
+
+EXAMPLES = [
+    pytest.param(name, options, id=f"{name}-{i}")
+    for name in registry.names()
+    for i, options in enumerate(registry.module(name).EXAMPLES)
+]
+
+
+def by_site(name: str, options: dict[str, Any]) -> bool:
+    """Whether the model itself says which hospital a patient is of: then the split is part of it."""
+    defaults = {key: parameter.default for key, parameter in registry.options_of(name).items()}
+    used = defaults | options
+    return "site" in (used.get("strata") or ()) or used.get("robust") == "site" or bool(used.get("site_intercepts"))
+
+
+def network(tables: dict[str, Any], policy: Any = "public") -> atoll.Network:
+    return atoll.Network(tables, policy=policy, columns=COLUMNS, threads=1)
+
+
+def recorded(net: atoll.Network, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[bytes], list[Statistics]]:
+    """Result, questions and combined answers of a run."""
+    permit = Permit(name, DATASET, net.columns, net.sites, net.public)
+    rounds = program(Analysis(name, options, net.columns, net.sites, net.public))
+    questions, answers, answer = [], [], None
+    while True:
+        try:
+            question = rounds.send(answer)
+        except StopIteration as finished:
+            return finished.value, questions, answers
+        questions.append(encode_question(question))
+        answer = net._ask(question, permit, len(answers))
+        answers.append(answer)
+
+
+def assert_same(a: Any, b: Any, rtol: float = 1e-7) -> None:
+    first, second = leaves(a), leaves(b)
+    assert set(first) == set(second)
+    assert first, "a result holds numbers"
+    for path, value in first.items():
+        np.testing.assert_allclose(second[path], value, rtol=rtol, atol=1e-9, err_msg=path)
+
+
+def test_every_file_names_examples() -> None:
+    for name in registry.names():
+        assert registry.module(name).EXAMPLES, f"{name} names no EXAMPLES"
+        assert registry.get(name).__doc__, f"{name} has no docstring"
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+@given(seed=st.integers(0, 10**6), sites=st.integers(1, 7))
+@settings(max_examples=6, deadline=None)
+def test_the_split_into_sites_does_not_matter(name: str, options: dict[str, Any], seed: int, sites: int) -> None:
+    if by_site(name, options):
+        pytest.skip("the sites are part of this model")
+    table = world(seed)
+    where = np.random.default_rng(seed + 1).integers(0, sites, len(table["y"]))
+    pooled = network({"pooled": table}).run(name, **options)
+    assert_same(pooled.document, network(split(table, where)).run(name, **options).document)
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+def test_the_order_of_sites_does_not_matter(name: str, options: dict[str, Any]) -> None:
+    tables = split(world(3), np.random.default_rng(4).integers(0, 3, 400))
+    first, *others = [
+        leaves(network(dict(order)).run(name, **options).document) for order in itertools.permutations(tables.items())
+    ]
+    assert all(other == first for other in others), "not even the last bit"
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_chunks_do_not_matter(name: str, options: dict[str, Any], size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = split(world(5, 200), np.random.default_rng(6).integers(0, 2, 200))
+    whole = network(tables).run(name, **options).document
+    monkeypatch.setattr(runner, "CHUNK", size)
+    assert_same(whole, network(tables).run(name, **options).document)
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+def test_replay_is_exact(name: str, options: dict[str, Any]) -> None:
+    net = network(split(world(7), np.random.default_rng(8).integers(0, 3, 400)))
+    result, questions, answers = recorded(net, name, options)
+    fresh: Callable[[], Any] = lambda: program(Analysis(name, options, net.columns, net.sites, net.public))  # noqa: E731
+    for i, question in enumerate(questions):
+        again = advance(fresh(), answers[:i])
+        assert not isinstance(again, Finished)
+        assert encode_question(again) == question
+    finished = advance(fresh(), answers)
+    assert isinstance(finished, Finished)
+    np.testing.assert_equal(leaves(finished.result), leaves(result))
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+def test_the_wire_round_trip_is_the_identity(name: str, options: dict[str, Any]) -> None:
+    _, _, answers = recorded(network({"a": world(9), "b": world(10)}), name, options)
+    for answer in answers:
+        data = encode(answer)
+        assert encode(decode(data, type(answer))) == data
+        assert encode(combine({"a": decode(data, type(answer))})) is not None
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+@pytest.mark.parametrize("persons", [1, 4, 9])
+def test_small_groups_are_refused(name: str, options: dict[str, Any], persons: int) -> None:
+    tables = {"large": world(11), "small": world(12, persons)}
+    with pytest.raises(AtollError, match="small: "):
+        network(tables, policy="strict").run(name, **options)
+
+
+def test_a_field_without_a_kind_is_refused_at_import() -> None:
+    with pytest.raises(TypeError, match=r"Leak.rows has no kind; give it one: count\(\)"):
+
+        class Leak(Statistics):
+            rows: np.ndarray
+
+
+def test_a_total_must_name_its_count() -> None:
+    with pytest.raises(TypeError, match=r"Bad.s is a total per 'people', which is no count\(\) or table\(\) of Bad"):
+
+        class Bad(Statistics):
+            n: int = count()
+            s: float = total(per="people")
