@@ -114,12 +114,12 @@ class Renewed(Message):
 class Poll(Message):
     """A site asks for work. The hub answers at once when there is news, else after `wait` seconds.
 
-    instance   random per process: a restarted site gets its open questions again at once
+    instance   rises with every start of the site: a restarted site gets its open questions again at once
     after      number of the newest study that the site has stored
     holding    leases that the site is working on or whose share has no receipt yet
     """
 
-    instance: str
+    instance: int
     after: int
     holding: tuple[int, ...]
     wait: float
