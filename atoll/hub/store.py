@@ -1,0 +1,453 @@
+"""What the hub remembers: the only SQL at the hub. SQLite by default, PostgreSQL by its URL.
+
+Writing is for one thread (`writer.py`), which commits several events at once; reading is for anyone.
+Every acknowledged fact is on disk: SQLite runs with WAL and synchronous=FULL, one fsync per commit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from atoll.errors import NotPermitted, OperatorError
+from atoll.hub import schema as t
+
+Row = Mapping[str, Any]
+CHECKPOINT_EVERY = 500  # commits; SQLite's log is copied into the file by a thread of its own, off the path of a round
+
+
+def open_engine(url: str, *, writing: bool) -> Engine:
+    """An engine whose transactions are durable; on SQLite a writer waits its turn instead of failing late."""
+    parsed = sa.engine.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise OperatorError(
+            f"The hub's store cannot be a {parsed.get_backend_name()!r} database.",
+            "Give sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+        )
+    engine = sa.create_engine(parsed, connect_args={"timeout": 30.0, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=0"):
+            connection.execute(f"PRAGMA {pragma}")
+        if not writing:
+            connection.execute("PRAGMA query_only=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+class HubStore:
+    """The hub's database."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self._writer, self._reader = open_engine(url, writing=True), open_engine(url, writing=False)
+        self._commits = 0
+        self._checkpoint: threading.Thread | None = None
+        try:
+            with self.writing() as connection:
+                t.metadata.create_all(connection)
+                found = connection.execute(sa.select(t.schema.c.version)).scalar()
+                if found is None:
+                    connection.execute(t.schema.insert().values(version=t.VERSION))
+        except sa.exc.DBAPIError as error:
+            raise OperatorError(
+                f"The hub's store {sa.engine.make_url(url).render_as_string()} cannot be opened ({error.orig}).",
+                "Check that the folder or database exists and can be written.",
+            ) from error
+        if found not in (None, t.VERSION):
+            raise OperatorError(
+                f"The hub's store has version {found}; this Atoll knows version {t.VERSION}.",
+                "Run the version of Atoll that wrote it, or a newer one.",
+            )
+
+    @classmethod
+    def under(cls, folder: Path) -> HubStore:
+        """The SQLite store in a folder."""
+        return cls(f"sqlite:///{folder / 'hub.sqlite'}")
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._checkpoint is not None:
+            self._checkpoint.join()
+        self._writer.dispose()
+        self._reader.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: committed and on disk at the end, or nothing of it."""
+        with self._writer.begin() as connection:
+            yield connection
+        self._commits += 1
+        if self._commits % CHECKPOINT_EVERY == 0 and self._writer.dialect.name == "sqlite":
+            self._tidy()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view."""
+        with self._reader.begin() as connection:
+            yield connection
+
+    def _tidy(self) -> None:
+        if self._checkpoint is not None and self._checkpoint.is_alive():
+            return
+
+        def checkpoint() -> None:
+            connection = self._reader.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA query_only=OFF")
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+                connection.cursor().execute("PRAGMA query_only=ON")
+            finally:
+                connection.close()
+
+        self._checkpoint = threading.Thread(target=checkpoint, name="checkpoint", daemon=True)
+        self._checkpoint.start()
+
+
+def rows(connection: Connection, query: Any) -> list[Row]:
+    """All rows of a query as mappings."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def row(connection: Connection, query: Any) -> Row | None:
+    """The first row of a query, or None."""
+    found = connection.execute(query).mappings().first()
+    return dict(found) if found else None
+
+
+# ---- the hub itself
+
+
+def fact(connection: Connection, name: str) -> str | None:
+    """A named fact about the hub."""
+    value: str | None = connection.execute(sa.select(t.facts.c.value).where(t.facts.c.name == name)).scalar()
+    return value
+
+
+def set_fact(connection: Connection, name: str, value: str) -> None:
+    """Remember a named fact about the hub."""
+    updated = connection.execute(t.facts.update().where(t.facts.c.name == name).values(value=value))
+    if not updated.rowcount:
+        connection.execute(t.facts.insert().values(name=name, value=value))
+
+
+def next_boot(connection: Connection) -> int:
+    """A number that rises with every start of the hub: leases are built from it, so they need no commit."""
+    boot = int(fact(connection, "boot") or 0) + 1
+    set_fact(connection, "boot", str(boot))
+    return boot
+
+
+# ---- sites and investigators
+
+
+def add_invitation(connection: Connection, secret_hash: str, site: str, expires: float) -> None:
+    """Remember a join code by its hash."""
+    if row(connection, sa.select(t.sites).where(t.sites.c.name == site)):
+        raise NotPermitted(
+            f"A site named {site!r} has joined already.", "Choose another name: names of sites are unique."
+        )
+    connection.execute(
+        t.invitations.insert().values(secret_hash=secret_hash, site=site, created=time.time(), expires=expires)
+    )
+
+
+def use_invitation(connection: Connection, secret_hash: str, now: float) -> str:
+    """The site's name that a join code stands for; the code is used up.
+
+    Raises
+    ------
+    NotPermitted
+        With a sentence of its own for a code that is unknown, used, or expired.
+    """
+    found = row(connection, sa.select(t.invitations).where(t.invitations.c.secret_hash == secret_hash))
+    if found is None:
+        raise NotPermitted(
+            "The hub does not know this join code.",
+            "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
+            code="CODE_UNKNOWN",
+        )
+    if found["used"] is not None:
+        raise NotPermitted(
+            f"This join code for {found['site']!r} was used already.",
+            "If it was not you, tell the hub's operator at once; otherwise ask for a new one.",
+            code="CODE_USED",
+        )
+    if found["expires"] < now:
+        raise NotPermitted(
+            f"This join code for {found['site']!r} has expired.",
+            "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
+            code="CODE_EXPIRED",
+        )
+    connection.execute(t.invitations.update().where(t.invitations.c.secret_hash == secret_hash).values(used=now))
+    return str(found["site"])
+
+
+def add_site(connection: Connection, name: str, fingerprint: str, public_key: bytes, version: str) -> None:
+    """Pin a site's key."""
+    if row(connection, sa.select(t.sites).where(t.sites.c.name == name)):
+        raise NotPermitted(
+            f"A site named {name!r} has joined already.", "Ask the hub's operator for a code with another name."
+        )
+    if row(connection, sa.select(t.sites).where(t.sites.c.fingerprint == fingerprint)):
+        raise NotPermitted("This site has joined already.", "Nothing more is needed.", code="JOINED_ALREADY")
+    connection.execute(
+        t.sites.insert().values(
+            name=name, fingerprint=fingerprint, public_key=public_key, version=version, joined=time.time()
+        )
+    )
+
+
+def all_sites(connection: Connection) -> list[Row]:
+    """Every site that joined, by name, with the newest ledger head it reported."""
+    newest = sa.select(t.shares.c.site, sa.func.max(t.shares.c.ledger_number).label("number")).group_by(t.shares.c.site)
+    n = newest.subquery()
+    query = (
+        sa.select(t.sites, t.shares.c.ledger_number, t.shares.c.ledger_head)
+        .outerjoin(n, n.c.site == t.sites.c.name)
+        .outerjoin(t.shares, (t.shares.c.site == n.c.site) & (t.shares.c.ledger_number == n.c.number))
+        .order_by(t.sites.c.name)
+    )
+    return rows(connection, query)
+
+
+def add_investigator(connection: Connection, name: str, token_hash: str, fingerprint: str | None) -> None:
+    """A new investigator, or a new token for one: the old token ends at once, a pinned key stays."""
+    if row(connection, sa.select(t.investigators).where(t.investigators.c.name == name)) is None:
+        connection.execute(
+            t.investigators.insert().values(
+                name=name, token_hash=token_hash, fingerprint=fingerprint, created=time.time()
+            )
+        )
+        return
+    values: dict[str, Any] = {"token_hash": token_hash}
+    if fingerprint is not None:
+        values["fingerprint"] = fingerprint
+    connection.execute(t.investigators.update().where(t.investigators.c.name == name).values(**values))
+
+
+def investigator_of(connection: Connection, token_hash: str) -> Row | None:
+    """Who holds a token."""
+    return row(connection, sa.select(t.investigators).where(t.investigators.c.token_hash == token_hash))
+
+
+def pin_investigator(connection: Connection, name: str, fingerprint: str) -> None:
+    """From now on this investigator's studies must be signed with this key."""
+    connection.execute(
+        t.investigators.update().where(t.investigators.c.name == name).values(fingerprint=fingerprint)
+    )
+
+
+# ---- studies and decisions
+
+
+def study(connection: Connection, study_hash: str) -> Row | None:
+    """A submitted study."""
+    return row(connection, sa.select(t.studies).where(t.studies.c.hash == study_hash))
+
+
+def add_study(
+    connection: Connection,
+    study_hash: str,
+    title: str,
+    investigator: str,
+    signed: bytes,
+    sites: Sequence[str],
+    analyses: Sequence[str],
+) -> list[str]:
+    """A new study with one waiting run per analysis; returns the runs' names."""
+    connection.execute(
+        t.studies.insert().values(
+            hash=study_hash, title=title, investigator=investigator, signed=signed, submitted=time.time()
+        )
+    )
+    connection.execute(t.study_sites.insert(), [{"study": study_hash, "site": site} for site in sites])
+    names = [f"{study_hash[:12]}-{position}" for position in range(1, len(analyses) + 1)]
+    connection.execute(
+        t.runs.insert(),
+        [
+            {"id": name, "study": study_hash, "analysis": analysis, "position": position, "state": "waiting"}
+            for position, (name, analysis) in enumerate(zip(names, analyses, strict=True), start=1)
+        ],
+    )
+    return names
+
+
+def proposals(connection: Connection, site: str, after: int) -> list[Row]:
+    """Signed studies that name this site and have a higher number than `after`, oldest first."""
+    query = (
+        sa.select(t.studies.c.number, t.studies.c.signed)
+        .join(t.study_sites, t.study_sites.c.study == t.studies.c.hash)
+        .where(t.study_sites.c.site == site, t.studies.c.number > after)
+        .order_by(t.studies.c.number)
+    )
+    return rows(connection, query)
+
+
+def newest_proposals(connection: Connection) -> dict[str, int]:
+    """The highest study number of every site."""
+    query = (
+        sa.select(t.study_sites.c.site, sa.func.max(t.studies.c.number))
+        .join(t.studies, t.study_sites.c.study == t.studies.c.hash)
+        .group_by(t.study_sites.c.site)
+    )
+    return {site: int(number) for site, number in connection.execute(query)}
+
+
+def actions(connection: Connection, study_hash: str) -> dict[str, Row]:
+    """Every listed site's newest decision about a study."""
+    query = sa.select(t.study_sites).where(t.study_sites.c.study == study_hash).order_by(t.study_sites.c.site)
+    return {entry["site"]: entry for entry in rows(connection, query)}
+
+
+def add_decision(
+    connection: Connection, study_hash: str, site: str, action: str, number: int, ledger_head: str, envelope: bytes
+) -> None:
+    """A steward's decision, with the signed bytes as evidence."""
+    now = time.time()
+    connection.execute(
+        t.decisions.insert().values(
+            study=study_hash,
+            site=site,
+            action=action,
+            number=number,
+            ledger_head=ledger_head,
+            envelope=envelope,
+            received=now,
+        )
+    )
+    connection.execute(
+        t.study_sites.update()
+        .where(t.study_sites.c.study == study_hash, t.study_sites.c.site == site)
+        .values(action=action, decision=number, decided=now)
+    )
+
+
+# ---- runs, rounds, shares
+
+
+def runs_of(connection: Connection, study_hash: str) -> list[Row]:
+    """A study's runs in their order, without results."""
+    columns = [column for column in t.runs.c if column.name != "result"]
+    return rows(connection, sa.select(*columns).where(t.runs.c.study == study_hash).order_by(t.runs.c.position))
+
+
+def all_runs(connection: Connection, investigator: str | None = None) -> list[Row]:
+    """All runs, newest study first, without results; of one investigator when named."""
+    columns = [column for column in t.runs.c if column.name != "result"]
+    query = (
+        sa.select(*columns, t.studies.c.title, t.studies.c.investigator, t.studies.c.submitted)
+        .join(t.studies, t.runs.c.study == t.studies.c.hash)
+        .order_by(t.studies.c.number.desc(), t.runs.c.position)
+    )
+    return rows(connection, query if investigator is None else query.where(t.studies.c.investigator == investigator))
+
+
+def run(connection: Connection, name: str) -> Row | None:
+    """One run, with its result."""
+    query = (
+        sa.select(t.runs, t.studies.c.title, t.studies.c.investigator)
+        .join(t.studies, t.runs.c.study == t.studies.c.hash)
+        .where(t.runs.c.id == name)
+    )
+    return row(connection, query)
+
+
+def open_studies(connection: Connection) -> list[str]:
+    """Hashes of studies with a run that has not ended, oldest first."""
+    query = (
+        sa.select(t.studies.c.hash)
+        .join(t.runs, t.runs.c.study == t.studies.c.hash)
+        .where(t.runs.c.state.in_(("waiting", "running")))
+        .group_by(t.studies.c.hash, t.studies.c.number)
+        .order_by(t.studies.c.number)
+    )
+    return [str(name) for name in connection.execute(query).scalars()]
+
+
+def start_run(connection: Connection, name: str) -> None:
+    """A run asks its first question."""
+    connection.execute(t.runs.update().where(t.runs.c.id == name).values(state="running", started=time.time()))
+
+
+def end_run(
+    connection: Connection, name: str, state: str, *, result: str | None = None, code: str = "", site: str = "", sentence: str = ""
+) -> None:
+    """A run ended: finished with a result, or failed or stopped with a reason."""
+    values = {"state": state, "ended": time.time(), "result": result, "code": code, "site": site, "sentence": sentence}
+    connection.execute(t.runs.update().where(t.runs.c.id == name).values(**values))
+
+
+def open_round(connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str) -> None:
+    """A question is asked."""
+    connection.execute(
+        t.rounds.insert(),
+        [
+            {
+                "run": run,
+                "number": number,
+                "attempt": attempt,
+                "question": question,
+                "question_hash": question_hash,
+                "asked": time.time(),
+            }
+        ],
+    )
+
+
+def close_round(connection: Connection, run: str, number: int, answer: bytes) -> None:
+    """A question is answered: its shares' payloads are no longer needed, their hashes stay."""
+    connection.execute(
+        t.rounds.update()
+        .where(t.rounds.c.run == run, t.rounds.c.number == number)
+        .values(answer=answer, answered=time.time())
+    )
+    connection.execute(
+        t.shares.update()
+        .where(t.shares.c.run == run, t.shares.c.round == number, t.shares.c.payload.is_not(None))
+        .values(payload=None)
+    )
+
+
+def rounds_of(connection: Connection, run: str) -> list[Row]:
+    """A run's rounds in their order."""
+    return rows(connection, sa.select(t.rounds).where(t.rounds.c.run == run).order_by(t.rounds.c.number))
+
+
+def add_shares(connection: Connection, entries: Sequence[dict[str, Any]]) -> None:
+    """Shares that are counted; a second one for the same place violates a constraint and counts nothing."""
+    connection.execute(t.shares.insert(), list(entries))
+
+
+def shares_of(connection: Connection, run: str, number: int | None = None) -> list[Row]:
+    """Shares of a run, or of one of its rounds, in the order they came; without payloads unless a round is named."""
+    columns = [column for column in t.shares.c if number is not None or column.name != "payload"]
+    query = sa.select(*columns).where(t.shares.c.run == run).order_by(t.shares.c.id)
+    return rows(connection, query if number is None else query.where(t.shares.c.round == number))
+
+
+def add_report(connection: Connection, site: str, run: str, code: str, what: str) -> None:
+    """Something that the operator should look at."""
+    connection.execute(
+        t.reports.insert().values(received=time.time(), site=site, run=run, code=code, what=what)
+    )
+
+
+def reports(connection: Connection) -> list[Row]:
+    """All reports, newest first."""
+    return rows(connection, sa.select(t.reports).order_by(t.reports.c.id.desc()))
