@@ -80,7 +80,8 @@ class SiteFunction(Generic[P, S]):
     def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
         self.on = function
         self.whole = whole
-        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        self.module = function.__module__.rpartition(".")[2]
+        self.name = f"{self.module}.{function.__name__}"
         functools.update_wrapper(self, function)
 
     @functools.cached_property

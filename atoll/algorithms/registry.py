@@ -29,16 +29,21 @@ GROUP = "atoll.algorithms"
 
 @functools.cache
 def _modules() -> dict[str, ModuleType]:
-    """Algorithm modules by name: this folder first; a third party cannot replace one of ours."""
+    """Modules that ask questions, by name: this folder first; a third party cannot replace one of ours."""
     package = importlib.import_module("atoll.algorithms")
     found = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"atoll.algorithms.{info.name}")
-        if _is_algorithm(getattr(module, info.name, None)):
+        if any(isinstance(entry, SiteFunction) and entry.module == info.name for entry in vars(module).values()):
             found[info.name] = module
     for entry in importlib.metadata.entry_points(group=GROUP):
         found.setdefault(entry.name, entry.load())
     return found
+
+
+@functools.cache
+def _algorithms() -> dict[str, ModuleType]:
+    return {name: module for name, module in _modules().items() if _is_algorithm(getattr(module, name, None))}
 
 
 def _is_algorithm(function: object) -> bool:
@@ -47,12 +52,12 @@ def _is_algorithm(function: object) -> bool:
 
 def names() -> tuple[str, ...]:
     """Names of all installed algorithms."""
-    return tuple(_modules())
+    return tuple(_algorithms())
 
 
 def module(name: str) -> ModuleType:
     """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests."""
-    return _modules()[name]
+    return _algorithms()[name]
 
 
 def get(name: str) -> Callable[..., Program]:
@@ -63,7 +68,7 @@ def get(name: str) -> Callable[..., Program]:
     StudyError
         With the nearest installed name.
     """
-    modules = _modules()
+    modules = _algorithms()
     if name not in modules:
         near = get_close_matches(name, modules, 1)
         raise StudyError(

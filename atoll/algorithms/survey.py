@@ -19,8 +19,6 @@ from atoll.privacy.statistics import Array, Statistics, count, points, table, ta
 from atoll.study.design import Facts
 from atoll.study.view import Setting
 
-EXAMPLES = ()  # runs before other algorithms, as the round that their formulas need
-
 
 class Levels(Statistics):
     persons: int = count()
@@ -79,13 +77,15 @@ def ends(data: Data, column: str) -> Ends:
 
 
 def survey(
-    setting: Setting,
+    known: Setting,
     *,
     levels_of: tuple[str, ...] = (),
     quantiles_of: Mapping[str, tuple[float, ...]] | None = None,
     moments_of: tuple[str, ...] = (),
 ) -> Program:
     """The facts that a design needs: levels, quantiles (probabilities by column), mean and SD.
+
+    It runs before the algorithms whose formulas need it, and is none of them.
 
     levels_of      columns whose levels are wanted
     quantiles_of   probabilities wanted, by column
@@ -103,10 +103,10 @@ def survey(
         centres = {name: _mean_and_sd(answer, i, name) for i, name in enumerate(numbers)}
     ranges: dict[str, tuple[float, float]] = {}
     for name in quantiles_of:
-        ranges[name] = yield from _range(setting, name, *centres[name])
+        ranges[name] = yield from _range(known, name, *centres[name])
     quantiles: dict[str, dict[float, float]] = {}
     if quantiles_of:
-        inner = 2_000 if setting.public else 19
+        inner = 2_000 if known.public else 19
         edges = np.array([np.linspace(*ranges[name], inner) for name in quantiles_of])
         answer = yield bins(columns=tuple(quantiles_of), edges=edges)
         for i, (name, wanted) in enumerate(quantiles_of.items()):
