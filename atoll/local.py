@@ -14,7 +14,8 @@ from atoll.algorithms import registry
 from atoll.algorithms.core import Question
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, StudyError
-from atoll.features.table import memory_table, propose
+from atoll.features.proposal import propose
+from atoll.features.table import memory_table
 from atoll.network.codec import decode, digest, encode_question
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
@@ -91,7 +92,7 @@ class Network:
         self.policy = {"strict": STRICT, "public": PUBLIC}.get(policy, policy) if isinstance(policy, str) else policy
         opened = {str(site): memory_table(table) for site, table in tables.items()}
         minimum = self.policy.minimum_persons
-        self.columns: Dictionary = columns or _agreed({s: propose(t, minimum) for s, t in opened.items()})
+        self.columns: Dictionary = columns or _agreed({s: propose(t, minimum).columns for s, t in opened.items()})
         self.departures = {site: Departures() for site in sorted(opened)}
         self._runners = {
             site: Runner(

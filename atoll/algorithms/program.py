@@ -18,9 +18,10 @@ from atoll.algorithms import registry
 from atoll.algorithms.core import Program
 from atoll.algorithms.survey import survey
 from atoll.errors import StudyError
+from atoll.study.coding import Needs, design_of_terms, needs, resolve
 from atoll.study.design import Design, Facts
 from atoll.study.dictionary import Dictionary
-from atoll.study.formula import Formula, parse, resolve
+from atoll.study.formula import Formula, parse
 from atoll.study.view import Model, Setting, View
 
 
@@ -74,16 +75,14 @@ def _categories(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _survey(setting: Setting, formula: Formula | None, options: Mapping[str, Any]) -> Program:
     """The facts that neither formula nor dictionary gives, found through the gate; no round if none is missing."""
-    needs = formula.needs(setting.columns) if formula else None
+    wanted = needs(formula, setting.columns) if formula else Needs((), {}, ())
     unknown = [name for name in _categories(options) if not setting.columns[name].levels]
-    levels_of = tuple(dict.fromkeys([*(needs.levels if needs else ()), *unknown]))
-    quantiles_of = dict(needs.quantiles) if needs else {}
-    moments_of = tuple(needs.moments) if needs else ()
-    if not (levels_of or quantiles_of or moments_of):
+    levels_of = tuple(dict.fromkeys([*wanted.levels, *unknown]))
+    if not (levels_of or wanted.quantiles or wanted.moments):
         return Facts()
     named = _view(formula, None, options, {}).named()
     view = View(columns=tuple(dict.fromkeys([*(formula.columns if formula else ()), *named])))
-    rounds = survey(setting, levels_of=levels_of, quantiles_of=quantiles_of, moments_of=moments_of)
+    rounds = survey(setting, levels_of=levels_of, quantiles_of=wanted.quantiles, moments_of=wanted.moments)
     return (yield from _seen_as(view, rounds))
 
 
@@ -114,7 +113,7 @@ def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
         terms = [str(term) for term in document["terms"]]
     except (KeyError, TypeError) as error:
         raise StudyError("model: it has no terms.", "Give `terms`, `coefficients` and `link`.", subject="model") from error
-    return Design.from_terms(terms, Facts(levels={name: column.levels for name, column in columns.items()}))
+    return design_of_terms(tuple(terms), Facts(), columns)
 
 
 def _model(document: Mapping[str, Any], design: Design | None) -> Model:

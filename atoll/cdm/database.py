@@ -1,0 +1,99 @@
+"""Tables of a hospital's databases by URL. The only module that names an engine.
+
+    duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
+    postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+from atoll.errors import DataError, Unreachable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMES = ("duckdb", "postgresql")
+BATCH = 50_000  # rows
+_OIDS = {16: "bool", 20: "int64", 21: "int64", 23: "int64", 700: "double", 701: "double", 1700: "double", 1082: "date32[day]"}
+
+
+def is_url(source: str) -> bool:
+    """Whether a source names a database."""
+    return source.partition("://")[0] in SCHEMES
+
+
+def record_batches(url: str) -> Iterator[pa.RecordBatch]:
+    """All rows of the table that the URL names, in batches.
+
+    Raises
+    ------
+    DataError
+        When the URL names no table, or there is no such table.
+    Unreachable
+        When the database does not answer. The sentence never holds a password.
+    """
+    parts = urlsplit(url)
+    table = parse_qs(parts.query).get("table", [""])[0]
+    if not table:
+        raise DataError("The address names no table.", "Add ?table=NAME at its end.")
+    if parts.scheme == "duckdb":
+        yield from _duckdb(unquote(parts.path), table)
+    else:
+        query = "&".join(pair for pair in parts.query.split("&") if not pair.startswith("table="))
+        yield from _postgresql(urlunsplit(parts._replace(query=query)), table, parts.hostname or "localhost")
+
+
+def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
+    import duckdb
+
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            names = ".".join(_quoted(part) for part in table.split("."))
+            yield from connection.execute(f"SELECT * FROM {names}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
+    except duckdb.CatalogException as error:
+        raise DataError(f"{path} has no table {table!r}.", "Look at its tables with any DuckDB client.") from error
+    except duckdb.Error as error:
+        raise DataError(f"{path} cannot be read as a DuckDB file.", "Is the path right, and is no one writing to it?") from error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
+    import psycopg
+    from psycopg import sql
+
+    statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("atoll") as cursor:
+            cursor.itersize = BATCH
+            cursor.execute(statement)
+            fields = [(column.name, _OIDS.get(column.type_code, "string")) for column in cursor.description or ()]
+            while rows := cursor.fetchmany(BATCH):
+                yield _batch(rows, fields)
+    except psycopg.errors.UndefinedTable as error:
+        raise DataError(f"The database has no table {table!r}.", "Write schema.table, as the database spells it.") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DataError(f"The table {table!r} may not be read by this user.", "Ask the database's operator for SELECT.") from error
+    except psycopg.OperationalError as error:
+        raise Unreachable(
+            f"The PostgreSQL server at {host} does not let us in or does not answer.", "Check address, user and password."
+        ) from error
+
+
+def _batch(rows: list[tuple[Any, ...]], fields: list[tuple[str, str]]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    kinds = {"double": pa.float64(), "int64": pa.int64(), "bool": pa.bool_(), "date32[day]": pa.date32()}
+    columns = []
+    for (_, kind), values in zip(fields, zip(*rows, strict=True), strict=True):
+        if kind == "double":
+            values = tuple(None if value is None else float(value) for value in values)
+        elif kind == "string":
+            values = tuple(None if value is None else str(value) for value in values)
+        columns.append(pa.array(values, kinds.get(kind, pa.string())))
+    return pa.RecordBatch.from_arrays(columns, [name for name, _ in fields])

@@ -1,0 +1,283 @@
+"""From a table and a view to the rows an algorithm sees: complete cases, as arrays, chunk by chunk.
+
+A chunk reads its columns when it is first used (on the thread that uses it) and builds X column by
+column in Fortran order, so that XᵀWX runs at the speed of BLAS and nothing of a chunk outlives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from atoll.errors import DataError
+from atoll.features.basis import spline
+from atoll.features.table import Table, as_numbers, as_words
+from atoll.privacy.statistics import Array
+from atoll.study.design import Expression, Factor, Level, Number
+from atoll.study.dictionary import Column, Dictionary, person_column
+from atoll.study.view import View
+
+_BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power}
+_UNARY = {
+    "negative": np.negative,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+}
+
+
+def chunks(
+    table: Table, view: View, columns: Dictionary, site: str, minimum: int, size: int | None
+) -> Iterator[Rows]:
+    """The table's complete rows in chunks of at most `size`, or all at once when `size` is None.
+
+    Where a person has several rows, all come at once too: distinct persons cannot be counted piecewise.
+
+    Raises
+    ------
+    DataError
+        MISSING_COLUMN, when a column of the view is not in the table.
+    """
+    named = view.named()
+    for name in named:
+        if name not in table.columns:
+            raise DataError(
+                f"The dataset has no column {name!r}.", "Register it again, or correct the study.", code="MISSING_COLUMN", subject=name
+            )
+    person = person_column(columns)
+    repeats = person is not None and person in table.columns and table.repeats(person)
+    wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
+    for batch in table.batches(wanted, None if repeats else size):
+        yield Rows(batch, view, columns, site, minimum, person if repeats else None)
+
+
+class Rows:
+    """One chunk, as `algorithms.core.Data` describes it.
+
+    Raises, when its columns are read
+    ---------------------------------
+    DataError
+        WRONG_TYPE, NOT_FINITE or UNKNOWN_LEVEL, with the column as subject.
+    """
+
+    def __init__(self, batch: Any, view: View, columns: Dictionary, site: str, minimum: int, person: str | None = None):
+        self._batch, self._view, self._columns = batch, view, columns
+        self._site, self._person = site, person
+        self.minimum = minimum
+
+    @cached_property
+    def _read(self) -> dict[str, Array]:
+        """Every column of the view over the complete rows: numbers, words, or the person's code."""
+        names = self._view.named()
+        read = {name: self._column(name) for name in names}
+        if self._person and self._person not in read:
+            read[self._person] = as_words(self._batch.column(self._person), self._person)
+        if self._view.complete:
+            keep = np.ones(self._batch.num_rows, dtype=bool)
+            for name in names:
+                values = read[name]
+                keep &= ~np.isnan(values) if values.dtype.kind == "f" else np.not_equal(values, None).astype(bool)
+            if not keep.all():
+                read = {name: values[keep] for name, values in read.items()}
+        return read
+
+    def _column(self, name: str) -> Array:
+        column = self._columns.get(name, Column("number"))
+        if column.type in ("category", "person", "date"):
+            return as_words(self._batch.column(name), name)
+        values = as_numbers(self._batch.column(name), name)
+        if np.isinf(values.min(initial=0.0)) or np.isinf(values.max(initial=0.0)):
+            raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
+        return values
+
+    @cached_property
+    def n(self) -> int:
+        """Complete rows of the chunk."""
+        return len(next(iter(self._read.values()))) if self._read else int(self._batch.num_rows)
+
+    def column(self, name: str) -> Array:
+        """One column: floats with NaN, or words with None."""
+        return self._read[name]
+
+    @cached_property
+    def X(self) -> Array:
+        """The design matrix (n, terms)."""
+        assert self._view.design is not None
+        design = self._view.design
+        X = np.empty((self.n, len(design.terms)), order="F")
+        for j, factors in enumerate(design.columns):
+            X[:, j] = self._factor(factors[0]) if factors else 1.0
+            for factor in factors[1:]:
+                X[:, j] *= self._factor(factor)
+        if not np.isfinite(X.sum()):
+            self._refuse_infinite(X)
+        return X
+
+    def _refuse_infinite(self, X: Array) -> None:
+        assert self._view.design is not None
+        for term, column in zip(self._view.design.terms, X.T, strict=True):
+            if not np.isfinite(column).all():
+                raise DataError(
+                    f"The term {term!r} is not finite for some patients.",
+                    "A logarithm or root needs positive values.",
+                    code="NOT_FINITE",
+                    subject=next(iter(self._view.named()), ""),
+                )
+
+    def _factor(self, factor: Factor) -> Any:
+        if isinstance(factor, Number):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                return self._evaluate(factor.expression)
+        if isinstance(factor, Level):
+            return self._indicator(factor.column, factor.level)
+        return spline(self._number(factor.column), factor)
+
+    def _number(self, name: str) -> Array:
+        values = self._read[name]
+        if values.dtype.kind != "f":
+            raise DataError(f"Column {name!r} holds words where numbers are needed.", "Write C(…).", code="WRONG_TYPE", subject=name)
+        return values
+
+    def _evaluate(self, expression: Expression) -> Any:
+        if not isinstance(expression, tuple):
+            return expression
+        head, *parts = expression
+        if head == "column":
+            return self._number(parts[0])
+        operator: Any = _BINARY[head] if len(parts) == 2 else _UNARY[head]
+        return operator(*[self._evaluate(part) for part in parts])
+
+    def _indicator(self, name: str, level: str) -> Any:
+        if name == "site":
+            return 1.0 if level == self._site else 0.0
+        assert self._view.design is not None
+        codes, levels = self._codes(name, self._view.design.levels.get(name))
+        return codes == levels.index(level) if level in levels else 0.0
+
+    def _codes(self, name: str, levels: tuple[str, ...] | None) -> tuple[Array, tuple[str, ...]]:
+        """Position of each row's word among the levels; a word outside them is an error."""
+        cache = self.__dict__.setdefault("_coded", {})
+        if name not in cache:
+            values = self._read[name]
+            if values.dtype.kind == "f":
+                found, inverse = np.unique(values, return_inverse=True)
+                words = [f"{value:g}" for value in found]
+            else:
+                uniques, inverse = np.unique(values.astype(str), return_inverse=True)
+                words = uniques.tolist()
+            known = {word: code for code, word in enumerate(levels if levels is not None else words)}
+            if any(word not in known for word in words):
+                raise DataError(
+                    f"Column {name!r} holds a level that the study does not list.",
+                    "Add the level to the study, or correct the column.",
+                    code="UNKNOWN_LEVEL",
+                    subject=name,
+                )
+            codes = np.array([known[word] for word in words], dtype=np.int64)
+            cache[name] = (codes[inverse] if len(words) else np.zeros(0, dtype=np.int64)), tuple(known)
+        coded: tuple[Array, tuple[str, ...]] = cache[name]
+        return coded
+
+    def _role(self, name: str | None) -> Array:
+        return self._number(name) if name else np.zeros(self.n)
+
+    @property
+    def y(self) -> Array:
+        """The outcome."""
+        return self._role(self._view.outcome)
+
+    @property
+    def time(self) -> Array:
+        """Follow-up; negative times are an error."""
+        time = self._role(self._view.time)
+        if (time < 0).any():
+            raise DataError("A follow-up time is negative.", "Correct it.", code="DATA_INVALID", subject=self._view.time or "")
+        return time
+
+    @property
+    def event(self) -> Array:
+        """1 or 0."""
+        event = self._role(self._view.event)
+        if not ((event == 0) | (event == 1)).all():
+            raise DataError("An event must be 0 or 1.", "Correct the column.", code="WRONG_TYPE", subject=self._view.event or "")
+        return event
+
+    @property
+    def offset(self) -> Array:
+        """The offset, zero where the analysis names none."""
+        return self._role(self._view.offset)
+
+    @cached_property
+    def group(self) -> Array:
+        """Code of each row's group."""
+        return self._combined((self._view.group,) if self._view.group else ())
+
+    @cached_property
+    def strata(self) -> Array:
+        """Code of each row's stratum; `site` does not count within a site."""
+        return self._combined(tuple(name for name in self._view.strata if name != "site"))
+
+    def _combined(self, names: tuple[str, ...]) -> Array:
+        codes = np.zeros(self.n, dtype=np.int64)
+        for name in names:
+            own, levels = self._codes(name, self._view.levels[name])
+            codes = codes * len(levels) + own
+        return codes
+
+    @cached_property
+    def _persons(self) -> Array | None:
+        """Code of each row's person, where persons repeat."""
+        if self._person is None:
+            return None
+        return np.unique(self._read[self._person].astype(str), return_inverse=True)[1]
+
+    def persons(self, where: Array | None = None) -> int:
+        """Distinct persons where the mask holds."""
+        if self._persons is None:
+            return self.n if where is None else int(np.count_nonzero(where))
+        return len(np.unique(self._persons if where is None else self._persons[where]))
+
+    def persons_per(self, codes: Array, size: int) -> Array:
+        """Distinct persons per code 0 … size − 1."""
+        if self._persons is not None:
+            pairs = np.unique(np.stack([codes, self._persons]), axis=1)
+            codes = pairs[0]
+        return np.bincount(codes, minlength=size).astype(np.int64)
+
+    def indicator_cells(self) -> Array:
+        """Persons in the cells of every two-way table of the design's 0/1 columns, and of each alone."""
+        assert self._view.design is not None
+        columns = [j for j, factors in enumerate(self._view.design.columns) if factors and self._is_indicator(factors)]
+        B = self.X[:, columns]
+        if self._persons is not None:
+            return self._distinct_cells(B)
+        both = np.rint(B.T @ B).astype(np.int64)
+        ones = np.diag(both)
+        first, second = np.triu_indices(len(columns), 1)
+        both = both[first, second]
+        only_first, only_second = ones[first] - both, ones[second] - both
+        neither = self.n - both - only_first - only_second
+        return np.concatenate([ones, self.n - ones, both, only_first, only_second, neither])
+
+    def _is_indicator(self, factors: tuple[Factor, ...]) -> bool:
+        """Levels, flags and their products; what belongs to the site alone tells nothing of a person."""
+        flags = [isinstance(f, Level) or (isinstance(f, Number) and self._is_flag(f.expression)) for f in factors]
+        return all(flags) and not all(isinstance(f, Level) and f.column == "site" for f in factors)
+
+    def _is_flag(self, expression: Expression) -> bool:
+        named = expression[1] if isinstance(expression, tuple) and expression[0] == "column" else None
+        return named in self._columns and self._columns[named].type == "flag"
+
+    def _distinct_cells(self, B: Array) -> Array:
+        cells = []
+        for j in range(B.shape[1]):
+            cells += [self.persons(B[:, j] == 1), self.persons(B[:, j] == 0)]
+            for k in range(j):
+                cells += [self.persons((B[:, j] == a) & (B[:, k] == b)) for a in (0, 1) for b in (0, 1)]
+        return np.array(cells, dtype=np.int64)

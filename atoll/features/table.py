@@ -1,0 +1,170 @@
+"""A dataset's rows, from memory or from a Parquet file of any size: columns by name, in batches.
+
+`memory_table` takes what an analyst has: a pandas or polars frame, an Arrow table, arrays, or the path of
+a CSV or Parquet file. A registered dataset of a hospital is a Parquet file (see `features.imports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from atoll.errors import DataError
+from atoll.privacy.statistics import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Table(Protocol):
+    """Rows that can be read again and again, column by column."""
+
+    num_rows: int
+    columns: tuple[str, ...]
+
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
+        """Batches of at most `size` rows with these columns, at least one; all rows at once when `size` is None."""
+        ...
+
+    def repeats(self, column: str) -> bool:
+        """Whether a value of the column occurs in more than one row."""
+        ...
+
+
+class MemoryTable:
+    """An Arrow table in memory."""
+
+    def __init__(self, table: pa.Table):
+        self.arrow = table
+        self.num_rows: int = table.num_rows
+        self.columns: tuple[str, ...] = tuple(table.column_names)
+        self._repeats: dict[str, bool] = {}
+
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
+        """Slices; they copy nothing where the table lies in one piece."""
+        chosen = self.arrow.select(list(columns))
+        step = size or max(self.num_rows, 1)
+        for start in range(0, max(self.num_rows, 1), step):
+            yield chosen.slice(start, step).combine_chunks()
+
+    def repeats(self, column: str) -> bool:
+        """Counted once."""
+        if column not in self._repeats:
+            self._repeats[column] = _has_repeats([self.arrow.column(column)], self.num_rows)
+        return self._repeats[column]
+
+
+class ParquetTable:
+    """A Parquet file that is read piece by piece: it may be larger than memory."""
+
+    def __init__(self, path: Path):
+        import pyarrow.parquet as pq
+
+        self.path = path
+        with pq.ParquetFile(path) as file:
+            self.num_rows: int = file.metadata.num_rows
+            self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
+        self._repeats: dict[str, bool] = {}
+
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
+        """Batches as they lie in the file."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if size is None or self.num_rows == 0:
+            yield from MemoryTable(pq.read_table(self.path, columns=list(columns))).batches(columns, None)
+            return
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(size, columns=list(columns), use_threads=False):
+                yield pa.Table.from_batches([batch]).select(list(columns)).combine_chunks()
+
+    def repeats(self, column: str) -> bool:
+        """Counted once."""
+        if column not in self._repeats:
+            batches = (batch.column(0) for batch in self.batches([column], 1_000_000))
+            self._repeats[column] = _has_repeats(batches, self.num_rows)
+        return self._repeats[column]
+
+
+def _has_repeats(columns: Any, rows: int) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    distinct: Any = None
+    for column in columns:
+        found = pc.unique(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+        distinct = found if distinct is None else pc.unique(pa.concat_arrays([distinct, found]))
+    return distinct is not None and len(distinct) < rows
+
+
+def memory_table(data: Any) -> Table:
+    """A table from a frame, an Arrow table, a mapping of arrays, or the path of a CSV or Parquet file.
+
+    Raises
+    ------
+    DataError
+        When it is none of these, or the file cannot be read.
+    """
+    import pyarrow as pa
+
+    if isinstance(data, str | Path):
+        from atoll.features.imports import read_file
+
+        return MemoryTable(read_file(Path(data)))
+    try:
+        if isinstance(data, Mapping):
+            return MemoryTable(pa.table({str(name): pa.array(values, from_pandas=True) for name, values in data.items()}))
+        if isinstance(data, pa.Table) or hasattr(data, "__arrow_c_stream__"):
+            return MemoryTable(pa.table(data))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DataError("The table cannot be read: a column holds values of different types.", "Make each column alike.") from error
+    raise DataError(
+        f"A {type(data).__name__} is not a table.", "Give a pandas, polars or Arrow table, a mapping of arrays, or a file's path."
+    )
+
+
+def as_numbers(column: Any, name: str) -> Array:
+    """A column as floats, NaN where missing; without a copy where it has none missing.
+
+    Raises
+    ------
+    DataError
+        WRONG_TYPE, when the column holds words or dates.
+    """
+    import pyarrow as pa
+
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    kind = array.type
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind) or pa.types.is_decimal(kind):
+        array = array.cast(pa.float64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        held = "dates" if pa.types.is_temporal(kind) else "words"
+        raise DataError(
+            f"Column {name!r} holds {held} where numbers are needed.",
+            "Correct the column or its type in the data dictionary.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
+    values: Array = array.to_numpy(zero_copy_only=False)
+    return values.astype(np.float64, copy=False)
+
+
+def as_words(column: Any, name: str) -> Array:
+    """A column as words, None where missing; whole numbers as digits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if pa.types.is_floating(array.type) or pa.types.is_boolean(array.type):
+        values = as_numbers(array, name)
+        return np.array([None if np.isnan(value) else f"{value:g}" for value in values], dtype=object)
+    encoded = pc.dictionary_encode(array.cast(pa.string()) if not pa.types.is_string(array.type) else array)
+    words = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
+    return words[codes] if len(codes) else np.zeros(0, dtype=object)
+
