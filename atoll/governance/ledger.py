@@ -22,7 +22,7 @@ from atoll.errors import CATALOGUE
 
 Kind = Literal["study", "dataset", "policy", "key", "task", "share"]
 Course = Literal["proposed", "approved", "refused", "paused", "resumed", "stopped", "expired"]
-Decision = Literal[Course, "registered", "changed", "removed", "released"]
+Decision = Literal[Course, "registered", "changed", "removed", "left"]
 START = "0" * 64  # the `previous` of the first entry
 
 _WORDS = {"kind": get_args(Kind), "decision": get_args(Decision), "rule": ("", *CATALOGUE)}
