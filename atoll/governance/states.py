@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, get_args
 
 from atoll.errors import NotPermitted
 
-StudyState = Literal["proposed", "approved", "refused", "paused", "stopped", "expired"]
+StudyState = Literal["proposed", "approved", "paused", "refused", "stopped", "expired"]
 RunState = Literal["waiting", "running", "finished", "failed", "stopped"]
 State = TypeVar("State", bound=str)
 Machine = Mapping[State, Mapping[str, State]]  # state -> {act: next state}; the first state is where all begins
