@@ -21,24 +21,15 @@ import rfc8785
 from atoll.errors import CATALOGUE
 
 Kind = Literal["study", "dataset", "policy", "key", "task", "share"]
-Decision = Literal[
-    "proposed",
-    "approved",
-    "refused",
-    "paused",
-    "resumed",
-    "stopped",
-    "expired",
-    "registered",
-    "changed",
-    "removed",
-    "released",
-]
+Course = Literal["proposed", "approved", "refused", "paused", "resumed", "stopped", "expired"]
+Decision = Literal[Course, "registered", "changed", "removed", "left"]
 START = "0" * 64  # the `previous` of the first entry
 
+_WORDS = {"kind": get_args(Kind), "decision": get_args(Decision), "rule": ("", *CATALOGUE)}
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(r"[\w.:-]{1,128}")
 _WHEN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z", re.ASCII)
+_PATTERNS = {"when": _WHEN, "run": _NAME, "analysis": _NAME, "subject": _NAME}
 
 
 @dataclass(frozen=True)
@@ -114,12 +105,7 @@ def _inadmissible(entry: Entry) -> list[str]:
 def _admits(name: str, value: Any) -> bool:
     if name in ("number", "round", "attempt", "bytes"):
         return type(value) is int and 0 <= value < 2**53
-    if not isinstance(value, str):
-        return False
-    if name in ("kind", "decision"):
-        return value in get_args(Kind if name == "kind" else Decision)
-    if name == "when":
-        return bool(_WHEN.fullmatch(value))
-    if name == "rule":
-        return value == "" or value in CATALOGUE
-    return value == "" or bool((_NAME if name in ("run", "analysis", "subject") else _HASH).fullmatch(value))
+    if name in _WORDS:
+        return value in _WORDS[name]
+    pattern = _PATTERNS.get(name, _HASH)
+    return isinstance(value, str) and bool(pattern.fullmatch(value) or (value == "" and name != "when"))

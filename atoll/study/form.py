@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from atoll.study.dictionary import OTHER, Column, ColumnType, Dictionary
 from atoll.study.nodes import CONSTANTS, Node, Problem, Problems, from_yaml
+
+T = TypeVar("T")
 
 FINGERPRINT = re.compile(r"SHA256:([A-Z2-7]{4}-){7}[A-Z2-7]{4}")
 LONGEST_NAME = 64
@@ -70,6 +72,12 @@ class Form:
         for name in missing:
             self.refuse(node, _path(key, name), "this key is missing.", f"Add `{name}:`.")
         return {name: entry for name, entry in entries.items() if name in known and not entry.empty}
+
+    def part(
+        self, fields: Mapping[str, Node], key: str, name: str, reader: Callable[..., T], otherwise: T, *more: Any
+    ) -> T:
+        """The entry `name` of `fields`, read by one of these methods or a function like them; else `otherwise`."""
+        return reader(self, fields[name], _path(key, name), *more) if name in fields else otherwise
 
     def text(self, node: Node, key: str, longest: int = 200, lines: bool = False) -> str:
         """Text, put into Unicode's composed form (NFC), without invisible characters; `lines` allows line breaks."""
@@ -182,18 +190,19 @@ class Form:
 
     def _column(self, node: Node, key: str) -> Column:
         fields = self.fields(node, key, ("type",), ("levels", "unit", "range", "label"))
-        kind: Any = self.choice(fields["type"], f"{key}.type", _TYPES) if "type" in fields else "number"
+        kind: Any = self.part(fields, key, "type", Form.choice, "number", _TYPES)
         for name, only in _ONLY_FOR.items():
             if name in fields and kind != only:
                 self.refuse(fields[name], f"{key}.{name}", f"a {kind} has no {name}.", f"Only a {only} has one.")
-        low, high = self._range(fields["range"], f"{key}.range") if "range" in fields else (None, None)
+        no_range: tuple[float | None, float | None] = (None, None)
+        low, high = self.part(fields, key, "range", Form._range, no_range)
         return Column(
             type=kind,
-            levels=self._levels(fields["levels"], f"{key}.levels") if "levels" in fields else (),
-            unit=self.text(fields["unit"], f"{key}.unit", 32) if "unit" in fields else "",
+            levels=self.part(fields, key, "levels", Form._levels, ()),
+            unit=self.part(fields, key, "unit", Form.text, "", 32),
             low=low,
             high=high,
-            label=self.text(fields["label"], f"{key}.label") if "label" in fields else "",
+            label=self.part(fields, key, "label", Form.text, ""),
         )
 
     def _levels(self, node: Node, key: str) -> tuple[str, ...]:
@@ -239,7 +248,7 @@ def read_columns(text: str) -> Dictionary:
     root, problems = from_yaml(text, title)
     form = Form(problems)
     fields = form.fields(root, "", ("columns",))
-    columns = form.columns(fields["columns"], "columns") if "columns" in fields else {}
+    columns: Dictionary = form.part(fields, "", "columns", Form.columns, {})
     form.finish(title)
     return columns
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import rfc8785
@@ -24,7 +25,7 @@ from atoll.study.form import Form, nearest
 from atoll.study.nodes import Node, from_json, from_yaml
 
 FORMAT = 1
-Check = Callable[[str, Mapping[str, Any], Dictionary], None]
+Check = Callable[[str, Mapping[str, Any], Dictionary], object]
 
 _TITLE = "The study cannot be used:"
 _OPTION = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -182,12 +183,9 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _study(root: Node, form: Form, check: Check | None, today: date | None) -> Study:
     fields = form.fields(root, "", _NEEDED, ("privacy",))
-
-    def part(name: str, reader: Callable[..., Any], otherwise: Any, *arguments: Any) -> Any:
-        return reader(form, fields[name], name, *arguments) if name in fields else otherwise
-
+    part = partial(form.part, fields, "")
     part("atoll", _format, None)
-    datasets = part("datasets", _datasets, {})
+    datasets: dict[str, Dictionary] = part("datasets", _datasets, {})
     first, last = part("valid", _valid, (date.min, date.max), today)
     study = Study(
         title=part("title", Form.text, ""),
@@ -211,10 +209,8 @@ def _format(form: Form, node: Node, key: str) -> None:
 
 def _investigator(form: Form, node: Node, key: str) -> Investigator:
     fields = form.fields(node, key, ("name", "organisation"), ("key",))
-    name, organisation = (
-        form.text(fields[word], f"{key}.{word}") if word in fields else "" for word in ("name", "organisation")
-    )
-    return Investigator(name, organisation, form.fingerprint(fields["key"], f"{key}.key") if "key" in fields else "")
+    name, organisation = (form.part(fields, key, word, Form.text, "") for word in ("name", "organisation"))
+    return Investigator(name, organisation, form.part(fields, key, "key", Form.fingerprint, ""))
 
 
 def _sites(form: Form, node: Node, key: str) -> dict[str, SiteEntry]:
@@ -222,7 +218,7 @@ def _sites(form: Form, node: Node, key: str) -> dict[str, SiteEntry]:
     for name, entry in form.entries(node, key, needed="hospital").items():
         path = f"{key}.{form.name(name, entry, key)}"
         fields = {} if entry.empty else form.fields(entry, path, (), ("key",))
-        print_ = form.fingerprint(fields["key"], f"{path}.key") if "key" in fields else ""
+        print_ = form.part(fields, path, "key", Form.fingerprint, "")
         if twin := next((other for other, site in sites.items() if print_ and site.key == print_), None):
             form.refuse(entry, f"{path}.key", f"this is also the key of {twin}.", "Each hospital has its own key.")
         sites[name] = SiteEntry(print_)
@@ -234,7 +230,7 @@ def _datasets(form: Form, node: Node, key: str) -> dict[str, Dictionary]:
     for name, entry in form.entries(node, key, needed="dataset").items():
         path = f"{key}.{form.name(name, entry, key)}"
         fields = form.fields(entry, path, ("columns",))
-        datasets[name] = form.columns(fields["columns"], f"{path}.columns") if "columns" in fields else {}
+        datasets[name] = form.part(fields, path, "columns", Form.columns, {})
     return datasets
 
 
@@ -279,24 +275,24 @@ def _check(
         check(analysis.algorithm, analysis.options, columns)
     except StudyError as error:
         name = error.subject if error.subject in written else "algorithm"
-        form.refuse(written[name], f"{path}.{name} = {written[name].shown()}", error.what, error.remedy)
+        what, value = error.what.removeprefix(f"{name}: "), written[name].shown()
+        form.refuse(written[name], f"{path}.{name}" + f" = {value}" * (value not in what), what, error.remedy)
 
 
 def _privacy(form: Form, node: Node, key: str) -> PrivacyFloor:
     fields = form.fields(node, key, (), ("public", *_FLOOR))
-    public = form.flag(fields["public"], f"{key}.public") if "public" in fields else False
+    public = form.part(fields, key, "public", Form.flag, False)
     limits = {
-        name: form.number(fields[name], f"{key}.{name}", low, high, whole=name != "grid_days")
+        name: form.part(fields, key, name, Form.number, None, low, high, name != "grid_days")
         for name, (low, high) in _FLOOR.items()
-        if name in fields
     }
     return PrivacyFloor(public, **limits)
 
 
 def _valid(form: Form, node: Node, key: str, today: date | None) -> tuple[date, date]:
     fields = form.fields(node, key, ("from", "until"))
-    days = {name: form.day(fields[name], f"{key}.{name}") for name in ("from", "until") if name in fields}
-    first, last = days.get("from") or date.min, days.get("until") or date.max
+    first = form.part(fields, key, "from", Form.day, None) or date.min
+    last = form.part(fields, key, "until", Form.day, None) or date.max
     if first > last:
         form.refuse(fields["until"], f"{key}.until", f"{last} lies before valid.from, {first}.", "Swap the dates.")
     elif today and last < today:

@@ -20,7 +20,7 @@ def chain(length):
                 entries[-1] if entries else None,
                 when=WHEN,
                 kind="share",
-                decision="released",
+                decision="left",
                 study="ab" * 32,
                 run=f"run-{i // 3}",
                 analysis="risk",
@@ -121,11 +121,11 @@ def test_a_chain_that_was_written_anew_ends_in_another_head():
 )
 def test_free_text_and_values_cannot_stand_in_an_entry(name, value):
     with pytest.raises(ValueError, match=f"cannot hold what was given for {name}$") as caught:
-        seal(None, **({"when": WHEN, "kind": "share", "decision": "released"} | {name: value}))
+        seal(None, **({"when": WHEN, "kind": "share", "decision": "left"} | {name: value}))
     assert str(value) not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["kind", "decision"])
 def test_acts_are_words_of_a_list(name):
     with pytest.raises(ValueError, match=name):
-        seal(None, **({"when": WHEN, "kind": "share", "decision": "released"} | {name: "whatever"}))
+        seal(None, **({"when": WHEN, "kind": "share", "decision": "left"} | {name: "whatever"}))

@@ -1,0 +1,1 @@
+"""The command line. `main` is what the `atoll` command runs."""

@@ -1,0 +1,26 @@
+"""The `atoll` command: a table of subcommands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import click
+
+from atoll.cli.output import AtollGroup
+
+COMMANDS = {
+    "study": ("atoll.cli.study:study", "Write, check, explain, sign and submit a study."),
+    "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
+    "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
+    "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
+    "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
+}
+
+
+@click.group(cls=AtollGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="atoll", message="Atoll %(version)s")
+def atoll() -> None:
+    """Hospitals answer one question together; no patient row leaves any of them."""
+
+
+def main() -> None:
+    """Run the command that was typed, and end the process with its exit code."""
+    atoll.main(prog_name="atoll")

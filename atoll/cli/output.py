@@ -1,0 +1,218 @@
+"""How the command line speaks: results, progress, errors, exit codes.
+
+stdout   the result: for people, or exactly one JSON document with --json
+stderr   progress and notes; an error as a sentence, never as a traceback
+exit     0 done · 2 the command was typed wrongly · 10 … 15 see `errors` · 70 a fault of Atoll · 130 Ctrl-C
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import importlib
+import json
+import os
+import secrets
+import sys
+import traceback
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atoll.errors import AtollError, OperatorError
+from atoll.settings import settings
+
+FAULT = 70
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class Output:
+    """Where a command writes. Made by `with_output`, which also gives the command its `--json`."""
+
+    def __init__(self, as_json: bool = False):
+        self.as_json = as_json
+
+    def say(self, text: str = "") -> None:
+        """A line of the result, for people."""
+        if not self.as_json:
+            click.echo(text)
+
+    def note(self, text: str) -> None:
+        """A line beside the result."""
+        if not self.as_json:
+            click.echo(text, err=True)
+
+    def result(self, document: Any, text: str | None = None) -> None:
+        """The result: the document with --json, else the text when there is one."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+        elif text is not None:
+            click.echo(text)
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Rows in aligned columns, for people; Chinese characters count as two."""
+        lines = [[str(cell) for cell in row] for row in (headings, *rows)]
+        widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+            self.say("  ".join(cells).rstrip())
+
+    @contextmanager
+    def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+        """A function that takes a step and says what it was: a bar on a terminal, plain lines elsewhere."""
+        if self.as_json:
+            yield lambda step: None
+        elif sys.stderr.isatty() and not settings().ci:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            with Progress(console=Console(stderr=True, no_color=not settings().color), transient=True) as bar:
+                task = bar.add_task(title, total=total)
+                yield lambda step: bar.update(task, advance=1, description=step)
+        else:
+            yield lambda step: self.note(f"{title}: {step}")
+
+
+def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--json`, and an `Output` as its first argument."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+    @functools.wraps(command)
+    def run(*arguments: Any, as_json: bool, **options: Any) -> Any:
+        return command(Output(as_json), *arguments, **options)
+
+    return run
+
+
+class AtollGroup(click.Group):
+    """A group whose errors are sentences and whose subcommands may be named in a table, to be imported when called.
+
+    table   name → ("module:attribute", one line of help)
+    """
+
+    def __init__(self, *arguments: Any, table: Mapping[str, tuple[str, str]] | None = None, **options: Any):
+        super().__init__(*arguments, **options)
+        self.table = dict(table or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.table, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.table[cmd_name][0].partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise OperatorError(
+                f"`{ctx.command_path} {cmd_name}` is not part of this installation.", "Install the whole of Atoll."
+            ) from error
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            near = get_close_matches(args[0], known, 1)
+            hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}."
+            raise click.UsageError(f"There is no command `{args[0]}`. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = {name: self.get_command(ctx, name) for name in super().list_commands(ctx)}
+        rows = [(name, line) for name, (_, line) in self.table.items()]
+        rows += [(name, command.get_short_help_str(100)) for name, command in own.items() if command]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        typed = list(sys.argv[1:] if args is None else args)
+        run = functools.partial(super().main, typed, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        sys.exit(_exit_code(run, typed))
+
+
+def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
+    """Run a command; whatever happens becomes a sentence and an exit code."""
+    as_json = "--json" in typed
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except AtollError as error:
+        return _tell(error, as_json)
+    except click.ClickException as error:
+        if as_json:
+            _print_error({"code": "USAGE", "who": "you", "what": error.format_message(), "remedy": ""})
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
+        return BROKEN_PIPE
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _tell(OperatorError("The disk is full.", "Free some space, and type the command again."), as_json)
+        return _tell_fault(as_json)
+
+
+def _tell(error: AtollError, as_json: bool) -> int:
+    if as_json:
+        document = {"code": error.code, "who": error.actor, "what": error.what, "remedy": error.remedy}
+        if problems := getattr(error, "problems", None):
+            document["problems"] = problems
+        _print_error(document)
+    click.echo(str(error), err=True)
+    return error.exit_code
+
+
+def _print_error(document: Mapping[str, Any]) -> None:
+    click.echo(json.dumps({"error": document}, ensure_ascii=False, indent=2))
+
+
+def _tell_fault(as_json: bool) -> int:
+    """A fault of Atoll: the traceback goes to a file that only this user can read, since it may hold values."""
+    text = traceback.format_exc()
+    try:
+        path: Path | None = _keep(text)
+    except (OSError, AtollError):
+        path = None
+    remedy = f"Please report it; the details are in {path}." if path else "Its details could not be written."
+    what = "This is a fault of Atoll, not of what you typed."
+    if as_json:
+        _print_error({"code": "FAULT", "who": "nobody", "what": what, "remedy": remedy})
+    click.echo(f"{what} {remedy}", err=True)
+    return FAULT
+
+
+def _keep(text: str) -> Path:
+    folder = settings().home / "faults"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = folder / f"{now}-{secrets.token_hex(4)}.log"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

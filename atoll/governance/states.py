@@ -1,0 +1,103 @@
+"""What a study can be at a hospital, what a run can be at the hub, and which way each may go.
+
+The dicts are the only source: guards ask them, docs/states.md draws them, a test holds that every state is
+reached and described. Every rule exists twice, once as a sentence (`check_…`) and once as a question
+(`can_…`), so that a button and the guard behind it cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar, get_args
+
+from atoll.errors import NotPermitted
+
+StudyState = Literal["proposed", "approved", "paused", "refused", "stopped", "expired"]
+RunState = Literal["waiting", "running", "finished", "failed", "stopped"]
+State = TypeVar("State", bound=str)
+Machine = Mapping[State, Mapping[str, State]]  # state -> {act: next state}; the first state is where all begins
+
+STUDY: Machine[StudyState] = {
+    "proposed": {"approve": "approved", "refuse": "refused", "expire": "expired"},
+    "approved": {"pause": "paused", "stop": "stopped", "expire": "expired"},
+    "paused": {"resume": "approved", "stop": "stopped", "expire": "expired"},
+    "refused": {"approve": "approved", "expire": "expired"},
+    "stopped": {},
+    "expired": {},
+}
+RUN: Machine[RunState] = {
+    "waiting": {"start": "running", "fail": "failed", "stop": "stopped"},
+    "running": {"finish": "finished", "fail": "failed", "stop": "stopped"},
+    "finished": {},
+    "failed": {},
+    "stopped": {},
+}
+MEANING: Mapping[str, str] = {
+    "proposed": "received; the steward has not decided",
+    "approved": "the site answers its questions",
+    "refused": "the steward said no; nothing is answered",
+    "paused": "nothing is answered until the steward resumes",
+    "stopped": "ended by a person, for good",
+    "expired": "past its last day, for good",
+    "waiting": "another run of the study is before it",
+    "running": "a question is with the sites",
+    "finished": "the result is there",
+    "failed": "ended by an error, which it names",
+}
+
+_NO_ANSWER: Mapping[StudyState, tuple[str, str, str]] = {
+    "proposed": ("NOT_APPROVED", "The study is not approved at this site.", "The steward reads and approves it."),
+    "refused": ("NOT_APPROVED", "The study was refused at this site.", "Ask the steward why, or leave this site out."),
+    "paused": ("PAUSED", "The study is paused at this site.", "It goes on when the steward resumes it."),
+    "stopped": ("STOPPED", "The study was stopped at this site.", "Sign and send a new study."),
+    "expired": ("STUDY_EXPIRED", "The study's last day has passed.", "Sign and send a study with later dates."),
+}
+
+
+def can_transition(machine: Machine[State], before: State, after: State) -> bool:
+    """Whether the machine has this step."""
+    return after in machine[before].values()
+
+
+def check_transition(machine: Machine[State], before: State, after: State) -> None:
+    """Return when the machine has this step.
+
+    Raises
+    ------
+    NotPermitted
+        With what is possible instead.
+    """
+    if can_transition(machine, before, after):
+        return
+    noun = "study" if set(machine) == set(get_args(StudyState)) else "run"
+    acts = ", ".join(machine[before])
+    raise NotPermitted(
+        f"This {noun} is {before} ({MEANING[before]}) and cannot become {after}.",
+        f"Possible now: {acts}." if acts else f"Send a new {noun}.",
+    )
+
+
+def can_answer(state: StudyState) -> bool:
+    """Whether a site answers the questions of a study in this state."""
+    return state not in _NO_ANSWER
+
+
+def check_answer(state: StudyState) -> None:
+    """Return when a site answers the questions of a study in this state.
+
+    Raises
+    ------
+    NotPermitted
+        With the code of `errors.CATALOGUE` that the hub may learn.
+    """
+    if not can_answer(state):
+        code, what, remedy = _NO_ANSWER[state]
+        raise NotPermitted(what, remedy, code=code, subject="study")
+
+
+def mermaid(machine: Machine[State]) -> str:
+    """The machine as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(machine))}"]
+    lines += [f"    {state} --> {after}: {act}" for state, acts in machine.items() for act, after in acts.items()]
+    lines += [f"    {state} --> [*]" for state, acts in machine.items() if not acts]
+    return "\n".join(lines)
