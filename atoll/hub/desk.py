@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from atoll.errors import NotPermitted
@@ -114,10 +115,8 @@ class Desk:
         """Until there may be something new for this site, or the time is over."""
         waiter = asyncio.get_running_loop().create_future()
         self._presence[site].waiter = waiter
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(waiter, min(seconds, LONGEST_WAIT))
-        except TimeoutError:
-            pass
 
     def tasks(self, site: str, poll: Poll) -> tuple[Task, ...]:
         """Questions that this process does not have yet, each under a new lease."""
@@ -167,7 +166,9 @@ class Desk:
     def computing(self, run: str, site: str) -> bool:
         """True while a process of the site works on the run's open question."""
         lease, state = self._leases.get((run, site)), self.open.get(run)
-        return lease is not None and state is not None and lease.place == state.place and lease.expires > time.monotonic()
+        return (
+            lease is not None and state is not None and lease.place == state.place and lease.expires > time.monotonic()
+        )
 
     def silent_for(self, site: str) -> float | None:
         """Seconds since the site was last heard, or None when it was not since the hub started."""

@@ -248,9 +248,7 @@ def investigator_of(connection: Connection, token_hash: str) -> Row | None:
 
 def pin_investigator(connection: Connection, name: str, fingerprint: str) -> None:
     """From now on this investigator's studies must be signed with this key."""
-    connection.execute(
-        t.investigators.update().where(t.investigators.c.name == name).values(fingerprint=fingerprint)
-    )
+    connection.execute(t.investigators.update().where(t.investigators.c.name == name).values(fingerprint=fingerprint))
 
 
 # ---- studies and decisions
@@ -386,14 +384,23 @@ def start_run(connection: Connection, name: str) -> None:
 
 
 def end_run(
-    connection: Connection, name: str, state: str, *, result: str | None = None, code: str = "", site: str = "", sentence: str = ""
+    connection: Connection,
+    name: str,
+    state: str,
+    *,
+    result: str | None = None,
+    code: str = "",
+    site: str = "",
+    sentence: str = "",
 ) -> None:
     """A run ended: finished with a result, or failed or stopped with a reason."""
     values = {"state": state, "ended": time.time(), "result": result, "code": code, "site": site, "sentence": sentence}
     connection.execute(t.runs.update().where(t.runs.c.id == name).values(**values))
 
 
-def open_round(connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str) -> None:
+def open_round(
+    connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str
+) -> None:
     """A question is asked."""
     connection.execute(
         t.rounds.insert(),
@@ -443,9 +450,7 @@ def shares_of(connection: Connection, run: str, number: int | None = None) -> li
 
 def add_report(connection: Connection, site: str, run: str, code: str, what: str) -> None:
     """Something that the operator should look at."""
-    connection.execute(
-        t.reports.insert().values(received=time.time(), site=site, run=run, code=code, what=what)
-    )
+    connection.execute(t.reports.insert().values(received=time.time(), site=site, run=run, code=code, what=what))
 
 
 def reports(connection: Connection) -> list[Row]:
