@@ -6,6 +6,7 @@ starts or a transaction was undone; it never runs ahead of the transaction that 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,10 +22,10 @@ from atoll.hub import store
 from atoll.hub.desk import Desk, Open
 from atoll.hub.rounds import Methods, Rounds
 from atoll.hub.writer import Transaction
-from atoll.network.codec import digest
-from atoll.network.messages import Place, Receipt, Share
+from atoll.network.messages import Place, Receipt, Share, digest
 from atoll.study import protocol
 
+log = logging.getLogger("atoll.hub")
 ATTEMPT = 0  # a later issue gives a round a second attempt when a site dropped out
 
 
@@ -41,6 +42,7 @@ class Run:
     hashes: dict[str, str] = field(default_factory=dict)
     payloads: dict[str, bytes] = field(default_factory=dict)
     fresh: list[dict[str, Any]] = field(default_factory=list)  # rows to write with this transaction
+    paused: frozenset[str] = frozenset()
     refused: Share | None = None
     refused_by: str = ""
 
@@ -102,8 +104,7 @@ class ActiveRuns:
             return Receipt(share.place, share_hash, "counted" if known == share_hash else "conflict")
         if run is None or not current or site not in run.sites:
             return Receipt(share.place, share_hash, "ended")
-        if share.outcome == "share":
-            run.rounds.read(share.payload)
+        if share.outcome == "share" and self._usable(run, share):
             run.payloads[site] = share.payload
         elif run.refused is None:
             run.refused, run.refused_by = share, site
@@ -111,6 +112,14 @@ class ActiveRuns:
         run.fresh.append(_row(site, share, share_hash, len(content)))
         self._touched[run.name] = run
         return Receipt(share.place, share_hash, "counted")
+
+    def _usable(self, run: Run, share: Share) -> bool:
+        try:
+            run.rounds.read(share.payload)
+        except AtollError as error:
+            log.warning("%s round %d: %s", run.name, share.place.round, error)
+            return False
+        return True
 
     def _recorded(self, connection: Connection, site: str, share: Share) -> str | None:
         for row in store.shares_of(connection, share.place.run):
@@ -187,6 +196,7 @@ class ActiveRuns:
                 Analysis(analysis.algorithm, analysis.options, columns, sites, document.privacy.public),
             )
             run = Run(study, row["id"], row["analysis"], sites, rounds, signed)
+            run.paused = self._paused(tx.connection, study)
             if replay:
                 self._restore(tx, run)
         except AtollError as error:
@@ -241,11 +251,12 @@ class ActiveRuns:
         """Sites that paused or resumed see, or no longer see, the open question."""
         for run in self.load(tx).values():
             if run.study == study:
+                run.paused = self._paused(tx.connection, study)
                 self._publish(tx, run)
         self._changed(tx, study)
 
     def _publish(self, tx: Transaction, run: Run) -> None:
-        state = Open(run.place, run.rounds.question, run.missing(), self._paused(tx.connection, run.study))
+        state = Open(run.place, run.rounds.question, run.missing(), run.paused)
         tx.after.append(lambda: self._desk.publish(run.name, state))
         self._changed(tx, run.study)
 
@@ -287,8 +298,9 @@ _REMEDY = {
 
 def refusal_sentence(site: str, share: Share, words: bytes) -> str:
     """What a site's refusal means, from the fixed catalogue; what it refers to only if the study names it."""
-    code = share.code if share.code in CATALOGUE else "SITE_FAILED"
-    actor, says = CATALOGUE[code]
+    if share.outcome == "share":
+        return f"{site} sent a share that cannot be used. Compare the versions of Atoll at hub and {site}."
+    actor, says = CATALOGUE[share.code if share.code in CATALOGUE else "SITE_FAILED"]
     named = share.subject if share.subject and share.subject.encode() in words else ""
     about = f" (about {named!r})" if named else ""
     return f"{site} did not answer round {share.place.round + 1} of {share.place.analysis!r}: {says}{about} " + _REMEDY[

@@ -48,6 +48,7 @@ class Presence:
 
     instance: int = 0
     seen: float = 0.0
+    poll: Poll | None = None
     waiter: asyncio.Future[None] | None = None
 
 
@@ -108,13 +109,17 @@ class Desk:
                 "Stop one of the two: a site's folder must not be used twice.",
                 code="REPLACED",
             )
-        presence.instance, presence.seen = poll.instance, time.monotonic()
+        presence.instance, presence.seen, presence.poll = poll.instance, time.monotonic(), poll
         self.wake([site])  # an older poll of the same site, if any, ends here
+
+    def current(self, site: str, poll: Poll) -> bool:
+        """True until the site's next poll: only the newest one is served."""
+        return self._presence[site].poll is poll
 
     async def wait(self, site: str, seconds: float) -> None:
         """Until there may be something new for this site, or the time is over."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._presence[site].waiter = waiter
+        presence = self._presence[site]
+        waiter = presence.waiter = asyncio.get_running_loop().create_future()
         with suppress(TimeoutError):
             await asyncio.wait_for(waiter, min(seconds, LONGEST_WAIT))
 
@@ -132,6 +137,7 @@ class Desk:
             lease = Lease((self.boot << 32) + self._sequence, state.place, poll.instance, now + LEASE)
             self._leases[(run, site)] = lease
             found.append(Task(state.place, lease.number, state.question))
+            self.changed(state.place.study)
         return tuple(found)
 
     def _held(self, lease: Lease, poll: Poll, now: float) -> bool:
@@ -157,6 +163,13 @@ class Desk:
         for (_run, holder), lease in self._leases.items():
             if holder == site and lease.number in numbers:
                 lease.expires = now + LEASE
+
+    def note(self, place: Place, site: str, code: str) -> None:
+        """Why a site cannot answer now."""
+        state = self.open.get(place.run)
+        if state is not None and state.place == place:
+            self.notes[(place.run, site)] = code
+            self.changed(place.study)
 
     def fenced(self, site: str, place: Place, number: int) -> bool:
         """True when a newer lease was given for the same question."""

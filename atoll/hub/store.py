@@ -167,8 +167,8 @@ def add_invitation(connection: Connection, secret_hash: str, site: str, expires:
     )
 
 
-def use_invitation(connection: Connection, secret_hash: str, now: float) -> str:
-    """The site's name that a join code stands for; the code is used up.
+def invited(connection: Connection, secret_hash: str, fingerprint: str, now: float) -> str:
+    """The site's name that a join code stands for; a used code still stands for the site that used it.
 
     Raises
     ------
@@ -182,30 +182,42 @@ def use_invitation(connection: Connection, secret_hash: str, now: float) -> str:
             "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
             code="CODE_UNKNOWN",
         )
-    if found["used"] is not None:
+    same = sa.select(t.sites).where(t.sites.c.name == found["site"], t.sites.c.fingerprint == fingerprint)
+    if found["used"] is not None and row(connection, same) is None:
         raise NotPermitted(
             f"This join code for {found['site']!r} was used already.",
             "If it was not you, tell the hub's operator at once; otherwise ask for a new one.",
             code="CODE_USED",
         )
-    if found["expires"] < now:
+    if found["used"] is None and found["expires"] < now:
         raise NotPermitted(
             f"This join code for {found['site']!r} has expired.",
             "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
             code="CODE_EXPIRED",
         )
-    connection.execute(t.invitations.update().where(t.invitations.c.secret_hash == secret_hash).values(used=now))
     return str(found["site"])
 
 
-def add_site(connection: Connection, name: str, fingerprint: str, public_key: bytes, version: str) -> None:
-    """Pin a site's key."""
-    if row(connection, sa.select(t.sites).where(t.sites.c.name == name)):
+def add_site(
+    connection: Connection, name: str, fingerprint: str, public_key: bytes, version: str, secret_hash: str
+) -> None:
+    """Pin a site's key and use up its join code. Nothing happens when this very site has joined before."""
+    same_name = row(connection, sa.select(t.sites).where(t.sites.c.name == name))
+    if same_name is not None and same_name["fingerprint"] == fingerprint:
+        return
+    if same_name is not None:
         raise NotPermitted(
             f"A site named {name!r} has joined already.", "Ask the hub's operator for a code with another name."
         )
     if row(connection, sa.select(t.sites).where(t.sites.c.fingerprint == fingerprint)):
-        raise NotPermitted("This site has joined already.", "Nothing more is needed.", code="JOINED_ALREADY")
+        raise NotPermitted(
+            "This site's key has joined already under another name.",
+            "Make a new site with `atoll site init`: every site has its own key.",
+            code="JOINED_ALREADY",
+        )
+    connection.execute(
+        t.invitations.update().where(t.invitations.c.secret_hash == secret_hash).values(used=time.time())
+    )
     connection.execute(
         t.sites.insert().values(
             name=name, fingerprint=fingerprint, public_key=public_key, version=version, joined=time.time()
@@ -267,9 +279,9 @@ def add_study(
     signed: bytes,
     sites: Sequence[str],
     analyses: Sequence[str],
-) -> list[str]:
-    """A new study with one waiting run per analysis; returns the runs' names."""
-    connection.execute(
+) -> tuple[int, list[str]]:
+    """A new study with one waiting run per analysis; returns its number and the runs' names."""
+    inserted = connection.execute(
         t.studies.insert().values(
             hash=study_hash, title=title, investigator=investigator, signed=signed, submitted=time.time()
         )
@@ -283,7 +295,8 @@ def add_study(
             for position, (name, analysis) in enumerate(zip(names, analyses, strict=True), start=1)
         ],
     )
-    return names
+    (number,) = inserted.inserted_primary_key or (0,)
+    return int(number), names
 
 
 def proposals(connection: Connection, site: str, after: int) -> list[Row]:

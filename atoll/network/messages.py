@@ -10,6 +10,7 @@ names the kind of message: a signed share cannot be shown as a decision.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -199,6 +200,11 @@ _encoder = msgspec.msgpack.Encoder()
 _context_of = {
     kind: re.sub(r"(?<!^)([A-Z])", r"-\1", kind.__name__).lower() for kind in Message.__subclasses__()
 }  # PollAnswer: poll-answer
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def encode(message: Message) -> bytes:
