@@ -6,25 +6,27 @@ starts or a transaction was undone; it never runs ahead of the transaction that 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from atoll.algorithms.program import Analysis
 from atoll.errors import CATALOGUE, AtollError
+from atoll.governance.signatures import SignedStudy
 from atoll.hub import store
 from atoll.hub.desk import Desk, Open
 from atoll.hub.rounds import Methods, Rounds
 from atoll.hub.writer import Transaction
-from atoll.network.codec import digest
-from atoll.network.messages import Place, Receipt, Share
+from atoll.network.messages import Place, Receipt, Share, digest
 from atoll.study import protocol
-from atoll.study.view import Setting
 
-ATTEMPT = 1  # a later issue gives a round a second attempt when a site dropped out
+log = logging.getLogger("atoll.hub")
+ATTEMPT = 0  # a later issue gives a round a second attempt when a site dropped out
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Run:
     hashes: dict[str, str] = field(default_factory=dict)
     payloads: dict[str, bytes] = field(default_factory=dict)
     fresh: list[dict[str, Any]] = field(default_factory=list)  # rows to write with this transaction
+    paused: frozenset[str] = frozenset()
     refused: Share | None = None
     refused_by: str = ""
 
@@ -94,13 +97,14 @@ class ActiveRuns:
         known = run.hashes.get(site) if run is not None and current else self._recorded(tx.connection, site, share)
         if known is not None:
             if known != share_hash:
-                what = f"{site} sent other bytes for round {share.place.round} than were counted; they were refused."
+                what = (
+                    f"{site} sent other bytes for round {share.place.round + 1} than were counted; they were refused."
+                )
                 store.add_report(tx.connection, site, share.place.run, "CONFLICT", what)
             return Receipt(share.place, share_hash, "counted" if known == share_hash else "conflict")
         if run is None or not current or site not in run.sites:
             return Receipt(share.place, share_hash, "ended")
-        if share.outcome == "share":
-            run.rounds.read(share.payload)
+        if share.outcome == "share" and self._usable(run, share):
             run.payloads[site] = share.payload
         elif run.refused is None:
             run.refused, run.refused_by = share, site
@@ -108,6 +112,14 @@ class ActiveRuns:
         run.fresh.append(_row(site, share, share_hash, len(content)))
         self._touched[run.name] = run
         return Receipt(share.place, share_hash, "counted")
+
+    def _usable(self, run: Run, share: Share) -> bool:
+        try:
+            run.rounds.read(share.payload)
+        except AtollError as error:
+            log.warning("%s round %d: %s", run.name, share.place.round, error)
+            return False
+        return True
 
     def _recorded(self, connection: Connection, site: str, share: Share) -> str | None:
         for row in store.shares_of(connection, share.place.run):
@@ -175,12 +187,16 @@ class ActiveRuns:
         document = protocol.from_canonical(signed)
         analysis = document.analyses[row["analysis"]]
         sites = tuple(sorted(document.sites))
-        setting = Setting(sites, document.privacy.public, document.datasets[analysis.dataset])
+        columns = document.datasets[analysis.dataset]
         if not replay:
             store.start_run(tx.connection, row["id"])
         try:
-            rounds = Rounds.begin(self._methods, analysis.algorithm, analysis.options, setting)
+            rounds = Rounds.begin(
+                self._methods,
+                Analysis(analysis.algorithm, analysis.options, columns, sites, document.privacy.public),
+            )
             run = Run(study, row["id"], row["analysis"], sites, rounds, signed)
+            run.paused = self._paused(tx.connection, study)
             if replay:
                 self._restore(tx, run)
         except AtollError as error:
@@ -202,7 +218,14 @@ class ActiveRuns:
             run.payloads[row["site"]] = row["payload"]
 
     def _fail(self, tx: Transaction, run: Run, error: AtollError) -> None:
-        self._end(tx, run, "failed", code=error.code, site=error.subject if error.subject in run.sites else "", sentence=str(error))
+        self._end(
+            tx,
+            run,
+            "failed",
+            code=error.code,
+            site=error.subject if error.subject in run.sites else "",
+            sentence=str(error),
+        )
 
     def _end(self, tx: Transaction, run: Run, state: str, **reason: str) -> None:
         store.end_run(tx.connection, run.name, state, **reason)
@@ -228,11 +251,12 @@ class ActiveRuns:
         """Sites that paused or resumed see, or no longer see, the open question."""
         for run in self.load(tx).values():
             if run.study == study:
+                run.paused = self._paused(tx.connection, study)
                 self._publish(tx, run)
         self._changed(tx, study)
 
     def _publish(self, tx: Transaction, run: Run) -> None:
-        state = Open(run.place, run.rounds.question, run.missing(), self._paused(tx.connection, run.study))
+        state = Open(run.place, run.rounds.question, run.missing(), run.paused)
         tx.after.append(lambda: self._desk.publish(run.name, state))
         self._changed(tx, run.study)
 
@@ -249,26 +273,19 @@ class ActiveRuns:
         row = store.study(connection, study)
         if row is None:
             raise KeyError(study)
-        return protocol_bytes(row["signed"])
+        return SignedStudy.from_bytes(row["signed"]).body
 
     def _study(self, connection: Connection, study: str) -> Any:
         return protocol.from_canonical(self._signed(connection, study))
 
     def _refusal(self, run: Run) -> dict[str, str]:
         share = run.refused
-        assert share is not None  # noqa: S101
+        assert share is not None
         return {
             "code": share.code if share.code in CATALOGUE else "SITE_FAILED",
             "site": run.refused_by,
             "sentence": refusal_sentence(run.refused_by, share, run.words),
         }
-
-
-def protocol_bytes(signed: bytes) -> bytes:
-    """The canonical bytes inside a stored signed study."""
-    from atoll.governance.signatures import SignedStudy
-
-    return SignedStudy.from_bytes(signed).body
 
 
 _REMEDY = {
@@ -281,11 +298,12 @@ _REMEDY = {
 
 def refusal_sentence(site: str, share: Share, words: bytes) -> str:
     """What a site's refusal means, from the fixed catalogue; what it refers to only if the study names it."""
-    code = share.code if share.code in CATALOGUE else "SITE_FAILED"
-    actor, says = CATALOGUE[code]
+    if share.outcome == "share":
+        return f"{site} sent a share that cannot be used. Compare the versions of Atoll at hub and {site}."
+    actor, says = CATALOGUE[share.code if share.code in CATALOGUE else "SITE_FAILED"]
     named = share.subject if share.subject and share.subject.encode() in words else ""
     about = f" (about {named!r})" if named else ""
-    return f"{site} did not answer round {share.place.round} of {share.place.analysis!r}: {says}{about} " + _REMEDY[
+    return f"{site} did not answer round {share.place.round + 1} of {share.place.analysis!r}: {says}{about} " + _REMEDY[
         actor
     ].format(site=site)
 
@@ -305,8 +323,3 @@ def _row(site: str, share: Share, share_hash: str, size: int) -> dict[str, Any]:
         "ledger_head": share.ledger_head,
         "received": time.time(),
     }
-
-
-def listed(sites: Iterable[str]) -> str:
-    """Names as a sentence has them."""
-    return ", ".join(sorted(sites)) or "none"

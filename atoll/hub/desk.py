@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from atoll.errors import NotPermitted
@@ -47,6 +48,7 @@ class Presence:
 
     instance: int = 0
     seen: float = 0.0
+    poll: Poll | None = None
     waiter: asyncio.Future[None] | None = None
 
 
@@ -107,17 +109,19 @@ class Desk:
                 "Stop one of the two: a site's folder must not be used twice.",
                 code="REPLACED",
             )
-        presence.instance, presence.seen = poll.instance, time.monotonic()
+        presence.instance, presence.seen, presence.poll = poll.instance, time.monotonic(), poll
         self.wake([site])  # an older poll of the same site, if any, ends here
+
+    def current(self, site: str, poll: Poll) -> bool:
+        """True until the site's next poll: only the newest one is served."""
+        return self._presence[site].poll is poll
 
     async def wait(self, site: str, seconds: float) -> None:
         """Until there may be something new for this site, or the time is over."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._presence[site].waiter = waiter
-        try:
+        presence = self._presence[site]
+        waiter = presence.waiter = asyncio.get_running_loop().create_future()
+        with suppress(TimeoutError):
             await asyncio.wait_for(waiter, min(seconds, LONGEST_WAIT))
-        except TimeoutError:
-            pass
 
     def tasks(self, site: str, poll: Poll) -> tuple[Task, ...]:
         """Questions that this process does not have yet, each under a new lease."""
@@ -133,6 +137,7 @@ class Desk:
             lease = Lease((self.boot << 32) + self._sequence, state.place, poll.instance, now + LEASE)
             self._leases[(run, site)] = lease
             found.append(Task(state.place, lease.number, state.question))
+            self.changed(state.place.study)
         return tuple(found)
 
     def _held(self, lease: Lease, poll: Poll, now: float) -> bool:
@@ -159,6 +164,13 @@ class Desk:
             if holder == site and lease.number in numbers:
                 lease.expires = now + LEASE
 
+    def note(self, place: Place, site: str, code: str) -> None:
+        """Why a site cannot answer now."""
+        state = self.open.get(place.run)
+        if state is not None and state.place == place:
+            self.notes[(place.run, site)] = code
+            self.changed(place.study)
+
     def fenced(self, site: str, place: Place, number: int) -> bool:
         """True when a newer lease was given for the same question."""
         lease = self._leases.get((place.run, site))
@@ -167,7 +179,9 @@ class Desk:
     def computing(self, run: str, site: str) -> bool:
         """True while a process of the site works on the run's open question."""
         lease, state = self._leases.get((run, site)), self.open.get(run)
-        return lease is not None and state is not None and lease.place == state.place and lease.expires > time.monotonic()
+        return (
+            lease is not None and state is not None and lease.place == state.place and lease.expires > time.monotonic()
+        )
 
     def silent_for(self, site: str) -> float | None:
         """Seconds since the site was last heard, or None when it was not since the hub started."""

@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from atoll.algorithms.core import Finished, Program, Question, SiteFunction
+from atoll.algorithms import registry
+from atoll.algorithms.core import Program, Question, SiteFunction
+from atoll.algorithms.program import Analysis, program
 from atoll.errors import AtollError, NotPermitted, OperatorError
 from atoll.network import codec
 from atoll.privacy.statistics import Statistics, combine, kinds_of
 from atoll.study.dictionary import Dictionary
-from atoll.study.view import Setting
 
 log = logging.getLogger("atoll.hub")
 
@@ -29,35 +30,35 @@ class Methods:
     """What the hub needs of the installed algorithms."""
 
     check: Callable[[str, Mapping[str, Any], Dictionary], Any]
-    program: Callable[[str, Mapping[str, Any], Setting], Program]
+    program: Callable[[Analysis], Program]
     site_function: Callable[[str], SiteFunction[..., Any]]
 
 
-def installed() -> Methods:
-    """The algorithms of this installation."""
-    from atoll.algorithms import registry
-    from atoll.algorithms.program import program
-
-    return Methods(registry.check, program, registry.site_function)
+INSTALLED = Methods(registry.check, program, registry.site_function)
 
 
 @dataclass
 class Rounds:
-    """The hub's half of one analysis, alive: `asked` is its open question, `result` its end."""
+    """The hub's half of one analysis, alive: an open question with its number, or the result as JSON."""
 
     methods: Methods
     program: Program
-    asked: Question | None = None
     question: bytes = b""
     question_hash: str = ""
-    number: int = 0
+    number: int = -1
     result: str | None = None
     _answers: type[Statistics] = field(default=Statistics)
 
     @classmethod
-    def begin(cls, methods: Methods, algorithm: str, options: Mapping[str, Any], setting: Setting) -> Rounds:
-        """Start the algorithm: it asks its first question."""
-        rounds = cls(methods, methods.program(algorithm, options, setting))
+    def begin(cls, methods: Methods, analysis: Analysis) -> Rounds:
+        """Start the algorithm: it asks its first question.
+
+        Raises
+        ------
+        AtollError
+            When it cannot, as it says.
+        """
+        rounds = cls(methods, methods.program(analysis))
         rounds._step(lambda: next(rounds.program))
         return rounds
 
@@ -72,7 +73,7 @@ class Rounds:
         for question_hash, answer in recorded:
             if question_hash != self.question_hash:
                 raise OperatorError(
-                    "The installed version of the algorithm asks another question than the one this run was started with.",
+                    "The installed algorithm asks another question than the version that started this run.",
                     "Finish the run with the version that started it, or submit the study again.",
                     code="VERSION_CHANGED",
                 )
@@ -111,9 +112,10 @@ class Rounds:
 
     def _step(self, go: Callable[[], Any]) -> None:
         try:
-            asked = go()
+            asked: Question = go()
         except StopIteration as finished:
-            self._finish(Finished(finished.value))
+            self.question, self.question_hash = b"", ""
+            self.result = json.dumps(codec.plain(finished.value), allow_nan=False, ensure_ascii=False)
         except AtollError:
             raise
         except Exception as error:
@@ -125,14 +127,9 @@ class Rounds:
             ) from error
         else:
             self.number += 1
-            self.asked, self.question = asked, codec.encode_question(asked)
+            self.question = codec.encode_question(asked)
             self.question_hash = codec.digest(self.question)
             self._answers = self.methods.site_function(asked.name).answers
-
-    def _finish(self, finished: Finished) -> None:
-        self.asked, self.question, self.question_hash = None, b"", ""
-        document = finished.result.to_document() if hasattr(finished.result, "to_document") else finished.result
-        self.result = json.dumps(codec.plain(document), allow_nan=False, ensure_ascii=False)
 
 
 def _check_numbers(value: Any, *, whole: bool) -> None:
@@ -144,7 +141,11 @@ def _check_numbers(value: Any, *, whole: bool) -> None:
 def _same_shapes(shares: Mapping[str, Statistics]) -> None:
     """Name the site whose arrays have another shape than those of the most sites."""
     shapes = {
-        site: tuple(np.shape(getattr(share, name)) for name, kind in kinds_of(type(share)).items() if kind.name not in ("tally", "points"))
+        site: tuple(
+            np.shape(getattr(share, name))
+            for name, kind in kinds_of(type(share)).items()
+            if kind.name not in ("tally", "points")
+        )
         for site, share in shares.items()
     }
     usual = max(shapes.values(), key=list(shapes.values()).count)

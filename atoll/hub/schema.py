@@ -22,9 +22,7 @@ _number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only 
 
 schema = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
-facts = Table(
-    "facts", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
-)
+facts = Table("facts", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
 
 sites = Table(
     "sites",

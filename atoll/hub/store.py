@@ -167,8 +167,8 @@ def add_invitation(connection: Connection, secret_hash: str, site: str, expires:
     )
 
 
-def use_invitation(connection: Connection, secret_hash: str, now: float) -> str:
-    """The site's name that a join code stands for; the code is used up.
+def invited(connection: Connection, secret_hash: str, fingerprint: str, now: float) -> str:
+    """The site's name that a join code stands for; a used code still stands for the site that used it.
 
     Raises
     ------
@@ -182,30 +182,42 @@ def use_invitation(connection: Connection, secret_hash: str, now: float) -> str:
             "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
             code="CODE_UNKNOWN",
         )
-    if found["used"] is not None:
+    same = sa.select(t.sites).where(t.sites.c.name == found["site"], t.sites.c.fingerprint == fingerprint)
+    if found["used"] is not None and row(connection, same) is None:
         raise NotPermitted(
             f"This join code for {found['site']!r} was used already.",
             "If it was not you, tell the hub's operator at once; otherwise ask for a new one.",
             code="CODE_USED",
         )
-    if found["expires"] < now:
+    if found["used"] is None and found["expires"] < now:
         raise NotPermitted(
             f"This join code for {found['site']!r} has expired.",
             "Ask the hub's operator for a new one (`atoll hub invite NAME`).",
             code="CODE_EXPIRED",
         )
-    connection.execute(t.invitations.update().where(t.invitations.c.secret_hash == secret_hash).values(used=now))
     return str(found["site"])
 
 
-def add_site(connection: Connection, name: str, fingerprint: str, public_key: bytes, version: str) -> None:
-    """Pin a site's key."""
-    if row(connection, sa.select(t.sites).where(t.sites.c.name == name)):
+def add_site(
+    connection: Connection, name: str, fingerprint: str, public_key: bytes, version: str, secret_hash: str
+) -> None:
+    """Pin a site's key and use up its join code. Nothing happens when this very site has joined before."""
+    same_name = row(connection, sa.select(t.sites).where(t.sites.c.name == name))
+    if same_name is not None and same_name["fingerprint"] == fingerprint:
+        return
+    if same_name is not None:
         raise NotPermitted(
             f"A site named {name!r} has joined already.", "Ask the hub's operator for a code with another name."
         )
     if row(connection, sa.select(t.sites).where(t.sites.c.fingerprint == fingerprint)):
-        raise NotPermitted("This site has joined already.", "Nothing more is needed.", code="JOINED_ALREADY")
+        raise NotPermitted(
+            "This site's key has joined already under another name.",
+            "Make a new site with `atoll site init`: every site has its own key.",
+            code="JOINED_ALREADY",
+        )
+    connection.execute(
+        t.invitations.update().where(t.invitations.c.secret_hash == secret_hash).values(used=time.time())
+    )
     connection.execute(
         t.sites.insert().values(
             name=name, fingerprint=fingerprint, public_key=public_key, version=version, joined=time.time()
@@ -248,9 +260,7 @@ def investigator_of(connection: Connection, token_hash: str) -> Row | None:
 
 def pin_investigator(connection: Connection, name: str, fingerprint: str) -> None:
     """From now on this investigator's studies must be signed with this key."""
-    connection.execute(
-        t.investigators.update().where(t.investigators.c.name == name).values(fingerprint=fingerprint)
-    )
+    connection.execute(t.investigators.update().where(t.investigators.c.name == name).values(fingerprint=fingerprint))
 
 
 # ---- studies and decisions
@@ -269,9 +279,9 @@ def add_study(
     signed: bytes,
     sites: Sequence[str],
     analyses: Sequence[str],
-) -> list[str]:
-    """A new study with one waiting run per analysis; returns the runs' names."""
-    connection.execute(
+) -> tuple[int, list[str]]:
+    """A new study with one waiting run per analysis; returns its number and the runs' names."""
+    inserted = connection.execute(
         t.studies.insert().values(
             hash=study_hash, title=title, investigator=investigator, signed=signed, submitted=time.time()
         )
@@ -285,7 +295,8 @@ def add_study(
             for position, (name, analysis) in enumerate(zip(names, analyses, strict=True), start=1)
         ],
     )
-    return names
+    (number,) = inserted.inserted_primary_key or (0,)
+    return int(number), names
 
 
 def proposals(connection: Connection, site: str, after: int) -> list[Row]:
@@ -386,14 +397,23 @@ def start_run(connection: Connection, name: str) -> None:
 
 
 def end_run(
-    connection: Connection, name: str, state: str, *, result: str | None = None, code: str = "", site: str = "", sentence: str = ""
+    connection: Connection,
+    name: str,
+    state: str,
+    *,
+    result: str | None = None,
+    code: str = "",
+    site: str = "",
+    sentence: str = "",
 ) -> None:
     """A run ended: finished with a result, or failed or stopped with a reason."""
     values = {"state": state, "ended": time.time(), "result": result, "code": code, "site": site, "sentence": sentence}
     connection.execute(t.runs.update().where(t.runs.c.id == name).values(**values))
 
 
-def open_round(connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str) -> None:
+def open_round(
+    connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str
+) -> None:
     """A question is asked."""
     connection.execute(
         t.rounds.insert(),
@@ -443,9 +463,7 @@ def shares_of(connection: Connection, run: str, number: int | None = None) -> li
 
 def add_report(connection: Connection, site: str, run: str, code: str, what: str) -> None:
     """Something that the operator should look at."""
-    connection.execute(
-        t.reports.insert().values(received=time.time(), site=site, run=run, code=code, what=what)
-    )
+    connection.execute(t.reports.insert().values(received=time.time(), site=site, run=run, code=code, what=what))
 
 
 def reports(connection: Connection) -> list[Row]:

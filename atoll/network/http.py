@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from atoll.errors import AtollError, NotPermitted, OperatorError, Unreachable
+from atoll.governance.signatures import PrivateKey
 from atoll.network import messages
 from atoll.network.certificates import client_context
 from atoll.network.messages import CLOCK_SKEW, M, Message, Refusal
@@ -138,9 +138,7 @@ class Connection:
 class SignedLine:
     """A site's line to its hub: every message signed, every answer's signature checked against the pinned key."""
 
-    def __init__(
-        self, connection: Connection, key: Ed25519PrivateKey, fingerprint: str, hub_key: Ed25519PublicKey | None
-    ):
+    def __init__(self, connection: Connection, key: PrivateKey, fingerprint: str, hub_key: bytes):
         self.connection, self._key, self._fingerprint, self._hub_key = connection, key, fingerprint, hub_key
 
     def ask(self, path: str, message: Message, answer: type[M], *, wait: float = 0.0) -> M:
@@ -155,7 +153,7 @@ class SignedLine:
         response = self.connection.request(
             "POST", path, content=content, headers={"content-type": MEDIA_TYPE}, wait=wait
         )
-        if response.media_type != MEDIA_TYPE or self._hub_key is None:
+        if response.media_type != MEDIA_TYPE:
             raise self._not_a_hub(response)
         envelope = messages.unwrap(response.body)
         if response.status != 200:

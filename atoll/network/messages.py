@@ -10,12 +10,13 @@ names the kind of message: a signed share cannot be shown as a decision.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
 import time
 from typing import Literal, TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from atoll.errors import NotPermitted
 from atoll.governance import signatures
@@ -31,8 +32,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all messages: a field that is not listed is refused."""
 
 
-class Place(Message):
-    """Where a message belongs. `participants` are the sites of the round, sorted."""
+class Place(Message, frozen=True):
+    """Where a message belongs. Rounds count from 0; `participants` are the sites of the round, sorted."""
 
     study: str
     run: str
@@ -43,7 +44,7 @@ class Place(Message):
     participants: tuple[str, ...]
 
 
-class Task(Message):
+class Task(Message, frozen=True):
     """One question for one site, leased: only the holder of the newest lease is heard."""
 
     place: Place
@@ -51,7 +52,7 @@ class Task(Message):
     question: bytes
 
 
-class Share(Message):
+class Share(Message, frozen=True):
     """A site's answer to a question: the encoded statistics, or the code of a refusal. Stored before it is sent.
 
     form      how the payload is written; `plain` until sums are masked
@@ -70,14 +71,14 @@ class Share(Message):
     elapsed: int
 
 
-class Handover(Message):
+class Handover(Message, frozen=True):
     """A stored share as it goes out: the exact bytes of the outbox, under the lease that is held now."""
 
     lease: int
     share: bytes
 
 
-class Receipt(Message):
+class Receipt(Message, frozen=True):
     """The hub's answer to a share. `state` is `counted` once and for ever, or why it was not needed.
 
     counted   this share is part of the round (the same bytes again get the same receipt)
@@ -91,7 +92,7 @@ class Receipt(Message):
     state: Literal["counted", "ended", "fenced", "conflict"]
 
 
-class Failure(Message):
+class Failure(Message, frozen=True):
     """A site cannot answer now and goes on trying: nothing was computed, nothing was recorded."""
 
     place: Place
@@ -99,19 +100,19 @@ class Failure(Message):
     code: str
 
 
-class Renewal(Message):
+class Renewal(Message, frozen=True):
     """The site still works on these leases."""
 
     leases: tuple[int, ...]
 
 
-class Renewed(Message):
+class Renewed(Message, frozen=True):
     """Leases among those renewed that are no longer wanted: stop working on them."""
 
     lost: tuple[int, ...]
 
 
-class Poll(Message):
+class Poll(Message, frozen=True):
     """A site asks for work. The hub answers at once when there is news, else after `wait` seconds.
 
     instance   rises with every start of the site: a restarted site gets its open questions again at once
@@ -127,14 +128,14 @@ class Poll(Message):
     ledger_head: str
 
 
-class Proposal(Message):
+class Proposal(Message, frozen=True):
     """A signed study in which this site is named. `number` rises; the site asks for those after its newest."""
 
     number: int
     study: bytes
 
 
-class PollAnswer(Message):
+class PollAnswer(Message, frozen=True):
     """Questions to answer, studies to decide about, leases to drop, and the hub's time (seconds since 1970)."""
 
     tasks: tuple[Task, ...]
@@ -143,7 +144,7 @@ class PollAnswer(Message):
     now: float
 
 
-class Join(Message):
+class Join(Message, frozen=True):
     """A site presents its one-time code and its public key (raw Ed25519), signed with that key."""
 
     secret: bytes
@@ -151,7 +152,7 @@ class Join(Message):
     version: str
 
 
-class Joined(Message):
+class Joined(Message, frozen=True):
     """The hub's welcome: the site's name, and the hub's public key, which the site pins."""
 
     site: str
@@ -159,7 +160,7 @@ class Joined(Message):
     hub_key: bytes
 
 
-class Decision(Message):
+class Decision(Message, frozen=True):
     """The steward's decision about a study. `number` is its ledger entry: an older decision never replaces a newer."""
 
     study: str
@@ -168,14 +169,14 @@ class Decision(Message):
     ledger_head: str
 
 
-class Recorded(Message):
+class Recorded(Message, frozen=True):
     """The hub has stored a decision."""
 
     study: str
     number: int
 
 
-class Refusal(Message):
+class Refusal(Message, frozen=True):
     """The hub refuses a request: a code, the sentence, what to do, and the hub's time."""
 
     code: str
@@ -196,6 +197,14 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_li
 
 
 _encoder = msgspec.msgpack.Encoder()
+_context_of = {
+    kind: re.sub(r"(?<!^)([A-Z])", r"-\1", kind.__name__).lower() for kind in Message.__subclasses__()
+}  # PollAnswer: poll-answer
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def encode(message: Message) -> bytes:
@@ -223,7 +232,7 @@ def decode(data: bytes, kind: type[M]) -> M:
 
 def seal(
     message: Message,
-    key: Ed25519PrivateKey,
+    key: signatures.PrivateKey,
     fingerprint: str,
     *,
     reply: bytes = b"",
@@ -246,7 +255,7 @@ def unwrap(data: bytes) -> Envelope:
         ) from error
 
 
-def verify(envelope: Envelope, kind: type[M], public: Ed25519PublicKey, *, reply: bytes = b"") -> M:
+def verify(envelope: Envelope, kind: type[M], public: bytes, *, reply: bytes = b"") -> M:
     """The message, after its signature was found to be the key's, for this kind and this request.
 
     Raises
@@ -262,7 +271,7 @@ def verify(envelope: Envelope, kind: type[M], public: Ed25519PublicKey, *, reply
 
 
 def _context(kind: type[Message]) -> str:
-    return f"atoll/1 {kind.__name__}"
+    return _context_of[kind]
 
 
 def _signed(body: bytes, key: str, when: float, nonce: bytes, reply: bytes) -> bytes:

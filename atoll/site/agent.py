@@ -1,0 +1,364 @@
+"""The running site: asks the hub for work, lets the runner answer, hands over what was recorded.
+
+    poll      long-polls the hub: questions, new studies, leases to drop
+    work      answers one question after another
+    courier   hands over shares and decisions until each has a receipt
+    wake      hears, through a pipe, that the steward decided something
+
+Whatever was recorded survives `kill -9`; whatever was not is asked again. Nothing here waits in the path
+of a round: a question that arrives is answered, a share that is recorded is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from atoll.errors import AtollError, NotPermitted, Unreachable
+from atoll.governance.signatures import SignedStudy
+from atoll.network.http import SignedLine
+from atoll.network.messages import (
+    Decision,
+    Failure,
+    Handover,
+    Place,
+    Poll,
+    PollAnswer,
+    Proposal,
+    Receipt,
+    Recorded,
+    Renewal,
+    Renewed,
+    Task,
+)
+from atoll.site.home import Home
+from atoll.site.outbox import Key, Outbox, Stored, Withheld, key_of
+from atoll.site.store import SiteStore
+from atoll.study.protocol import Study, from_canonical
+
+log = logging.getLogger("atoll.site")
+WAIT = 25.0  # seconds of a long poll
+RENEW = 15.0  # seconds between renewals of what is being worked on
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds between attempts to reach the hub
+DISK_PAUSE = 2.0  # seconds between looks whether the disk has space again
+
+
+class Answerer(Protocol):
+    """Answers a question of an approved study; what it returns is recorded in the outbox already."""
+
+    def answer(self, study: Study, place: Place, question: bytes) -> object:
+        """Compute, check, record. Raises sqlite3.Error or Withheld when nothing could be recorded."""
+        ...
+
+
+@dataclass
+class Held:
+    """A question that this process has: to be answered, being answered, recorded, or kept back with a code."""
+
+    task: Task
+    state: str = "queued"  # queued, working, recorded, kept
+    pause: float = DISK_PAUSE  # seconds until a kept question is tried again
+    again: float = 0.0
+
+    def keep(self) -> None:
+        """Try again later, each time a little later than before."""
+        self.state, self.again, self.pause = "kept", time.monotonic() + self.pause, min(2 * self.pause, LONGEST_PAUSE)
+
+    @property
+    def key(self) -> Key:
+        """What makes it unique."""
+        return key_of(self.task.place)
+
+
+class Agent:
+    """A site at work. `answerer` is made at the first question: it loads what an idle site does not need."""
+
+    def __init__(
+        self, home: Home, store: SiteStore, line: SignedLine, outbox: Outbox, answerer: Callable[[], Answerer]
+    ):
+        self._home, self._store, self._line, self._outbox = home, store, line, outbox
+        self._make_answerer = answerer
+        self._answerer: Answerer | None = None
+        self._studies: dict[str, Study] = {}
+        self._held: dict[Key, Held] = {}
+        self._change = threading.Condition()
+        self._delivering = threading.Lock()
+        self._more_to_deliver = threading.Event()
+        self._ending = threading.Event()
+        self._failed: AtollError | None = None
+        self._instance = (store.next_instance() << 32) + random.getrandbits(32)
+
+    # ---- life
+
+    def run(self) -> None:
+        """Work until `stop` is called.
+
+        Raises
+        ------
+        NotPermitted
+            When the hub does not know this site, or a newer process of it is running.
+        """
+        acts = (self._work, self._courier, self._wake)
+        threads = [threading.Thread(target=act, name=act.__name__.strip("_"), daemon=True) for act in acts]
+        for thread in threads:
+            thread.start()
+        try:
+            self._poll()
+        finally:
+            self.stop()
+            for thread in threads[:2]:
+                thread.join(timeout=2.0)
+        if self._failed is not None:
+            raise self._failed
+
+    def stop(self) -> None:
+        """End soon; what is recorded stays recorded."""
+        self._ending.set()
+        self._more_to_deliver.set()
+        with self._change:
+            self._change.notify_all()
+
+    # ---- poll
+
+    def _poll(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._ending.is_set():
+            try:
+                self._heard(self._line.ask("/site/poll", self._question(), PollAnswer, wait=WAIT))
+                if pause > FIRST_PAUSE:
+                    log.warning("the hub is back")
+                    self._more_to_deliver.set()
+                pause = FIRST_PAUSE
+            except AtollError as error:
+                if error.code in ("REPLACED", "UNKNOWN_SITE"):
+                    self._failed = error
+                    return
+                if pause == FIRST_PAUSE or not isinstance(error, Unreachable):
+                    log.warning("%s", error)
+                pause = self._rest(pause)
+            except sqlite3.Error as error:
+                log.error("the site cannot write its file: %s", error)
+                pause = self._rest(max(pause, DISK_PAUSE))
+
+    def _rest(self, pause: float) -> float:
+        """Wait before the next attempt; the hub is away, so nobody waits for us."""
+        self._ending.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
+        return min(2 * pause, LONGEST_PAUSE)
+
+    def _question(self) -> Poll:
+        head = self._store.head()
+        with self._change:
+            holding = tuple(held.task.lease for held in self._held.values())
+        number, ledger_head = (head.number, head.hash) if head else (0, "")
+        return Poll(self._instance, self._store.newest_study(), holding, WAIT, number, ledger_head)
+
+    def _heard(self, answer: PollAnswer) -> None:
+        for proposal in answer.proposals:
+            self._propose(proposal)
+        with self._change:
+            for task in answer.tasks:
+                self._take(task)
+            for key in [key for key, held in self._held.items() if held.task.lease in answer.stopped]:
+                del self._held[key]
+            self._change.notify_all()
+
+    def _propose(self, proposal: Proposal) -> None:
+        """Keep a proposed study whose signature holds and that names this very site."""
+        signed = SignedStudy.from_bytes(proposal.study)
+        study = signed.study()
+        name = self._store.fact("site") or ""
+        if name not in study.sites or study.sites[name].key != self._home.fingerprint():
+            raise NotPermitted("The hub proposes a study that does not name this site's key.", "It was ignored.")
+        self._store.receive_study(proposal.number, signed, study.title)
+        log.warning("proposed: %s (%s)", study.title, signed.hash[:12])
+
+    def _take(self, task: Task) -> None:
+        """A question under a new lease. One that is being answered goes on; one that was answered is sent again."""
+        known = self._held.get(key_of(task.place))
+        if known is not None:
+            known.task = task
+            if known.state == "recorded":
+                self._more_to_deliver.set()
+            elif known.state == "kept":
+                known.state = "queued"
+            return
+        for key in [key for key in self._held if key[0] == task.place.run]:
+            del self._held[key]  # an earlier round of the same run
+        held = self._held[key_of(task.place)] = Held(task)
+        self._outbox.arrived(task.place)
+        if self._outbox.again(task.place):
+            held.state = "recorded"
+            self._more_to_deliver.set()
+
+    # ---- work
+
+    def _work(self) -> None:
+        while not self._ending.is_set():
+            with self._change:
+                held = next((held for held in self._held.values() if held.state == "queued"), None)
+                if held is None:
+                    self._change.wait()
+                    continue
+                held.state = "working"
+            if self._answer(held):
+                held.state = "recorded"
+                self._deliver()
+            else:
+                held.keep()
+
+    def _answer(self, held: Held) -> bool:
+        """Answer one question; False when nothing was recorded, and the hub was told why."""
+        place = held.task.place
+        try:
+            study = self._approved(place)
+            if self._answerer is None:
+                self._answerer = self._make_answerer()
+            self._answerer.answer(study, place, held.task.question)
+            return True
+        except (Withheld, NotPermitted) as error:
+            log.warning("%s round %d: %s", place.run, place.round + 1, error)
+            self._excuse(held, error.code)
+        except (sqlite3.Error, OSError) as error:
+            log.error("%s round %d: the ledger cannot be written (%s)", place.run, place.round + 1, error)
+            self._excuse(held, "DISK_FULL")
+        except AtollError as error:
+            log.error("%s round %d: %s", place.run, place.round + 1, error)
+            self._excuse(held, error.code)
+        return False
+
+    def _approved(self, place: Place) -> Study:
+        """The study of a question, from the bytes whose hash was computed here, if it may run today."""
+        row = self._store.study(place.study)
+        if row["state"] != "approved":
+            code = {"paused": "PAUSED", "stopped": "STOPPED"}.get(row["state"], "NOT_APPROVED")
+            raise Withheld(f"The study is {row['state']}.", "The steward decides.", code=code)
+        study = self._studies.get(place.study)
+        if study is None:
+            signed = SignedStudy.from_bytes(row["signed"])
+            if signed.hash != place.study:
+                raise Withheld("The stored study was changed.", "Nothing leaves.", code="HASH_MISMATCH")
+            study = self._studies[place.study] = from_canonical(signed.body)
+        study.check_dates(datetime.now(UTC).date())
+        return study
+
+    def _excuse(self, held: Held, code: str) -> None:
+        try:
+            self._line.ask("/site/failure", Failure(held.task.place, held.task.lease, code), Renewed)
+        except AtollError as error:
+            log.warning("%s", error)
+
+    # ---- courier
+
+    def _courier(self) -> None:
+        pause, renewed = FIRST_PAUSE, time.monotonic()
+        while not self._ending.is_set():
+            more = self._more_to_deliver.wait(timeout=DISK_PAUSE)
+            self._more_to_deliver.clear()
+            if more and not self._deliver():
+                pause = self._rest(pause)
+                self._more_to_deliver.set()
+                continue
+            pause = FIRST_PAUSE
+            try:
+                self._retry_kept()
+                self._outbox.flush()
+                self._store.tidy()
+            except sqlite3.Error as error:
+                log.error("the site cannot write its file: %s", error)
+            if time.monotonic() - renewed > RENEW:
+                self._renew()
+                renewed = time.monotonic()
+
+    def _deliver(self) -> bool:
+        """Hand over everything that has no receipt. False when something has to be tried again."""
+        with self._delivering:
+            try:
+                handed = [self._hand_over(stored) for stored in self._outbox.waiting()]
+                told = [self._tell(decision) for decision in self._store.unsent_decisions()]
+                return all(handed) and all(told)
+            except AtollError as error:
+                log.warning("%s", error)
+            except sqlite3.Error as error:
+                log.error("the site cannot write its file: %s", error)
+            self._more_to_deliver.set()
+            return False
+
+    def _tell(self, decision: sqlite3.Row) -> bool:
+        message = Decision(decision["study"], decision["action"], decision["number"], decision["head"])
+        try:
+            self._line.ask("/site/decision", message, Recorded)
+        except NotPermitted as error:  # about this one message; the others go on
+            log.warning("%s", error)
+            return False
+        self._store.decision_sent(decision["number"])
+        return True
+
+    def _hand_over(self, stored: Stored) -> bool:
+        with self._change:
+            held = self._held.get(stored.key)
+        lease = held.task.lease if held else 0
+        try:
+            receipt = self._line.ask("/site/share", Handover(lease, stored.content), Receipt)
+        except NotPermitted as error:  # about this one message; the others go on
+            log.warning("%s", error)
+            return False
+        if receipt.state == "fenced":  # the next poll brings the newer lease, and the share goes out under it
+            if held and held.task.lease == lease:
+                with self._change:
+                    self._held.pop(stored.key, None)
+            return True
+        if receipt.state == "conflict":
+            log.error("%s: the hub had counted other bytes for this round; ours were refused", stored.key[0])
+        self._outbox.receipt(stored, receipt.state)
+        with self._change:
+            self._held.pop(stored.key, None)
+        return True
+
+    def _retry_kept(self) -> None:
+        """Questions that were kept back are tried again: there may be space, or the study was resumed."""
+        with self._change:
+            kept = [held for held in self._held.values() if held.state == "kept" and held.again <= time.monotonic()]
+        if not kept:
+            return
+        self._store.set_facts(probe=str(time.time()))  # fails while the disk is full
+        states = {row["hash"]: row["state"] for row in self._store.studies()}
+        with self._change:
+            for held in kept:
+                if states.get(held.task.place.study) == "approved" and held.state == "kept":
+                    held.state = "queued"
+                else:
+                    held.keep()
+            self._change.notify_all()
+
+    def _renew(self) -> None:
+        with self._change:
+            leases = tuple(held.task.lease for held in self._held.values())
+        if not leases:
+            return
+        try:
+            lost = self._line.ask("/site/renew", Renewal(leases), Renewed).lost
+        except AtollError as error:
+            log.warning("%s", error)
+            return
+        with self._change:
+            for key in [key for key, held in self._held.items() if held.task.lease in lost]:
+                del self._held[key]
+
+    # ---- wake
+
+    def _wake(self) -> None:
+        handle = self._home.open_wake()
+        while not self._ending.is_set():
+            os.read(handle, 64)
+            with self._change:
+                for held in self._held.values():
+                    held.again = 0.0
+            self._more_to_deliver.set()

@@ -1,0 +1,151 @@
+"""What leaves a site, written down before it leaves: ledger entry and stored share in one transaction.
+
+A share stays until the hub has given a receipt, and is resent byte for byte. Receipts are written with
+the next transaction: losing one only means that the same bytes are sent, and counted, once more as the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+
+from atoll.errors import NotPermitted
+from atoll.network import messages
+from atoll.network.messages import Place, Share
+from atoll.site.store import SiteStore
+
+Key = tuple[str, int, int]  # run, round, attempt
+
+
+class Withheld(NotPermitted):
+    """The steward paused or stopped the study while the answer was computed: nothing leaves."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A share that waits for its receipt."""
+
+    id: int
+    key: Key
+    content: bytes
+
+
+class Outbox:
+    """The site's side of `gate.Ledger`, and the shares that wait for a receipt."""
+
+    def __init__(self, store: SiteStore):
+        self._store = store
+        self._lock = threading.Lock()
+        self._arrived: dict[Key, float] = {}
+        self._receipts: dict[int, str] = {}
+
+    def arrived(self, place: Place) -> None:
+        """A question came: its answer's time counts from here."""
+        self._arrived[key_of(place)] = time.monotonic()
+
+    def append(self, place: Place, *, decision: str, rule: str, subject: str, payload: bytes, policy: str) -> None:
+        """Write the ledger entry and the share durably, in one transaction; once for each place.
+
+        Raises
+        ------
+        Withheld
+            When the study is not approved any more.
+        sqlite3.Error
+            When it cannot be written: then nothing leaves.
+        """
+        left = decision == "left"
+        with self._store.writing() as connection:
+            self._check(connection, place)
+            self._write_receipts(connection)
+            if connection.execute(
+                "SELECT 1 FROM shares WHERE run=? AND round=? AND attempt=?", key_of(place)
+            ).fetchone():
+                return
+            entry = self._store.write_entry(
+                connection,
+                kind="share",
+                decision="released" if left else "refused",
+                study=place.study,
+                run=place.run,
+                analysis=place.analysis,
+                round=place.round,
+                attempt=place.attempt,
+                question=place.question_hash,
+                rule=rule,
+                subject=subject,
+                share=messages.digest(payload) if left else "",
+                bytes=len(payload),
+                policy=policy,
+            )
+            elapsed = time.monotonic() - self._arrived.pop(key_of(place), time.monotonic())
+            share = Share(
+                place=place,
+                outcome="share" if left else "refused",
+                payload=payload,
+                code=rule,
+                subject=subject,
+                form="plain",
+                ledger_number=entry.number,
+                ledger_head=entry.hash,
+                elapsed=round(elapsed * 1000),
+            )
+            connection.execute(
+                "INSERT INTO shares (study, run, round, attempt, content) VALUES (?, ?, ?, ?, ?)",
+                (place.study, *key_of(place), messages.encode(share)),
+            )
+
+    def _check(self, connection: sqlite3.Connection, place: Place) -> None:
+        found = connection.execute("SELECT state FROM studies WHERE hash = ?", (place.study,)).fetchone()
+        state = found["state"] if found else "proposed"
+        if state != "approved":
+            code = {"paused": "PAUSED", "stopped": "STOPPED"}.get(state, "NOT_APPROVED")
+            raise Withheld(f"The study is {state}; nothing leaves.", "The steward decides.", code=code)
+
+    def _write_receipts(self, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            receipts = list(self._receipts.items())
+        connection.executemany("UPDATE shares SET receipt = ? WHERE id = ?", [(state, id) for id, state in receipts])
+        with self._lock:
+            for id, _ in receipts:
+                self._receipts.pop(id, None)
+
+    def waiting(self) -> list[Stored]:
+        """Shares without a receipt, of studies that are approved, oldest first."""
+        rows = self._store.rows(
+            "SELECT id, run, round, attempt, content FROM shares JOIN studies ON studies.hash = shares.study "
+            "WHERE receipt IS NULL AND state = 'approved' ORDER BY id"
+        )
+        return [
+            Stored(row["id"], (row["run"], row["round"], row["attempt"]), row["content"])
+            for row in rows
+            if row["id"] not in self._receipts
+        ]
+
+    def receipt(self, stored: Stored, state: str) -> None:
+        """The hub has answered; written with the next transaction, or by `flush`."""
+        with self._lock:
+            self._receipts[stored.id] = state
+
+    def flush(self) -> None:
+        """Write receipts that have waited for another transaction."""
+        if self._receipts:
+            with self._store.writing() as connection:
+                self._write_receipts(connection)
+
+    def again(self, place: Place) -> bool:
+        """True when the share is stored already: it waits for a receipt once more, and is not computed again."""
+        found = self._store.rows("SELECT id FROM shares WHERE run=? AND round=? AND attempt=?", *key_of(place))
+        if not found:
+            return False
+        with self._lock:
+            self._receipts.pop(found[0]["id"], None)
+        with self._store.writing() as connection:
+            connection.execute("UPDATE shares SET receipt = NULL WHERE id = ?", (found[0]["id"],))
+        return True
+
+
+def key_of(place: Place) -> Key:
+    """What makes a share unique at a site."""
+    return (place.run, place.round, place.attempt)
