@@ -87,7 +87,9 @@ class Network:
         if not tables:
             raise DataError("A network needs at least one site.", 'Give {"site": table}.')
         if policy not in ("strict", "public") and not isinstance(policy, Policy):
-            raise StudyError(f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy")
+            raise StudyError(
+                f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy"
+            )
         self.public = policy == "public"
         self.policy = {"strict": STRICT, "public": PUBLIC}.get(policy, policy) if isinstance(policy, str) else policy
         opened = {str(site): memory_table(table) for site, table in tables.items()}

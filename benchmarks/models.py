@@ -69,10 +69,20 @@ def ours(kind: str, folder: Path) -> dict[str, object]:
     parts = {f"s{k}": table.slice(bounds[k], bounds[k + 1] - bounds[k]) for k in range(SITES)}
     network = atoll.Network(parts, policy="public", threads=2)
     terms = " + ".join(name for name in table.column_names if name.startswith("x"))
-    rest = {"formula": f"y ~ {terms}", "family": "binomial"} if kind == "logistic" else {"formula": terms, "time": "t", "event": "e"}
+    rest = (
+        {"formula": f"y ~ {terms}", "family": "binomial"}
+        if kind == "logistic"
+        else {"formula": terms, "time": "t", "event": "e"}
+    )
     algorithm = "glm" if kind == "logistic" else "cox"
     seconds, above, fit = _measured(lambda: network.run(algorithm, **rest))
-    return {"seconds": seconds, "above": above, "table": table.nbytes, "beta": fit.params.tolist(), "rounds": fit.rounds}
+    return {
+        "seconds": seconds,
+        "above": above,
+        "table": table.nbytes,
+        "beta": fit.params.tolist(),
+        "rounds": fit.rounds,
+    }
 
 
 def statsmodels(kind: str, folder: Path) -> dict[str, object]:
@@ -179,7 +189,11 @@ def compare(kind: str, peers: tuple[str, ...], repeats: int = 3) -> list[dict[st
 def _child(peer: str, kind: str, folder: Path) -> dict[str, object]:
     environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run(
-        [sys.executable, __file__, peer, kind, str(folder)], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, __file__, peer, kind, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     if done.returncode:
         raise RuntimeError(f"{peer} {kind}: {done.stderr[-2000:]}")

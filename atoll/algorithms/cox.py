@@ -134,11 +134,22 @@ def _at_risk(values: Array, last: Array, opens: Array) -> Array:
 
 
 def _partial(
-    data: Data, X: Array, eta: Array, theta: Array, event: Array, block: Array, opens: Array, s0: Array, s1: Array, ties: Ties
+    data: Data,
+    X: Array,
+    eta: Array,
+    theta: Array,
+    event: Array,
+    block: Array,
+    opens: Array,
+    s0: Array,
+    s1: Array,
+    ties: Ties,
 ) -> Partial:
     """The sums over events, one row an event: ties are l = 0 … d − 1 of their block."""
     of = block[event]
-    S0, S1, share = _at_events(of, s0, s1, _sums(block, theta * event, len(s0)), _blocks(block, theta, event, X, len(s0)), ties)
+    S0, S1, share = _at_events(
+        of, s0, s1, _sums(block, theta * event, len(s0)), _blocks(block, theta, event, X, len(s0)), ties
+    )
     mean = S1 / S0[:, None]
     reach = np.bincount(of, 1 / S0, len(s0))
     weight = theta * (_later_in_stratum(reach, opens)[block] - event * np.bincount(of, share / S0, len(s0))[block])

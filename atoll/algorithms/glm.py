@@ -165,7 +165,9 @@ def glm(
     names = setting.design.terms
     if link not in FAMILIES[family].links:
         raise StudyError(
-            f"A {family} model has no {link} link.", f"Choose one of {', '.join(FAMILIES[family].links)}.", subject="link"
+            f"A {family} model has no {link} link.",
+            f"Choose one of {', '.join(FAMILIES[family].links)}.",
+            subject="link",
         )
 
     def ask(beta: Array | None) -> Question:

@@ -172,7 +172,9 @@ def kaplan_meier(
     """
     names = setting.levels[by] if by else ("all",)
     if strata and "site" not in strata:
-        raise StudyError("A stratified log-rank test needs `site` among its strata.", "Write strata: [site].", subject="strata")
+        raise StudyError(
+            "A stratified log-rank test needs `site` among its strata.", "Write strata: [site].", subject="strata"
+        )
     exact = setting.public and grid is None
     points_ = (yield distinct_times()).times if exact else _grid(setting, time, times, grid)
     t = yield life_table(grid=points_, groups=len(names))
@@ -186,7 +188,10 @@ def kaplan_meier(
     wanted = np.asarray(times, float) if times else points_
     return Curves(
         times=wanted,
-        groups={name: read_at(points_, values, wanted) | {"median": median(points_, values)} for name, values in curves.items()},
+        groups={
+            name: read_at(points_, values, wanted) | {"median": median(points_, values)}
+            for name, values in curves.items()
+        },
         unit=setting.columns[time].unit,
         logrank=test,
         n=int(t.leaving.sum()),

@@ -129,7 +129,9 @@ def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
 
 def _raise_collinear(term: str, others: list[str]) -> None:
     if others == ["Intercept"]:
-        raise StudyError(f"{term!r} is constant: it has the same value for every patient.", "Leave it out.", subject="formula")
+        raise StudyError(
+            f"{term!r} is constant: it has the same value for every patient.", "Leave it out.", subject="formula"
+        )
     raise StudyError(
         f"{term!r} is given by {_listed(others)}: their effects cannot be told apart.",
         f"Leave {term!r} or one of the others out.",

@@ -196,9 +196,7 @@ def _recalibrated(y: Array, eta: Array) -> list[float]:
     return [float(value) for value in parameters]
 
 
-def performance(
-    setting: Setting, *, model: ModelDocument, outcome: ColumnName, by_site: bool = True
-) -> Program:
+def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, by_site: bool = True) -> Program:
     """A model's discrimination and calibration on each hospital's patients and on all together.
 
     model     its terms and coefficients, with link and design; the `model` of a fitted glm can be passed as it is
@@ -215,7 +213,9 @@ def performance(
         )  # fmt: skip
     first = yield scores(beta=beta, link=given.link)
     if not 0 < first.observed < first.n:
-        raise StudyError("All patients have the same outcome.", "Performance needs cases and controls.", subject="outcome")
+        raise StudyError(
+            "All patients have the same outcome.", "Performance needs cases and controls.", subject="outcome"
+        )
     edges = _edges(first, setting)
     tables = yield classes(beta=beta, link=given.link, edges=edges)
     best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, 1e-8)
@@ -259,6 +259,9 @@ def _performance(
         calibration_intercept=float(parameters[1]),
         calibration_slope=float(parameters[2]),
         calibration_se=np.sqrt(np.diag(inverse(best.answer.information))),
-        sites_apart={site: dict(zip(FIGURES, map(float, row), strict=True)) for site, row in zip(setting.sites, apart, strict=False)},
+        sites_apart={
+            site: dict(zip(FIGURES, map(float, row), strict=True))
+            for site, row in zip(setting.sites, apart, strict=False)
+        },
         notes=[] if setting.public else ["rounded"],
     )

@@ -112,7 +112,9 @@ def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
     try:
         terms = [str(term) for term in document["terms"]]
     except (KeyError, TypeError) as error:
-        raise StudyError("model: it has no terms.", "Give `terms`, `coefficients` and `link`.", subject="model") from error
+        raise StudyError(
+            "model: it has no terms.", "Give `terms`, `coefficients` and `link`.", subject="model"
+        ) from error
     return design_of_terms(tuple(terms), Facts(), columns)
 
 

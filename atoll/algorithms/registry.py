@@ -150,7 +150,9 @@ def _plain(name: str, value: Any, annotation: Any) -> Any:
             raise _impossible(name, value, "a finite number")
         return float(value)
     if not isinstance(value, annotation) or (annotation is int and isinstance(value, bool)):
-        raise _impossible(name, value, {bool: "true or false", int: "a whole number", float: "a number"}.get(annotation, "text"))
+        raise _impossible(
+            name, value, {bool: "true or false", int: "a whole number", float: "a number"}.get(annotation, "text")
+        )
     return value
 
 
@@ -164,7 +166,9 @@ def _column(name: str, value: Any, columns: Dictionary) -> str:
             subject=name,
         )
     if columns[value].type == "person":
-        raise StudyError(f"{name}: {value!r} identifies persons and cannot be analysed.", "Choose another column.", subject=name)
+        raise StudyError(
+            f"{name}: {value!r} identifies persons and cannot be analysed.", "Choose another column.", subject=name
+        )
     return str(value)
 
 

@@ -57,7 +57,9 @@ def screening_list(
             subject="dataset",
         )
     if model.link not in LINKS:
-        raise StudyError(f"A model with link {model.link!r} does not give a risk.", "Use a released glm.", subject="model")
+        raise StudyError(
+            f"A model with link {model.link!r} does not give a risk.", "Use a released glm.", subject="model"
+        )
     view = View(columns=(person,), design=model.design)
     beta = np.array(model.coefficients)
     average = _average(chunks(table, view, columns, site, 1, CHUNK), len(beta))

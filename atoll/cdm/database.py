@@ -1,7 +1,7 @@
 """Tables of a hospital's databases by URL. The only module that names an engine.
 
-    duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
-    postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
+duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
+postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
-_OIDS = {16: "bool", 20: "int64", 21: "int64", 23: "int64", 700: "double", 701: "double", 1700: "double", 1082: "date32[day]"}
+_OIDS = {
+    16: "bool",
+    20: "int64",
+    21: "int64",
+    23: "int64",
+    700: "double",
+    701: "double",
+    1700: "double",
+    1082: "date32[day]",
+}
 
 
 def is_url(source: str) -> bool:
@@ -56,7 +65,9 @@ def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
     except duckdb.CatalogException as error:
         raise DataError(f"{path} has no table {table!r}.", "Look at its tables with any DuckDB client.") from error
     except duckdb.Error as error:
-        raise DataError(f"{path} cannot be read as a DuckDB file.", "Is the path right, and is no one writing to it?") from error
+        raise DataError(
+            f"{path} cannot be read as a DuckDB file.", "Is the path right, and is no one writing to it?"
+        ) from error
 
 
 def _quoted(name: str) -> str:
@@ -76,12 +87,17 @@ def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
             while rows := cursor.fetchmany(BATCH):
                 yield _batch(rows, fields)
     except psycopg.errors.UndefinedTable as error:
-        raise DataError(f"The database has no table {table!r}.", "Write schema.table, as the database spells it.") from error
+        raise DataError(
+            f"The database has no table {table!r}.", "Write schema.table, as the database spells it."
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise DataError(f"The table {table!r} may not be read by this user.", "Ask the database's operator for SELECT.") from error
+        raise DataError(
+            f"The table {table!r} may not be read by this user.", "Ask the database's operator for SELECT."
+        ) from error
     except psycopg.OperationalError as error:
         raise Unreachable(
-            f"The PostgreSQL server at {host} does not let us in or does not answer.", "Check address, user and password."
+            f"The PostgreSQL server at {host} does not let us in or does not answer.",
+            "Check address, user and password.",
         ) from error
 
 

@@ -32,9 +32,7 @@ _UNARY = {
 }
 
 
-def chunks(
-    table: Table, view: View, columns: Dictionary, site: str, minimum: int, size: int | None
-) -> Iterator[Rows]:
+def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: int, size: int | None) -> Iterator[Rows]:
     """The table's complete rows in chunks of at most `size`, or all at once when `size` is None.
 
     Where a person has several rows, all come at once too: distinct persons cannot be counted piecewise.
@@ -48,7 +46,10 @@ def chunks(
     for name in named:
         if name not in table.columns:
             raise DataError(
-                f"The dataset has no column {name!r}.", "Register it again, or correct the study.", code="MISSING_COLUMN", subject=name
+                f"The dataset has no column {name!r}.",
+                "Register it again, or correct the study.",
+                code="MISSING_COLUMN",
+                subject=name,
             )
     person = person_column(columns)
     repeats = person is not None and person in table.columns and table.repeats(person)
@@ -141,7 +142,9 @@ class Rows:
     def _number(self, name: str) -> Array:
         values = self._read[name]
         if values.dtype.kind != "f":
-            raise DataError(f"Column {name!r} holds words where numbers are needed.", "Write C(…).", code="WRONG_TYPE", subject=name)
+            raise DataError(
+                f"Column {name!r} holds words where numbers are needed.", "Write C(…).", code="WRONG_TYPE", subject=name
+            )
         return values
 
     def _evaluate(self, expression: Expression) -> Any:
@@ -197,7 +200,9 @@ class Rows:
         """Follow-up; negative times are an error."""
         time = self._role(self._view.time)
         if (time < 0).any():
-            raise DataError("A follow-up time is negative.", "Correct it.", code="DATA_INVALID", subject=self._view.time or "")
+            raise DataError(
+                "A follow-up time is negative.", "Correct it.", code="DATA_INVALID", subject=self._view.time or ""
+            )
         return time
 
     @property
@@ -205,7 +210,9 @@ class Rows:
         """1 or 0."""
         event = self._role(self._view.event)
         if not ((event == 0) | (event == 1)).all():
-            raise DataError("An event must be 0 or 1.", "Correct the column.", code="WRONG_TYPE", subject=self._view.event or "")
+            raise DataError(
+                "An event must be 0 or 1.", "Correct the column.", code="WRONG_TYPE", subject=self._view.event or ""
+            )
         return event
 
     @property

@@ -20,7 +20,19 @@ from atoll.study.dictionary import Column, Dictionary
 LEVELS = 50  # a column with more different words is text, and cannot be analysed
 BATCH = 262_144
 PERSON_NAMES = frozenset(
-    {"person_id", "patient_id", "subject_id", "personid", "patientid", "mrn", "病人id", "患者id", "病案号", "住院号", "门诊号"}
+    {
+        "person_id",
+        "patient_id",
+        "subject_id",
+        "personid",
+        "patientid",
+        "mrn",
+        "病人id",
+        "患者id",
+        "病案号",
+        "住院号",
+        "门诊号",
+    }
 )
 
 
@@ -104,7 +116,11 @@ def _category(table: Table, name: str, minimum: int) -> tuple[Column | None, str
             return None, f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed."
     levels = tuple(sorted(word for word, n in counts.items() if n >= minimum))
     rare = len(counts) - len(levels)
-    note = f"{name}: {rare} level(s) held by fewer than {minimum} rows are not listed; merge or correct them." if rare else ""
+    note = (
+        f"{name}: {rare} level(s) held by fewer than {minimum} rows are not listed; merge or correct them."
+        if rare
+        else ""
+    )
     return Column("category", levels), note
 
 
@@ -119,7 +135,10 @@ def check(table: Table, columns: Dictionary) -> None:
     for name, column in columns.items():
         if name not in table.columns:
             raise DataError(
-                f"The data have no column {name!r}.", "Take it out of the dictionary.", code="MISSING_COLUMN", subject=name
+                f"The data have no column {name!r}.",
+                "Take it out of the dictionary.",
+                code="MISSING_COLUMN",
+                subject=name,
             )
         outside = sum(_outside(batch.column(name), name, column) for batch in table.batches([name], BATCH))
         if outside:

@@ -116,13 +116,18 @@ def memory_table(data: Any) -> Table:
         return MemoryTable(read_file(Path(data)))
     try:
         if isinstance(data, Mapping):
-            return MemoryTable(pa.table({str(name): pa.array(values, from_pandas=True) for name, values in data.items()}))
+            return MemoryTable(
+                pa.table({str(name): pa.array(values, from_pandas=True) for name, values in data.items()})
+            )
         if isinstance(data, pa.Table) or hasattr(data, "__arrow_c_stream__"):
             return MemoryTable(pa.table(data))
     except (pa.ArrowException, ValueError, TypeError) as error:
-        raise DataError("The table cannot be read: a column holds values of different types.", "Make each column alike.") from error
+        raise DataError(
+            "The table cannot be read: a column holds values of different types.", "Make each column alike."
+        ) from error
     raise DataError(
-        f"A {type(data).__name__} is not a table.", "Give a pandas, polars or Arrow table, a mapping of arrays, or a file's path."
+        f"A {type(data).__name__} is not a table.",
+        "Give a pandas, polars or Arrow table, a mapping of arrays, or a file's path.",
     )
 
 
@@ -167,4 +172,3 @@ def as_words(column: Any, name: str) -> Array:
     words = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
     return words[codes] if len(codes) else np.zeros(0, dtype=object)
-

@@ -103,7 +103,9 @@ def decode(data: bytes, cls: type[S]) -> S:
 
 def _typed(value: Any, kind: str) -> Any:
     if kind == "tally":
-        if not isinstance(value, dict) or not all(type(n) is int and isinstance(word, str) for word, n in value.items()):
+        if not isinstance(value, dict) or not all(
+            type(n) is int and isinstance(word, str) for word, n in value.items()
+        ):
             _malformed("a tally that is none")
         return value
     whole = kind in ("count", "table", "witness")
@@ -148,4 +150,3 @@ def decode_question(data: bytes) -> Question:
 def digest(data: bytes) -> str:
     """SHA-256 as 64 hex digits: how questions, shares and studies are named."""
     return hashlib.sha256(data).hexdigest()
-

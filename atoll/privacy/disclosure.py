@@ -170,7 +170,9 @@ def _occupied(persons: Any, numbers: Array) -> Array:
 
 def _check_parameters(share: Any, name: str, kind: Kind, information: Array, policy: Policy) -> None:
     persons = int(np.sum(getattr(share, kind.per)))
-    parameters = int((np.diagonal(information, axis1=-2, axis2=-1) != 0).any(axis=tuple(range(information.ndim - 2))).sum())
+    parameters = int(
+        (np.diagonal(information, axis1=-2, axis2=-1) != 0).any(axis=tuple(range(information.ndim - 2))).sum()
+    )
     allowed = persons - policy.residual_dof
     if policy.persons_per_parameter:
         allowed = min(allowed, persons // policy.persons_per_parameter)

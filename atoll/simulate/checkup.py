@@ -78,7 +78,9 @@ def check_ups(hospital: Hospital, seed: int, persons: int | None = None) -> dict
     age = np.round(r.normal(hospital.age, 13, n).clip(18, 99))
     male = r.random(n) < hospital.male
     bmi = np.round((r.gamma(28, (hospital.bmi + 0.02 * (age - 50)) / 28, n)).clip(13, 65), 1)
-    glucose = np.round((hospital.glucose + 0.008 * (age - 50) + 0.03 * (bmi - 27) + r.normal(0, 0.5, n)).clip(2.5, 12), 2)
+    glucose = np.round(
+        (hospital.glucose + 0.008 * (age - 50) + 0.03 * (bmi - 27) + r.normal(0, 0.5, n)).clip(2.5, 12), 2
+    )
     sbp = np.round((104 + 0.42 * age + 0.5 * (bmi - 27) + r.normal(0, 13, n)).clip(75, 240))
     bp_treated = r.random(n) < 1 / (1 + np.exp(-(-9.5 + 0.045 * age + 0.042 * sbp)))
     family_history = r.random(n) < 0.24

@@ -57,7 +57,9 @@ def leave(
     payload = encode(check(share, arguments, policy, words, time_unit))
     if len(payload) > policy.max_bytes:
         raise DisclosureRefused(
-            f"The answer has more than {policy.max_bytes:,} bytes.", "Ask for fewer terms or a coarser grid.", code="TOO_LARGE"
+            f"The answer has more than {policy.max_bytes:,} bytes.",
+            "Ask for fewer terms or a coarser grid.",
+            code="TOO_LARGE",
         )
     ledger.append(place, decision="left", rule="", subject="", payload=payload, policy=policy_hash(policy))
     return payload

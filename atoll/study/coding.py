@@ -69,7 +69,9 @@ def _is_category(call: Call, columns: Dictionary) -> bool:
     return plain and call.column in columns and columns[call.column].type == "category"
 
 
-def resolve(formula: Formula, facts: Facts, columns: Dictionary, sites: tuple[str, ...], intercept: bool = True) -> Design:
+def resolve(
+    formula: Formula, facts: Facts, columns: Dictionary, sites: tuple[str, ...], intercept: bool = True
+) -> Design:
     """The design of a formula. Without `intercept`, categories are coded as if there were one (Cox regression).
 
     Raises
@@ -106,14 +108,19 @@ def check_columns(formula: Formula, columns: Dictionary) -> None:
             )
         if columns[name].type in ("person", "date"):
             raise StudyError(
-                f"formula: {name!r} is a {columns[name].type} and cannot stand in a formula.", "Leave it out.", subject=name
+                f"formula: {name!r} is a {columns[name].type} and cannot stand in a formula.",
+                "Leave it out.",
+                subject=name,
             )
     for text, call in formula.calls.items():
         computed = text if call.kind not in ("category",) and text != call.column else ""
         for name in formula.columns if computed else ():
             if columns[name].type == "category" and re.search(rf"\b{re.escape(name)}\b", text):
                 raise StudyError(
-                    f"formula: {name!r} is a category; {text} needs a number.", f"Write C({name}).", code="WRONG_TYPE", subject=name
+                    f"formula: {name!r} is a category; {text} needs a number.",
+                    f"Write C({name}).",
+                    code="WRONG_TYPE",
+                    subject=name,
                 )
 
 
@@ -180,7 +187,8 @@ def _columns_of(
             parts.append(_indicators(text, call, words[call.column], full[text]))
     turned = product(*reversed(parts))
     return [
-        (":".join(name for name, _ in reversed(choice)), tuple(made for _, made in reversed(choice))) for choice in turned
+        (":".join(name for name, _ in reversed(choice)), tuple(made for _, made in reversed(choice)))
+        for choice in turned
     ]
 
 
@@ -218,7 +226,9 @@ def _knots(call: Call, facts: Facts, columns: Dictionary) -> tuple[float, float,
     low, high = call.options.get("lower_bound", found[0]), call.options.get("upper_bound", found[1])
     if low is None or high is None:
         raise StudyError(
-            f"The ends of the spline over {call.column!r} are not known.", "Give lower_bound and upper_bound.", subject="formula"
+            f"The ends of the spline over {call.column!r} are not known.",
+            "Give lower_bound and upper_bound.",
+            subject="formula",
         )
     knots = call.options.get("knots")
     if knots is None:
@@ -242,7 +252,9 @@ def design_of_terms(terms: tuple[str, ...], facts: Facts, columns: Dictionary) -
     """
     made = tuple(tuple(_named_factor(part, facts, columns) for part in _parts(term)) for term in terms)
     read = {made_.column for factors in made for made_ in factors if isinstance(made_, Level)}
-    return Design(terms, made, {name: columns[name].levels for name in read if name in columns and columns[name].levels})
+    return Design(
+        terms, made, {name: columns[name].levels for name in read if name in columns and columns[name].levels}
+    )
 
 
 def _parts(term: str) -> list[str]:

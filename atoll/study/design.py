@@ -74,7 +74,9 @@ class Design:
     @property
     def raw_columns(self) -> tuple[str, ...]:
         """Columns of the dataset that the design reads, once each."""
-        return tuple(dict.fromkeys(name for factors in self.columns for factor in factors for name in columns_of(factor)))
+        return tuple(
+            dict.fromkeys(name for factors in self.columns for factor in factors for name in columns_of(factor))
+        )
 
     def without(self, term: str) -> Design:
         """The design without one term."""

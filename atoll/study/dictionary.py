@@ -71,4 +71,6 @@ OTHER = "…"  # stands for the levels of a category that too few persons hold; 
 def words_of(columns: Dictionary) -> frozenset[str]:
     """The only words that may leave a hospital: `column=level`, as tallies name them."""
     flags = {f"{name}={code}" for name, column in columns.items() if column.type == "flag" for code in (0, 1)}
-    return frozenset(flags | {f"{name}={level}" for name, column in columns.items() for level in (*column.levels, OTHER)})
+    return frozenset(
+        flags | {f"{name}={level}" for name, column in columns.items() for level in (*column.levels, OTHER)}
+    )

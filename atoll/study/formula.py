@@ -27,7 +27,9 @@ MATHEMATICS = ("log", "log2", "log10", "exp", "sqrt", "abs")
 ALLOWED = ("C", "bs", "center", "scale", "I", *MATHEMATICS)
 Term = tuple[str, ...]  # factors by their text, in order; () is the intercept
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>(?:[^\W\d]|_)[\w.]*)|`(?P<quoted>[^`]+)`|(?P<number>\d+)|(?P<operator>\*\*|[-+*:/^()]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>(?:[^\W\d]|_)[\w.]*)|`(?P<quoted>[^`]+)`|(?P<number>\d+)|(?P<operator>\*\*|[-+*:/^()]))"
+)
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
@@ -129,7 +131,11 @@ class _Reader:
 
     def _unexpected(self) -> NoReturn:
         rest = self.text[self.at :].strip()
-        found = f"{rest.split()[0]!r} at position {len(self.text) - len(rest) + 1} is not expected" if rest else "it ends too early"
+        found = (
+            f"{rest.split()[0]!r} at position {len(self.text) - len(rest) + 1} is not expected"
+            if rest
+            else "it ends too early"
+        )
         raise _error(self.text, found, "Join terms by +, : or *.")
 
     def _peek(self) -> str:
@@ -233,7 +239,9 @@ class _Reader:
             text, call = ast.unparse(tree), _understood(tree)
         except (SyntaxError, ValueError, AssertionError, RecursionError) as error:
             reason = str(error) if isinstance(error, ValueError) and str(error) else "it is not complete"
-            raise _error(self.text, f"{source!r} cannot be read: {reason}", "See the list of calls in the manual.") from None
+            raise _error(
+                self.text, f"{source!r} cannot be read: {reason}", "See the list of calls in the manual."
+            ) from None
         self.at = end + 1
         self.calls[text] = call
         return text
@@ -273,7 +281,11 @@ def _reference(tree: ast.Call) -> dict[str, str]:
     if not others:
         return {}
     coding = others[0]
-    if len(others) > 1 or not isinstance(coding, ast.Call) or ast.unparse(coding.func) not in ("Treatment", "contr.treatment"):
+    if (
+        len(others) > 1
+        or not isinstance(coding, ast.Call)
+        or ast.unparse(coding.func) not in ("Treatment", "contr.treatment")
+    ):
         raise ValueError('C takes a column and, if wanted, Treatment("reference level")')
     values = [*coding.args, *[keyword.value for keyword in coding.keywords]]
     if len(values) != 1 or not isinstance(values[0], ast.Constant):

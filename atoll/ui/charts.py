@@ -67,7 +67,9 @@ def chart(document: Mapping[str, Any], say: Translate = str) -> Chart:
         marks = [(row["site"] if row["site"] != "(all)" else say("all hospitals"), row["auc"]) for row in rows]
         return bars(marks, say("AUC"), 0.5, 1.0)
     if kind == "describe" and document["categories"]:
-        marks = [(f"{name}: {level}", n) for name, levels in document["categories"].items() for level, n in levels.items()]
+        marks = [
+            (f"{name}: {level}", n) for name, levels in document["categories"].items() for level, n in levels.items()
+        ]
         return bars(marks, say("persons"), 0.0, max(n for _, n in marks))
     raise ValueError(f"a result of {kind} has no chart; use to_frame() or summary()")
 
@@ -96,7 +98,9 @@ def forest(document: Mapping[str, Any], say: Translate = str) -> Chart:
             _text(WIDTH - 4, y + 4, shown, "end", "soft"),
         ]
     body.append(_text((left + WIDTH - 170) / 2, height - 8, f"{title} ({say('95 % interval')})", "middle", "soft"))
-    return _svg(body, height, f"{title}: " + "; ".join(f"{r['term']} {v[0]:.3g}" for r, v in zip(rows, values, strict=True)))
+    return _svg(
+        body, height, f"{title}: " + "; ".join(f"{r['term']} {v[0]:.3g}" for r, v in zip(rows, values, strict=True))
+    )
 
 
 def curves(document: Mapping[str, Any], say: Translate = str) -> Chart:
@@ -115,8 +119,20 @@ def curves(document: Mapping[str, Any], say: Translate = str) -> Chart:
     for i, (name, values) in enumerate(groups.items()):
         body += _one_curve(i, times, values, scale, down)
         body.append(_key(left + 12 + 150 * i, top + plot + 60, i, name if name != "all" else say("all patients")))
-    unit = say({"d": "days", "wk": "weeks", "mo": "months", "a": "years"}.get(document.get("unit", ""), document.get("unit", "")))
-    body.append(_text(left + 8, top + plot + 40, say("survival, with 95 % band") + f" · {say('time')} ({unit or say('unit not given')})", "start", "soft"))
+    unit = say(
+        {"d": "days", "wk": "weeks", "mo": "months", "a": "years"}.get(
+            document.get("unit", ""), document.get("unit", "")
+        )
+    )
+    body.append(
+        _text(
+            left + 8,
+            top + plot + 40,
+            say("survival, with 95 % band") + f" · {say('time')} ({unit or say('unit not given')})",
+            "start",
+            "soft",
+        )
+    )
     body += _at_risk_rows(document, scale, top + plot + 78, say, left)
     height = top + plot + 92 + 18 * len(groups)
     return _svg(body, height, say("survival curves") + ": " + ", ".join(groups))
@@ -134,7 +150,10 @@ def _one_curve(i: int, times: Any, values: Mapping[str, Any], scale: _Scale, dow
     lower, upper, middle = steps("lower", 1.0), steps("upper", 1.0), steps("survival", 1.0)
     band = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*upper, *reversed(lower)])
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in middle)
-    return [f'<polygon class="area area{i % 4}" points="{band}"/>', f'<polyline class="curve line{i % 4}" points="{line}"/>']
+    return [
+        f'<polygon class="area area{i % 4}" points="{band}"/>',
+        f'<polyline class="curve line{i % 4}" points="{line}"/>',
+    ]
 
 
 def _at_risk_rows(document: Mapping[str, Any], scale: _Scale, y: float, say: Translate, left: int) -> list[str]:
@@ -143,7 +162,11 @@ def _at_risk_rows(document: Mapping[str, Any], scale: _Scale, y: float, say: Tra
     rows = [_text(left, y, say("persons at risk"), "start", "soft")]
     for i, values in enumerate(document["groups"].values()):
         for j in dict.fromkeys(shown):
-            rows.append(_text(scale(float(times[j])), y + 18 * (i + 1), f"{int(values['at_risk'][j]):,}", "middle", f"area{i % 4}"))
+            rows.append(
+                _text(
+                    scale(float(times[j])), y + 18 * (i + 1), f"{int(values['at_risk'][j]):,}", "middle", f"area{i % 4}"
+                )
+            )
     return rows
 
 

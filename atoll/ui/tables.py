@@ -27,7 +27,13 @@ def coefficients(document: Mapping[str, Any]) -> list[Row]:
     for term, estimate, error in zip(document["terms"], document["params"], document["bse"], strict=True):
         z = estimate / error if error else math.nan
         low, high = estimate - Z * error, estimate + Z * error
-        row: Row = {"term": term, "estimate": float(estimate), "se": float(error), "lower": float(low), "upper": float(high)}
+        row: Row = {
+            "term": term,
+            "estimate": float(estimate),
+            "se": float(error),
+            "lower": float(low),
+            "upper": float(high),
+        }
         if ratio:
             row |= {"ratio": _exp(estimate), "ratio_lower": _exp(low), "ratio_upper": _exp(high)}
         table.append(row | {"z": float(z), "p": float(2 * ndtr(-abs(z)))})
@@ -111,7 +117,10 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     heads = list(table[0]) if table else []
     cells = [heads] + [[_cell(row[head]) for head in heads] for row in table]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    text = ["  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in cells]
+    text = [
+        "  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    ]
     return [heading(document), "", *text, *[f"note: {note}" for note in document.get("notes", [])]]
 
 

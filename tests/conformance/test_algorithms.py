@@ -42,7 +42,9 @@ def network(tables: dict[str, Any], policy: Any = "public") -> atoll.Network:
     return atoll.Network(tables, policy=policy, columns=COLUMNS, threads=1)
 
 
-def recorded(net: atoll.Network, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[bytes], list[Statistics]]:
+def recorded(
+    net: atoll.Network, name: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], list[bytes], list[Statistics]]:
     """Result, questions and combined answers of a run."""
     permit = Permit(name, DATASET, net.columns, net.sites, net.public)
     rounds = program(Analysis(name, options, net.columns, net.sites, net.public))

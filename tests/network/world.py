@@ -140,7 +140,9 @@ class World:
     def connection(self) -> Connection:
         return Connection(self.url, authority=self.hub_home.authority())
 
-    def api(self, method: str, path: str, content: bytes = b"", *, token: str | None = None, wait: float = 0) -> tuple[int, Any]:
+    def api(
+        self, method: str, path: str, content: bytes = b"", *, token: str | None = None, wait: float = 0
+    ) -> tuple[int, Any]:
         connection = self.connection()
         try:
             headers = {"authorization": f"Bearer {token or self.token}"}

@@ -23,7 +23,9 @@ def fit(entry: dict[str, Any], **more: Any) -> Any:
     formula, options = entry["formula"], {}
     if offset := re.search(r" \+ offset\(log\((\w+)\)\)", formula):
         formula = formula.replace(offset[0], "")
-        tables = {k: t.append_column("offset", pc.ln(t.column(offset[1]).cast(pa.float64()))) for k, t in tables.items()}
+        tables = {
+            k: t.append_column("offset", pc.ln(t.column(offset[1]).cast(pa.float64()))) for k, t in tables.items()
+        }
         options["offset"] = "offset"
     network = atoll.Network(tables, policy="public")
     family, link = entry["family"].lower(), entry["link"]
