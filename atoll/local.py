@@ -29,17 +29,17 @@ DATASET = "table"
 
 @dataclass
 class Departures:
-    """What left each site: shares, bytes and refusals. The ledger of sites that live in memory."""
+    """What left each site: shares, their size in bytes, and refusals. The ledger of sites that live in memory."""
 
     shares: int = 0
-    bytes: int = 0
+    size: int = 0
     refusals: list[str] = field(default_factory=list)
 
     def append(self, place: Place, *, decision: str, rule: str, subject: str, payload: bytes, policy: str) -> None:
         """Count one share or refusal."""
         if decision == "left":
             self.shares += 1
-            self.bytes += len(payload)
+            self.size += len(payload)
         else:
             self.refusals.append(rule)
 
@@ -91,7 +91,7 @@ class Network:
                 f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy"
             )
         self.public = policy == "public"
-        self.policy = {"strict": STRICT, "public": PUBLIC}.get(policy, policy) if isinstance(policy, str) else policy
+        self.policy = policy if isinstance(policy, Policy) else PUBLIC if policy == "public" else STRICT
         opened = {str(site): memory_table(table) for site, table in tables.items()}
         minimum = self.policy.minimum_persons
         self.columns: Dictionary = columns or _agreed({s: propose(t, minimum).columns for s, t in opened.items()})
@@ -101,7 +101,7 @@ class Network:
                 site,
                 _Tables(Dataset(opened[site], self.columns, self.public)),
                 self.departures[site],
-                self.policy,  # type: ignore[arg-type]
+                self.policy,
                 threads or os.cpu_count() or 1,
             )
             for site in sorted(opened)
@@ -153,7 +153,7 @@ class Network:
         """One round: every site answers through its gate, and the answers are combined."""
         data = encode_question(question)
         place = Place("in-process", "run", permit.algorithm, round_, 0, digest(data), permit.participants)
-        cls = registry.site_function(question.name).answers
+        cls: type[Statistics] = registry.site_function(question.name).answers
         shares = {}
         for site in permit.participants:
             outcome = self._runners[site].answer(permit, place, data)

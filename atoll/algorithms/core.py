@@ -90,7 +90,7 @@ class SiteFunction(Generic[P, S]):
         returns: type[S] = get_type_hints(self.on)["return"]
         return returns
 
-    def __call__(self, *arguments: P.args, **options: P.kwargs) -> Any:
+    def __call__(self, *arguments: P.args, **options: P.kwargs) -> Question:
         if arguments:
             raise TypeError(f"{self.name}: arguments of a question are named")
         return Question(self.name, dict(options))

@@ -84,7 +84,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Fit:
-    """`params`, `bse` and the rows of `cov` follow `terms`; the tests are R's likelihood-ratio, Wald and score tests."""
+    """`params`, `bse` and the rows of `cov` follow `terms`; tests: likelihood ratio, Wald, score."""
 
     terms: tuple[str, ...]
     params: Array
@@ -273,7 +273,7 @@ def cox(
     formula: FormulaText,
     time: ColumnName,
     event: ColumnName,
-    strata: tuple[StratumName, ...] = ("site",),
+    strata: tuple[StratumName, ...] = (StratumName("site"),),
     ties: Ties = "efron",
     grid: tuple[float, ...] = (),
 ) -> Program:

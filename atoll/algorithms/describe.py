@@ -136,7 +136,7 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
     edges = inner_edges(mean, sd, setting)
     bins = yield histogram(numbers=numbers, edges=edges)
     moments = {"n": first.n, "mean": mean, "sd": sd, "skewness": skewness}
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         name: {key: values[i] for key, values in moments.items()}
         | {"missing": max(int(first.persons - first.present[i]), 0), "unit": setting.columns[name].unit}
         | {"quantiles": [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]}

@@ -62,8 +62,9 @@ def newton(
         beta, answer = yield from _descend(ask, objective, beta, step, reached)
         reached = objective(answer)
         _refuse_unbounded(first.information, answer.information, beta, terms)
+    last = terms[int(np.argmax(np.abs(step) / error))]
     raise StudyError(
-        f"The fit did not settle within {max_rounds} rounds; {terms[int(np.argmax(np.abs(step) / error))]!r} moved last.",
+        f"The fit did not settle within {max_rounds} rounds; {last!r} moved last.",
         "Look at this term: is it on an extreme scale, or nearly determined by others?",
         subject="formula",
     )
@@ -122,16 +123,15 @@ def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
         left = unit[j, j] - row @ row
         if left < COLLINEAR:
             weights = np.linalg.solve(unit[:j, :j], unit[:j, j])
-            others = [terms[i] for i in np.flatnonzero(np.abs(weights) > 1e-4)]
+            others = [terms[int(i)] for i in np.flatnonzero(np.abs(weights) > 1e-4)]
             _raise_collinear(terms[j], others)
         factor[j, :j], factor[j, j] = row, np.sqrt(left)
 
 
 def _raise_collinear(term: str, others: list[str]) -> None:
     if others == ["Intercept"]:
-        raise StudyError(
-            f"{term!r} is constant: it has the same value for every patient.", "Leave it out.", subject="formula"
-        )
+        what = f"{term!r} is constant: it has the same value for every patient."
+        raise StudyError(what, "Leave it out.", subject="formula")
     raise StudyError(
         f"{term!r} is given by {_listed(others)}: their effects cannot be told apart.",
         f"Leave {term!r} or one of the others out.",
@@ -152,9 +152,10 @@ def _refuse_unbounded(start: Array, now: Array, beta: Array, terms: Sequence[str
     if ratios[0] > FLAT * max(ratios[-1], 1e-4) or not np.abs(beta * scale).max() > 0:
         return
     direction = np.abs(np.linalg.solve(root.T, directions[:, 0]))
-    named = [terms[j] for j in np.argsort(-direction) if direction[j] > 0.3 * direction.max()][:3]
+    named = [terms[int(j)] for j in np.argsort(-direction) if direction[j] > 0.3 * direction.max()][:3]
     raise StudyError(
-        f"Perfect separation: {_listed(named)} predicts the outcome without error, so its coefficient has no finite value.",
+        f"Perfect separation: {_listed(named)} predicts the outcome without error, "
+        "so its coefficient has no finite value.",
         "Merge the level with another, leave the term out, or study more patients.",
         subject="formula",
     )

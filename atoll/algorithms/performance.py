@@ -208,9 +208,10 @@ def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, 
     beta = np.array(given.coefficients)
     if given.link not in LINKS:
         raise StudyError(
-            f"A model with link {given.link!r} does not predict a risk.", "Give a model with a logit, probit, cloglog or log link.",
+            f"A model with link {given.link!r} does not predict a risk.",
+            "Give a model with a logit, probit, cloglog or log link.",
             subject="model",
-        )  # fmt: skip
+        )
     first = yield scores(beta=beta, link=given.link)
     if not 0 < first.observed < first.n:
         raise StudyError(

@@ -1,6 +1,7 @@
 """B-spline basis functions, by the recursion of Cox and de Boor.
 
-    B_{i,0}(x) = 1 on [t_i, t_{i+1})        B_{i,k} = (x − t_i)/(t_{i+k} − t_i) B_{i,k−1} + (t_{i+k+1} − x)/(t_{i+k+1} − t_{i+1}) B_{i+1,k−1}
+    B_{i,0}(x) = 1 on [t_i, t_{i+1})
+    B_{i,k}(x) = (x − t_i)/(t_{i+k} − t_i) B_{i,k−1}(x) + (t_{i+k+1} − x)/(t_{i+k+1} − t_{i+1}) B_{i+1,k−1}(x)
 
 The end knots are repeated `degree` times more. Outside the ends the outermost polynomials go on, as in R.
 

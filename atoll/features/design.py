@@ -83,7 +83,9 @@ class Rows:
             keep = np.ones(self._batch.num_rows, dtype=bool)
             for name in names:
                 values = read[name]
-                keep &= ~np.isnan(values) if values.dtype.kind == "f" else np.not_equal(values, None).astype(bool)
+                keep &= (
+                    ~np.isnan(values) if values.dtype.kind == "f" else np.not_equal(values, np.array(None)).astype(bool)
+                )
             if not keep.all():
                 read = {name: values[keep] for name, values in read.items()}
         return read
@@ -278,7 +280,7 @@ class Rows:
         return all(flags) and not all(isinstance(f, Level) and f.column == "site" for f in factors)
 
     def _is_flag(self, expression: Expression) -> bool:
-        named = expression[1] if isinstance(expression, tuple) and expression[0] == "column" else None
+        named = str(expression[1]) if isinstance(expression, tuple) and expression[0] == "column" else ""
         return named in self._columns and self._columns[named].type == "flag"
 
     def _distinct_cells(self, B: Array) -> Array:

@@ -102,7 +102,7 @@ def _rounded_inward(value: float) -> float:
 
 
 def _rounded_down(value: float) -> float:
-    return 0.0 if 0 <= value else -_rounded_up(-value)
+    return 0.0 if value >= 0 else -_rounded_up(-value)
 
 
 def _category(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:

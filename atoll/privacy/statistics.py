@@ -20,6 +20,7 @@ of all hospitals; they differ only where a value belongs to one site.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, dataclass_transform
@@ -95,7 +96,7 @@ class Statistics:
     """
 
     def __init_subclass__(cls) -> None:
-        for name in cls.__dict__.get("__annotations__", {}):
+        for name in inspect.get_annotations(cls):
             if "kind" not in getattr(cls.__dict__.get(name), "metadata", {}):
                 raise TypeError(
                     f"{cls.__name__}.{name} has no kind; give it one: "
@@ -128,7 +129,7 @@ def combine(shares: Mapping[str, S]) -> S:
 
 def _fold(parts: Sequence[S], *, apart: bool) -> S:
     cls = type(parts[0])
-    values = {}
+    values: dict[str, Any] = {}
     for name, kind in kinds_of(cls).items():
         column = [getattr(part, name) for part in parts]
         if kind.name == "tally":

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from itertools import combinations, product
 
 from atoll.errors import StudyError
-from atoll.study.design import Design, Facts, Factor, Level, Number, Spline
+from atoll.study.design import Design, Factor, Facts, Level, Number, Spline
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.formula import Call, Formula, Term, factor
 

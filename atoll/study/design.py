@@ -47,7 +47,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Spline:
-    """The B-spline basis function number `index` (from 0) of a degree and knots; outside low … high its polynomials go on."""
+    """The B-spline basis function number `index` (from 0); outside low … high its polynomials go on."""
 
     column: str
     degree: int

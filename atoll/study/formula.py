@@ -75,7 +75,7 @@ def parse(text: str) -> Formula:
     StudyError
         With the place and what was expected there.
     """
-    left, tilde, right = text.rpartition("~")
+    left, tilde, _ = text.rpartition("~")
     if "~" in left:
         raise _error(text, "there are two `~`", "Write `outcome ~ terms`.")
     response = _response(left.strip(), text) if tilde else None
@@ -218,9 +218,8 @@ class _Reader:
 
     def _call(self, match: re.Match[str]) -> str:
         """A call, up to its closing bracket, read as Python syntax and understood without running it."""
-        start, end = match.start("name"), self.text.index("(", match.end("name"))
-        depth = 0
-        for end in range(end, len(self.text)):
+        start, depth = match.start("name"), 0
+        for end in range(self.text.index("(", match.end("name")), len(self.text)):
             depth += {"(": 1, ")": -1}.get(self.text[end], 0)
             if depth == 0:
                 break
@@ -290,7 +289,7 @@ def _reference(tree: ast.Call) -> dict[str, str]:
     values = [*coding.args, *[keyword.value for keyword in coding.keywords]]
     if len(values) != 1 or not isinstance(values[0], ast.Constant):
         raise ValueError("Treatment takes one level")
-    return {"reference": f"{values[0].value}"}
+    return {"reference": str(values[0].value)}
 
 
 def _spline_options(tree: ast.Call) -> dict[str, Any]:
@@ -316,7 +315,7 @@ def _spline_options(tree: ast.Call) -> dict[str, Any]:
 def _expression(tree: ast.expr) -> Expression:
     """Arithmetic over columns and numbers."""
     if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
-        return float(tree.value)
+        return float(tree.value)  # type: ignore[arg-type]  # the line above says so
     if isinstance(tree, ast.Name):
         return ("column", tree.id)
     if isinstance(tree, ast.BinOp) and type(tree.op) in _ARITHMETIC:

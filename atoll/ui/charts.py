@@ -84,7 +84,7 @@ def forest(document: Mapping[str, Any], say: Translate = str) -> Chart:
     left, top, step = 230, 14, 26
     height = top + step * len(rows) + 48
     ends = [end for _, low, high in values for end in (low, high) if math.isfinite(end) and (end > 0 or not ratio)]
-    scale = _log_scale(ends, left) if ratio else _linear_scale(ends + [0.0], left)
+    scale = _log_scale(ends, left) if ratio else _linear_scale([*ends, 0.0], left)
     bottom = top + step * len(rows)
     body = [_vertical(scale(tick), top, bottom, "grid") + _tick(scale(tick), bottom, tick) for tick in scale.ticks]
     body.append(_vertical(scale(1.0 if ratio else 0.0), top, bottom, "null"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,7 @@ class Result:
         """The document as JSON text, also written to `path` when given. Values that do not exist are null."""
         text = json.dumps(_plain(self.document), ensure_ascii=False, allow_nan=False, indent=1)
         if path is not None:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            Path(path).write_text(text, encoding="utf-8")
         return text
 
     def to_frame(self) -> Any:
@@ -59,7 +59,7 @@ class Result:
         return "\n".join(lines(self.document))
 
     def plot(self) -> Any:
-        """A chart of the result: forest plot, survival curves or calibration. Shows itself in a notebook; `.save(path)`."""
+        """A chart of the result, which shows itself in a notebook; `.save(path)` writes it as SVG."""
         from atoll.ui.charts import chart
 
         return chart(self.document)
