@@ -6,13 +6,13 @@ For teaching, for trying a study before it is signed, and as the reference the n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from atoll.algorithms import registry
 from atoll.algorithms.core import Question
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Analysis, program, with_models
 from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, StudyError
 from atoll.features.proposal import propose
 from atoll.features.table import memory_table
@@ -22,6 +22,7 @@ from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, combine
 from atoll.site.runner import Dataset, Permit, Runner
 from atoll.study.dictionary import Column, Dictionary
+from atoll.study.protocol import Study
 from atoll.ui.results import Result
 
 DATASET = "table"
@@ -161,6 +162,28 @@ class Network:
                 raise refusal(site, outcome.code, outcome.subject)
             shares[site] = decode(outcome.payload, cls)
         return combine(shares)
+
+
+def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = None) -> Iterator[tuple[str, Result]]:
+    """Run a study's analyses in this process, in order; `tables` holds one table a site.
+
+    The study's own dictionary and privacy floor hold. A dataset counts as public when the study says so:
+    whoever holds the tables on this machine may see them.
+
+    Raises
+    ------
+    StudyError, DataError, DisclosureRefused
+        As `Network.run`.
+    """
+    strict = STRICT.tightened(study.privacy.limits())
+    opened = {site: memory_table(tables[site]) for site in study.sites}
+    done: dict[str, Result] = {}
+    for name, analysis in study.analyses.items():
+        columns = study.datasets[analysis.dataset]
+        network = Network(opened, "public" if study.privacy.public else strict, columns, threads)
+        options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
+        done[name] = network.run(analysis.algorithm, **options)
+        yield name, done[name]
 
 
 def refusal(site: str, code: str, subject: str) -> AtollError:

@@ -59,6 +59,27 @@ def program(analysis: Analysis) -> Program:
     return _document(analysis.algorithm, result, sites)
 
 
+def with_models(options: Mapping[str, Any], finished: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The options, with `model: NAME` replaced by the model that the analysis NAME of the same study has fitted.
+
+    Raises
+    ------
+    StudyError
+        When there is no such finished analysis, or it fits no model.
+    """
+    name = options.get("model")
+    if not isinstance(name, str):
+        return dict(options)
+    model = finished.get(name, {}).get("model")
+    if model is None:
+        raise StudyError(
+            f"model: there is no earlier analysis {name!r} that fits a model.",
+            f"Name one of {', '.join(finished) or 'the analyses above it'}, or give terms and coefficients.",
+            subject="model",
+        )
+    return {**options, "model": model}
+
+
 def _formula(options: Mapping[str, Any]) -> Formula | None:
     """The formula, with a term for the sites when each has its own intercept."""
     if "formula" not in options:

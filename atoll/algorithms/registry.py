@@ -185,8 +185,10 @@ def _formula(name: str, value: Any, columns: Dictionary) -> str:
 
 
 def _model(name: str, value: Any, columns: Dictionary) -> dict[str, Any]:
+    if isinstance(value, str):  # the name of an earlier analysis of the same study
+        return value  # type: ignore[return-value]
     if not isinstance(value, dict):
-        raise _impossible(name, value, "a model with terms, coefficients and link")
+        raise _impossible(name, value, "an earlier analysis of the study, or a model with terms, coefficients and link")
     if "design" in value:
         Model.from_document(value)
     return value

@@ -110,6 +110,8 @@ def memory_table(data: Any) -> Table:
     """
     import pyarrow as pa
 
+    if isinstance(data, MemoryTable | ParquetTable):
+        return data
     if isinstance(data, str | Path):
         from atoll.features.imports import read_file
 
