@@ -8,7 +8,7 @@ reached and described. Every rule exists twice, once as a sentence (`check_…`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 from atoll.errors import NotPermitted
 
@@ -67,12 +67,28 @@ def check_transition(machine: Machine[State], before: State, after: State) -> No
     NotPermitted
         With what is possible instead.
     """
-    if can_transition(machine, before, after):
-        return
-    noun = "study" if set(machine) == set(get_args(StudyState)) else "run"
-    acts = ", ".join(machine[before])
-    raise NotPermitted(
-        f"This {noun} is {before} ({MEANING[before]}) and cannot become {after}.",
+    if not can_transition(machine, before, after):
+        raise _impossible(machine, before, f"becoming {after}")
+
+
+def step(machine: Machine[State], state: State, act: str) -> State:
+    """The state after an act, for instance `pause`.
+
+    Raises
+    ------
+    NotPermitted
+        With what is possible instead.
+    """
+    if act not in machine[state]:
+        raise _impossible(machine, state, act)
+    return machine[state][act]
+
+
+def _impossible(machine: Machine[State], state: State, wish: str) -> NotPermitted:
+    noun = "study" if "proposed" in machine else "run"
+    acts = ", ".join(machine[state])
+    return NotPermitted(
+        f"This {noun} is {state} ({MEANING[state]}); {wish} is not possible.",
         f"Possible now: {acts}." if acts else f"Send a new {noun}.",
     )
 

@@ -66,7 +66,7 @@ class Outbox:
             entry = self._store.write_entry(
                 connection,
                 kind="share",
-                decision="released" if left else "refused",
+                decision="left" if left else "refused",
                 study=place.study,
                 run=place.run,
                 analysis=place.analysis,

@@ -31,7 +31,7 @@ def test_guard_and_question_agree_on_every_step(machine, words):
             states.check_transition(machine, before, after)
         else:
             with pytest.raises(
-                NotPermitted, match=f"is {before} .* and cannot become {after}. (Possible now:|Send a new)"
+                NotPermitted, match=f"is {before} .*; becoming {after} is not possible. (Possible now:|Send a new)"
             ):
                 states.check_transition(machine, before, after)
 
@@ -41,12 +41,22 @@ def test_what_a_steward_ends_stays_ended():
         assert not can_transition(STUDY, "stopped", after)
     with pytest.raises(
         NotPermitted,
-        match=r"^This study is stopped \(ended by a person, for good\) and cannot become approved\. "
+        match=r"^This study is stopped \(ended by a person, for good\); becoming approved is not possible\. "
         r"Send a new study\.$",
     ):
         states.check_transition(STUDY, "stopped", "approved")
     with pytest.raises(NotPermitted, match=r"^This run is waiting .*Possible now: start, fail, stop\.$"):
         states.check_transition(RUN, "waiting", "finished")
+
+
+def test_an_act_leads_to_the_next_state_or_says_what_does():
+    assert states.step(STUDY, "paused", "resume") == "approved"
+    with pytest.raises(
+        NotPermitted,
+        match=r"^This study is proposed \(received; the steward has not decided\); pause is not possible\. "
+        r"Possible now: approve, refuse, expire\.$",
+    ):
+        states.step(STUDY, "proposed", "pause")
 
 
 @pytest.mark.parametrize("state", list(STUDY))
