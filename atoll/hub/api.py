@@ -103,7 +103,7 @@ class SiteApi:
         return [*paths, Route("/site/join", self._join, methods=["POST"])]
 
     def _endpoint(self, kind: type[Message], act: Callable[[SiteKey, Any, bytes], Awaitable[Message]]) -> Endpoint:
-        largest = LARGEST_SHARE if kind is Handover else LARGEST
+        largest = LARGEST_SHARE if kind in (Handover, Poll) else LARGEST
 
         async def endpoint(request: Request) -> Response:
             reply = b""

@@ -52,6 +52,7 @@ def serve(
             ws="none",
             lifespan="on",
             server_header=False,
+            proxy_headers=False,
             date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=STOP,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from atoll.errors import NotPermitted, StudyError
@@ -48,12 +49,12 @@ class Identity:
     name: str
     key: PrivateKey
 
-    @property
+    @cached_property
     def public_key(self) -> bytes:
         """32 raw bytes."""
         return signatures.public_bytes(self.key)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What people compare."""
         return signatures.fingerprint(self.public_key)
@@ -132,18 +133,20 @@ class Service:
         return await self._writer.submit(event)
 
     async def poll(self, site: SiteKey, poll: Poll) -> PollAnswer:
-        """Questions, studies and stops for a site; held until there are some or the time is over."""
+        """Count the poll's shares; then questions, studies and stops, held until there are some or the time is over."""
         self.desk.enter(site.name, poll)
+        receipts = tuple(await asyncio.gather(*(self.share(site, handover) for handover in poll.shares)))
+        news = any(receipt.state != "counted" for receipt in receipts)
         deadline = time.monotonic() + poll.wait
         while True:
             proposals = await self._proposals(site.name, poll.after)
             if not self.desk.current(site.name, poll):
-                return PollAnswer((), (), (), time.time())
+                return PollAnswer(receipts, (), (), (), time.time())
             tasks = self.desk.tasks(site.name, poll)
             stopped = self.desk.stopped(site.name, poll.holding)
             left = deadline - time.monotonic()
-            if proposals or tasks or stopped or left <= 0:
-                return PollAnswer(tasks, proposals, stopped, time.time())
+            if news or proposals or tasks or stopped or left <= 0:
+                return PollAnswer(receipts, tasks, proposals, stopped, time.time())
             await self.desk.wait(site.name, left)
 
     async def _proposals(self, site: str, after: int) -> tuple[Proposal, ...]:

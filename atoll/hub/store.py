@@ -411,37 +411,36 @@ def end_run(
     connection.execute(t.runs.update().where(t.runs.c.id == name).values(**values))
 
 
+_OPEN_ROUND, _ADD_SHARES = t.rounds.insert(), t.shares.insert()
+_CLOSE_ROUND = (
+    t.rounds.update()
+    .where(t.rounds.c.run == sa.bindparam("of_run"), t.rounds.c.number == sa.bindparam("of_round"))
+    .values(answer=sa.bindparam("answer"), answered=sa.bindparam("answered"))
+)
+_DROP_PAYLOADS = (
+    t.shares.update()
+    .where(
+        t.shares.c.run == sa.bindparam("of_run"),
+        t.shares.c.round == sa.bindparam("of_round"),
+        t.shares.c.payload.is_not(None),
+    )
+    .values(payload=None)
+)
+
+
 def open_round(
     connection: Connection, run: str, number: int, attempt: int, question: bytes, question_hash: str
 ) -> None:
     """A question is asked."""
-    connection.execute(
-        t.rounds.insert(),
-        [
-            {
-                "run": run,
-                "number": number,
-                "attempt": attempt,
-                "question": question,
-                "question_hash": question_hash,
-                "asked": time.time(),
-            }
-        ],
-    )
+    values = {"run": run, "number": number, "attempt": attempt, "question": question, "question_hash": question_hash}
+    connection.execute(_OPEN_ROUND, [{**values, "asked": time.time()}])
 
 
 def close_round(connection: Connection, run: str, number: int, answer: bytes) -> None:
     """A question is answered: its shares' payloads are no longer needed, their hashes stay."""
-    connection.execute(
-        t.rounds.update()
-        .where(t.rounds.c.run == run, t.rounds.c.number == number)
-        .values(answer=answer, answered=time.time())
-    )
-    connection.execute(
-        t.shares.update()
-        .where(t.shares.c.run == run, t.shares.c.round == number, t.shares.c.payload.is_not(None))
-        .values(payload=None)
-    )
+    where = {"of_run": run, "of_round": number}
+    connection.execute(_CLOSE_ROUND, {**where, "answer": answer, "answered": time.time()})
+    connection.execute(_DROP_PAYLOADS, where)
 
 
 def rounds_of(connection: Connection, run: str) -> list[Row]:
@@ -451,7 +450,7 @@ def rounds_of(connection: Connection, run: str) -> list[Row]:
 
 def add_shares(connection: Connection, entries: Sequence[dict[str, Any]]) -> None:
     """Shares that are counted; a second one for the same place violates a constraint and counts nothing."""
-    connection.execute(t.shares.insert(), list(entries))
+    connection.execute(_ADD_SHARES, list(entries))
 
 
 def shares_of(connection: Connection, run: str, number: int | None = None) -> list[Row]:

@@ -113,19 +113,21 @@ class Renewed(Message, frozen=True):
 
 
 class Poll(Message, frozen=True):
-    """A site asks for work. The hub answers at once when there is news, else after `wait` seconds.
+    """A site asks for work, and hands over shares on the same way: a quick round costs one request.
+
+    The hub answers at once when there is news, else after `wait` seconds.
 
     instance   rises with every start of the site: a restarted site gets its open questions again at once
     after      number of the newest study that the site has stored
-    holding    leases that the site is working on or whose share has no receipt yet
+    holding    leases that the site is working on or whose share is on another way to the hub
+    shares     recorded shares without a receipt
     """
 
     instance: int
     after: int
     holding: tuple[int, ...]
+    shares: tuple[Handover, ...]
     wait: float
-    ledger_number: int
-    ledger_head: str
 
 
 class Proposal(Message, frozen=True):
@@ -136,8 +138,12 @@ class Proposal(Message, frozen=True):
 
 
 class PollAnswer(Message, frozen=True):
-    """Questions to answer, studies to decide about, leases to drop, and the hub's time (seconds since 1970)."""
+    """Receipts for the poll's shares in their order, questions to answer, studies to decide about, leases to drop.
 
+    `now` is the hub's time in seconds since 1970.
+    """
+
+    receipts: tuple[Receipt, ...]
     tasks: tuple[Task, ...]
     proposals: tuple[Proposal, ...]
     stopped: tuple[int, ...]

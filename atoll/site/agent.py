@@ -1,6 +1,6 @@
 """The running site: asks the hub for work, lets the runner answer, hands over what was recorded.
 
-    poll      long-polls the hub: questions, new studies, leases to drop
+    poll      long-polls the hub: questions, new studies, leases to drop; takes along what was recorded meanwhile
     work      answers one question after another
     courier   hands over shares and decisions until each has a receipt
     wake      hears, through a pipe, that the steward decided something
@@ -47,8 +47,10 @@ from atoll.study.protocol import Study, from_canonical
 log = logging.getLogger("atoll.site")
 WAIT = 25.0  # seconds of a long poll
 RENEW = 15.0  # seconds between renewals of what is being worked on
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds between attempts to reach the hub
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between attempts to reach the hub
 DISK_PAUSE = 2.0  # seconds between looks whether the disk has space again
+QUICK = 0.05  # seconds in which an answer still goes along with the next poll
+LARGEST_ALONG = 1_048_576  # bytes of shares that go along with a poll; larger ones have a way of their own
 
 
 class Answerer(Protocol):
@@ -91,6 +93,9 @@ class Agent:
         self._held: dict[Key, Held] = {}
         self._change = threading.Condition()
         self._delivering = threading.Lock()
+        self._polling = False  # False while the next poll may still take a share along
+        self._along: tuple[Stored, ...] = ()
+        self._newest = store.newest_study()
         self._more_to_deliver = threading.Event()
         self._ending = threading.Event()
         self._failed: AtollError | None = None
@@ -138,6 +143,7 @@ class Agent:
                     self._more_to_deliver.set()
                 pause = FIRST_PAUSE
             except AtollError as error:
+                self._along = ()
                 if error.code in ("REPLACED", "UNKNOWN_SITE"):
                     self._failed = error
                     return
@@ -154,16 +160,28 @@ class Agent:
         return min(2 * pause, LONGEST_PAUSE)
 
     def _question(self) -> Poll:
-        head = self._store.head()
+        """The next poll. Quick answers go along: it waits for them a moment, and only while one is computed."""
         with self._change:
-            holding = tuple(held.task.lease for held in self._held.values())
-        number, ledger_head = (head.number, head.hash) if head else (0, "")
-        return Poll(self._instance, self._store.newest_study(), holding, WAIT, number, ledger_head)
+            self._change.wait_for(lambda: not any(h.state in ("queued", "working") for h in self._held.values()), QUICK)
+            self._polling = True
+            self._along = self._outbox.waiting(LARGEST_ALONG)
+            along = {stored.key for stored in self._along}
+            holding = tuple(held.task.lease for key, held in self._held.items() if key not in along)
+            shares = tuple(Handover(self._lease(stored.key), stored.content) for stored in self._along)
+        return Poll(self._instance, self._newest, holding, shares, WAIT)
+
+    def _lease(self, key: Key) -> int:
+        held = self._held.get(key)
+        return held.task.lease if held else 0
 
     def _heard(self, answer: PollAnswer) -> None:
+        for stored, receipt in zip(self._along, answer.receipts, strict=True):
+            self._received(stored, receipt)
+        self._along = ()
         for proposal in answer.proposals:
             self._propose(proposal)
         with self._change:
+            self._polling = False
             for task in answer.tasks:
                 self._take(task)
             for key in [key for key, held in self._held.items() if held.task.lease in answer.stopped]:
@@ -178,6 +196,7 @@ class Agent:
         if name not in study.sites or study.sites[name].key != self._home.fingerprint():
             raise NotPermitted("The hub proposes a study that does not name this site's key.", "It was ignored.")
         self._store.receive_study(proposal.number, signed, study.title)
+        self._newest = max(self._newest, proposal.number)
         log.warning("proposed: %s (%s)", study.title, signed.hash[:12])
 
     def _take(self, task: Task) -> None:
@@ -208,11 +227,16 @@ class Agent:
                     self._change.wait()
                     continue
                 held.state = "working"
-            if self._answer(held):
-                held.state = "recorded"
+            recorded = self._answer(held)
+            with self._change:
+                if recorded:
+                    held.state = "recorded"
+                else:
+                    held.keep()
+                polling = self._polling
+                self._change.notify_all()
+            if recorded and polling:
                 self._deliver()
-            else:
-                held.keep()
 
     def _answer(self, held: Held) -> bool:
         """Answer one question; False when nothing was recorded, and the hub was told why."""
@@ -281,7 +305,8 @@ class Agent:
         """Hand over everything that has no receipt. False when something has to be tried again."""
         with self._delivering:
             try:
-                handed = [self._hand_over(stored) for stored in self._outbox.waiting()]
+                along = {stored.id for stored in self._along}
+                handed = [self._hand_over(stored) for stored in self._outbox.waiting() if stored.id not in along]
                 told = [self._tell(decision) for decision in self._store.unsent_decisions()]
                 return all(handed) and all(told)
             except AtollError as error:
@@ -303,24 +328,23 @@ class Agent:
 
     def _hand_over(self, stored: Stored) -> bool:
         with self._change:
-            held = self._held.get(stored.key)
-        lease = held.task.lease if held else 0
+            lease = self._lease(stored.key)
         try:
             receipt = self._line.ask("/site/share", Handover(lease, stored.content), Receipt)
         except NotPermitted as error:  # about this one message; the others go on
             log.warning("%s", error)
             return False
-        if receipt.state == "fenced":  # the next poll brings the newer lease, and the share goes out under it
-            if held and held.task.lease == lease:
-                with self._change:
-                    self._held.pop(stored.key, None)
-            return True
+        self._received(stored, receipt)
+        return True
+
+    def _received(self, stored: Stored, receipt: Receipt) -> None:
+        """Note a receipt. After `fenced`, the next poll brings the newer lease and the share goes out under it."""
         if receipt.state == "conflict":
             log.error("%s: the hub had counted other bytes for this round; ours were refused", stored.key[0])
-        self._outbox.receipt(stored, receipt.state)
+        if receipt.state != "fenced":
+            self._outbox.receipt(stored, receipt.state)
         with self._change:
             self._held.pop(stored.key, None)
-        return True
 
     def _retry_kept(self) -> None:
         """Questions that were kept back are tried again: there may be space, or the study was resumed."""
