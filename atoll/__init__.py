@@ -12,11 +12,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from atoll.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from atoll.client import Hub as Hub
     from atoll.local import Network as Network
 
-__version__ = "0.1.0"
 __all__ = ["Hub", "Network", "__version__"]
 
 _PLACES = {"Network": "atoll.local", "Hub": "atoll.client"}

@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-import atoll
 from atoll.errors import AtollError, NotPermitted, StudyError, Unreachable
 from atoll.governance import signatures
 from atoll.hub import store, views
@@ -41,6 +40,7 @@ from atoll.network.messages import (
     Refusal,
     Renewal,
 )
+from atoll.version import VERSION
 
 LARGEST_SHARE = 64 * 1_048_576  # bytes; a site's own policy is far stricter unless its data are public
 LARGEST = 4 * 1_048_576
@@ -213,7 +213,7 @@ class InvestigatorApi:
 
     async def _hub(self, request: Request) -> Response:
         identity = self._service.identity
-        document = {"atoll": atoll.__version__, "name": identity.name, "key": identity.fingerprint, "now": time.time()}
+        document = {"atoll": VERSION, "name": identity.name, "key": identity.fingerprint, "now": time.time()}
         return JSONResponse(document)
 
     async def _sites(self, request: Request, who: store.Row) -> Any:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import atoll
 from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
 from atoll.governance.signatures import PrivateKey
@@ -24,6 +23,7 @@ from atoll.network.http import Connection, SignedLine
 from atoll.network.invitation import from_code
 from atoll.network.messages import Join, Joined
 from atoll.site.store import SiteStore
+from atoll.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def join(home: Home, code: str, *, proxy: str | None = None) -> Welcome:
         authority = to_pem(invitation.authority) if invitation.authority else None
         connection = Connection(invitation.url, authority=authority, proxy=proxy)
         line = SignedLine(connection, key, signatures.fingerprint(public), invitation.hub_key)
-        joined = line.ask("/site/join", Join(invitation.secret, public, atoll.__version__), Joined)
+        joined = line.ask("/site/join", Join(invitation.secret, public, VERSION), Joined)
         connection.close()
         store.set_facts(
             site=joined.site,
