@@ -48,7 +48,8 @@ class Hub:
         pem = _pem(authority or settings().ca_file)
         proxy = settings().proxy(urlsplit(url).hostname or "")
         self.url = url
-        self._connection, self._token = Connection(url, authority=pem, proxy=proxy), token
+        self.token = token
+        self._connection = Connection(url, authority=pem, proxy=proxy)
 
     def submit(self, study: str | Path) -> Study:
         """Hand in a study: a signed file, or a YAML file, which is signed with your own key first.
@@ -76,7 +77,7 @@ class Hub:
         return found
 
     def _ask(self, method: str, path: str, *, content: bytes = b"", wait: float = 0.0) -> Any:
-        headers = {"authorization": f"Bearer {self._token}"}
+        headers = {"authorization": f"Bearer {self.token}"}
         answer = self._connection.request(method, path, content=content, headers=headers, wait=wait)
         try:
             document = json.loads(answer.body)

@@ -51,7 +51,7 @@ def run(out: Output, file: Path, tables: Sequence[str], output: Path | None) -> 
             results[name] = result
             step(name)
     if output:
-        _write(results, output)
+        write_results(results, output)
     out.result({name: result.document for name, result in results.items()} if out.as_json else None)
     for name, result in results.items():
         out.say(f"{name}: {result.summary()}\n")
@@ -85,7 +85,8 @@ def _tables(entries: Sequence[str]) -> dict[str, Path]:
     return tables
 
 
-def _write(results: dict[str, Any], folder: Path) -> None:
+def write_results(results: dict[str, Any], folder: Path) -> None:
+    """Each result as NAME.json, and its chart as NAME.svg where it has one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, result in results.items():

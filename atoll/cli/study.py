@@ -21,9 +21,16 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 SIGNED = ".signed.json"
 
 
-@click.group(cls=AtollGroup)
+AT_A_HUB = {
+    "submit": ("atoll.cli.submission:submit", "Hand in a signed study."),
+    "status": ("atoll.cli.submission:status", "What a study is doing, and what it waits for."),
+    "results": ("atoll.cli.submission:results", "The results of a study."),
+}
+
+
+@click.group(cls=AtollGroup, table=AT_A_HUB)
 def study() -> None:
-    """Write, check, explain and sign a study."""
+    """Write, check, explain, sign and submit a study."""
 
 
 @study.command()
