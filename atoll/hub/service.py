@@ -197,10 +197,7 @@ class Service:
         return await self._writer.submit(event)
 
     def _decided(self, tx: Transaction, site: str, decision: Decision) -> None:
-        if decision.action == "refuse":
-            sentence = f"{site} refused the study. Ask its steward for the reason; a changed study has a new hash."
-            self._active.end_study(tx, decision.study, "failed", "NOT_APPROVED", site, sentence)
-        elif decision.action == "stop":
+        if decision.action == "stop":
             sentence = f"{site} stopped the study. Ask its steward for the reason."
             self._active.end_study(tx, decision.study, "stopped", "STOPPED", site, sentence)
         else:
