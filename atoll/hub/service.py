@@ -197,10 +197,7 @@ class Service:
         return await self._writer.submit(event)
 
     def _decided(self, tx: Transaction, site: str, decision: Decision) -> None:
-        if decision.action == "refuse":
-            sentence = f"{site} refused the study. Ask its steward for the reason; a changed study has a new hash."
-            self._active.end_study(tx, decision.study, "failed", "NOT_APPROVED", site, sentence)
-        elif decision.action == "stop":
+        if decision.action == "stop":
             sentence = f"{site} stopped the study. Ask its steward for the reason."
             self._active.end_study(tx, decision.study, "stopped", "STOPPED", site, sentence)
         else:
@@ -210,7 +207,7 @@ class Service:
     # ---- investigators
 
     async def submit(self, investigator: store.Row, content: bytes) -> dict[str, Any]:
-        """A signed study; submitting it again answers the same."""
+        """A signed study: its hash, and its runs by analysis. Submitting it again answers the same."""
         signed = SignedStudy.from_bytes(content)
         study = signed.study()
         protocol.from_canonical(signed.body, check=self._methods.check)
@@ -226,7 +223,8 @@ class Service:
         def event(tx: Transaction) -> dict[str, Any]:
             known = store.study(tx.connection, signed.hash)
             if known is not None and known["investigator"] == name:
-                return {"study": signed.hash, "runs": [r["id"] for r in store.runs_of(tx.connection, signed.hash)]}
+                known_runs = store.runs_of(tx.connection, signed.hash)
+                return {"study": signed.hash, "runs": {row["analysis"]: row["id"] for row in known_runs}}
             if known is not None:
                 raise StudyError("This very study was submitted already by another investigator.", "Ask the operator.")
             self._check_sites(study)
@@ -238,7 +236,7 @@ class Service:
             )
             tx.after.append(lambda: self.desk.propose(number, sites))
             tx.after.append(lambda: self.desk.changed(signed.hash))
-            return {"study": signed.hash, "runs": runs}
+            return {"study": signed.hash, "runs": dict(zip(study.analyses, runs, strict=True))}
 
         return await self._writer.submit(event)
 

@@ -92,9 +92,12 @@ def waits_for(actions: Mapping[str, Row], document: protocol.Study, runs: Sequen
     if not any(entry["state"] in ("waiting", "running") for entry in runs):
         return ""
     paused = [name for name, entry in actions.items() if entry["action"] == "pause"]
+    refused = [name for name, entry in actions.items() if entry["action"] == "refuse"]
     undecided = [name for name, entry in actions.items() if entry["action"] is None]
     if paused:
         return f"Paused at {', '.join(paused)}."
+    if refused:
+        return f"Refused by {', '.join(refused)}. Ask the steward for the reason, or sign a study without this site."
     if undecided:
         return f"Waits for the decision of {', '.join(undecided)}."
     if datetime.now(UTC).date() < document.valid_from:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from atoll.errors import AtollError, NotPermitted, Unreachable
+from atoll.errors import CATALOGUE, AtollError, NotPermitted, Unreachable
 from atoll.governance.signatures import SignedStudy
 from atoll.network.http import SignedLine
 from atoll.network.messages import (
@@ -40,7 +40,7 @@ from atoll.network.messages import (
     Task,
 )
 from atoll.site.home import Home
-from atoll.site.outbox import Key, Outbox, Stored, Withheld, key_of
+from atoll.site.outbox import Key, Outbox, Stored, Withheld, check_approved, key_of
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study, from_canonical
 
@@ -57,7 +57,7 @@ class Answerer(Protocol):
     """Answers a question of an approved study; what it returns is recorded in the outbox already."""
 
     def answer(self, study: Study, place: Place, question: bytes) -> object:
-        """Compute, check, record. Raises sqlite3.Error or Withheld when nothing could be recorded."""
+        """Compute, check, record. Raises sqlite3.Error, OSError or Withheld when nothing could be recorded."""
         ...
 
 
@@ -253,24 +253,37 @@ class Agent:
         except (sqlite3.Error, OSError) as error:
             log.error("%s round %d: the ledger cannot be written (%s)", place.run, place.round + 1, error)
             self._excuse(held, "DISK_FULL")
-        except AtollError as error:
-            log.error("%s round %d: %s", place.run, place.round + 1, error)
-            self._excuse(held, error.code)
+        except Exception as error:  # a fault of ours ends the run, and not the site
+            log.error("%s round %d: %s", place.run, place.round + 1, error, exc_info=not isinstance(error, AtollError))
+            return self._refuse(held, getattr(error, "code", "SITE_FAILED"))
         return False
+
+    def _refuse(self, held: Held, code: str) -> bool:
+        """Record that there is no answer, and why, as the runner does for what the data cause."""
+        rule = code if code in CATALOGUE else "SITE_FAILED"
+        try:
+            place = held.task.place
+            self._outbox.append(place, decision="refused", rule=rule, subject="", payload=b"", policy="")
+        except (Withheld, sqlite3.Error, OSError) as error:
+            log.error("%s", error)
+            self._excuse(held, rule)
+            return False
+        return True
 
     def _approved(self, place: Place) -> Study:
         """The study of a question, from the bytes whose hash was computed here, if it may run today."""
         row = self._store.study(place.study)
-        if row["state"] != "approved":
-            code = {"paused": "PAUSED", "stopped": "STOPPED"}.get(row["state"], "NOT_APPROVED")
-            raise Withheld(f"The study is {row['state']}.", "The steward decides.", code=code)
+        check_approved(row["state"])
         study = self._studies.get(place.study)
         if study is None:
             signed = SignedStudy.from_bytes(row["signed"])
             if signed.hash != place.study:
                 raise Withheld("The stored study was changed.", "Nothing leaves.", code="HASH_MISMATCH")
             study = self._studies[place.study] = from_canonical(signed.body)
-        study.check_dates(datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        if today > study.valid_until:
+            self._store.expire(place.study)
+        study.check_dates(today)
         return study
 
     def _excuse(self, held: Held, code: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
@@ -22,6 +23,7 @@ from atoll.network.certificates import to_pem
 from atoll.network.http import Connection, SignedLine
 from atoll.network.invitation import from_code
 from atoll.network.messages import Join, Joined
+from atoll.settings import settings
 from atoll.site.store import SiteStore
 from atoll.version import VERSION
 
@@ -96,8 +98,8 @@ class Home:
         finally:
             os.close(handle)
 
-    def line(self, store: SiteStore, proxy: str | None) -> SignedLine:
-        """The signed line to the pinned hub.
+    def line(self, store: SiteStore) -> SignedLine:
+        """The signed line to the pinned hub, through the proxy that the settings name.
 
         Raises
         ------
@@ -110,7 +112,7 @@ class Home:
                 "This site has not joined a hub.", "Ask the hub's operator for a code and run `atoll site join CODE`."
             )
         authority = store.fact("hub_authority") or ""
-        connection = Connection(url, authority=authority.encode() or None, proxy=proxy)
+        connection = connect(url, authority.encode() or None)
         return SignedLine(connection, self.key(), self.fingerprint(), bytes.fromhex(hub_key))
 
 
@@ -126,7 +128,15 @@ class Welcome:
     authority: str
 
 
-def join(home: Home, code: str, *, proxy: str | None = None) -> Welcome:
+def connect(url: str, authority: bytes | None) -> Connection:
+    """A connection to a hub: its own authority, else the one of the settings, else the system's."""
+    ca_file = settings().ca_file
+    if authority is None and ca_file is not None:
+        authority = ca_file.read_bytes()
+    return Connection(url, authority=authority, proxy=settings().proxy(urlsplit(url).hostname or ""))
+
+
+def join(home: Home, code: str) -> Welcome:
     """Join the hub that a one-time code names, and pin its key and authority.
 
     Raises
@@ -144,7 +154,7 @@ def join(home: Home, code: str, *, proxy: str | None = None) -> Welcome:
                 "A site has one hub: make another with `atoll site init --home FOLDER`.",
             )
         authority = to_pem(invitation.authority) if invitation.authority else None
-        connection = Connection(invitation.url, authority=authority, proxy=proxy)
+        connection = connect(invitation.url, authority)
         line = SignedLine(connection, key, signatures.fingerprint(public), invitation.hub_key)
         joined = line.ask("/site/join", Join(invitation.secret, public, VERSION), Joined)
         connection.close()

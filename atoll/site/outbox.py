@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from atoll.errors import NotPermitted
+from atoll.governance.states import StudyState, check_answer
 from atoll.network import messages
 from atoll.network.messages import Place, Share
 from atoll.site.store import SiteStore
@@ -20,7 +21,15 @@ Key = tuple[str, int, int]  # run, round, attempt
 
 
 class Withheld(NotPermitted):
-    """The steward paused or stopped the study while the answer was computed: nothing leaves."""
+    """The study is not approved, or not any more: nothing leaves."""
+
+
+def check_approved(state: StudyState) -> None:
+    """Return when a study in this state is answered. Raises Withheld with the code that the hub may learn."""
+    try:
+        check_answer(state)
+    except NotPermitted as error:
+        raise Withheld(error.what, error.remedy, code=error.code, subject=error.subject) from error
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Outbox:
             entry = self._store.write_entry(
                 connection,
                 kind="share",
-                decision="left" if left else "refused",
+                decision=decision,
                 study=place.study,
                 run=place.run,
                 analysis=place.analysis,
@@ -98,10 +107,7 @@ class Outbox:
 
     def _check(self, connection: sqlite3.Connection, place: Place) -> None:
         found = connection.execute("SELECT state FROM studies WHERE hash = ?", (place.study,)).fetchone()
-        state = found["state"] if found else "proposed"
-        if state != "approved":
-            code = {"paused": "PAUSED", "stopped": "STOPPED"}.get(state, "NOT_APPROVED")
-            raise Withheld(f"The study is {state}; nothing leaves.", "The steward decides.", code=code)
+        check_approved(found["state"] if found else "proposed")
 
     def _write_receipts(self, connection: sqlite3.Connection) -> None:
         with self._lock:

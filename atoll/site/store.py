@@ -20,6 +20,7 @@ from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import ledger
 from atoll.governance.ledger import Entry
 from atoll.governance.signatures import SignedStudy
+from atoll.governance.states import MEANING, STUDY
 
 VERSION = 1
 CHECKPOINT_EVERY = 500  # commits
@@ -42,15 +43,7 @@ CREATE TABLE decisions (
 CREATE TABLE datasets (name TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 """
 
-# What a steward may decide in which state, and what the study's state is then.
-STATES: dict[str, dict[str, str]] = {
-    "proposed": {"approve": "approved", "refuse": "refused"},
-    "approved": {"pause": "paused", "stop": "stopped"},
-    "paused": {"approve": "approved", "stop": "stopped"},
-    "refused": {},
-    "stopped": {},
-}
-_WORDS = {"approve": "approved", "refuse": "refused", "pause": "paused", "stop": "stopped"}
+_WORDS = {"approve": "approved", "resume": "resumed", "refuse": "refused", "pause": "paused", "stop": "stopped"}
 
 
 def utc_now() -> str:
@@ -202,16 +195,29 @@ class SiteStore:
         """
         with self.writing() as connection:
             state = connection.execute("SELECT state FROM studies WHERE hash = ?", (study,)).fetchone()["state"]
-            if action not in STATES[state]:
-                possible = ", ".join(STATES[state]) or "nothing more"
-                raise NotPermitted(f"The study is {state}; one cannot {action} it now.", f"Possible: {possible}.")
-            becomes = STATES[state][action]
-            connection.execute("UPDATE studies SET state = ?, decided = ? WHERE hash = ?", (becomes, utc_now(), study))
-            word = "resumed" if (state, action) == ("paused", "approve") else _WORDS[action]
-            entry = self.write_entry(connection, kind="study", decision=word, study=study)
-            values = (entry.number, study, action, entry.hash)
+            if action == "approve" and state == "paused":
+                action = "resume"
+            if action not in STUDY[state]:
+                raise NotPermitted(
+                    f"The study is {state} ({MEANING[state]}); one cannot {action} it.",
+                    f"Possible now: {', '.join(act for act in STUDY[state] if act != 'expire') or 'nothing'}.",
+                )
+            becomes = self._become(connection, study, STUDY[state][action])
+            entry = self.write_entry(connection, kind="study", decision=_WORDS[action], study=study)
+            told = "approve" if action == "resume" else action
+            values = (entry.number, study, told, entry.hash)
             connection.execute("INSERT INTO decisions (number, study, action, head) VALUES (?, ?, ?, ?)", values)
         return becomes
+
+    def expire(self, study: str) -> None:
+        """The study's last day has passed."""
+        with self.writing() as connection:
+            self._become(connection, study, "expired")
+            self.write_entry(connection, kind="study", decision="expired", study=study)
+
+    def _become(self, connection: sqlite3.Connection, study: str, state: str) -> str:
+        connection.execute("UPDATE studies SET state = ?, decided = ? WHERE hash = ?", (state, utc_now(), study))
+        return state
 
     def unsent_decisions(self) -> list[sqlite3.Row]:
         """Decisions that the hub has not acknowledged, oldest first."""

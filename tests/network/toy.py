@@ -82,9 +82,7 @@ def site(folder: Path) -> None:
     with home.alone():
         store = home.store()
         outbox = Outbox(store)
-        agent = Agent(
-            home, store, home.line(store, os.environ.get("TOY_PROXY")), outbox, lambda: Toys(store.fact("site"), outbox)
-        )
+        agent = Agent(home, store, home.line(store), outbox, lambda: Toys(store.fact("site"), outbox))
         print("ready", flush=True)
         agent.run()
 

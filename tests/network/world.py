@@ -152,9 +152,10 @@ class World:
         return answer.status, json.loads(answer.body)
 
     def submit(self, signed: signatures.SignedStudy) -> tuple[str, list[str]]:
+        """The study's hash and its runs, in their order."""
         status, document = self.api("POST", "/api/studies", signed.to_bytes())
         assert status == 200, document
-        return document["study"], document["runs"]
+        return document["study"], list(document["runs"].values())
 
     def study(self, name: str) -> dict[str, Any]:
         status, document = self.api("GET", f"/api/studies/{name}")

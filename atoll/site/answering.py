@@ -1,0 +1,48 @@
+"""Between the agent and the runner: an approved study's analysis as the permit under which a question is answered.
+
+Imported at the first question, since it loads what computes.
+"""
+
+from __future__ import annotations
+
+from atoll.errors import NotPermitted
+from atoll.network.messages import Place
+from atoll.site.datasets import Registry, read_policy
+from atoll.site.home import Home
+from atoll.site.outbox import Outbox
+from atoll.site.runner import Outcome, Permit, Runner
+from atoll.site.store import SiteStore
+from atoll.study.protocol import Study
+
+
+class Answering:
+    """Answers questions of approved studies, under the policy that is in force at that moment."""
+
+    def __init__(self, home: Home, store: SiteStore, outbox: Outbox, threads: int):
+        self._home, self._store, self._outbox, self._threads = home, store, outbox, threads
+        self._registry = Registry(home, store)
+
+    def answer(self, study: Study, place: Place, question: bytes) -> Outcome:
+        """The outcome, recorded in the outbox before this returns.
+
+        Raises
+        ------
+        NotPermitted
+            When the study has no such analysis.
+        sqlite3.Error, OSError, Withheld
+            When nothing could be recorded.
+        """
+        analysis = study.analyses.get(place.analysis)
+        if analysis is None:
+            raise NotPermitted("The study has no such analysis.", "Nothing was computed.", code="NOT_PERMITTED")
+        permit = Permit(
+            analysis.algorithm,
+            analysis.dataset,
+            study.datasets[analysis.dataset],
+            tuple(sorted(study.sites)),
+            study.privacy.public,
+            study.privacy.limits(),
+        )
+        policy = read_policy(self._home, self._store)
+        site = self._store.fact("site") or ""
+        return Runner(site, self._registry, self._outbox, policy, self._threads).answer(permit, place, question)

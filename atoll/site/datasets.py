@@ -1,0 +1,257 @@
+"""The tables that a steward has registered: imported once, described by a data dictionary, signed.
+
+A registration says where the rows came from, what each column may hold, and whether the data are public,
+with the reason. The site's key signs it, so that nobody but the steward's installation can lift a threshold.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from atoll.errors import DataError, NotPermitted
+from atoll.governance import signatures
+from atoll.privacy.disclosure import FLOOR, STRICT, Policy
+from atoll.site.home import Home
+from atoll.site.store import SiteStore, utc_now
+from atoll.study.dictionary import Column, Dictionary
+from atoll.study.form import Form
+from atoll.study.nodes import from_yaml
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What the steward registered. `size` and `changed` are those of the imported file."""
+
+    name: str
+    source: str
+    rows: int
+    columns: Dictionary
+    public: str
+    registered: str
+    size: int
+    changed: int
+    notes: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types. `public` is the reason why the data are public, or empty."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "rows": self.rows,
+            "columns": {name: column.to_document() for name, column in self.columns.items()},
+            "public": self.public,
+            "registered": self.registered,
+            "file": [str(self.size), str(self.changed)],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Registration:
+        """The inverse of `to_document`."""
+        return cls(
+            document["name"],
+            document["source"],
+            document["rows"],
+            {name: Column.from_document(column) for name, column in document["columns"].items()},
+            document["public"],
+            document["registered"],
+            int(document["file"][0]),
+            int(document["file"][1]),
+            tuple(document["notes"]),
+        )
+
+
+class Registry:
+    """The site's registered datasets."""
+
+    def __init__(self, home: Home, store: SiteStore):
+        self._home, self._store = home, store
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all registered datasets."""
+        return tuple(self._store.datasets())
+
+    def get(self, name: str) -> Registration:
+        """A registration whose signature holds.
+
+        Raises
+        ------
+        DataError
+            When there is none, with code UNKNOWN_DATASET.
+        NotPermitted
+            When it was changed by something else than this site.
+        """
+        signed = self._store.datasets().get(name)
+        if signed is None:
+            raise DataError(
+                f"No dataset {name!r} is registered at this site.",
+                f"Register it with `atoll site dataset add {name} --from FILE`.",
+                code="UNKNOWN_DATASET",
+                subject=name,
+            )
+        public_key = signatures.public_bytes(self._home.key())
+        document = signed["registration"]
+        signatures.verify(public_key, "dataset", rfc8785.dumps(document), bytes.fromhex(signed["signature"]))
+        return Registration.from_document(document)
+
+    def path(self, name: str) -> Path:
+        """The imported file."""
+        return self._home.datasets / f"{name}.parquet"
+
+    def add(
+        self,
+        name: str,
+        source: str,
+        *,
+        columns: Dictionary | None = None,
+        public: str = "",
+        encoding: str | None = None,
+        minimum: int = STRICT.minimum_persons,
+        progress: Callable[[int], None] | None = None,
+    ) -> Registration:
+        """Import a source and register it under a dictionary, proposed from the data unless one is given.
+
+        Raises
+        ------
+        DataError
+            When the source cannot be read or does not keep to the given dictionary; nothing is registered then.
+        """
+        from atoll.features.imports import import_source
+        from atoll.features.proposal import check, propose
+        from atoll.features.table import ParquetTable
+
+        if not NAME.fullmatch(name):
+            raise DataError(f"{name!r} is no name for a dataset.", "Use letters, digits, - and _.", subject="name")
+        self._home.datasets.mkdir(mode=0o700, exist_ok=True)
+        arriving = self._home.datasets / f".{name}.arriving.parquet"
+        try:
+            rows = import_source(source, arriving, encoding=encoding, progress=progress)
+            table = ParquetTable(arriving)
+            notes: tuple[str, ...] = ()
+            if columns is None:
+                proposal = propose(table, minimum)
+                columns, notes = proposal.columns, proposal.notes
+            else:
+                check(table, columns)
+            arriving.replace(self.path(name))
+        finally:
+            arriving.unlink(missing_ok=True)
+        return self._register(Registration(name, _shown(source), rows, columns, public, utc_now(), 0, 0, notes))
+
+    def describe(self, name: str, columns: Dictionary) -> Registration:
+        """Replace the dictionary of a registered dataset, after its rows were checked against the new one."""
+        from atoll.features.proposal import check
+        from atoll.features.table import ParquetTable
+
+        known = self.get(name)
+        check(ParquetTable(self.path(name)), columns)
+        return self._register(Registration(name, known.source, known.rows, columns, known.public, utc_now(), 0, 0, ()))
+
+    def _register(self, registration: Registration) -> Registration:
+        size, changed = _state_of(self.path(registration.name))
+        document = {**registration.to_document(), "file": [str(size), str(changed)]}
+        signature = signatures.sign(self._home.key(), "dataset", rfc8785.dumps(document))
+        self._store.set_dataset(registration.name, {"registration": document, "signature": signature.hex()})
+        return Registration.from_document(document)
+
+    def open(self, name: str) -> Any:
+        """The dataset for the runner.
+
+        Raises
+        ------
+        DataError
+            When it is not registered, or its file changed since.
+        """
+        from atoll.features.table import ParquetTable
+        from atoll.site.runner import Dataset
+
+        registration = self.get(name)
+        if _state_of(self.path(name)) != (registration.size, registration.changed):
+            raise DataError(
+                f"The file of dataset {name!r} changed since it was registered.",
+                f"Register it anew with `atoll site dataset add {name} --from FILE`.",
+                code="DATA_CHANGED",
+                subject=name,
+            )
+        return Dataset(ParquetTable(self.path(name)), registration.columns, bool(registration.public))
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _shown(source: str) -> str:
+    """A source without the password that its address may hold."""
+    scheme, mark, rest = source.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else source
+
+
+def read_dictionary(text: str) -> Dictionary:
+    """A data dictionary that a person wrote (YAML): `columns: {age: {type: number, unit: a, range: [18, 110]}}`.
+
+    Raises
+    ------
+    StudyError
+        With every finding and its line.
+    """
+    title = "The data dictionary cannot be used:"
+    root, problems = from_yaml(text, title)
+    form = Form(problems)
+    fields = form.fields(root, "", ("columns",))
+    columns = form.columns(fields["columns"], "columns") if "columns" in fields else {}
+    form.finish(title)
+    return columns
+
+
+def read_policy(home: Home, store: SiteStore) -> Policy:
+    """The site's own limits: the strict defaults, or what the steward signed.
+
+    Raises
+    ------
+    NotPermitted
+        When the stored policy was changed by something else than this site.
+    """
+    stored = store.fact("policy")
+    if stored is None:
+        return STRICT
+    signed = json.loads(stored)
+    public_key = signatures.public_bytes(home.key())
+    signatures.verify(public_key, "policy", rfc8785.dumps(signed["policy"]), bytes.fromhex(signed["signature"]))
+    return Policy(**signed["policy"]["limits"])
+
+
+def write_policy(home: Home, store: SiteStore, policy: Policy, reason: str) -> None:
+    """Sign a policy and put it in force.
+
+    Raises
+    ------
+    NotPermitted
+        When it goes below the floor, or is looser than the default without a reason.
+    """
+    from dataclasses import asdict
+
+    from atoll.network.codec import digest
+
+    if policy.minimum_persons < FLOOR:
+        raise NotPermitted(
+            f"minimum_persons cannot be below {FLOOR}.", "Register data that are public as public, with the reason."
+        )
+    if policy.stricter(STRICT) != policy and not reason.strip():
+        raise NotPermitted("This policy is looser than the default.", "Give the reason with --reason.")
+    document: dict[str, Any] = {"limits": asdict(policy), "reason": reason, "when": utc_now()}
+    signature = signatures.sign(home.key(), "policy", rfc8785.dumps(document))
+    stored = json.dumps({"policy": document, "signature": signature.hex()}, ensure_ascii=False)
+    store.set_policy(stored, digest(repr(policy).encode()))
