@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from atoll.algorithms import registry
 from atoll.algorithms.core import Question
-from atoll.algorithms.program import Analysis, program, with_models
+from atoll.algorithms.program import Analysis, in_order, program, with_models
 from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, StudyError
 from atoll.features.proposal import propose
 from atoll.features.table import memory_table
@@ -178,7 +178,8 @@ def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = Non
     strict = STRICT.tightened(study.privacy.limits())
     opened = {site: memory_table(tables[site]) for site in study.sites}
     done: dict[str, Result] = {}
-    for name, analysis in study.analyses.items():
+    for name in in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()}):
+        analysis = study.analyses[name]
         columns = study.datasets[analysis.dataset]
         network = Network(opened, "public" if study.privacy.public else strict, columns, threads)
         options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})

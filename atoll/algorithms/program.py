@@ -59,6 +59,33 @@ def program(analysis: Analysis) -> Program:
     return _document(analysis.algorithm, result, sites)
 
 
+def in_order(models: Mapping[str, Any]) -> list[str]:
+    """Analyses in an order in which each comes after the one whose model it uses; `models` holds their `model` options.
+
+    Raises
+    ------
+    StudyError
+        When an analysis uses the model of one that does not exist, or of itself in a circle.
+    """
+    ordered: list[str] = []
+    left = dict(models)
+    while left:
+        ready = [name for name, model in left.items() if not isinstance(model, str) or model in ordered]
+        if not ready:
+            name, model = next(iter(left.items()))
+            raise StudyError(
+                f"{name}: its model {model!r} is no other analysis of the study that can run before it.",
+                f"Name one of {', '.join(sorted(set(models) - {name}))}."
+                if len(models) > 1
+                else "Give terms and coefficients.",
+                subject="model",
+            )
+        for name in ready:
+            ordered.append(name)
+            del left[name]
+    return ordered
+
+
 def with_models(options: Mapping[str, Any], finished: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The options, with `model: NAME` replaced by the model that the analysis NAME of the same study has fitted.
 

@@ -84,7 +84,9 @@ def status(
 @click.command()
 @click.argument("study", required=False)
 @click.option("--analysis", help="Only this one.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
+)
 @_at_hub
 @with_output
 def results(
@@ -149,7 +151,9 @@ def _token(file: Path | None) -> str | None:
     try:
         return file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{file} holds no token.", "Put the line that `atoll hub token` printed into it.") from error
+        raise OperatorError(
+            f"{file} holds no token.", "Put the line that `atoll hub token` printed into it."
+        ) from error
 
 
 def _path() -> Path:

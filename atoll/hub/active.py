@@ -6,6 +6,7 @@ starts or a transaction was undone; it never runs ahead of the transaction that 
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from atoll.algorithms.program import Analysis
+from atoll.algorithms.program import Analysis, with_models
 from atoll.errors import CATALOGUE, AtollError
 from atoll.governance.signatures import SignedStudy
 from atoll.hub import store
@@ -191,9 +192,10 @@ class ActiveRuns:
         if not replay:
             store.start_run(tx.connection, row["id"])
         try:
+            options = with_models(analysis.options, self._results(tx.connection, study))
             rounds = Rounds.begin(
                 self._methods,
-                Analysis(analysis.algorithm, analysis.options, columns, sites, document.privacy.public),
+                Analysis(analysis.algorithm, options, columns, sites, document.privacy.public),
             )
             run = Run(study, row["id"], row["analysis"], sites, rounds, signed)
             run.paused = self._paused(tx.connection, study)
@@ -209,6 +211,12 @@ class ActiveRuns:
             self._publish(tx, run)
         else:
             self._ask(tx, run)
+
+    def _results(self, connection: Connection, study: str) -> dict[str, Any]:
+        """Results of the study's finished runs, by analysis: their models may be judged by later ones."""
+        finished = [row for row in store.runs_of(connection, study) if row["state"] == "finished"]
+        results = {row["analysis"]: (store.run(connection, row["id"]) or {}).get("result") for row in finished}
+        return {analysis: json.loads(result) for analysis, result in results.items() if result}
 
     def _restore(self, tx: Transaction, run: Run) -> None:
         recorded = store.rounds_of(tx.connection, run.name)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from atoll.algorithms.program import in_order
 from atoll.errors import NotPermitted, StudyError
 from atoll.governance import signatures
 from atoll.governance.signatures import PrivateKey, SignedStudy
@@ -211,6 +212,7 @@ class Service:
         signed = SignedStudy.from_bytes(content)
         study = signed.study()
         protocol.from_canonical(signed.body, check=self._methods.check)
+        analyses = in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()})
         if datetime.now(UTC).date() > study.valid_until:
             study.check_dates(datetime.now(UTC).date())
         name, pinned = investigator["name"], investigator["fingerprint"]
@@ -231,12 +233,10 @@ class Service:
             if pinned is None:
                 store.pin_investigator(tx.connection, name, signed.fingerprint)
             sites = sorted(study.sites)
-            number, runs = store.add_study(
-                tx.connection, signed.hash, study.title, name, content, sites, list(study.analyses)
-            )
+            number, runs = store.add_study(tx.connection, signed.hash, study.title, name, content, sites, analyses)
             tx.after.append(lambda: self.desk.propose(number, sites))
             tx.after.append(lambda: self.desk.changed(signed.hash))
-            return {"study": signed.hash, "runs": dict(zip(study.analyses, runs, strict=True))}
+            return {"study": signed.hash, "runs": dict(zip(analyses, runs, strict=True))}
 
         return await self._writer.submit(event)
 

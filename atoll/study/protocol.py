@@ -261,7 +261,12 @@ def _analyses(
 
 def _option(form: Form, node: Node, name: str, path: str) -> Any:
     if not _OPTION.fullmatch(name):
-        form.refuse(node, path, f"{name[:80]!r} is not an option's name.", "Options are lower-case words; a value with a comma inside {…} goes in quotes.")
+        form.refuse(
+            node,
+            path,
+            f"{name[:80]!r} is not an option's name.",
+            "Options are lower-case words; a value with a comma inside {…} goes in quotes.",
+        )
     elif node.empty:
         form.refuse(node, f"{path}.{name}", "nothing is written here.", "Give a value, or leave the key out.")
     return form.plain(node, f"{path}.{name[:80]}")
