@@ -60,11 +60,11 @@ class Hospital:
 
 
 HOSPITALS = (
-    Hospital("coral", "Coral University Hospital", 78_000, 56, 26.8, 5.45, 0.49, 0.22),
-    Hospital("harbour", "Harbour General", 52_000, 52, 27.6, 5.40, 0.53, 0.30),
-    Hospital("lagoon", "Lagoon Women's and Family Clinic", 34_000, 44, 25.2, 5.15, 0.22, 0.15),
-    Hospital("mangrove", "Mangrove District Hospital", 24_000, 61, 28.4, 5.60, 0.51, 0.27),
-    Hospital("reef", "Reef Island Hospital", 12_000, 58, 30.1, 5.75, 0.55, 0.35),
+    Hospital("coral", "Coral University Hospital", 94_000, 56, 26.8, 5.45, 0.49, 0.22),
+    Hospital("harbour", "Harbour General", 58_000, 52, 27.6, 5.40, 0.53, 0.30),
+    Hospital("lagoon", "Lagoon Women's and Family Clinic", 33_000, 44, 25.2, 5.15, 0.22, 0.15),
+    Hospital("mangrove", "Mangrove District Hospital", 12_000, 61, 28.4, 5.60, 0.51, 0.27),
+    Hospital("reef", "Reef Island Hospital", 3_000, 58, 30.1, 5.75, 0.55, 0.35),
 )
 
 
