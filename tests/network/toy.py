@@ -1,6 +1,9 @@
 """A hub and a site with a toy algorithm of many rounds, as programs for the network's tests.
 
-    python toy.py hub HOME     |     python toy.py site HOME
+    python toy.py hub HOME     |     python toy.py site HOME     |     python toy.py nursery
+
+The nursery has imported everything and forks a hub or a site for each line it reads: a process of its own
+that is killed and started again in milliseconds.
 
 The toy asks for sums of a pseudo-random sequence whose next value depends on all earlier answers, so a
 lost, doubled or reordered share changes the result's bits.
@@ -24,6 +27,7 @@ from atoll.hub.home import Home as HubHome
 from atoll.hub.rounds import Methods
 from atoll.network.codec import decode_question, encode
 from atoll.privacy.statistics import Array, Statistics, count, total
+from atoll.site import agent as agent_module
 from atoll.site.agent import Agent
 from atoll.site.home import Home as SiteHome
 from atoll.site.outbox import Outbox
@@ -75,25 +79,59 @@ def hub(folder: Path) -> None:
 
 def site(folder: Path) -> None:
     home = SiteHome(folder)
-    shift = float(os.environ.get("TOY_CLOCK", "0"))
-    if shift:
-        real = time.time
-        time.time = lambda: real() + shift  # type: ignore[assignment]
+    agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.DISK_PAUSE = 0.02, 0.2, 0.1
     with home.alone():
         store = home.store()
+        signal.signal(signal.SIGUSR1, lambda *_: fill(store))
+        signal.signal(signal.SIGUSR2, lambda *_: store._connection.execute("PRAGMA max_page_count=1000000"))
         outbox = Outbox(store)
         agent = Agent(home, store, home.line(store), outbox, lambda: Toys(store.fact("site"), outbox))
         print("ready", flush=True)
         agent.run()
 
 
-if __name__ == "__main__":
+def fill(store) -> None:
+    """From now on the disk has no space: SQLite fails as it does there."""
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+
+
+def play(role: str, folder: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        {"hub": hub, "site": site}[sys.argv[1]](Path(sys.argv[2]))
+        {"hub": hub, "site": site}[role](folder)
     except AtollError as error:
         print(f"{error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def move_clock(seconds: float) -> None:
+    real = time.time
+    time.time = lambda: real() + seconds  # type: ignore[assignment]
+
+
+def nursery() -> None:
+    """`role folder shift` on a line → the child's process number; its output goes to files in the folder."""
+    import atoll.hub.serve  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are buried by the kernel
+    for line in sys.stdin:
+        role, folder, shift = line.split()
+        pid = os.fork()
+        if pid:
+            print(pid, flush=True)
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, name in ((1, "out.txt"), (2, "log.txt")):
+            os.dup2(os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        move_clock(float(shift))
+        play(role, Path(folder))
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    nursery() if sys.argv[1] == "nursery" else play(sys.argv[1], Path(sys.argv[2]))

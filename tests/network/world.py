@@ -14,13 +14,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from atoll.governance import signatures
+from atoll.algorithms.program import Analysis
+from atoll.governance import ledger, signatures
+from atoll.hub import store as hub_store
 from atoll.hub.home import Home as HubHome
 from atoll.hub.home import init, invite, new_token
 from atoll.network.http import Connection
+from atoll.privacy.statistics import combine
 from atoll.site.home import Home as SiteHome
 from atoll.site.home import join
 from atoll.study.protocol import read
+from tests.network import toy
 
 TOY = str(Path(__file__).with_name("toy.py"))
 ROOT = str(Path(__file__).parents[2])
@@ -40,57 +44,77 @@ valid: {{from: {first}, until: {last}}}
 """
 
 
-class Program:
-    """A hub or a site in a process of its own, which can be killed and started again."""
+class Nursery:
+    """A process that has imported everything and forks hubs and sites."""
 
-    def __init__(self, role: str, folder: Path, **environment: str):
-        self.role, self.folder, self.environment = role, folder, environment
-        self.process: subprocess.Popen[str] | None = None
-        self.log = folder / "log.txt"
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, TOY, "nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": ROOT},
+        )
+
+    def fork(self, role: str, folder: Path, shift: float) -> int:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{role} {folder} {shift}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+
+class Program:
+    """A hub or a site in a process of its own, which can be killed and started again. `shift` moves its clock."""
+
+    def __init__(self, nursery: Nursery, role: str, folder: Path):
+        self.nursery, self.role, self.folder, self.shift = nursery, role, folder, 0.0
+        self.pid = 0
 
     def start(self) -> str:
-        """Start it; its first line of output, once it is ready."""
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, TOY, self.role, str(self.folder)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, "PYTHONPATH": ROOT, **self.environment},
-            )
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        """Start it; its line of output, once it is ready. Empty when it ended instead."""
+        output = self.folder / "out.txt"
+        output.unlink(missing_ok=True)
+        self.pid = self.nursery.fork(self.role, self.folder, self.shift)
+        wait_until(lambda: (output.exists() and output.read_text().endswith("\n")) or not self.alive())
+        return output.read_text().strip() if output.exists() else ""
+
+    def alive(self) -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, 0)
+            return True
+        return False
 
     def kill(self) -> None:
         """`kill -9`."""
-        self._end(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        wait_until(lambda: not self.pid or not self.alive())
 
-    def stop(self) -> int:
-        """SIGTERM, as an operator does."""
-        return self._end(signal.SIGTERM)
+    def signal(self, number: int) -> None:
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
-    def _end(self, number: int) -> int:
-        process, self.process = self.process, None
-        if process is None:
-            return 0
-        process.send_signal(number)
-        code = process.wait(timeout=20)
-        if process.stdout:
-            process.stdout.close()
-        return code
-
-    def errors(self) -> str:
+    def log(self) -> str:
         """What it wrote to its log."""
-        return self.log.read_text() if self.log.exists() else ""
+        path = self.folder / "log.txt"
+        return path.read_text() if path.exists() else ""
 
 
 class World:
     """A hub, its sites and an investigator in one folder."""
 
-    def __init__(self, folder: Path, sites: tuple[str, ...] = ("north", "river", "south"), store_url: str = ""):
-        self.folder, self.sites = folder, sites
+    def __init__(
+        self, nursery: Nursery, folder: Path, sites: tuple[str, ...] = ("north", "river", "south"), store_url: str = ""
+    ):
+        self.folder, self.sites, self.nursery = folder, sites, nursery
         self.hub_home = init(folder / "hub", "https://127.0.0.1:0", store_url=store_url)
-        self.hub = Program("hub", folder / "hub")
+        self.hub = Program(nursery, "hub", folder / "hub")
         self.url = self.hub.start()
         self._pin_port()
         self.token = new_token(self.hub_home, "wang-fang")
@@ -111,11 +135,11 @@ class World:
     def add_site(self, site: str) -> None:
         home = self.homes[site] = SiteHome.init(self.folder / site)
         join(home, invite(self.hub_home, site))
-        self.programs[site] = Program("site", home.folder)
+        self.programs[site] = Program(self.nursery, "site", home.folder)
 
     def start_sites(self) -> None:
         for program in self.programs.values():
-            assert program.start() == "ready", program.errors()
+            assert program.start() == "ready", program.log()
 
     def close(self) -> None:
         for program in [*self.programs.values(), self.hub]:
@@ -207,3 +231,37 @@ def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+def undisturbed(world: World, rounds: int) -> str:
+    """The toy's result over all sites of a world, computed here: the bits that every run must have."""
+    answer = None
+    program = toy.toy(Analysis("toy", {"rounds": rounds}, {}, tuple(sorted(world.homes)), False))
+    while True:
+        try:
+            question = program.send(answer)
+        except StopIteration as finished:
+            return str(finished.value["hex"])
+        seeds = {site: float(sum(site.encode())) for site in world.homes}
+        answer = combine({site: toy.step.on(seed, **question.arguments) for site, seed in seeds.items()})
+
+
+def check_books(world: World, run: str, rounds: int) -> None:
+    """Every share was counted once and is the one the site wrote down; every ledger is whole."""
+    hub = world.hub_home.store()
+    with hub.reading() as connection:
+        shares = hub_store.shares_of(connection, run)
+    hub.close()
+    assert sorted((s["round"], s["site"]) for s in shares) == sorted(
+        (round, site) for round in range(rounds) for site in world.homes
+    )
+    for site, home in world.homes.items():
+        store = home.store()
+        entries = store.entries()
+        store.close()
+        assert ledger.verify(entries) is None
+        left = {(e.run, e.round, e.attempt): e for e in entries if e.kind == "share"}
+        assert len(left) == len([e for e in entries if e.kind == "share"]), "a share was written down twice"
+        for share in (s for s in shares if s["site"] == site):
+            entry = left[(run, share["round"], share["attempt"])]
+            assert (entry.number, entry.hash) == (share["ledger_number"], share["ledger_head"])
