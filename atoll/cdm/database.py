@@ -6,11 +6,12 @@ postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read th
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
-from atoll.errors import DataError, Unreachable
+from atoll.errors import DataError, OperatorError, Unreachable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,8 +56,18 @@ def record_batches(url: str) -> Iterator[pa.RecordBatch]:
         yield from _postgresql(urlunsplit(parts._replace(query=query)), table, parts.hostname or "localhost")
 
 
+def _driver(module: str, extra: str) -> Any:
+    """The engine's driver, or a sentence that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise OperatorError(
+            f"This installation cannot read {extra} tables.", f"Install the extra: pip install 'atoll[{extra}]'."
+        ) from error
+
+
 def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
-    import duckdb
+    duckdb = _driver("duckdb", "duckdb")
 
     try:
         with duckdb.connect(path, read_only=True) as connection:
@@ -75,9 +86,7 @@ def _quoted(name: str) -> str:
 
 
 def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
-    import psycopg
-    from psycopg import sql
-
+    psycopg, sql = _driver("psycopg", "postgres"), _driver("psycopg.sql", "postgres")
     statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
     try:
         with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("atoll") as cursor:
