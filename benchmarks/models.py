@@ -211,9 +211,16 @@ def _rows(kind: str, runs: dict[str, list[dict[str, object]]]) -> list[dict[str,
         theirs = float(np.median([run["seconds"] for run in results]))
         apart = float(np.max(np.abs(beta - np.array(results[0]["beta"]))))
         rows.append(
-            {"what": f"{kind}, time", "against": peer, "ours": f"{mine:.2f} s", "theirs": f"{theirs:.2f} s",
-             "ratio": mine / theirs, "target": targets[peer], "note": f"largest difference of a coefficient {apart:.1e}"}
-        )  # fmt: skip
+            {
+                "what": f"{kind}, time",
+                "against": peer,
+                "ours": f"{mine:.2f} s",
+                "theirs": f"{theirs:.2f} s",
+                "ratio": mine / theirs,
+                "target": targets[peer],
+                "note": f"largest difference of a coefficient {apart:.1e}",
+            }
+        )
     table = float(runs["ours"][0]["table"])
     above = max(float(run["above"]) for run in runs["ours"])
     rows.append(

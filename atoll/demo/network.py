@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -31,14 +30,12 @@ class Programs:
 
     def start(self, *words: str) -> str:
         """Start `atoll …` and return the first line that it prints."""
-        environment = {**os.environ, "ATOLL_THREADS": "1"}
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
             process = subprocess.Popen(  # noqa: S603 (our own interpreter and words)
                 [sys.executable, "-m", "atoll", *words],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment,
                 start_new_session=True,
             )
         self.processes.append(process)
