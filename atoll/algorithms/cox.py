@@ -289,7 +289,9 @@ def cox(
     assert setting.design is not None
     names = setting.design.terms
     if "site" in strata:
-        best = yield from newton(lambda beta: within(ties=ties, beta=_start(beta, names)), _objective, names, 1e-8)
+        best = yield from newton(
+            lambda beta: within(ties=ties, beta=_start(beta, names)), _objective, names, quadratic=True
+        )
         return _fit(setting, best, ties, strata, exact=True)
     exact = setting.public and not grid
     if not exact and not grid:
@@ -311,7 +313,7 @@ def _over_sites(grid: Array, exact: bool, strata: int, ties: Ties, names: tuple[
     def ask(beta: Array | None) -> Question:
         return leaving(grid=grid, exact=exact, strata=strata, beta=_start(beta, names), centre=centre)
 
-    search = newton(ask, _objective, names, 1e-8)
+    search = newton(ask, _objective, names, quadratic=True)
     question = next(search)
     while True:
         t = yield question

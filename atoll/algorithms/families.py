@@ -100,8 +100,8 @@ FAMILIES: dict[Family, Distribution] = {
     ),
     "binomial": Distribution(
         variance=lambda mu: mu * (1 - mu),
-        deviance=lambda y, mu: 2 * (xlogy(y, y) - xlogy(y, mu) + xlogy(1 - y, 1 - y) - xlogy(1 - y, 1 - mu)),
-        loglik=lambda y, mu: xlogy(y, mu) + xlogy(1 - y, 1 - mu),
+        deviance=lambda y, mu: -2 * np.log(np.where(y == 1, mu, 1 - mu)),  # y is 0 or 1: no saturated term
+        loglik=lambda y, mu: np.log(np.where(y == 1, mu, 1 - mu)),
         admits=lambda y: (y == 0) | (y == 1),
         start=lambda y: (y + 0.5) / 2,
         links=("logit", "probit", "cloglog", "log", "identity"),

@@ -174,7 +174,7 @@ def glm(
         return terms(family=family, link=link, beta=beta)
 
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
-    best = yield from newton(ask, lambda t: t.deviance, names, tolerance=1e-8 if quadratic else 1e-9)
+    best = yield from newton(ask, lambda t: t.deviance, names, quadratic)
     bread = best.covariance
     if robust is None:
         cov = dispersion(best, family, len(names)) * bread

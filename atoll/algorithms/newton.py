@@ -4,7 +4,9 @@
     update    β ← β + δ, with δ halved while the objective rises
     stop      when max_j |δ_j| / se_j is below the tolerance; β then moves by that last δ
 
-One round evaluates U, I and the objective together, so a halving costs a round and convergence none.
+One round evaluates U, I and the objective together, so a halving costs a round and convergence none. I is
+then taken one step δ before the end, which changes it by about |δ| / (se √n): with n persons a step that
+is √n times larger is as harmless, and where Newton's own convergence is quadratic it need not be smaller.
 What cannot be estimated is named by its terms: an empty or constant column, a column that others
 give, a coefficient that grows without bound.
 """
@@ -24,6 +26,8 @@ from atoll.privacy.statistics import Array
 COLLINEAR = 1e-11  # share of a column's (weighted) square sum that the earlier columns leave unexplained
 FLAT = 1e-7  # information left in a direction, relative to the best determined one, before it counts as lost
 HALVINGS = 12
+TOLERANCE = 1e-9  # of the last step, in standard errors
+LARGEST_ROOT = 1e4
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,12 @@ def newton(
     ask: Callable[[Array | None], Question],
     objective: Callable[[Any], float],
     terms: Sequence[str],
-    tolerance: float = 1e-9,
+    quadratic: bool,
     max_rounds: int = 25,
 ) -> Generator[Question, Any, Optimum]:
     """Minimise `objective`. `ask(None)` opens: its answer's score and information give the first β itself.
+
+    `quadratic` says that the information is the exact second derivative, so that steps shrink quadratically.
 
     Raises
     ------
@@ -56,6 +62,7 @@ def newton(
     for _ in range(max_rounds - 1):
         step = solve(answer.information, answer.score, terms)
         error = np.sqrt(np.diag(inverse(answer.information)))
+        tolerance = TOLERANCE * (min(np.sqrt(answer.persons), LARGEST_ROOT) if quadratic else 1.0)
         if np.isfinite(reached) and np.max(np.abs(step) / error) < tolerance:
             _refuse_unbounded(first.information, answer.information, beta, terms)
             return Optimum(beta + step, inverse(answer.information), answer, first)

@@ -219,7 +219,7 @@ def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, 
         )
     edges = _edges(first, setting)
     tables = yield classes(beta=beta, link=given.link, edges=edges)
-    best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, 1e-8)
+    best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, quadratic=True)
     parameters = best.beta + np.array([0.0, 0.0, 1.0])
     apart = (yield own(beta=beta, link=given.link)).figures if by_site else np.zeros((0, len(FIGURES)))
     return _performance(setting, first, tables, parameters, best, apart)

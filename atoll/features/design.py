@@ -14,7 +14,7 @@ import numpy as np
 
 from atoll.errors import DataError
 from atoll.features.basis import spline
-from atoll.features.table import Table, as_numbers, as_words
+from atoll.features.table import Batch, Table, as_words
 from atoll.privacy.statistics import Array
 from atoll.study.design import Expression, Factor, Level, Number
 from atoll.study.dictionary import Column, Dictionary, person_column
@@ -67,7 +67,9 @@ class Rows:
         WRONG_TYPE, NOT_FINITE or UNKNOWN_LEVEL, with the column as subject.
     """
 
-    def __init__(self, batch: Any, view: View, columns: Dictionary, site: str, minimum: int, person: str | None = None):
+    def __init__(
+        self, batch: Batch, view: View, columns: Dictionary, site: str, minimum: int, person: str | None = None
+    ):
         self._batch, self._view, self._columns = batch, view, columns
         self._site, self._person = site, person
         self.minimum = minimum
@@ -81,11 +83,11 @@ class Rows:
             read[self._person] = as_words(self._batch.column(self._person), self._person)
         if self._view.complete:
             keep = np.ones(self._batch.num_rows, dtype=bool)
-            for name in names:
-                values = read[name]
-                keep &= (
-                    ~np.isnan(values) if values.dtype.kind == "f" else np.not_equal(values, np.array(None)).astype(bool)
-                )
+            for values in [read[name] for name in names if not self._batch.is_whole(name)]:
+                if values.dtype.kind != "f":
+                    keep &= np.not_equal(values, np.array(None)).astype(bool)
+                else:
+                    keep &= ~np.isnan(values)
             if not keep.all():
                 read = {name: values[keep] for name, values in read.items()}
         return read
@@ -94,8 +96,8 @@ class Rows:
         column = self._columns.get(name, Column("number"))
         if column.type in ("category", "person", "date"):
             return as_words(self._batch.column(name), name)
-        values = as_numbers(self._batch.column(name), name)
-        if np.isinf(values.min(initial=0.0)) or np.isinf(values.max(initial=0.0)):
+        values = self._batch.numbers(name)
+        if not self._batch.is_whole(name) and np.isinf(values).any():
             raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
         return values
 
@@ -260,8 +262,13 @@ class Rows:
         return np.bincount(codes, minlength=size).astype(np.int64)
 
     def indicator_cells(self) -> Array:
-        """Persons in the cells of every two-way table of the design's 0/1 columns, and of each alone."""
+        """Persons in the cells of every two-way table of the design's 0/1 columns, and of each alone.
+
+        Empty under a policy that protects no cell: then there is nothing to witness.
+        """
         assert self._view.design is not None
+        if self.minimum <= 1:
+            return np.zeros(0, dtype=np.int64)
         columns = [j for j, factors in enumerate(self._view.design.columns) if factors and self._is_indicator(factors)]
         B = self.X[:, columns]
         if self._persons is not None:

@@ -60,7 +60,7 @@ def propose(table: Table, minimum: int) -> Proposal:
 def _column(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:
     import pyarrow as pa
 
-    kind = next(iter(table.batches([name], 1))).schema.field(name).type
+    kind = next(iter(table.batches([name], 1))).column(name).type
     if name.lower() in PERSON_NAMES and not pa.types.is_floating(kind):
         return Column("person"), ""
     if pa.types.is_temporal(kind):

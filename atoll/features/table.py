@@ -18,6 +18,30 @@ from atoll.privacy.statistics import Array
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SMALL = 4_096  # rows; pieces below this on average are put together
+
+
+class Batch:
+    """Some rows of a table. `whole` are columns known to hold finite floats and nothing missing: read without a copy."""
+
+    def __init__(self, arrow: pa.RecordBatch, start: int, rows: int, whole: Mapping[str, Array]):
+        self.num_rows = rows
+        self._arrow, self._start, self._whole = arrow, start, whole
+
+    def column(self, name: str) -> pa.Array:
+        """One column as Arrow has it."""
+        return self._arrow.column(name).slice(self._start, self.num_rows)
+
+    def is_whole(self, name: str) -> bool:
+        """Whether the column is known to hold finite floats and nothing missing."""
+        return name in self._whole
+
+    def numbers(self, name: str) -> Array:
+        """One column as floats, NaN where missing."""
+        if name in self._whole:
+            return self._whole[name][self._start : self._start + self.num_rows]
+        return as_numbers(self.column(name), name)
+
 
 class Table(Protocol):
     """Rows that can be read again and again, column by column."""
@@ -25,7 +49,7 @@ class Table(Protocol):
     num_rows: int
     columns: tuple[str, ...]
 
-    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[Batch]:
         """Batches of at most `size` rows with these columns, at least one; all rows at once when `size` is None."""
         ...
 
@@ -35,20 +59,36 @@ class Table(Protocol):
 
 
 class MemoryTable:
-    """An Arrow table in memory."""
+    """An Arrow table in memory, in the pieces in which it lies there."""
 
     def __init__(self, table: pa.Table):
         self.arrow = table
         self.num_rows: int = table.num_rows
         self.columns: tuple[str, ...] = tuple(table.column_names)
         self._repeats: dict[str, bool] = {}
+        self._pieces = _pieces(table)
+        self._views: dict[tuple[int, str], Array | None] = {}
 
-    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
-        """Slices; they copy nothing where the table lies in one piece."""
-        chosen = self.arrow.select(list(columns))
-        step = size or max(self.num_rows, 1)
-        for start in range(0, max(self.num_rows, 1), step):
-            yield chosen.slice(start, step).combine_chunks()
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[Batch]:
+        """Slices of the pieces; they copy nothing. All rows at once are put together column by column."""
+        if size is None and len(self._pieces) > 1:
+            together = self.arrow.select(list(columns)).combine_chunks().to_batches()[0]
+            yield Batch(together, 0, self.num_rows, {})
+            return
+        for number, piece in enumerate(self._pieces):
+            views = {name: view for name in columns if (view := self._view(number, name)) is not None}
+            step = size or max(piece.num_rows, 1)
+            for start in range(0, max(piece.num_rows, 1), step):
+                yield Batch(piece, start, min(step, piece.num_rows - start), views)
+
+    def _view(self, number: int, name: str) -> Array | None:
+        """The column's own memory in one piece, when it holds finite floats and nothing missing; looked at once."""
+        key = (number, name)
+        if key not in self._views:
+            column = self._pieces[number].column(name)
+            view = column.to_numpy() if str(column.type) == "double" and column.null_count == 0 else None
+            self._views[key] = view if view is not None and np.isfinite(view.sum()) else None
+        return self._views[key]
 
     def repeats(self, column: str) -> bool:
         """Counted once."""
@@ -69,9 +109,8 @@ class ParquetTable:
             self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
         self._repeats: dict[str, bool] = {}
 
-    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Sequence[str], size: int | None) -> Iterator[Batch]:
         """Batches as they lie in the file."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if size is None or self.num_rows == 0:
@@ -79,14 +118,24 @@ class ParquetTable:
             return
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(size, columns=list(columns), use_threads=False):
-                yield pa.Table.from_batches([batch]).select(list(columns)).combine_chunks()
+                yield Batch(batch, 0, batch.num_rows, {})
 
     def repeats(self, column: str) -> bool:
         """Counted once."""
         if column not in self._repeats:
-            batches = (batch.column(0) for batch in self.batches([column], 1_000_000))
+            batches = (batch.column(column) for batch in self.batches([column], 1_000_000))
             self._repeats[column] = _has_repeats(batches, self.num_rows)
         return self._repeats[column]
+
+
+def _pieces(table: pa.Table) -> list[pa.RecordBatch]:
+    """The table's pieces, at least one; many small ones are put together."""
+    import pyarrow as pa
+
+    pieces = table.to_batches()
+    if len(pieces) > 1 and table.num_rows < SMALL * len(pieces):
+        pieces = table.combine_chunks().to_batches()
+    return pieces or [pa.RecordBatch.from_pylist([], table.schema)]
 
 
 def _has_repeats(columns: Any, rows: int) -> bool:
