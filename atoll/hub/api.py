@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
@@ -73,11 +73,14 @@ class Fresh:
 async def body_of(request: Request, largest: int) -> bytes:
     """The request's body, refused as soon as it is longer than allowed."""
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > largest:
-            raise NotPermitted(f"A message has more than {largest:,} bytes.", "It was refused.", code="TOO_LARGE")
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > largest:
+                raise NotPermitted(f"A message has more than {largest:,} bytes.", "It was refused.", code="TOO_LARGE")
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise Unreachable("The other side left in the middle of a message.", "Nothing was done.") from error
     return b"".join(parts)
 
 

@@ -60,6 +60,7 @@ class Desk:
     open: dict[str, Open] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
+    _arrived: dict[str, tuple[Place, set[str]]] = field(default_factory=dict)
     _sequence: int = 0
     _version: int = 0
     _leases: dict[tuple[str, str], Lease] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Desk:
         """A run's question changed, or it has none any more."""
         if state is None:
             closed = self.open.pop(run, None)
+            self._arrived.pop(run, None)
             self._forget(run, closed.place.participants if closed else ())
             return
         self.open[run] = state
@@ -163,6 +165,17 @@ class Desk:
         for (_run, holder), lease in self._leases.items():
             if holder == site and lease.number in numbers:
                 lease.expires = now + LEASE
+
+    def completes(self, site: str, place: Place) -> bool:
+        """True when no other site's share is still to arrive for the question; notes that this one's did."""
+        state = self.open.get(place.run)
+        if state is None or state.place != place:
+            return True
+        arrived = self._arrived.get(place.run)
+        if arrived is None or arrived[0] != place:
+            arrived = self._arrived[place.run] = (place, set())
+        arrived[1].add(site)
+        return state.missing <= arrived[1]
 
     def note(self, place: Place, site: str, code: str) -> None:
         """Why a site cannot answer now."""

@@ -136,7 +136,7 @@ class Service:
     async def poll(self, site: SiteKey, poll: Poll) -> PollAnswer:
         """Count the poll's shares; then questions, studies and stops, held until there are some or the time is over."""
         self.desk.enter(site.name, poll)
-        receipts = tuple(await asyncio.gather(*(self.share(site, handover) for handover in poll.shares)))
+        receipts = tuple(await asyncio.gather(*(self.share(site, each, along=True) for each in poll.shares)))
         news = any(receipt.state != "counted" for receipt in receipts)
         deadline = time.monotonic() + poll.wait
         while True:
@@ -160,12 +160,15 @@ class Service:
 
         return tuple(Proposal(row["number"], row["signed"]) for row in await asyncio.to_thread(read))
 
-    async def share(self, site: SiteKey, handover: Handover) -> Receipt:
-        """Count a share once."""
+    async def share(self, site: SiteKey, handover: Handover, *, along: bool = False) -> Receipt:
+        """Count a share once. One that came along with a poll may wait for the round's last one."""
         share = messages.decode(handover.share, Share)
         if self.desk.fenced(site.name, share.place, handover.lease):
             return Receipt(share.place, messages.digest(handover.share), "fenced")
-        receipt = await self._writer.submit(lambda tx: self._active.count(tx, site.name, share, handover.share))
+        park = not self.desk.completes(site.name, share.place) and along
+        receipt = await self._writer.submit(
+            lambda tx: self._active.count(tx, site.name, share, handover.share), park=park
+        )
         self.desk.notes.pop((share.place.run, site.name), None)
         return receipt
 

@@ -27,7 +27,10 @@ def open_engine(url: str, *, writing: bool) -> Engine:
     """An engine whose transactions are durable; on SQLite a writer waits its turn instead of failing late."""
     parsed = sa.engine.make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        try:
+            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise OperatorError("The driver for PostgreSQL is not installed.", "Install atoll[postgres].") from error
     if parsed.get_backend_name() != "sqlite":
         raise OperatorError(
             f"The hub's store cannot be a {parsed.get_backend_name()!r} database.",

@@ -1,8 +1,11 @@
-"""One thread writes, and commits once for all events that wait: concurrent shares share one fsync.
+"""One thread writes, and commits once for all events that wait: the shares of a round share one fsync.
 
 An event is a function of the transaction. It checks first and writes last; when it refuses (an
 `AtollError`) it has written nothing, and the others of its batch are not disturbed. Whoever submitted
 an event hears of it only after the commit.
+
+An event that nobody waits for (a share before the round's last one) may be parked: it goes along with the
+next event that is not, at the latest after `PARKED` seconds. Until then it counts as not having arrived.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from atoll.errors import AtollError, OperatorError, Unreachable
 from atoll.hub.store import HubStore
 
 log = logging.getLogger("atoll.hub")
+PARKED = 0.02  # seconds
 T = TypeVar("T")
 
 
@@ -72,18 +76,34 @@ class Writer:
         publish: Callable[[list[Callable[[], None]]], None],
     ):
         self._store, self._settle, self._forget, self._publish = store, settle, forget, publish
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._parked: list[_Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, event: Event[T]) -> asyncio.Future[T]:
+    def submit(self, event: Event[T], *, park: bool = False) -> asyncio.Future[T]:
         """Queue an event, from the event loop; the future has its result once it is on disk."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(event, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._parked.append(_Waiting(event, future))
+        if not park:
+            self._release()
+        elif self._timer is None:
+            self._timer = loop.call_later(PARKED, self._release)
         return future
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._parked:
+            self._queue.put(self._parked)
+            self._parked = []
 
     def close(self) -> None:
         """Finish what waits, then stop."""
+        self._queue.put(self._parked)
         self._queue.put(None)
         self._thread.join()
 
@@ -93,7 +113,7 @@ class Writer:
             batch: list[_Waiting] = []
             item = self._queue.get()
             while item is not None:
-                batch.append(item)
+                batch += item
                 try:
                     item = self._queue.get_nowait()
                 except queue.Empty:

@@ -10,6 +10,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -106,7 +107,8 @@ class Connection:
 
     def _shown_proxy(self) -> str:
         """The proxy without the password that its address may hold."""
-        return (self.proxy or "").rpartition("@")[2] or "(none)"
+        parts = urlsplit(self.proxy or "")
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
     def _tls_sentence(self, error: ssl.SSLError) -> AtollError:
         reason = getattr(error, "verify_message", "") or str(error.reason or error)

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -154,10 +154,9 @@ def join(home: Home, code: str) -> Welcome:
                 "A site has one hub: make another with `atoll site init --home FOLDER`.",
             )
         authority = to_pem(invitation.authority) if invitation.authority else None
-        connection = connect(invitation.url, authority)
-        line = SignedLine(connection, key, signatures.fingerprint(public), invitation.hub_key)
-        joined = line.ask("/site/join", Join(invitation.secret, public, VERSION), Joined)
-        connection.close()
+        with closing(connect(invitation.url, authority)) as connection:
+            line = SignedLine(connection, key, signatures.fingerprint(public), invitation.hub_key)
+            joined = line.ask("/site/join", Join(invitation.secret, public, VERSION), Joined)
         store.set_facts(
             site=joined.site,
             hub=joined.hub,

@@ -11,7 +11,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,7 +145,7 @@ class SiteStore:
     def write_entry(self, connection: sqlite3.Connection, **facts: Any) -> Entry:
         """Seal a ledger entry within a transaction."""
         entry = ledger.seal(self.head(), when=utc_now(), **facts)
-        connection.execute("INSERT INTO ledger VALUES (?, ?)", (entry.number, json.dumps(asdict(entry))))
+        connection.execute("INSERT INTO ledger VALUES (?, ?)", (entry.number, json.dumps(vars(entry))))
         return entry
 
     # ---- studies and decisions

@@ -11,6 +11,7 @@ lost, doubled or reordered share changes the result's bits.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -40,7 +41,8 @@ class Step(Statistics):
 
 @at_site
 def step(data, state: float, round: int, pause: float) -> Step:
-    time.sleep(pause)
+    if pause:
+        time.sleep(pause)
     return Step(n=10, value=np.sin(np.arange(1, 6) * (data + state + round)))
 
 
@@ -74,7 +76,38 @@ class Toys:
 def hub(folder: Path) -> None:
     from atoll.hub.serve import serve
 
+    if "TOY_COMMITS" in os.environ:
+        count_commits(folder / "commits.jsonl")
     serve(HubHome.open(folder), methods=METHODS, ready=lambda url: print(url, flush=True))
+
+
+def count_commits(path: Path) -> None:
+    """For each round, on the way of its last share: commits that it waited for (one going on, and its own)."""
+    from atoll.hub import active, writer
+
+    going_on: list[float] = []
+    commit, submit, close = writer.Writer._commit, writer.Writer.submit, active.ActiveRuns._close_round
+    arrived: dict[int, bool] = {}
+    last: list[bool] = []
+    file = path.open("a")
+
+    def timed_commit(self, batch):
+        going_on.append(1.0)
+        last[:] = [arrived.pop(id(batch[-1].event), False)]
+        commit(self, batch)
+        going_on.pop()
+
+    def noted_submit(self, event):
+        arrived[id(event)] = bool(going_on)
+        return submit(self, event)
+
+    def noted_close(self, tx, run):
+        file.write(json.dumps({"commits": 1 + last[0]}) + "\n")
+        file.flush()
+        close(self, tx, run)
+
+    writer.Writer._commit, writer.Writer.submit = timed_commit, noted_submit
+    active.ActiveRuns._close_round = noted_close
 
 
 def site(folder: Path) -> None:
