@@ -2,7 +2,8 @@
 
 A chart is text: it needs no script, no font file and no second language in the page, and it scales and
 prints. Colours, strokes and the dark scheme come from classes (`ui/static/atoll.css` on the pages, a small
-style inside the file elsewhere). Every axis says what it shows and its unit.
+style inside the file elsewhere). Every axis says what it shows and its unit. Below 520 units of width a
+chart is drawn for a telephone: labels above the marks instead of beside them.
 """
 
 from __future__ import annotations
@@ -10,23 +11,46 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from atoll.ui.tables import EXPONENTIATED, coefficients, judged
+from atoll.ui.drawing import (
+    Scale,
+    calendar,
+    line,
+    linear,
+    logarithmic,
+    number,
+    svg,
+    text,
+    text_width,
+    tick_label,
+    told,
+)
+from atoll.ui.tables import coefficients, judged, ratio_of
 
 STYLE = """
-svg.chart{font:13px system-ui,'Noto Sans','Noto Sans CJK SC',sans-serif;background:#fff}
-.chart text{fill:#1c2b33}.chart .soft{fill:#5b6b73}.chart .grid{stroke:#e3e9ec}.chart .axis{stroke:#9fb0b8}
-.chart .null{stroke:#5b6b73;stroke-dasharray:4 3}.chart .mark{fill:#00707c;stroke:none}.chart .range{stroke:#00707c;stroke-width:2}
-.chart .line0{stroke:#00707c}.chart .line1{stroke:#c2541b}.chart .line2{stroke:#5a4fa0}.chart .line3{stroke:#4d7c2c}
-.chart .area0{fill:#00707c}.chart .area1{fill:#c2541b}.chart .area2{fill:#5a4fa0}.chart .area3{fill:#4d7c2c}
-.chart .area{opacity:.13;stroke:none}.chart .curve{fill:none;stroke-width:2}
+svg.chart{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','PingFang SC','Microsoft YaHei',
+'Noto Sans CJK SC',sans-serif;background:#fff;font-variant-numeric:tabular-nums}
+.chart text{fill:#12262e}.chart .soft{fill:#53666f}.chart .strong{font-weight:600}.chart .grid{stroke:#e2e9eb}
+.chart .axis{stroke:#9aacb3}.chart .null{stroke:#53666f;stroke-dasharray:4 3}.chart .mark{fill:#00707c}
+.chart .whole{fill:#12262e}.chart .range{stroke:#00707c;stroke-width:2}.chart .bar{fill:#00707c}
+.chart .c0{stroke:#00707c}.chart .c1{stroke:#c04a12}.chart .c2{stroke:#5b4fa8}.chart .c3{stroke:#4c7a1f}
+.chart .f0{fill:#00707c}.chart .f1{fill:#c04a12}.chart .f2{fill:#5b4fa8}.chart .f3{fill:#4c7a1f}
+.chart text.f0{fill:#00606a}.chart text.f1{fill:#a33c0b}.chart .band{opacity:.14}
+.chart .curve{fill:none;stroke-width:2;stroke-linejoin:round}
+@media(prefers-color-scheme:dark){svg.chart{background:#0f1c22}.chart text{fill:#e6eff1}.chart .soft{fill:#a3b6bc}
+.chart .grid{stroke:#22343c}.chart .axis{stroke:#5d727a}.chart .null{stroke:#a3b6bc}
+.chart .mark,.chart .bar,.chart .f0,.chart text.f0{fill:#3fc1c9}.chart .whole{fill:#e6eff1}
+.chart .range,.chart .c0{stroke:#3fc1c9}.chart .c1{stroke:#f59566}.chart .c2{stroke:#b3a7f5}.chart .c3{stroke:#a6d06c}
+.chart .f1,.chart text.f1{fill:#f59566}.chart .f2{fill:#b3a7f5}.chart .f3{fill:#a6d06c}.chart .band{opacity:.2}}
 """
-WIDTH = 720
+WIDE, NARROW, TURN = 720, 360, 520
+UNITS = {"d": "days", "wk": "weeks", "mo": "months", "a": "years"}
+FEW = 6  # as many times or fewer are drawn as points, not as a curve
+SAME = 0.4  # units; steps closer than this are drawn as one
 Translate = Callable[[str], str]
 
 
@@ -49,7 +73,18 @@ class Chart:
         Path(path).write_text(self.standalone(), encoding="utf-8")
 
 
-def chart(document: Mapping[str, Any], say: Translate = str) -> Chart:
+@dataclass(frozen=True)
+class Mark:
+    """A value with its interval; NaN where there is none."""
+
+    name: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    style: str = "mark"
+
+
+def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
     """The chart that belongs to a result; `say` translates its words.
 
     Raises
@@ -59,199 +94,260 @@ def chart(document: Mapping[str, Any], say: Translate = str) -> Chart:
     """
     kind = document["algorithm"]
     if kind in ("glm", "cox"):
-        return forest(document, say)
+        return forest(document, say, width)
     if kind == "kaplan_meier":
-        return curves(document, say)
+        return curves(document, say, width)
     if kind == "performance":
-        rows = judged(document)
-        marks = [(row["site"] if row["site"] != "(all)" else say("all hospitals"), row["auc"]) for row in rows]
-        return bars(marks, say("AUC"), 0.5, 1.0)
+        return discrimination(document, say, width)
     if kind == "describe" and document["categories"]:
-        marks = [
-            (f"{name}: {level}", n) for name, levels in document["categories"].items() for level, n in levels.items()
+        levels = [
+            (f"{name}: {level}", float(n)) for name, of in document["categories"].items() for level, n in of.items()
         ]
-        return bars(marks, say("persons"), 0.0, max(n for _, n in marks))
+        return bars(levels, say("persons"), width)
     raise ValueError(f"a result of {kind} has no chart; use to_frame() or summary()")
 
 
-def forest(document: Mapping[str, Any], say: Translate = str) -> Chart:
+# ---- marks with intervals
+
+
+def forest(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
     """Estimates with 95 % intervals, on the ratio's logarithmic scale where there is one."""
+    ratio = ratio_of(document)
+    value, low, high = ("ratio", "ratio_lower", "ratio_upper") if ratio else ("estimate", "lower", "upper")
     rows = [row for row in coefficients(document) if row["term"] != "Intercept"]
-    ratio = EXPONENTIATED.get(document.get("link", "log_hazard"))
-    names = ("ratio", "ratio_lower", "ratio_upper") if ratio else ("estimate", "lower", "upper")
-    values = [tuple(float(row[name]) for name in names) for row in rows]
+    marks = [Mark(row["term"], row[value], row[low], row[high]) for row in rows]
     title = say(ratio) if ratio else say("coefficient")
-    left, top, step = 230, 14, 26
-    height = top + step * len(rows) + 48
-    ends = [end for _, low, high in values for end in (low, high) if math.isfinite(end) and (end > 0 or not ratio)]
-    scale = _log_scale(ends, left) if ratio else _linear_scale([*ends, 0.0], left)
-    bottom = top + step * len(rows)
-    body = [_vertical(scale(tick), top, bottom, "grid") + _tick(scale(tick), bottom, tick) for tick in scale.ticks]
-    body.append(_vertical(scale(1.0 if ratio else 0.0), top, bottom, "null"))
-    for i, (row, (middle, low, high)) in enumerate(zip(rows, values, strict=True)):
-        y = top + step * i + step / 2
-        shown = f"{middle:.3g} ({low:.3g}, {high:.3g})"
-        body += [
-            _text(left - 14, y + 4, row["term"], "end"),
-            f'<line class="range" x1="{scale(low):.1f}" x2="{scale(high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>',
-            f'<rect class="mark" x="{scale(middle) - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>',
-            _text(WIDTH - 4, y + 4, shown, "end", "soft"),
-        ]
-    body.append(_text((left + WIDTH - 170) / 2, height - 8, f"{title} ({say('95 % interval')})", "middle", "soft"))
-    return _svg(
-        body, height, f"{title}: " + "; ".join(f"{r['term']} {v[0]:.3g}" for r, v in zip(rows, values, strict=True))
+    return dots(
+        marks, title, f"{title} ({say('95 % interval')})", null=1.0 if ratio else 0.0, log=bool(ratio), width=width
     )
 
 
-def curves(document: Mapping[str, Any], say: Translate = str) -> Chart:
-    """Survival by group as steps, with 95 % bands and persons at risk below."""
-    times = np.concatenate([[0.0], np.asarray(document["times"], float)])
-    groups = document["groups"]
-    left, top, plot = 64, 14, 260
-    scale = _linear_scale([0.0, float(times.max())], left, WIDTH - 20)
-    down = _Scale(0.0, 1.0, top + plot, top, [0, 0.25, 0.5, 0.75, 1.0])
-    body = [
-        f'<line class="grid" x1="{left}" x2="{WIDTH - 20}" y1="{down(s):.1f}" y2="{down(s):.1f}"/>'
-        + _text(left - 8, down(s) + 4, f"{s:.0%}", "end", "soft")
-        for s in down.ticks
-    ]
-    body += [_tick(scale(tick), top + plot, tick) for tick in scale.ticks]
-    for i, (name, values) in enumerate(groups.items()):
-        body += _one_curve(i, times, values, scale, down)
-        body.append(_key(left + 12 + 150 * i, top + plot + 60, i, name if name != "all" else say("all patients")))
-    unit = say(
-        {"d": "days", "wk": "weeks", "mo": "months", "a": "years"}.get(
-            document.get("unit", ""), document.get("unit", "")
-        )
-    )
-    body.append(
-        _text(
-            left + 8,
-            top + plot + 40,
-            say("survival, with 95 % band") + f" · {say('time')} ({unit or say('unit not given')})",
-            "start",
-            "soft",
-        )
-    )
-    body += _at_risk_rows(document, scale, top + plot + 78, say, left)
-    height = top + plot + 92 + 18 * len(groups)
-    return _svg(body, height, say("survival curves") + ": " + ", ".join(groups))
+def discrimination(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
+    """The AUC of all hospitals together with its bounds, and of each apart."""
+    marks = [Mark(row["site"], row["auc"]) for row in judged(document)[1:]]
+    together = Mark(say("all hospitals"), document["auc"], document["auc_lower"], document["auc_upper"], "whole")
+    return dots([together, *marks], say("AUC"), say("AUC (area under the curve)"), null=math.nan, width=width)
 
 
-def _one_curve(i: int, times: Any, values: Mapping[str, Any], scale: _Scale, down: _Scale) -> list[str]:
-    def steps(name: str, start: float) -> list[tuple[float, float]]:
-        heights = [start, *[math.nan if v is None else float(v) for v in values[name]]]
-        points = [(scale(times[0]), down(heights[0]))]
-        for t, before, after in zip(times[1:], heights[:-1], heights[1:], strict=True):
-            if math.isfinite(after):
-                points += [(scale(t), down(before)), (scale(t), down(after))]
-        return points
-
-    lower, upper, middle = steps("lower", 1.0), steps("upper", 1.0), steps("survival", 1.0)
-    band = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*upper, *reversed(lower)])
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in middle)
-    return [
-        f'<polygon class="area area{i % 4}" points="{band}"/>',
-        f'<polyline class="curve line{i % 4}" points="{line}"/>',
-    ]
+def calibration(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
+    """Observed over expected events, all hospitals together and each apart."""
+    rows = judged(document)
+    marks = [Mark(say("all hospitals"), rows[0]["observed_expected"], style="whole")]
+    marks += [Mark(row["site"], row["observed_expected"]) for row in rows[1:]]
+    title = say("observed / expected events")
+    return dots(marks, title, title, null=1.0, log=True, width=width)
 
 
-def _at_risk_rows(document: Mapping[str, Any], scale: _Scale, y: float, say: Translate, left: int) -> list[str]:
-    times = np.asarray(document["times"], float)
-    shown = [int(np.argmin(np.abs(times - tick))) for tick in scale.ticks if tick > 0] if len(times) else []
-    rows = [_text(left, y, say("persons at risk"), "start", "soft")]
-    for i, values in enumerate(document["groups"].values()):
-        for j in dict.fromkeys(shown):
-            rows.append(
-                _text(
-                    scale(float(times[j])), y + 18 * (i + 1), f"{int(values['at_risk'][j]):,}", "middle", f"area{i % 4}"
-                )
-            )
-    return rows
-
-
-def bars(marks: Sequence[tuple[str, float]], title: str, low: float, high: float) -> Chart:
-    """Horizontal bars, one a mark, each with its value."""
-    left, top, step = 230, 10, 26
-    high = max(high, low + 1e-9)
-    scale = _Scale(low, high, left, WIDTH - 90, _ticks(low, high))
+def dots(marks: Sequence[Mark], title: str, axis: str, *, null: float, log: bool = False, width: int = WIDE) -> Chart:
+    """One row a mark: name, value with its interval on a common scale, and both as numbers."""
+    narrow = width < TURN
+    shown = [_in_numbers(mark) for mark in marks]
+    label = min(max([text_width(mark.name) for mark in marks], default=0) + 18, width * 0.34)
+    figures = max([text_width(said) for said in shown], default=0) + 14
+    left, right = (14.0, width - 14.0) if narrow else (label, width - figures)
+    ends = _reach(marks, log) + ([null] if math.isfinite(null) else [])
+    about = 4 if narrow else 6
+    scale = logarithmic(ends, left, right, about) if log else linear(ends, left, right, about)
+    top, step = 8.0, 48.0 if narrow else 28.0
     bottom = top + step * len(marks)
-    body = [_vertical(scale(tick), top, bottom, "grid") + _tick(scale(tick), bottom, tick) for tick in scale.ticks]
-    for i, (name, value) in enumerate(marks):
-        y = top + step * i + 5
-        width = max(scale(min(max(value, low), high)) - left, 1.0)
-        shown = f"{value:,.0f}" if high > 10 else f"{value:.3f}"
+    body = [_upright(scale, tick, top, bottom) for tick in scale.ticks]
+    if math.isfinite(null):
+        body.append(line(scale(null), top, scale(null), bottom, "null"))
+    for i, (mark, said) in enumerate(zip(marks, shown, strict=True)):
+        y = top + step * i + (33 if narrow else step / 2)
+        words = y - 15 if narrow else y + 4.5
+        room = width - figures - 14 if narrow else label - 14
+        strong = "strong" if mark.style == "whole" else ""
         body += [
-            _text(left - 14, y + 12, name, "end"),
-            f'<rect class="mark" x="{left}" y="{y:.1f}" width="{width:.1f}" height="16" rx="2"/>',
-            _text(left + width + 8, y + 12, shown, "start", "soft"),
+            text(0, words, mark.name, "start", strong, room),
+            told(_interval(mark, scale, y), f"{mark.name}: {said}"),
+            text(width, words, said, "end", "soft"),
         ]
-    body.append(_text((left + WIDTH) / 2, bottom + 40, title, "middle", "soft"))
-    return _svg(body, bottom + 48, f"{title}: " + "; ".join(f"{name} {value:.3g}" for name, value in marks))
+    body.append(text((left + right) / 2, bottom + 40, axis, "middle", "soft", width))
+    heard = "; ".join(f"{mark.name} {said}" for mark, said in zip(marks, shown, strict=True))
+    return Chart(svg(body, width, bottom + 48, f"{title}: {heard}"))
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """A straight line from values to places; `log` takes logarithms first."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: list[float]
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        x, low, high = (math.log(max(v, 1e-12)) if self.log else v for v in (value, self.low, self.high))
-        share = min(max((x - low) / (high - low), 0.0), 1.0)
-        return self.start + share * (self.end - self.start)
+def _in_numbers(mark: Mark) -> str:
+    if math.isnan(mark.low) or math.isnan(mark.high):
+        return number(mark.value)
+    return f"{number(mark.value)} ({number(mark.low)}, {number(mark.high)})"
 
 
-def _linear_scale(values: Sequence[float], left: float, right: float = WIDTH - 170) -> _Scale:
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    high = high if high > low else low + 1.0
-    ticks = _ticks(low, high)
-    return _Scale(min(low, ticks[0]), max(high, ticks[-1]), left, right, ticks)
-
-
-def _log_scale(values: Sequence[float], left: float) -> _Scale:
-    low, high = min([*values, 0.9]), max([*values, 1.1])
-    low, high = max(low, 1e-3), min(high, 1e3)
-    ladder = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)]
-    ticks = [tick for tick in ladder if low <= tick <= high] or [1.0]
-    while len(ticks) > 7:
-        ticks = ticks[:: 2 if 1.0 in ticks[::2] else 3]
-    return _Scale(low, high, left, WIDTH - 170, ticks, log=True)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from `low` to `high`."""
-    raw = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return [round(first * step + i * step, 12) for i in range(int((high - first * step) / step + 1e-9) + 1)]
-
-
-def _vertical(x: float, top: float, bottom: float, style: str) -> str:
-    return f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-
-
-def _tick(x: float, bottom: float, value: float) -> str:
-    return _text(x, bottom + 18, f"{value:,.6g}", "middle", "soft")
-
-
-def _key(x: float, y: float, i: int, name: str) -> str:
-    return f'<rect class="area{i % 4}" x="{x}" y="{y - 9}" width="14" height="4"/>' + _text(x + 20, y - 3, name)
-
-
-def _text(x: float, y: float, text: Any, anchor: str = "start", style: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{style}">{escape(str(text))}</text>'
-
-
-def _svg(body: Sequence[str], height: float, described: str) -> Chart:
-    """The drawing, with its content in words for those who do not see it."""
-    return Chart(
-        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(described)}">{"".join(body)}</svg>'
+def _reach(marks: Sequence[Mark], log: bool) -> list[float]:
+    """What the axis must hold: every value, and intervals unless they are far wider than the usual one."""
+    turn = (lambda v: math.log(v) if v > 0 else -math.inf) if log else float
+    values = [mark.value for mark in marks if math.isfinite(mark.value) and math.isfinite(turn(mark.value))]
+    widths = sorted(
+        turn(m.high) - turn(m.low)
+        for m in marks
+        if math.isfinite(m.low) and math.isfinite(m.high) and (m.low > 0 or not log)
     )
+    spread = turn(max(values)) - turn(min(values)) if values else 1.0
+    usual = max(widths[len(widths) // 2] if widths else 0.0, spread, 1e-9)
+    reach = list(values)
+    for mark in marks:
+        for end in (mark.low, mark.high):
+            if math.isfinite(end) and abs(turn(end) - turn(mark.value)) <= 3 * usual:
+                reach.append(end)
+    return reach
+
+
+def _interval(mark: Mark, scale: Scale, y: float) -> str:
+    """A square on its interval; an end beyond the axis is an arrow."""
+    if not math.isfinite(mark.value):
+        return ""
+    x, parts = scale(mark.value), []
+    if not (math.isnan(mark.low) or math.isnan(mark.high)):
+        low, high = scale(mark.low), scale(mark.high)
+        parts.append(line(low, y, high, y, "range"))
+        for end, place, turn in ((mark.low, low, 7), (mark.high, high, -7)):
+            if not scale.holds(end):
+                parts.append(f'<path class="mark" d="M{place:.1f} {y:.1f}l{turn} -5v10z"/>')
+    if scale.holds(mark.value):
+        parts.append(f'<rect class="{mark.style}" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" rx="1.5"/>')
+    return "".join(parts)
+
+
+def _upright(scale: Scale, tick: float, top: float, bottom: float) -> str:
+    x = scale(tick)
+    return line(x, top, x, bottom, "grid") + text(x, bottom + 18, tick_label(tick), "middle", "soft")
+
+
+# ---- survival
+
+
+def curves(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
+    """Survival by group as steps with 95 % bands, and persons at risk below; a few times are drawn as points."""
+    times, groups = np.asarray(document["times"], float), document["groups"]
+    names = {name: say("all patients") if name == "all" else name for name in groups}
+    narrow, unit = width < TURN, document.get("unit", "")
+    labels = max(text_width(name) for name in names.values()) + 18
+    left = 46.0 if narrow else min(max(58.0, labels), width * 0.28)
+    across = calendar(float(times.max()) if len(times) else 1.0, unit, left, width - 18, 5 if narrow else 7)
+    if len(times) <= FEW:
+        across = Scale(0.0, across.high * 1.04, left, width - 18, (0.0, *map(float, times)))
+    body, top = _legend(names, width)
+    floor = _floor(groups)
+    down = Scale(floor, 1.0, top + (220 if narrow else 280), top, linear([floor, 1.0], 0, 1, 5).ticks)
+    body += [line(left, down(s), width - 18, down(s), "grid") for s in down.ticks]
+    body += [text(left - 8, down(s) + 4.5, f"{s * 100:.4g} %", "end", "soft") for s in down.ticks]
+    body += [text(across(t), down.start + 18, tick_label(t), "middle", "soft") for t in across.ticks]
+    body.append(line(left, down.start, width - 18, down.start, "axis"))
+    for i, name in enumerate(groups):
+        body.append(
+            _steps(i, times, groups[name], across, down)
+            if len(times) > FEW
+            else _points(i, times, groups[name], across, down, names[name])
+        )
+    named = say(UNITS[unit]) if unit in UNITS else unit or say("unit not given")
+    body.append(text((left + width - 18) / 2, down.start + 38, f"{say('time')} ({named})", "middle", "soft"))
+    rows, bottom = _at_risk(document, names, across, down.start + 64, say, narrow)
+    heard = "; ".join(f"{names[name]} {_last(groups[name])}" for name in groups)
+    return Chart(svg([*body, *rows], width, bottom, f"{say('survival, with 95 % interval')}: {heard}"))
+
+
+def _last(values: Mapping[str, Any]) -> str:
+    known = [float(v) for v in values["survival"] if v is not None and math.isfinite(v)]
+    return f"{known[-1] * 100:.1f} %" if known else "–"
+
+
+def _floor(groups: Mapping[str, Mapping[str, Any]]) -> float:
+    """0, unless all curves stay above 60 %: then the axis begins higher, where the curves are."""
+    lowest = min((v for g in groups.values() for v in g["lower"] if v is not None and math.isfinite(v)), default=0.0)
+    return 0.0 if lowest < 0.6 else math.floor(lowest * 10 - 0.25) / 10
+
+
+def _legend(names: Mapping[str, str], width: float) -> tuple[list[str], float]:
+    """A key for each curve, in as many lines as it needs; none for a single curve."""
+    if len(names) < 2:
+        return [], 12.0
+    parts, x, y = [], 0.0, 14.0
+    for i, name in enumerate(names.values()):
+        wanted = min(text_width(name), width - 26) + 26
+        if x and x + wanted > width:
+            x, y = 0.0, y + 20
+        parts.append(f'<rect class="f{i % 4}" x="{x:.1f}" y="{y - 8:.1f}" width="16" height="5" rx="2"/>')
+        parts.append(text(x + 22, y, name, room=width - 26))
+        x += wanted + 18
+    return parts, y + 18
+
+
+def _steps(i: int, times: Any, values: Mapping[str, Any], across: Scale, down: Scale) -> str:
+    def places(name: str) -> list[tuple[float, float]]:
+        before, found = 1.0, [(across(0.0), down(1.0))]
+        for t, value in zip(times, values[name], strict=True):
+            after = math.nan if value is None else float(value)
+            if math.isfinite(after):
+                x = across(t)
+                if x - found[-1][0] < SAME and len(found) > 2:
+                    found[-1] = (found[-1][0], down(after))  # closer than eyes can part
+                else:
+                    found += [(x, down(before)), (x, down(after))]
+                before = after
+        return [*found, (across(float(times[-1])), down(before))]
+
+    lower, upper, middle = places("lower"), places("upper"), places("survival")
+    band = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*upper, *reversed(lower)])
+    curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in middle)
+    return f'<polygon class="band f{i % 4}" points="{band}"/><polyline class="curve c{i % 4}" points="{curve}"/>'
+
+
+def _points(i: int, times: Any, values: Mapping[str, Any], across: Scale, down: Scale, name: str) -> str:
+    parts = []
+    for j, t in enumerate(times):
+        s, low, high = (
+            math.nan if values[k][j] is None else float(values[k][j]) for k in ("survival", "lower", "upper")
+        )
+        if not math.isfinite(s):
+            continue
+        x = across(float(t)) + 9 * (i % 4)
+        drawn = f'<circle class="f{i % 4}" cx="{x:.1f}" cy="{down(s):.1f}" r="4.5"/>'
+        if math.isfinite(low) and math.isfinite(high):
+            drawn = line(x, down(low), x, down(high), f"curve c{i % 4}") + drawn
+        parts.append(told(drawn, f"{name}: {s * 100:.1f} % ({number(low * 100)}, {number(high * 100)})"))
+    return "".join(parts)
+
+
+def _at_risk(
+    document: Mapping[str, Any], names: Mapping[str, str], across: Scale, y: float, say: Translate, narrow: bool
+) -> tuple[list[str], float]:
+    """Persons at risk under the ticks, a row a group; and where the rows end."""
+    times = np.asarray(document["times"], float)
+    rows = [text(0, y, say("persons at risk"), "start", "soft")]
+    step, gap = (36, 18) if narrow else (20, 20)
+    near = (across.ticks[1] - across.ticks[0]) / 2 if len(across.ticks) > 1 else math.inf
+    for i, (name, values) in enumerate(document["groups"].items()):
+        below = y + gap + step * i
+        rows.append(text(0, below, names[name], "start", f"f{i % 4}", across.end if narrow else across.start - 14))
+        for tick in across.ticks:
+            j = int(np.searchsorted(times, tick - 1e-9))
+            if j < len(times) and times[j] - tick < near:
+                held = f"{int(values['at_risk'][j]):,}"
+                rows.append(text(across(tick), below + (17 if narrow else 0), held, "middle"))
+    return rows, y + gap + step * len(names) + 2
+
+
+# ---- bars
+
+
+def bars(marks: Sequence[tuple[str, float]], title: str, width: int = WIDE) -> Chart:
+    """Horizontal bars from zero, one a mark, each with its value."""
+    narrow = width < TURN
+    label = min(max([text_width(name) for name, _ in marks], default=0) + 18, width * 0.4)
+    left, step = (0.0, 44.0) if narrow else (label, 28.0)
+    figures = max([text_width(f"{value:,.0f}") for _, value in marks], default=0) + 14
+    scale = linear([0.0, *(value for _, value in marks)], left, width - figures, 4)
+    bottom = 8 + step * len(marks)
+    body = []
+    for i, (name, value) in enumerate(marks):
+        y = 8 + step * i + (20 if narrow else 5)
+        reach = max(scale(value) - left, 1.0)
+        body += [
+            text(0, y - 6 if narrow else y + 13, name, room=width if narrow else label - 14),
+            f'<rect class="bar" x="{left:.1f}" y="{y:.1f}" width="{reach:.1f}" height="17" rx="2"/>',
+            text(left + reach + 8, y + 13, f"{value:,.0f}", "start", "soft"),
+        ]
+    body.append(text((left + width - figures) / 2, bottom + 22, title, "middle", "soft"))
+    heard = "; ".join(f"{name} {value:,.0f}" for name, value in marks)
+    return Chart(svg(body, width, bottom + 30, f"{title}: {heard}"))

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from atoll.ui.drawing import text_width
+from atoll.ui.vocabulary import note
+
 Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
-EXPONENTIATED = {"logit": "odds ratio", "log": "rate ratio", "log_hazard": "hazard ratio"}
+RATIOS = {"logit": "odds ratio", "cloglog": "hazard ratio", "log_hazard": "hazard ratio"}
+RATIOS_OF_LOG = {"poisson": "rate ratio", "binomial": "risk ratio"}
 Row = dict[str, Any]
+
+
+def ratio_of(document: Mapping[str, Any]) -> str:
+    """What exp(coefficient) is called under the model's link, or nothing where it has no meaning."""
+    link = document.get("link", "log_hazard")
+    if link == "log":
+        return RATIOS_OF_LOG.get(document.get("family", ""), "ratio of means")
+    return RATIOS.get(link, "")
 
 
 def rows(document: Mapping[str, Any]) -> list[Row]:
@@ -22,7 +34,7 @@ def coefficients(document: Mapping[str, Any]) -> list[Row]:
     """One row a term: estimate, standard error, 95 % interval, z, p, and the ratio where the scale is logarithmic."""
     from scipy.special import ndtr
 
-    ratio = EXPONENTIATED.get(document.get("link", "log_hazard"))
+    ratio = ratio_of(document)
     table = []
     for term, estimate, error in zip(document["terms"], document["params"], document["bse"], strict=True):
         z = estimate / error if error else math.nan
@@ -70,6 +82,8 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
     together = {
         "site": "(all)",
         "auc": document["auc"],
+        "auc_lower": document["auc_lower"],
+        "auc_upper": document["auc_upper"],
         "brier": document["brier"],
         "observed_expected": document["observed_expected"],
         "calibration_in_the_large": document["calibration_in_the_large"],
@@ -79,8 +93,10 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
         {
             "site": site,
             "auc": figures["auc"],
+            "auc_lower": math.nan,
+            "auc_upper": math.nan,
             "brier": figures["brier"],
-            "observed_expected": figures["observed"] / figures["expected"],
+            "observed_expected": figures["observed"] / figures["expected"] if figures["expected"] else math.nan,
             "calibration_in_the_large": figures["calibration in the large"],
             "calibration_slope": figures["calibration slope"],
         }
@@ -111,17 +127,17 @@ def _exp(value: float) -> float:
     return float(np.exp(np.clip(value, -700, 700)))
 
 
-def lines(document: Mapping[str, Any]) -> list[str]:
-    """Heading, main table and notes, as lines of text."""
+def lines(document: Mapping[str, Any], say: Callable[[str], str] = str) -> list[str]:
+    """Heading, main table and notes, as lines of text; `say` translates the notes."""
     table = rows(document)
     heads = list(table[0]) if table else []
     cells = [heads] + [[_cell(row[head]) for head in heads] for row in table]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    widths = [max(_width(row[i]) for row in cells) for i in range(len(heads))]
     text = [
         "  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
         for row in cells
     ]
-    return [heading(document), "", *text, *[f"note: {note}" for note in document.get("notes", [])]]
+    return [heading(document), "", *text, *[say(note(code)) for code in document.get("notes", [])]]
 
 
 def heading(document: Mapping[str, Any]) -> str:
@@ -137,5 +153,11 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _width(cell: str) -> int:
+    """Columns on a terminal: a Chinese character takes two."""
+    return len(cell) + round((text_width(cell, 1.0) - 0.56 * len(cell)) / 0.44)
+
+
 def _aligned(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column == 0 else cell.rjust(width)
+    space = " " * (width - _width(cell))
+    return cell + space if column == 0 else space + cell

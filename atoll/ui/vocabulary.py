@@ -1,0 +1,73 @@
+"""Codes that people meet, as sentences: states, decisions, notes of results, names of analyses.
+
+Programs speak in codes; pages and summaries say what stands here, translated by `ui.words`. A test holds
+that every code has its sentence and every sentence its translation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from atoll.errors import CATALOGUE
+
+NOTES: Mapping[str, str] = {
+    "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
+    "rounded": "Counts of each hospital were rounded before they were added up.",
+    "no_skewness": "The skewness is left out: it would need a third moment, which these hospitals do not release.",
+    "merged_levels": "Levels that too few persons have were merged into “…”.",
+}
+RUN_STATES: Mapping[str, str] = {
+    "waiting": "waiting",
+    "running": "running",
+    "finished": "finished",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+SITE_STATES: Mapping[str, str] = {
+    "waiting": "waiting",
+    "computing": "computing",
+    "sent": "sent",
+    "refused": "refused",
+    "undecided": "not decided yet",
+    "paused": "paused",
+    "stopped": "stopped",
+    "silent": "not heard",
+}
+DECISIONS: Mapping[str, str] = {
+    "open": "not decided yet",
+    "approve": "approved",
+    "refuse": "refused",
+    "pause": "paused",
+    "resume": "approved",
+    "stop": "stopped",
+}
+ALGORITHMS: Mapping[str, str] = {
+    "describe": "Description of the patients",
+    "glm": "Regression model",
+    "cox": "Cox regression",
+    "kaplan_meier": "Survival curves",
+    "performance": "Performance of a model",
+    "survey": "What the columns have in common",
+}
+REMEDIES: Mapping[str, str] = {
+    "investigator": "Change the study and submit it again.",
+    "steward": "Ask the steward of {site}; the site's own log names the details.",
+    "operator": "Ask the operator of {site}; the site's own log says why.",
+    "nobody": "",
+}
+FAMILIES: Mapping[str, str] = {
+    "gaussian": "Gaussian",
+    "binomial": "binomial",
+    "poisson": "Poisson",
+    "gamma": "gamma",
+}
+
+
+def sentence(code: str) -> str:
+    """What a code of `errors.CATALOGUE` says; other codes are failures at the hub."""
+    return CATALOGUE[code][1] if code in CATALOGUE else "The run could not be finished at the hub."
+
+
+def note(code: str) -> str:
+    """What a note of a result says; an unknown one stands as it is (a third party's algorithm)."""
+    return NOTES.get(code, code)

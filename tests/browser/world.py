@@ -1,0 +1,219 @@
+"""A hub in this process, served over TLS, whose store holds what pages can meet; its results are real ones."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+
+import atoll
+from atoll.governance import signatures
+from atoll.hub import pages, store
+from atoll.hub.api import application
+from atoll.hub.home import init, new_token
+from atoll.hub.service import Service
+from atoll.network.messages import Poll
+from atoll.simulate.checkup import COLUMNS, FORMULA, HOSPITALS, check_ups
+from atoll.study.dictionary import Column
+from atoll.study.protocol import read
+
+SITES = tuple(hospital.name for hospital in HOSPITALS)
+STUDY = {
+    "atoll": 1,
+    "title": "Early screening for type 2 diabetes",
+    "purpose": "Find people at high risk of diabetes within three years of a check-up, in all five hospitals.",
+    "investigator": {"name": "Wang Fang", "organisation": "Coral University Hospital"},
+}
+DICTIONARY = {
+    **COLUMNS,
+    "days": Column("number", unit="d", low=0, high=2000, label="follow-up"),
+    "event": Column("flag", label="died during follow-up"),
+    "weight": Column("category", levels=("normal", "overweight", "obese"), label="weight class"),
+}
+ANALYSES: dict[str, dict[str, Any]] = {
+    "patients": {"algorithm": "describe", "columns": ["age", "bmi", "sbp", "glucose", "sex", "smoker", "weight"]},
+    "risk": {"algorithm": "glm", "label": "Risk of diabetes", "formula": FORMULA, "family": "binomial"},
+    "judged": {
+        "algorithm": "performance",
+        "label": "How well the risk model predicts",
+        "model": "risk",
+        "outcome": "diabetes",
+    },
+    "survival": {"algorithm": "kaplan_meier", "time": "days", "event": "event", "by": "weight"},
+    "at-years": {"algorithm": "kaplan_meier", "time": "days", "event": "event", "by": "sex", "times": [365, 730, 1095]},
+    "hazard": {"algorithm": "cox", "formula": "age + sex + smoker", "time": "days", "event": "event"},
+}
+
+
+def tables(persons: int = 1500) -> dict[str, dict[str, Any]]:
+    """Check-ups with a made-up follow-up."""
+    found = {}
+    for hospital in HOSPITALS:
+        table = check_ups(hospital, 1, persons)
+        r = np.random.default_rng(len(hospital.name))
+        rate = np.exp(0.03 * (table["age"] - 55) + 0.4 * table["smoker"] + 0.04 * (table["bmi"] - 27)) / 2500
+        time_, censored = np.ceil(r.exponential(1 / rate)), np.ceil(r.uniform(300, 1800, persons))
+        table |= {"days": np.minimum(time_, censored), "event": (time_ <= censored).astype(int)}
+        table["weight"] = np.where(table["bmi"] < 25, "normal", np.where(table["bmi"] < 30, "overweight", "obese"))
+        found[hospital.name] = table
+    return found
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """The result of every analysis, by name, as the hub stores it."""
+    network = atoll.Network(tables(), policy="public", columns=DICTIONARY)
+    found: dict[str, dict[str, Any]] = {}
+    for name, options in ANALYSES.items():
+        options = {k: v for k, v in options.items() if k not in ("algorithm", "label")}
+        if "model" in options:
+            options["model"] = found["risk"]["model"]
+        found[name] = json.loads(network.run(ANALYSES[name]["algorithm"], **options).to_json())
+    return found
+
+
+class Hub:
+    """A hub on a port of its own, with five sites and an investigator; not one of its sites is a real program."""
+
+    def __init__(self, folder: Path):
+        self.home = init(folder / "hub", "https://127.0.0.1:0", name="Lagoon study centre")
+        self.token = new_token(self.home, "wang-fang")
+        self.stranger = new_token(self.home, "li-na")
+        self.key, self.keys = signatures.new_key(), {name: signatures.new_key() for name in SITES}
+        self.service = Service(self.home.store(), self.home.identity())
+        config = uvicorn.Config(
+            application(self.service, pages.routes(self.service)),
+            port=0,
+            ssl_certfile=str(self.home.files.certificate),
+            ssl_keyfile=str(self.home.files.key),
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+            proxy_headers=False,
+            ws="none",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the hub did not start"
+            time.sleep(0.01)
+        self.url = f"https://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    def join(self) -> None:
+        """All five sites have joined."""
+        with self.service.store.writing() as c:
+            for name, key in self.keys.items():
+                public = signatures.public_bytes(key)
+                store.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
+
+    def hear(self, *sites: str) -> None:
+        """These sites are connected."""
+        for site in sites:
+            self.service.desk.enter(site, Poll(1, 0, (), (), 20.0))
+
+    def study(self, names: tuple[str, ...], title: str = STUDY["title"], **changes: Any) -> tuple[str, list[str]]:
+        """A submitted study of these analyses; its hash and its runs."""
+        today = datetime.now(UTC).date()
+        document = STUDY | {
+            "title": title,
+            "sites": {
+                name: {"key": signatures.fingerprint(signatures.public_bytes(key))} for name, key in self.keys.items()
+            },
+            "datasets": {"checkup": {"columns": {n: c.to_document() for n, c in DICTIONARY.items()}}},
+            "analyses": {name: {"dataset": "checkup", **ANALYSES[name]} for name in names},
+            "valid": {"from": str(today - timedelta(days=1)), "until": str(today + timedelta(days=30))},
+            **changes,
+        }
+        signed = signatures.sign_study(read(json.dumps(document)), self.key)
+        with self.service.store.writing() as c:
+            arguments = (signed.hash, title, "wang-fang", signed.to_bytes(), sorted(self.keys), list(names))
+            _, runs = store.add_study(c, *arguments)
+        return signed.hash, runs
+
+    def decide(self, study: str, **actions: str) -> None:
+        """Decisions of stewards."""
+        with self.service.store.writing() as c:
+            for number, (site, action) in enumerate(actions.items(), 1):
+                store.add_decision(c, study, site, action, number, "9f" * 32, b"")
+
+    def rounds(self, run: str, number: int, *, last: tuple[str, ...] = SITES) -> None:
+        """So many rounds were asked, and answered by every site, the last by `last` only."""
+        with self.service.store.writing() as c:
+            store.start_run(c, run)
+            for n in range(number):
+                store.open_round(c, run, n, 0, b"q", f"{n:064x}")
+                sites = SITES if n < number - 1 else last
+                store.add_shares(c, [self._share(run, n, i, site) for i, site in enumerate(sites)])
+                if n < number - 1 or last == SITES:
+                    store.close_round(c, run, n, b"a")
+
+    def _share(self, run: str, n: int, i: int, site: str) -> dict[str, Any]:
+        return {
+            "run": run,
+            "round": n,
+            "site": site,
+            "attempt": 0,
+            "share_hash": "0" * 64,
+            "outcome": "share",
+            "code": "",
+            "bytes": 812 + 37 * i,
+            "elapsed": 40 + 31 * i,
+            "ledger_number": 12 + n + 3 * i,
+            "ledger_head": (f"{i + 3:x}{n + 1:x}c0ffee5a17" * 6)[:64],
+            "received": time.time(),
+            "payload": None,
+        }
+
+    def finish(self, run: str, document: dict[str, Any]) -> None:
+        """The run has a result."""
+        self.rounds(run, document["rounds"])
+        with self.service.store.writing() as c:
+            store.end_run(c, run, "finished", result=json.dumps(document))
+
+    def fail(self, run: str, code: str, site: str, sentence: str) -> None:
+        """The run ended with a refusal."""
+        with self.service.store.writing() as c:
+            share = self._share(run, 0, 2, site) | {"outcome": "refused", "code": code, "bytes": 0}
+            store.start_run(c, run)
+            store.open_round(c, run, 0, 0, b"q", "0" * 64)
+            store.add_shares(c, [share])
+            store.end_run(c, run, "failed", code=code, site=site, sentence=sentence)
+
+
+def fill(hub: Hub) -> dict[str, str]:
+    """Every kind of page: address by what it shows."""
+    hub.join()
+    hub.hear("coral", "harbour", "lagoon", "reef")
+    done, runs = hub.study(tuple(ANALYSES))
+    hub.decide(done, **dict.fromkeys(SITES, "approve"))
+    found = results()
+    for name, run in zip(ANALYSES, runs, strict=True):
+        hub.finish(run, found[name])
+    refused, (bad,) = hub.study(("survival",), "Survival by weight class")
+    hub.decide(refused, **dict.fromkeys(SITES, "approve"))
+    says = "lagoon did not answer round 1 of 'survival': A number would describe too few persons. "
+    says += "Change the study and submit it again."
+    hub.fail(bad, "TOO_FEW_PERSONS", "lagoon", says)
+    waiting, (open_, *_) = hub.study(("patients", "risk"), "Kidney function after ten years of diabetes")
+    hub.decide(waiting, coral="approve", reef="approve")
+    pages_ = {f"run-{name}": f"/runs/{run}" for name, run in zip(ANALYSES, runs, strict=True)}
+    return {
+        "home": "/",
+        "study": f"/studies/{done}",
+        **pages_,
+        "run-refused": f"/runs/{bad}",
+        "run-waiting": f"/runs/{open_}",
+        "study-waiting": f"/studies/{waiting}",
+        "sites": "/sites",
+        "nothing": "/nowhere",
+    }
