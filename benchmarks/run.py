@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import empty_round  # noqa: E402
-import footprint  # noqa: E402
-import models  # noqa: E402
+import empty_round
+import footprint
+import models
 
 HEAD = """\
 # Benchmarks

@@ -6,16 +6,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from atoll.errors import OperatorError
 from atoll.hub import home as hub
-from atoll.privacy.disclosure import STRICT
-from atoll.simulate.checkup import COLUMNS
 from atoll.site.datasets import Registry
 from atoll.site.home import Home, join
+from atoll.study.dictionary import Dictionary
 
 PORT = 8443
 PATIENCE = 30.0  # seconds for a program to start, or a study to arrive
@@ -86,14 +85,12 @@ def make_site(folder: Path, code: str) -> Home:
     return home
 
 
-def register(home: Home, folder: Path) -> int:
-    """Register the hospital's two files under the dictionary; returns the number of rows."""
+def register(home: Home, files: Mapping[str, Path], columns: Dictionary, public: str = "") -> int:
+    """Register a hospital's files (by dataset name) under a dictionary; returns the number of rows."""
     store = home.store()
     try:
         registry = Registry(home, store)
-        names = ("checkup", "heldback")
-        minimum = STRICT.minimum_persons
-        return sum(registry.add(n, str(folder / f"{n}.csv"), columns=COLUMNS, minimum=minimum).rows for n in names)
+        return sum(registry.add(n, str(path), columns=columns, public=public).rows for n, path in files.items())
     finally:
         store.close()
 

@@ -20,7 +20,7 @@ from atoll.demo import network, report
 from atoll.demo.hospitals import People, people, study_text, write_files
 from atoll.governance.signatures import read_or_make_key, sign_study
 from atoll.hub import home as hub_home
-from atoll.simulate.checkup import TRUTH
+from atoll.simulate.checkup import COLUMNS, TRUTH
 from atoll.site.home import Home
 from atoll.site.screening import keep_list
 from atoll.study.protocol import read
@@ -95,7 +95,8 @@ class Demo:
         for one in every:
             name = one.hospital.name
             home = network.make_site(self.folder / name, hub_home.invite(centre, name))
-            rows = network.register(home, self.folder / name)
+            files = {dataset: self.folder / name / f"{dataset}.csv" for dataset in ("checkup", "heldback")}
+            rows = network.register(home, files, COLUMNS)
             self.programs.start("site", "serve", "--home", str(home.folder))
             self.homes[name] = home
             self.say(f"   {name:<9} joined · {rows:,} rows registered · key {home.fingerprint()[:26]}…")
