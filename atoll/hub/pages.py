@@ -211,7 +211,9 @@ class Pages:
         if found is None:
             self._failures.add(address)
             log.warning("a login failed from %s", address)
-            return await self._page(visit, "login.html", 401, next=wanted, wrong="The hub does not know this token.")
+            return await self._page(
+                visit, "login.html", 401, next=wanted, wrong=visit.say("The hub does not know this token.")
+            )
         self._sessions.end(visit.cookie)
         response = RedirectResponse(wanted if NEXT.fullmatch(wanted) else "/", 303)
         content = self._sessions.begin(str(found["name"]), proof)

@@ -16,7 +16,7 @@ from atoll.governance.signatures import SignedStudy
 from atoll.hub import store, views
 from atoll.hub.desk import Desk
 from atoll.study import protocol
-from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, REMEDIES, RUN_STATES, SITE_STATES, sentence
+from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, REMEDIES, RUN_STATES, SITE_STATES, WAITS, sentence
 from atoll.ui.words import Say
 
 Story = dict[str, Any]
@@ -67,12 +67,7 @@ def waits(found: Mapping[str, Any], say: Say) -> str:
     for name, site in found["sites"].items():
         decided.setdefault(site["decision"], []).append(name)
     between = "、" if say.language == "zh" else ", "
-    sentences = {
-        "pause": "Paused at {sites}.",
-        "refuse": "Refused by {sites}. Ask the steward for the reason, or sign a study without this site.",
-        "open": "Waits for the decision of {sites}.",
-    }
-    for decision, said in sentences.items():
+    for decision, said in WAITS.items():
         if decided.get(decision):
             return say(said, sites=between.join(decided[decision]))
     if datetime.now(UTC).date().isoformat() < found["valid"]["from"]:

@@ -2,7 +2,7 @@
 
 A chart is text: it needs no script, no font file and no second language in the page, and it scales and
 prints. Colours, strokes and the dark scheme come from classes (`ui/static/atoll.css` on the pages, a small
-style inside the file elsewhere). Every axis says what it shows and its unit. Below 520 units of width a
+style inside the file elsewhere). Every axis says what it shows and its unit. Below 440 units of width a
 chart is drawn for a telephone: labels above the marks instead of beside them.
 """
 
@@ -34,20 +34,22 @@ from atoll.ui.tables import coefficients, judged, ratio_of
 STYLE = """
 svg.chart{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','PingFang SC','Microsoft YaHei',
 'Noto Sans CJK SC',sans-serif;background:#fff;font-variant-numeric:tabular-nums}
-.chart text{fill:#12262e}.chart .soft{fill:#53666f}.chart .strong{font-weight:600}.chart .grid{stroke:#e2e9eb}
+.chart text{fill:#12262e;paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
+.chart .soft{fill:#53666f}.chart .strong{font-weight:600}.chart .grid{stroke:#e2e9eb}
 .chart .axis{stroke:#9aacb3}.chart .null{stroke:#53666f;stroke-dasharray:4 3}.chart .mark{fill:#00707c}
 .chart .whole{fill:#12262e}.chart .range{stroke:#00707c;stroke-width:2}.chart .bar{fill:#00707c}
 .chart .c0{stroke:#00707c}.chart .c1{stroke:#c04a12}.chart .c2{stroke:#5b4fa8}.chart .c3{stroke:#4c7a1f}
 .chart .f0{fill:#00707c}.chart .f1{fill:#c04a12}.chart .f2{fill:#5b4fa8}.chart .f3{fill:#4c7a1f}
 .chart text.f0{fill:#00606a}.chart text.f1{fill:#a33c0b}.chart .band{opacity:.14}
 .chart .curve{fill:none;stroke-width:2;stroke-linejoin:round}
-@media(prefers-color-scheme:dark){svg.chart{background:#0f1c22}.chart text{fill:#e6eff1}.chart .soft{fill:#a3b6bc}
+@media(prefers-color-scheme:dark){svg.chart{background:#0f1c22}.chart text{fill:#e6eff1;stroke:#0f1c22}
+.chart .soft{fill:#a3b6bc}
 .chart .grid{stroke:#22343c}.chart .axis{stroke:#5d727a}.chart .null{stroke:#a3b6bc}
 .chart .mark,.chart .bar,.chart .f0,.chart text.f0{fill:#3fc1c9}.chart .whole{fill:#e6eff1}
 .chart .range,.chart .c0{stroke:#3fc1c9}.chart .c1{stroke:#f59566}.chart .c2{stroke:#b3a7f5}.chart .c3{stroke:#a6d06c}
 .chart .f1,.chart text.f1{fill:#f59566}.chart .f2{fill:#b3a7f5}.chart .f3{fill:#a6d06c}.chart .band{opacity:.2}}
 """
-WIDE, NARROW, TURN = 720, 360, 520
+WIDE, NARROW, TURN = 720, 360, 440
 UNITS = {"d": "days", "wk": "weeks", "mo": "months", "a": "years"}
 FEW = 6  # as many times or fewer are drawn as points, not as a curve
 SAME = 0.4  # units; steps closer than this are drawn as one
@@ -126,7 +128,7 @@ def discrimination(document: Mapping[str, Any], say: Translate = str, width: int
     """The AUC of all hospitals together with its bounds, and of each apart."""
     marks = [Mark(row["site"], row["auc"]) for row in judged(document)[1:]]
     together = Mark(say("all hospitals"), document["auc"], document["auc_lower"], document["auc_upper"], "whole")
-    return dots([together, *marks], say("AUC"), say("AUC (area under the curve)"), null=math.nan, width=width)
+    return dots([together, *marks], say("AUC"), say("AUC (area under the curve)"), least=(0.5, 1.0), width=width)
 
 
 def calibration(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
@@ -135,18 +137,27 @@ def calibration(document: Mapping[str, Any], say: Translate = str, width: int = 
     marks = [Mark(say("all hospitals"), rows[0]["observed_expected"], style="whole")]
     marks += [Mark(row["site"], row["observed_expected"]) for row in rows[1:]]
     title = say("observed / expected events")
-    return dots(marks, title, title, null=1.0, log=True, width=width)
+    return dots(marks, title, title, null=1.0, log=True, least=(0.8, 1.25), width=width)
 
 
-def dots(marks: Sequence[Mark], title: str, axis: str, *, null: float, log: bool = False, width: int = WIDE) -> Chart:
-    """One row a mark: name, value with its interval on a common scale, and both as numbers."""
+def dots(
+    marks: Sequence[Mark],
+    title: str,
+    axis: str,
+    *,
+    null: float = math.nan,
+    log: bool = False,
+    least: Sequence[float] = (),
+    width: int = WIDE,
+) -> Chart:
+    """One row a mark: name, value with its interval on a common scale that holds `least`, and both as numbers."""
     narrow = width < TURN
     shown = [_in_numbers(mark) for mark in marks]
     label = min(max([text_width(mark.name) for mark in marks], default=0) + 18, width * 0.34)
     figures = max([text_width(said) for said in shown], default=0) + 14
     left, right = (14.0, width - 14.0) if narrow else (label, width - figures)
-    ends = _reach(marks, log) + ([null] if math.isfinite(null) else [])
-    about = 4 if narrow else 6
+    ends = [*_reach(marks, log), *least, *([null] if math.isfinite(null) else [])]
+    about = (4 if log else 5) if narrow else 6
     scale = logarithmic(ends, left, right, about) if log else linear(ends, left, right, about)
     top, step = 8.0, 48.0 if narrow else 28.0
     bottom = top + step * len(marks)
@@ -222,8 +233,9 @@ def curves(document: Mapping[str, Any], say: Translate = str, width: int = WIDE)
     times, groups = np.asarray(document["times"], float), document["groups"]
     names = {name: say("all patients") if name == "all" else name for name in groups}
     narrow, unit = width < TURN, document.get("unit", "")
-    labels = max(text_width(name) for name in names.values()) + 18
-    left = 46.0 if narrow else min(max(58.0, labels), width * 0.28)
+    held = max((text_width(f"{max(group['at_risk'], default=0):,.0f}") for group in groups.values()), default=0)
+    labels = max(text_width(name) for name in names.values()) + held / 2 + 18
+    left = 52.0 if narrow else min(max(58.0, labels), width * 0.28)
     across = calendar(float(times.max()) if len(times) else 1.0, unit, left, width - 18, 5 if narrow else 7)
     if len(times) <= FEW:
         across = Scale(0.0, across.high * 1.04, left, width - 18, (0.0, *map(float, times)))
@@ -319,7 +331,8 @@ def _at_risk(
     near = (across.ticks[1] - across.ticks[0]) / 2 if len(across.ticks) > 1 else math.inf
     for i, (name, values) in enumerate(document["groups"].items()):
         below = y + gap + step * i
-        rows.append(text(0, below, names[name], "start", f"f{i % 4}", across.end if narrow else across.start - 14))
+        room = across.end if narrow else across.start - text_width(f"{max(values['at_risk'], default=0):,.0f}") / 2 - 10
+        rows.append(text(0, below, names[name], "start", f"f{i % 4}", room))
         for tick in across.ticks:
             j = int(np.searchsorted(times, tick - 1e-9))
             if j < len(times) and times[j] - tick < near:

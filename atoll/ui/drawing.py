@@ -71,7 +71,9 @@ def logarithmic(values: Sequence[float], start: float, end: float, most: int = 7
     low, high = min([*finite, 0.95]), max([*finite, 1.05])
     low, high = low / (high / low) ** 0.03, high * (high / low) ** 0.03
     if high / low < 3:
-        ticks = tuple(tick for tick in linear([low, high], 0, 1, most - 2).ticks if low <= tick <= high and tick > 0)
+        ticks = tuple(
+            tick for tick in linear([low, high], 0, 1, max(most - 2, 3)).ticks if low <= tick <= high and tick > 0
+        )
     else:
         low_power, high_power = math.floor(math.log10(low)), math.ceil(math.log10(high))
         ladder = [m * 10.0**e for e in range(low_power, high_power + 1) for m in (1, 2, 5)]
@@ -103,6 +105,7 @@ def number(value: float, digits: int = 3) -> str:
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("-", "−")
+    value = float(f"{value:.{digits - 1}e}")  # 0.9999 has the places of 1.00
     places = max(digits - 1 - math.floor(math.log10(abs(value))), 0) if value else digits - 1
     return f"{value:,.{min(places, 6)}f}".replace("-", "−")
 

@@ -46,7 +46,7 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"moment": moment, "number": number, "size": size, "clock": clock, "short": short}
-    made.filters |= {"whole": whole, "percent": percent, "p": p_value, "day": day}
+    made.filters |= {"whole": whole, "percent": percent, "p": p_value, "day": day, "fixed": fixed, "plain": plain}
     made.globals |= {"asset": asset}
     return made
 
@@ -86,6 +86,16 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else drawing.number(float(value), digits)
 
 
+def fixed(value: float | None, places: int = 3) -> str:
+    """A number with this many places."""
+    return "–" if value is None or value != value else f"{value:.{places}f}".replace("-", "−")
+
+
+def plain(value: float) -> str:
+    """A time or another number that is nearly whole, without needless zeros."""
+    return drawing.tick_label(round(value, 2))
+
+
 def whole(value: float | None) -> str:
     """A count: 1,200."""
     return "–" if value is None or value != value else f"{value:,.0f}"
@@ -97,10 +107,10 @@ def percent(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value: 0.031, <0.001."""
+    """A p-value: 0.031, < 0.001."""
     if value is None or value != value:
         return "–"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def size(value: float) -> str:

@@ -59,12 +59,8 @@ def _survival(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dic
     test = document["logrank"]
     caption = ""
     if test:
-        caption = say(
-            "Log-rank test: χ² = {chisq}, {df} df, p = {p}.",
-            chisq=f"{test['chisq']:.2f}",
-            df=test["df"],
-            p=p_value(test["p"]).replace("<", "< "),
-        )
+        p = p_value(test["p"]) if test["p"] < 0.001 else f"= {p_value(test['p'])}"
+        caption = say("Log-rank test: χ² = {chisq}, {df} df, p {p}.", chisq=f"{test['chisq']:.2f}", df=test["df"], p=p)
     medians = {name: group["median"] for name, group in document["groups"].items()}
     rows = tables.survival(document)
     return {

@@ -41,6 +41,11 @@ DECISIONS: Mapping[str, str] = {
     "resume": "approved",
     "stop": "stopped",
 }
+WAITS: Mapping[str, str] = {
+    "pause": "Paused at {sites}.",
+    "refuse": "Refused by {sites}. Ask the steward for the reason, or sign a study without this site.",
+    "open": "Waits for the decision of {sites}.",
+}
 ALGORITHMS: Mapping[str, str] = {
     "describe": "Description of the patients",
     "glm": "Regression model",
@@ -54,12 +59,6 @@ REMEDIES: Mapping[str, str] = {
     "steward": "Ask the steward of {site}; the site's own log names the details.",
     "operator": "Ask the operator of {site}; the site's own log says why.",
     "nobody": "",
-}
-FAMILIES: Mapping[str, str] = {
-    "gaussian": "Gaussian",
-    "binomial": "binomial",
-    "poisson": "Poisson",
-    "gamma": "gamma",
 }
 
 
