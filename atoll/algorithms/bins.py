@@ -1,15 +1,20 @@
 """Histograms whose every cell holds enough persons, and what they still say about order.
 
-A site merges neighbouring bins until each holds at least the minimum. A merged group spans bins a…b; it
-is counted once in `low` at a and once in `high` at b. Both tables add up over sites although every site
-merges differently, and they bound the pooled distribution function from both sides:
+A site merges neighbouring bins until each holds at least the minimum. The merged groups cover every bin: a
+group begins where the one before it ends, and the last one ends with the last bin, so that no table tells
+where the smallest or the largest value lies. A group that spans bins a…b is counted once in `low` at a and
+once in `high` at b. Both tables add up over sites although every site merges differently, and they bound
+the pooled distribution function from both sides:
 
     Σ_{i ≤ j} highᵢ  ≤  #{x ≤ edge_j}  ≤  Σ_{i ≤ j} lowᵢ
 
-Where no merging was needed, low = high and the bounds are those of the bins alone.
+Where no merging was needed, low = high and the bounds are those of the bins alone. Where the policy rounds
+counts, the bounds hold for the rounded counts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,43 +22,63 @@ from atoll.algorithms.core import Data
 from atoll.privacy.statistics import Array
 
 
-def persons_per_word(data: Data, name: str) -> dict[str, int]:
-    """At a site: distinct persons per word of a category, or per code of a number, in their order."""
+def coded_words(data: Data, name: str) -> tuple[list[str], Array]:
+    """At a site: the words of a category (or the codes of a number) in their order, and each row's place among them.
+
+    A row without a word has the place after the last.
+    """
     words = data.column(name)
     numeric = words.dtype.kind == "f"
     there = np.isfinite(words) if numeric else np.array([word is not None for word in words], dtype=bool)
     found, codes = np.unique(words[there] if numeric else words[there].astype(str), return_inverse=True)
     every = np.full(len(words), len(found))
     every[there] = codes
-    names = [f"{value:g}" for value in found] if numeric else found.tolist()
-    return dict(zip(names, data.persons_per(every, len(found) + 1)[:-1].tolist(), strict=True))
+    return [code_name(value) for value in found] if numeric else found.tolist(), every
+
+
+def code_name(value: float) -> str:
+    """A number as the name of a level: whole numbers without a point."""
+    return f"{value:.15g}"
+
+
+def persons_per_word(data: Data, name: str) -> dict[str, int]:
+    """At a site: distinct persons per word of a category, or per code of a number, in their order."""
+    names, codes = coded_words(data, name)
+    return dict(zip(names, data.persons_per(codes, len(names) + 1)[:-1].tolist(), strict=True))
 
 
 def persons_per_bin(data: Data, name: str, edges: Array) -> tuple[Array, Array]:
-    """At a site: distinct persons per bin of a number, merged until each bin holds enough."""
+    """At a site: `low` and `high` of a number's histogram."""
     x = data.column(name)
     there = np.isfinite(x)
     codes = np.where(there, np.searchsorted(edges, np.where(there, x, 0.0)), len(edges) + 1)
-    return merged(data.persons_per(codes, len(edges) + 2)[:-1], data.minimum)
+    return grouped(data, codes, len(edges) + 1)
 
 
-def merged(cells: Array, minimum: int) -> tuple[Array, Array]:
-    """`low` and `high` of one row of disjoint cells, each zero or at least `minimum` where that is possible."""
-    low, high = np.zeros_like(cells), np.zeros_like(cells)
-    if minimum <= 1:
-        return cells.copy(), cells.copy()
-    groups: list[list[int]] = []
-    for bin_, persons in enumerate(cells):
-        if persons and groups and groups[-1][2] < minimum:
-            groups[-1] = [groups[-1][0], bin_, groups[-1][2] + int(persons)]
-        elif persons:
-            groups.append([bin_, bin_, int(persons)])
-    if len(groups) > 1 and groups[-1][2] < minimum:
-        last = groups.pop()
-        groups[-1] = [groups[-1][0], last[1], groups[-1][2] + last[2]]
-    for first, last_bin, persons in groups:
-        low[first] += persons
-        high[last_bin] += persons
+def grouped(data: Data, codes: Array, size: int) -> tuple[Array, Array]:
+    """At a site: `low` and `high` of the rows' codes 0 … size − 1; other codes are left out."""
+    cells = data.persons_per(np.minimum(codes, size), size + 1)[:-1]
+    if data.minimum <= 1:
+        return cells, cells.copy()
+    if cells.sum() == data.persons(codes < size):
+        return merged(lambda first, last: int(cells[first : last + 1].sum()), size, data.minimum)
+    return merged(lambda first, last: data.persons((codes >= first) & (codes <= last)), size, data.minimum)
+
+
+def merged(persons: Callable[[int, int], int], size: int, minimum: int) -> tuple[Array, Array]:
+    """`low` and `high` of one row of bins, merged until each group holds at least `minimum`.
+
+    `persons(first, last)` counts the distinct persons in these bins: a person with two values in neighbouring
+    bins is one person of their group. Where all bins together hold too few, one group holds them, and the
+    gate refuses it.
+    """
+    low, high = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    starts = [0]
+    for bin_ in range(size - 1):
+        if persons(starts[-1], bin_) >= minimum and persons(bin_ + 1, size - 1) >= minimum:
+            starts.append(bin_ + 1)
+    for first, last in zip(starts, [*[start - 1 for start in starts[1:]], size - 1], strict=True):
+        low[first] = high[last] = persons(first, last)
     return low, high
 
 
@@ -61,8 +86,10 @@ def quantile(low: Array, high: Array, edges: Array, probability: float) -> tuple
     """Estimate and bounds of a quantile from the tables of all sites.
 
     `edges` are the inner edges e₁ < … < e_m of the m + 1 bins; bin i holds eᵢ < x ≤ eᵢ₊₁. An outer bin has
-    no bound: it gives ∓∞.
+    no bound: it gives ∓∞. Without any person there is no quantile: three NaN.
     """
+    if not low.any():
+        return np.nan, np.nan, np.nan
     wanted = probability * low.sum()
     outer = np.concatenate([[-np.inf], edges, [np.inf]])
     first = int(np.searchsorted(low.cumsum(), wanted - 1e-9))
@@ -83,9 +110,12 @@ def concordance(cases: tuple[Array, Array], controls: tuple[Array, Array]) -> tu
     """P(score of a case > score of a control) + ½ P(equal): estimate, lower and upper bound.
 
     `cases` and `controls` are the (low, high) tables of their scores. The lower bound takes every case at
-    the bottom of its group and every control at the top, and counts a shared bin as discordant.
+    the bottom of its group and every control at the top, and counts a shared bin as discordant. Without
+    cases or controls: three NaN.
     """
     pairs = float(cases[0].sum()) * float(controls[0].sum())
+    if not pairs:
+        return np.nan, np.nan, np.nan
     lower = float(cases[0] @ (controls[1].cumsum() - controls[1])) / pairs
     upper = float(cases[1] @ controls[0].cumsum()) / pairs
     half = [(c @ (d.cumsum() - d / 2)) / pairs for c, d in ((cases[0], controls[0]), (cases[1], controls[1]))]

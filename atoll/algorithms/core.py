@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
 
+from atoll.errors import REMEDIES, DataError
 from atoll.privacy.statistics import Array, Statistics, merge
 from atoll.study.view import View
 
@@ -33,6 +34,8 @@ class Data(Protocol):
     strata    (n,) integer code of each row's stratum within the site
     group     (n,) integer code into the levels that the question lists
     minimum   persons that the site's policy wants behind every cell; a function may coarsen to meet it
+
+    A function never sees data without a row: n ≥ 1.
     """
 
     n: int
@@ -57,8 +60,17 @@ class Data(Protocol):
         """One column as it stands in the dataset: floats with NaN, or an array of words with None."""
         ...
 
-    def indicator_cells(self) -> Array:
-        """Persons behind every indicator column of X and every pair of them: a `witness` for Σ xxᵀ."""
+    def behind_design(self) -> dict[str, Array]:
+        """Persons behind the columns of X and every pair of them, as a `witness` for Σ xxᵀ."""
+        ...
+
+    def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """Persons with and without each flag, and with a value other than zero of each number: a `witness` for Σ x."""
+        ...
+
+    @property
+    def flag_outcome(self) -> bool:
+        """Whether the data dictionary calls the outcome a flag: then its sum is a number of persons."""
         ...
 
 
@@ -131,14 +143,22 @@ def answer(
     function: SiteFunction[..., S],
     chunks: Iterable[Any],
     arguments: dict[str, Any],
-    map: Callable[..., Iterable[S]] = map,
+    map: Callable[..., Iterable[S | None]] = map,
 ) -> S:
     """At a site: the function over every chunk of rows, merged in order; `map` may run on threads.
 
-    Merging as answers arrive, from left to right, gives the same bits for any number of threads.
+    Merging as answers arrive, from left to right, gives the same bits for any number of threads. A chunk
+    without a complete row adds nothing, and the function does not see it.
+
+    Raises
+    ------
+    DataError
+        With code EMPTY, when no chunk holds a complete row.
     """
-    answers = iter(map(lambda data: function.on(data, **arguments), chunks))
-    merged = next(answers)
-    for following in answers:
-        merged = merge([merged, following])
+    merged: S | None = None
+    for following in map(lambda data: function.on(data, **arguments) if data.n else None, chunks):
+        if following is not None:
+            merged = following if merged is None else merge([merged, following])
+    if merged is None:
+        raise DataError("No complete rows remain for this question.", REMEDIES["EMPTY"], code="EMPTY")
     return merged

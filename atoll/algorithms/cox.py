@@ -28,7 +28,7 @@ from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whol
 from atoll.algorithms.newton import Optimum, newton, solve
 from atoll.algorithms.options import ColumnName, FormulaText, StratumName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
 from atoll.study.view import Model, Setting
 
 Ties = Literal["efron", "breslow"]
@@ -43,12 +43,14 @@ LARGEST_ETA = 300.0
 
 class Partial(Statistics):
     persons: int = count()
-    events: int = count()
+    events: int = count(empty=False)
     n: int = total(per="persons")
     loglik: float = total(per="events")
     score: Array = total(per="events")
-    information: Array = total(per="events", parameters=True)
-    behind: Array = witness()
+    information: Array = total(per="events")
+    behind: dict[str, Array] = witness()
+    outcomes: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 class Times(Statistics):
@@ -67,7 +69,9 @@ class Leaving(Statistics):
     d0: Array = total(per="events")
     d1: Array = total(per="events")
     d2: Array = total(per="events")
-    behind: Array = witness()
+    behind: dict[str, Array] = witness()
+    outcomes: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def within(data: Data, ties: Ties, beta: Array) -> Partial:
     """log L, U and I of the strata of one site."""
     order = np.lexsort((-data.time, data.strata))
     X, time, event, stratum = data.X[order], data.time[order], data.event[order] == 1, data.strata[order]
-    X = X - X.mean(axis=0)  # U and I do not change; θ stays in range
+    X = _centred(X)
     eta = np.clip(X @ beta, -LARGEST_ETA, LARGEST_ETA)
     theta = np.exp(eta)
     block = _block(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
@@ -116,6 +120,13 @@ def within(data: Data, ties: Ties, beta: Array) -> Partial:
     opens = np.append(True, np.diff(stratum[last]) != 0)
     s0, s1 = _at_risk(theta, last, opens), _at_risk(theta[:, None] * X, last, opens)
     return _partial(data, X, eta, theta, event, block, opens, s0, s1, ties)
+
+
+def _centred(X: Array) -> Array:
+    """X minus its means: U and I do not change, and θ stays in range. A constant column becomes zero, exactly."""
+    constant = (X[0] == X).all(axis=0)
+    result: Array = np.where(constant, 0.0, X - X.mean(axis=0))
+    return result
 
 
 def _block(stratum: Array, time: Array) -> Array:
@@ -154,16 +165,27 @@ def _partial(
     reach = np.bincount(of, 1 / S0, len(s0))
     weight = theta * (_later_in_stratum(reach, opens)[block] - event * np.bincount(of, share / S0, len(s0))[block])
     root = X * np.sqrt(np.maximum(weight, 0.0))[:, None]
-    died = data.event == 1
     return Partial(
         persons=data.persons(),
-        events=data.persons(died),
+        events=data.persons(data.event == 1),
         n=data.n,
         loglik=float(eta[event].sum() - np.log(S0).sum()),
         score=X[event].sum(axis=0) - mean.sum(axis=0),
         information=root.T @ root - mean.T @ mean,
-        behind=np.concatenate([[data.persons(~died)], data.indicator_cells()]),
+        behind=data.behind_design(),
+        outcomes=_outcomes(data),
+        weights=_weights(theta),
     )
+
+
+def _outcomes(data: Data) -> dict[str, Array]:
+    """Persons with the event, and without."""
+    return {"outcome": np.array([data.persons(data.event == 1), data.persons(data.event == 0)])}
+
+
+def _weights(theta: Array) -> dict[str, Array]:
+    """Σθ and Σθ²: a β that leaves all hazard to a few persons would show them."""
+    return {"outcome": np.array([theta.sum(), theta @ theta])}
 
 
 def _sums(codes: Array, values: Array, size: int) -> Array:
@@ -222,7 +244,7 @@ def leaving(data: Data, grid: Array, exact: bool, strata: int, beta: Array, cent
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=np.concatenate([[data.persons(died), data.persons(~died)], data.indicator_cells()]),
+        behind=data.behind_design(), outcomes=_outcomes(data), weights=_weights(theta),
     )  # fmt: skip
 
 

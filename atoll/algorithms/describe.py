@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from atoll.algorithms.bins import persons_per_bin, persons_per_word, quantile
+from atoll.algorithms.bins import coded_words, persons_per_bin, quantile
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
 from atoll.algorithms.options import ColumnName
-from atoll.privacy.statistics import Array, Statistics, count, table, tally, total
+from atoll.errors import StudyError
+from atoll.privacy.statistics import Array, Statistics, count, table, tally, total, witness
 from atoll.study.dictionary import OTHER
 from atoll.study.view import Setting
 
@@ -33,16 +34,19 @@ class Sums(Statistics):
     n: Array = total(per="present")
     sum: Array = total(per="present", moment=1)
     levels: dict[str, int] = tally()
+    behind: dict[str, Array] = witness()
 
 
 class Squares(Statistics):
     present: Array = table()
     squares: Array = total(per="present", moment=2)
+    behind: dict[str, Array] = witness()
 
 
 class Cubes(Statistics):
     present: Array = table()
     cubes: Array = total(per="present", moment=3)
+    behind: dict[str, Array] = witness()
 
 
 class Histogram(Statistics):
@@ -71,6 +75,7 @@ def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> S
         n=np.array([there.sum() for there in present], dtype=np.int64),
         sum=np.array([x[there].sum() for x, there in zip(columns, present, strict=True)], dtype=float),
         levels={f"{name}={word}": persons for name in categories for word, persons in _levels(data, name).items()},
+        behind=data.behind_columns(numbers),
     )
 
 
@@ -78,14 +83,14 @@ def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> S
 def squares(data: Data, numbers: tuple[str, ...], centre: Array) -> Squares:
     """Σ (x − centre)²."""
     present, sums_ = _powers(data, numbers, centre, 2)
-    return Squares(present=present, squares=sums_)
+    return Squares(present=present, squares=sums_, behind=data.behind_columns(numbers))
 
 
 @at_site
 def cubes(data: Data, numbers: tuple[str, ...], centre: Array) -> Cubes:
     """Σ (x − centre)³."""
     present, sums_ = _powers(data, numbers, centre, 3)
-    return Cubes(present=present, cubes=sums_)
+    return Cubes(present=present, cubes=sums_, behind=data.behind_columns(numbers))
 
 
 @at_site_whole
@@ -97,13 +102,17 @@ def histogram(data: Data, numbers: tuple[str, ...], edges: Array) -> Histogram:
 
 def _levels(data: Data, name: str) -> dict[str, int]:
     """Persons per word; words of too few persons go, smallest first, into `OTHER` until that holds enough."""
-    persons = persons_per_word(data, name)
+    words, codes = coded_words(data, name)
+    persons = dict(zip(words, data.persons_per(codes, len(words) + 1)[:-1].tolist(), strict=True))
+    joined: list[int] = []
     other = 0
-    for word, held in sorted(persons.items(), key=lambda item: (item[1], item[0])):
-        if held >= data.minimum and not 0 < other < data.minimum:
+    for code in sorted(range(len(words)), key=lambda code: (persons[words[code]], words[code])):
+        if persons[words[code]] >= data.minimum and not 0 < other < data.minimum:
             break
-        other += persons.pop(word)
-    return persons | ({OTHER: other} if other else {})
+        joined.append(code)
+        other = data.persons(np.isin(codes, joined))
+    kept = {word: persons[word] for code, word in enumerate(words) if code not in joined}
+    return kept | ({OTHER: other} if joined else {})
 
 
 def _powers(data: Data, numbers: tuple[str, ...], centre: Array, power: int) -> tuple[Array, Array]:
@@ -121,8 +130,14 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
 
     columns   numbers, flags and categories of the dataset
     """
-    numbers = tuple(name for name in columns if setting.columns[name].type in ("number", "flag"))
-    categories = tuple(name for name in columns if setting.columns[name].type == "category")
+    numbers: tuple[str, ...] = tuple(name for name in columns if setting.columns[name].type in ("number", "flag"))
+    categories: tuple[str, ...] = tuple(name for name in columns if setting.columns[name].type == "category")
+    if others := [name for name in columns if name not in (*numbers, *categories)]:
+        raise StudyError(
+            f"columns: {others[0]!r} is a {setting.columns[others[0]].type} and is not described.",
+            "Leave it out.",
+            subject="columns",
+        )
     first = yield sums(numbers=numbers, categories=categories)
     n = np.maximum(first.n, 1)
     mean = first.sum / n
@@ -135,9 +150,9 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
         skewness = np.divide(third.cubes / n, spread**1.5, out=skewness, where=spread > 0)
     edges = inner_edges(mean, sd, setting)
     bins = yield histogram(numbers=numbers, edges=edges)
-    moments = {"n": first.n, "mean": mean, "sd": sd, "skewness": skewness}
+    moments = {"mean": np.where(first.n > 0, mean, np.nan), "sd": np.where(first.n > 1, sd, np.nan)}
     tables: dict[str, dict[str, Any]] = {
-        name: {key: values[i] for key, values in moments.items()}
+        name: {"n": int(first.n[i]), "mean": moments["mean"][i], "sd": moments["sd"][i], "skewness": skewness[i]}
         | {"missing": max(int(first.persons - first.present[i]), 0), "unit": setting.columns[name].unit}
         | {"quantiles": [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]}
         for i, name in enumerate(numbers)

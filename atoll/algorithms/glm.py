@@ -29,7 +29,7 @@ from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
 from atoll.algorithms.newton import Optimum, newton
 from atoll.algorithms.options import ColumnName, FormulaText
 from atoll.errors import DataError, StudyError
-from atoll.privacy.statistics import Array, Statistics, count, each, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, each, total, weights, witness
 from atoll.study.view import Model, Setting
 
 EXAMPLES = (
@@ -47,18 +47,22 @@ class Terms(Statistics):
     persons: int = count()
     n: int = total(per="persons")
     score: Array = total(per="persons")
-    information: Array = total(per="persons", parameters=True)
+    information: Array = total(per="persons")
     deviance: float = total(per="persons")
     loglik: float = total(per="persons")
     pearson: float = total(per="persons")
-    behind: Array = witness()
+    behind: dict[str, Array] = witness()
+    outcomes: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 class Meat(Statistics):
     persons: int = count()
     outer: Array = total(per="persons")
     score: Array = each(per="persons")
-    behind: Array = witness()
+    behind: dict[str, Array] = witness()
+    outcomes: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
         deviance=float(distribution.deviance(y, mu).sum()),
         loglik=float(distribution.loglik(y, mu).sum()),
         pearson=float(((y - mu) ** 2 / V).sum()),
-        behind=_behind(data, family),
+        behind=data.behind_design(),
+        outcomes=_outcomes(data, family),
+        weights=_weights(weight),
     )
 
 
@@ -108,7 +114,14 @@ def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
     """Σ uᵢuᵢᵀ over patients, and this site's Σ uᵢ, at the estimate."""
     y, X, mu, h, V = _moments(data, family, link, beta)
     U = X * (h * (y - mu) / V)[:, None]
-    return Meat(persons=data.persons(), outer=U.T @ U, score=U.sum(axis=0), behind=_behind(data, family))
+    return Meat(
+        persons=data.persons(),
+        outer=U.T @ U,
+        score=U.sum(axis=0),
+        behind=data.behind_design(),
+        outcomes=_outcomes(data, family),
+        weights=_weights(h * h / V),
+    )
 
 
 def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> tuple[Array, ...]:
@@ -123,12 +136,18 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
     return y, X, mu, LINKS[link].slope(eta), distribution.variance(mu)
 
 
-def _behind(data: Data, family: Family) -> Array:
-    """Persons with and without the event, and behind every indicator of the design."""
-    cells = data.indicator_cells()
-    if family in ("binomial", "poisson"):
-        cells = np.concatenate([[data.persons(data.y > 0), data.persons(data.y == 0)], cells])
-    return cells
+def _outcomes(data: Data, family: Family) -> dict[str, Array]:
+    """Persons with the event, and without; of counts, those who have any."""
+    if family == "poisson":
+        return {"outcome": np.array([data.persons(data.y > 0)])}
+    if family == "binomial" or data.flag_outcome:
+        return {"outcome": np.array([data.persons(data.y > 0), data.persons(data.y == 0)])}
+    return {}
+
+
+def _weights(weight: Array) -> dict[str, Array]:
+    """Σw and Σw²: a β, link or offset that leaves all weight on a few persons would show them."""
+    return {"outcome": np.array([weight.sum(), weight @ weight])}
 
 
 def _refuse_outcome(y: Array, family: Family) -> None:

@@ -119,7 +119,7 @@ def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
     empty = [term for term, value in zip(terms, np.diag(information), strict=True) if value <= 0]
     if empty:
         raise StudyError(
-            f"{_listed(empty)} is zero for every patient at every site.",
+            f"{_listed(empty)} does not vary: it is zero for every patient (in a Cox model: constant in each stratum).",
             "Leave it out, or merge the level with another.",
             subject="formula",
         )

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit, ndtri
 
-from atoll.algorithms.bins import concordance, merged
+from atoll.algorithms.bins import concordance, grouped
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
 from atoll.algorithms.families import EPS, LINKS
 from atoll.algorithms.newton import Optimum, inverse, newton, solve
 from atoll.algorithms.options import ColumnName, ModelDocument
 from atoll.errors import DataError, StudyError
-from atoll.privacy.statistics import Array, Statistics, count, each, table, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, each, table, total, weights, witness
 from atoll.study.view import Model, Setting
 
 EXAMPLES = (
@@ -48,7 +48,8 @@ class Scores(Statistics):
     brier: float = total(per="persons")
     eta: float = total(per="persons", moment=1)
     eta2: float = total(per="persons", moment=2)
-    behind: Array = witness()
+    behind: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 class Classes(Statistics):
@@ -61,20 +62,27 @@ class Classes(Statistics):
 class Recalibration(Statistics):
     persons: int = count()
     score: Array = total(per="persons")
-    information: Array = total(per="persons", parameters=True)
+    information: Array = total(per="persons")
     deviance: float = total(per="persons")
-    behind: Array = witness()
+    behind: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 class Own(Statistics):
-    """One hospital's own figures, in the order of `FIGURES`."""
+    """One hospital's own figures. Where `judged` is 0 there is no AUC, where `calibrated` is 0 no calibration."""
 
     persons: int = count()
-    figures: Array = each(per="persons")
-    behind: Array = witness()
-
-
-FIGURES = ("auc", "brier", "observed", "expected", *PARAMETERS)
+    auc: float = each(per="persons")
+    brier: float = each(per="persons")
+    observed: float = each(per="persons")
+    expected: float = each(per="persons")
+    large: float = each(per="persons")
+    intercept: float = each(per="persons")
+    slope: float = each(per="persons")
+    judged: int = each(per="persons")
+    calibrated: int = each(per="persons")
+    behind: dict[str, Array] = witness(empty=False)
+    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ def scores(data: Data, beta: Array, link: str) -> Scores:
         eta=float(eta.sum()),
         eta2=float(eta @ eta),
         behind=_classes(data),
+        weights=_weights(p),
     )
 
 
@@ -119,18 +128,22 @@ def classes(data: Data, beta: Array, link: str, edges: Array) -> Classes:
     y, _, eta = _predicted(data, beta, link)
     bins = np.searchsorted(edges, eta)
     size = len(edges) + 1
-    rows = [data.persons_per(np.where(y == value, bins, size), size + 1)[:-1] for value in (0, 1)]
-    pairs = [merged(row, data.minimum) for row in rows]
+    pairs = [grouped(data, np.where(y == value, bins, size), size) for value in (0, 1)]
     return Classes(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))
 
 
 @at_site
 def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Recalibration:
     """U, I and D of two logistic models of y on η: the intercept alone with η as offset, and intercept with slope."""
-    y, _, eta = _predicted(data, beta, link)
+    y, p, eta = _predicted(data, beta, link)
     score, information, deviance = recalibration_sums(y, eta, parameters)
     return Recalibration(
-        persons=data.persons(), score=score, information=information, deviance=deviance, behind=_classes(data)
+        persons=data.persons(),
+        score=score,
+        information=information,
+        deviance=deviance,
+        behind=_classes(data),
+        weights=_weights(p),
     )
 
 
@@ -138,8 +151,22 @@ def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Reca
 def own(data: Data, beta: Array, link: str) -> Own:
     """One hospital's own figures: AUC by ranks, calibration fitted on its own patients."""
     y, p, eta = _predicted(data, beta, link)
-    figures = [auc(y, eta), float(((y - p) ** 2).mean()), float(y.sum()), float(p.sum()), *_recalibrated(y, eta)]
-    return Own(persons=data.persons(), figures=np.array(figures), behind=_classes(data))
+    area, calibration = auc(y, eta), _recalibrated(y, eta)
+    large, intercept, slope = calibration or (0.0, 0.0, 0.0)
+    return Own(
+        persons=data.persons(),
+        auc=area or 0.0,
+        brier=float(((y - p) ** 2).mean()),
+        observed=float(y.sum()),
+        expected=float(p.sum()),
+        large=large,
+        intercept=intercept,
+        slope=slope,
+        judged=int(area is not None),
+        calibrated=int(calibration is not None),
+        behind=_classes(data),
+        weights=_weights(p),
+    )
 
 
 def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]:
@@ -156,16 +183,21 @@ def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]
     return y, p, logit(p)
 
 
-def _classes(data: Data) -> Array:
-    return np.array([data.persons(data.y == 0), data.persons(data.y == 1)], dtype=np.int64)
+def _classes(data: Data) -> dict[str, Array]:
+    return {"outcome": np.array([data.persons(data.y == 0), data.persons(data.y == 1)], dtype=np.int64)}
 
 
-def auc(y: Array, eta: Array) -> float:
-    """Mann–Whitney: mean rank of the cases, ties at their mid-rank."""
+def _weights(p: Array) -> dict[str, Array]:
+    """Σw and Σw² of p and of 1 − p: a model that predicts the event for one person alone would show that person."""
+    return {name: np.array([w.sum(), w @ w]) for name, w in (("model", p), ("outcome", 1 - p))}
+
+
+def auc(y: Array, eta: Array) -> float | None:
+    """Mann–Whitney: mean rank of the cases, ties at their mid-rank; none without cases or controls."""
     _, tied, counts = np.unique(eta, return_inverse=True, return_counts=True)
     ranks = (counts.cumsum() - (counts - 1) / 2)[tied]
     cases, controls = float(y.sum()), float((1 - y).sum())
-    return float((ranks[y == 1].sum() - cases * (cases + 1) / 2) / (cases * controls)) if cases and controls else 0.5
+    return float((ranks[y == 1].sum() - cases * (cases + 1) / 2) / (cases * controls)) if cases and controls else None
 
 
 def recalibration_sums(y: Array, eta: Array, parameters: Array) -> tuple[Array, Array, float]:
@@ -181,19 +213,19 @@ def recalibration_sums(y: Array, eta: Array, parameters: Array) -> tuple[Array, 
     return score, information, float(deviance)
 
 
-def _recalibrated(y: Array, eta: Array) -> list[float]:
-    """The three calibration parameters of one hospital, by Newton's method on its own rows."""
+def _recalibrated(y: Array, eta: Array) -> tuple[float, ...] | None:
+    """The three calibration parameters of one hospital, by Newton's method on its own rows; none without an optimum."""
     parameters = np.array([0.0, 0.0, 1.0])
     for _ in range(25):
         score, information, _ = recalibration_sums(y, eta, parameters)
         try:
             step = solve(information, score, PARAMETERS)
         except (StudyError, np.linalg.LinAlgError):
-            return [0.0, 0.0, 0.0]
+            return None
         parameters = parameters + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-10:
-            break
-    return [float(value) for value in parameters]
+            return tuple(float(value) for value in parameters)
+    return None
 
 
 def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, by_site: bool = True) -> Program:
@@ -221,7 +253,7 @@ def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, 
     tables = yield classes(beta=beta, link=given.link, edges=edges)
     best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, quadratic=True)
     parameters = best.beta + np.array([0.0, 0.0, 1.0])
-    apart = (yield own(beta=beta, link=given.link)).figures if by_site else np.zeros((0, len(FIGURES)))
+    apart = (yield own(beta=beta, link=given.link)) if by_site else None
     return _performance(setting, first, tables, parameters, best, apart)
 
 
@@ -244,7 +276,7 @@ def _edges(first: Scores, setting: Setting) -> Array:
 
 
 def _performance(
-    setting: Setting, first: Scores, tables: Classes, parameters: Array, best: Optimum, apart: Array
+    setting: Setting, first: Scores, tables: Classes, parameters: Array, best: Optimum, apart: Own | None
 ) -> Performance:
     estimate, lower, upper = concordance((tables.low[1], tables.high[1]), (tables.low[0], tables.high[0]))
     return Performance(
@@ -260,9 +292,17 @@ def _performance(
         calibration_intercept=float(parameters[1]),
         calibration_slope=float(parameters[2]),
         calibration_se=np.sqrt(np.diag(inverse(best.answer.information))),
-        sites_apart={
-            site: dict(zip(FIGURES, map(float, row), strict=True))
-            for site, row in zip(setting.sites, apart, strict=False)
-        },
+        sites_apart={site: _apart(apart, i) for i, site in enumerate(setting.sites)} if apart else {},
         notes=[] if setting.public else ["rounded"],
     )
+
+
+def _apart(figures: Any, i: int) -> dict[str, float]:
+    """The figures of the site number i; NaN where there are none."""
+    calibration = zip(PARAMETERS, (figures.large[i], figures.intercept[i], figures.slope[i]), strict=True)
+    return {
+        "auc": float(figures.auc[i]) if figures.judged[i] else np.nan,
+        "brier": float(figures.brier[i]),
+        "observed": float(figures.observed[i]),
+        "expected": float(figures.expected[i]),
+    } | {name: float(value) if figures.calibrated[i] else np.nan for name, value in calibration}

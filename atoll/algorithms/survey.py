@@ -15,7 +15,7 @@ import numpy as np
 from atoll.algorithms.bins import persons_per_bin, persons_per_word, quantile
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, tally, total
+from atoll.privacy.statistics import Array, Statistics, count, points, table, tally, total, witness
 from atoll.study.design import Facts
 from atoll.study.view import Setting
 
@@ -30,6 +30,7 @@ class Moments(Statistics):
     n: Array = total(per="present")
     sum: Array = total(per="present", moment=1)
     squares: Array = total(per="present", moment=2)
+    behind: dict[str, Array] = witness()
 
 
 class Bins(Statistics):
@@ -58,6 +59,7 @@ def moments(data: Data, columns: tuple[str, ...]) -> Moments:
         n=np.array([len(x) for x in values], dtype=np.int64),
         sum=np.array([x.sum() for x in values], dtype=float),
         squares=np.array([x @ x for x in values], dtype=float),
+        behind=data.behind_columns(columns),
     )
 
 

@@ -6,18 +6,23 @@ column in Fortran order, so that XᵀWX runs at the speed of BLAS and nothing of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from atoll.errors import DataError
+from atoll.errors import REMEDIES, DataError
 from atoll.features.basis import spline
+<<<<<<< HEAD
 from atoll.features.table import Batch, Table, as_words
+=======
+from atoll.features.table import Table, as_numbers, as_words
+from atoll.features.witness import cells_behind
+>>>>>>> trust
 from atoll.privacy.statistics import Array
-from atoll.study.design import Expression, Factor, Level, Number
-from atoll.study.dictionary import Column, Dictionary, person_column
+from atoll.study.design import Expression, Factor, Level, Number, columns_of
+from atoll.study.dictionary import Dictionary, person_column
 from atoll.study.view import View
 
 _BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power}
@@ -42,20 +47,27 @@ def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: in
     DataError
         MISSING_COLUMN, when a column of the view is not in the table.
     """
-    named = view.named()
-    for name in named:
-        if name not in table.columns:
+    named, person = view.named(), person_column(columns)
+    for name in [*named, person] if person else named:
+        if name not in table.columns or name not in columns:
             raise DataError(
-                f"The dataset has no column {name!r}.",
-                "Register it again, or correct the study.",
-                code="MISSING_COLUMN",
-                subject=name,
+                f"The dataset has no column {name!r}.", REMEDIES["MISSING_COLUMN"], code="MISSING_COLUMN", subject=name
             )
-    person = person_column(columns)
-    repeats = person is not None and person in table.columns and table.repeats(person)
+    if not named:
+        raise DataError("The question reads no column.", REMEDIES["DATA_INVALID"], code="DATA_INVALID")
+    repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
     for batch in table.batches(wanted, None if repeats else size):
         yield Rows(batch, view, columns, site, minimum, person if repeats else None)
+
+
+def empty_column(table: Table, view: View, columns: Dictionary) -> str:
+    """The first column of the view that is missing in every row, or nothing."""
+    for name in view.named():
+        read = (Rows(batch, View((name,)), columns, "", 1).n for batch in table.batches([name], 65_536))
+        if not any(read):
+            return name
+    return ""
 
 
 class Rows:
@@ -93,12 +105,20 @@ class Rows:
         return read
 
     def _column(self, name: str) -> Array:
-        column = self._columns.get(name, Column("number"))
+        column = self._columns[name]
         if column.type in ("category", "person", "date"):
             return as_words(self._batch.column(name), name)
+<<<<<<< HEAD
         values = self._batch.numbers(name)
         if not self._batch.is_whole(name) and np.isinf(values).any():
             raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
+=======
+        values = as_numbers(self._batch.column(name), name)
+        if np.isinf(values.min(initial=0.0)) or np.isinf(values.max(initial=0.0)):
+            raise DataError(
+                f"Column {name!r} holds an infinite value.", REMEDIES["NOT_FINITE"], code="NOT_FINITE", subject=name
+            )
+>>>>>>> trust
         return values
 
     @cached_property
@@ -117,23 +137,28 @@ class Rows:
         design = self._view.design
         X = np.empty((self.n, len(design.terms)), order="F")
         for j, factors in enumerate(design.columns):
-            X[:, j] = self._factor(factors[0]) if factors else 1.0
-            for factor in factors[1:]:
-                X[:, j] *= self._factor(factor)
+            self._product(factors, X[:, j])
         if not np.isfinite(X.sum()):
             self._refuse_infinite(X)
         return X
 
     def _refuse_infinite(self, X: Array) -> None:
         assert self._view.design is not None
-        for term, column in zip(self._view.design.terms, X.T, strict=True):
+        for term, factors, column in zip(self._view.design.terms, self._view.design.columns, X.T, strict=True):
             if not np.isfinite(column).all():
                 raise DataError(
                     f"The term {term!r} is not finite for some patients.",
-                    "A logarithm or root needs positive values.",
+                    REMEDIES["NOT_FINITE"],
                     code="NOT_FINITE",
-                    subject=next(iter(self._view.named()), ""),
+                    subject=_label(factors),
                 )
+
+    def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
+        """One term, written into `result`."""
+        result[:] = self._factor(factors[0]) if factors else 1.0
+        for factor in factors[1:]:
+            result *= self._factor(factor)
+        return result
 
     def _factor(self, factor: Factor) -> Any:
         if isinstance(factor, Number):
@@ -174,7 +199,7 @@ class Rows:
             values = self._read[name]
             if values.dtype.kind == "f":
                 found, inverse = np.unique(values, return_inverse=True)
-                words = [f"{value:g}" for value in found]
+                words = [f"{value:.15g}" for value in found]
             else:
                 uniques, inverse = np.unique(values.astype(str), return_inverse=True)
                 words = uniques.tolist()
@@ -252,15 +277,17 @@ class Rows:
         """Distinct persons where the mask holds."""
         if self._persons is None:
             return self.n if where is None else int(np.count_nonzero(where))
-        return len(np.unique(self._persons if where is None else self._persons[where]))
+        seen = np.zeros(int(self._persons.max(initial=-1)) + 1, dtype=bool)
+        seen[self._persons if where is None else self._persons[where]] = True
+        return int(np.count_nonzero(seen))
 
     def persons_per(self, codes: Array, size: int) -> Array:
         """Distinct persons per code 0 … size − 1."""
         if self._persons is not None:
-            pairs = np.unique(np.stack([codes, self._persons]), axis=1)
-            codes = pairs[0]
+            codes = np.unique(np.stack([codes, self._persons]), axis=1)[0]
         return np.bincount(codes, minlength=size).astype(np.int64)
 
+<<<<<<< HEAD
     def indicator_cells(self) -> Array:
         """Persons in the cells of every two-way table of the design's 0/1 columns, and of each alone.
 
@@ -280,20 +307,60 @@ class Rows:
         only_first, only_second = ones[first] - both, ones[second] - both
         neither = self.n - both - only_first - only_second
         return np.concatenate([ones, self.n - ones, both, only_first, only_second, neither])
+=======
+    @property
+    def flag_outcome(self) -> bool:
+        """Whether the outcome is a flag."""
+        return self._view.outcome is not None and self._columns[self._view.outcome].type == "flag"
 
-    def _is_indicator(self, factors: tuple[Factor, ...]) -> bool:
-        """Levels, flags and their products; what belongs to the site alone tells nothing of a person."""
-        flags = [isinstance(f, Level) or (isinstance(f, Number) and self._is_flag(f.expression)) for f in factors]
-        return all(flags) and not all(isinstance(f, Level) and f.column == "site" for f in factors)
+    def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """Persons with a value other than zero of each column; of a flag, also those with zero."""
+        found = {}
+        for name in names:
+            x = self._number(name)
+            cells = [self.persons(np.isfinite(x) & (x != 0))]
+            if self._columns[name].type == "flag":
+                cells.append(self.persons(x == 0))
+            found[name] = np.array(cells, dtype=np.int64)
+        return found
 
-    def _is_flag(self, expression: Expression) -> bool:
-        named = str(expression[1]) if isinstance(expression, tuple) and expression[0] == "column" else ""
-        return named in self._columns and self._columns[named].type == "flag"
+    def behind_design(self) -> dict[str, Array]:
+        """Persons behind the entries of Σ xxᵀ, by the column that each term reads first.
 
-    def _distinct_cells(self, B: Array) -> Array:
-        cells = []
-        for j in range(B.shape[1]):
-            cells += [self.persons(B[:, j] == 1), self.persons(B[:, j] == 0)]
-            for k in range(j):
-                cells += [self.persons((B[:, j] == a) & (B[:, k] == b)) for a in (0, 1) for b in (0, 1)]
-        return np.array(cells, dtype=np.int64)
+        Of every term those for whom it is not zero, alone and together with every other term; of what is an
+        indicator (levels, flags, their products, also inside another term) all cells of every two-way table.
+        """
+        assert self._view.design is not None
+        terms, inside = list(self._view.design.columns), self._indicators_inside()
+        columns = [self.X[:, j] for j in range(len(terms))] + [self._product(f, np.empty(self.n)) for f in inside]
+        terms += inside
+        indicator = [bool(factors) and all(map(self._is_indicator, factors)) for factors in terms]
+        return cells_behind(columns, [_label(f) for f in terms], indicator, self.persons, self._person is not None)
+>>>>>>> trust
+
+    def _indicators_inside(self) -> list[tuple[Factor, ...]]:
+        """Indicators that enter the design only as part of a term: of `a:age` the a, of `I(d + e)` both."""
+        assert self._view.design is not None
+        found: dict[frozenset[Factor], tuple[Factor, ...]] = {}
+        for factors in self._view.design.columns:
+            parts = tuple(f for f in factors if self._is_indicator(f))
+            found[frozenset(parts)] = parts
+            for name in (name for f in factors if f not in parts for name in columns_of(f)):
+                if self._columns[name].type == "flag":
+                    flag = Number(("column", name))
+                    found[frozenset((flag,))] = (flag,)
+        own = {frozenset(f) for f in self._view.design.columns}
+        return [parts for key, parts in found.items() if parts and key not in own]
+
+    def _is_indicator(self, factor: Factor) -> bool:
+        """Levels and flags; what belongs to the site alone tells nothing of a person."""
+        if isinstance(factor, Level):
+            return factor.column != "site"
+        if isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column":
+            return self._columns[factor.expression[1]].type == "flag"
+        return False
+
+
+def _label(factors: tuple[Factor, ...]) -> str:
+    """The column that a term reads first; none for the intercept and for what is the site's alone."""
+    return next((name for factor in factors for name in columns_of(factor)), "")

@@ -21,6 +21,7 @@ from atoll.study.view import View
 _ARRAY = 1  # msgpack extension code
 _DTYPES = {"<f8", "<i8", "|b1"}
 _LARGEST = 256 * 1_048_576
+_AXES = 4
 
 
 class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -42,17 +43,19 @@ def _pack(value: Any) -> Any:
 
 
 def _storage(kind: str) -> str:
-    if kind not in "fiub":
+    if kind not in "fib":  # an unsigned number may not fit into a signed one
         raise NotImplementedError("only arrays of numbers can travel")
-    return {"f": "<f8", "b": "|b1"}.get(kind, "<i8")
+    return {"f": "<f8", "b": "|b1", "i": "<i8"}[kind]
 
 
 def _unpack(code: int, data: memoryview) -> Any:
     if code != _ARRAY:
         _malformed("an unknown extension")
     packed = msgspec.msgpack.decode(data, type=_Packed)
-    if packed.dtype not in _DTYPES or any(size < 0 for size in packed.shape):
+    if packed.dtype not in _DTYPES or len(packed.shape) > _AXES:
         _malformed("an array of an unknown type")
+    if any(not 0 <= size <= _LARGEST for size in packed.shape):
+        _malformed("an array of an impossible shape")
     dtype = np.dtype(packed.dtype)
     size = dtype.itemsize
     for length in packed.shape:  # Python integers: no overflow
@@ -75,9 +78,7 @@ def _decode(data: bytes) -> Any:
         _malformed("more bytes than a share may have")
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        if isinstance(error, NotPermitted):
-            raise
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):  # TypeError: a key that is a list
         _malformed("bytes that cannot be read")
 
 
@@ -92,28 +93,30 @@ def decode(data: bytes, cls: type[S]) -> S:
     Raises
     ------
     NotPermitted
-        When fields are missing or unknown, or a value is not of the field's kind.
+        When fields are missing or unknown, a value is not of the field's kind, or `encode` writes other bytes.
     """
     values = _decode(data)
     kinds = kinds_of(cls)
     if not isinstance(values, dict) or set(values) != set(kinds):
         _malformed(f"other fields than {cls.__name__} has")
-    return cls(**{name: _typed(values[name], kind.name) for name, kind in kinds.items()})
+    share = cls(**{name: _typed(values[name], kind.name) for name, kind in kinds.items()})
+    if encode(share) != data:  # a key that stands twice, a number written long
+        _malformed("bytes that are not in their one form")
+    return share
 
 
 def _typed(value: Any, kind: str) -> Any:
-    if kind == "tally":
-        if not isinstance(value, dict) or not all(
-            type(n) is int and isinstance(word, str) for word, n in value.items()
-        ):
-            _malformed("a tally that is none")
-        return value
-    whole = kind in ("count", "table", "witness")
-    if isinstance(value, np.ndarray) and value.dtype.kind in ("i" if whole else "if"):
-        return value
-    if type(value) is int or (type(value) is float and not whole):
-        return value
-    return _malformed(f"a {kind} that is none")
+    if kind in ("witness", "weights"):
+        fits = value == {}
+    elif kind == "tally":
+        fits = isinstance(value, dict) and all(type(n) is int and isinstance(word, str) for word, n in value.items())
+    elif kind == "count":
+        fits = type(value) is int
+    elif isinstance(value, np.ndarray):
+        fits = value.dtype.kind in ("i" if kind == "table" else "if") and (value.ndim == 1 or kind != "points")
+    else:
+        fits = kind in ("total", "each") and type(value) in (int, float)
+    return value if fits else _malformed(f"a {kind} that is none")
 
 
 def plain(value: Any) -> Any:

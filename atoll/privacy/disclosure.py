@@ -5,7 +5,7 @@ does not pass. A refusal names the rule, never a value, and never how many cells
 
 The numbers are those of statistical disclosure control for research output: threshold and rounding,
 residual degrees of freedom, at most two moments of a cell (three would give back single values by
-Newton's identities), no survival table finer than a month.
+Newton's identities), no survival table finer than a month. `docs/disclosure.md` explains each limit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from atoll.errors import DisclosureRefused
+from atoll.errors import REMEDIES, DisclosureRefused, StudyError
 from atoll.privacy.statistics import Array, Kind, S, kinds_of
 
 FLOOR = 5  # persons; a site may go below its default of 10 by a signed exception, never below this
@@ -29,8 +29,8 @@ class Policy:
 
     minimum_persons        distinct persons behind every count, level, cell, event and non-event
     rounding               counts and tables leave rounded to a multiple of this
-    persons_per_parameter  persons a model needs for each of its parameters
-    residual_dof           persons a model needs beyond its parameters
+    persons_per_parameter  persons (Cox: persons with the event) for each parameter: each sum along an axis
+    residual_dof           persons beyond the parameters
     moments                highest power of a column that may be summed
     grid_days              shortest interval of a survival table
     bins                   most cells of a histogram
@@ -51,6 +51,12 @@ class Policy:
     max_bytes: int = 1_048_576
     exact_values: bool = False
     per_site: bool = True
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            lowest = int(f.name in ("minimum_persons", "rounding", "bins", "max_rounds", "max_bytes"))
+            if not lowest <= getattr(self, f.name) < float("inf"):  # refuses NaN too: it is above and below nothing
+                raise StudyError(f"policy: {f.name} cannot be {getattr(self, f.name)!r}.", f"Give {lowest} or more.")
 
     def stricter(self, other: Policy) -> Policy:
         """The stricter of two policies, limit by limit."""
@@ -89,7 +95,7 @@ def check(share: S, arguments: Mapping[str, Any], policy: Policy, words: frozens
     DisclosureRefused
         With `code` from `errors.CATALOGUE` and the field as `subject`.
     """
-    _check_question(arguments, policy, time_unit)
+    check_question(arguments, policy, time_unit)
     values = {}
     for name, kind in kinds_of(type(share)).items():
         value = getattr(share, name)
@@ -98,129 +104,106 @@ def check(share: S, arguments: Mapping[str, Any], policy: Policy, words: frozens
     return type(share)(**values)
 
 
-def _refuse(code: str, name: str, what: str, remedy: str) -> DisclosureRefused:
-    return DisclosureRefused(what, remedy, code=code, subject=name)
+def _refuse(code: str, subject: str, what: str) -> DisclosureRefused:
+    return DisclosureRefused(what, REMEDIES[code], code=code, subject=subject)
 
 
-def _check_question(arguments: Mapping[str, Any], policy: Policy, time_unit: str) -> None:
-    """What the question itself asks for: the time grid and the bins of a histogram."""
-    grid = arguments.get("grid")
-    if grid is not None and policy.grid_days > 0:
+def check_question(arguments: Mapping[str, Any], policy: Policy, time_unit: str) -> None:
+    """What the question itself asks for: the time grid, the bins of a histogram, the size of a table."""
+    if any(type(value) is int and value > policy.max_bytes for value in arguments.values()):
+        raise _refuse("TOO_LARGE", "", "The question asks for more cells than an answer may have bytes.")
+    if arguments.get("grid") is not None and policy.grid_days > 0:
         if time_unit not in DAYS:
-            raise _refuse(
-                "GRID_TOO_FINE",
-                "grid",
-                f"The time column's unit {time_unit!r} is not one of d, wk, mo, a.",
-                "Give the unit in the data dictionary.",
-            )
-        steps = np.diff(np.concatenate([[0.0], np.asarray(grid, float)])) * DAYS[time_unit]
-        if steps.size and steps.min() < policy.grid_days - 1e-9:
-            raise _refuse(
-                "GRID_TOO_FINE",
-                "grid",
-                f"The time grid is finer than {policy.grid_days:g} days.",
-                "Ask for times that lie further apart.",
-            )
-    edges = arguments.get("edges")
-    if edges is not None and np.shape(edges)[-1] + 1 > policy.bins:
-        raise _refuse(
-            "TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.", "Ask for fewer bins."
-        )
+            raise _refuse("GRID_TOO_FINE", "grid", f"The time column's unit {time_unit!r} is not one of d, wk, mo, a.")
+        times = np.concatenate([[0.0], np.asarray(arguments["grid"], float)])
+        if not (np.diff(times) * DAYS[time_unit] > policy.grid_days - 1e-9).all():  # NaN is not above it either
+            raise _refuse("GRID_TOO_FINE", "grid", f"The time grid is finer than {policy.grid_days:g} days.")
+    if arguments.get("edges") is not None and np.shape(arguments["edges"])[-1] + 1 > policy.bins:
+        raise _refuse("TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.")
 
 
 def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    cells = np.atleast_1d(np.asarray(value))
-    if cells.dtype.kind not in "iu" or (cells.size and cells.min() < 0):
-        raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} is not a number of persons.", "This is a fault.")
-    if ((cells > 0) & (cells < policy.minimum_persons)).any():
-        raise _refuse(
-            "TOO_FEW_PERSONS",
-            name,
-            f"{_named(share, name)} would describe fewer than {policy.minimum_persons} persons.",
-            "Use broader groups, merge rare levels, or a longer time grid.",
-        )
+    cells = np.asarray(value)
+    if cells.dtype.kind not in "iu" or (cells < 0).any() or (kind.name == "count" and cells.ndim):
+        raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} is not a number of persons.")
+    _check_enough(cells, kind, policy, name)
+
+
+def _check_enough(cells: Array, kind: Kind, policy: Policy, subject: str) -> None:
+    empty = kind.empty or policy.minimum_persons == 1
+    if ((cells < policy.minimum_persons) & ~((cells == 0) & empty)).any():
+        what = f"A number would describe fewer than {policy.minimum_persons} persons ({subject})."
+        raise _refuse("TOO_FEW_PERSONS", subject, what)
+
+
+def _check_witness(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
+    for column, cells in value.items():
+        _check_cells(share, name, replace(kind, name="table"), cells, replace(policy, minimum_persons=1), words)
+        _check_enough(np.asarray(cells), kind, policy, column)
+
+
+def _check_weights(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
+    for column, (total, squares) in value.items():
+        persons = total * total / squares if squares > 0 else 0.0
+        if policy.minimum_persons > 1:
+            _check_enough(np.asarray(persons if np.isfinite(persons) else 0.0), kind, policy, column)
 
 
 def _check_total(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    numbers = np.atleast_1d(np.asarray(value))
+    numbers, persons = np.asarray(value), np.asarray(getattr(share, kind.per))
     if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
-        raise _refuse(
-            "NOT_FINITE", name, f"{_named(share, name)} is not finite.", "Look for infinite or extreme values."
-        )
-    if (numbers[~_occupied(getattr(share, kind.per), numbers)] != 0).any():
-        raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} sums over nobody.", "This is a fault.")
+        raise _refuse("NOT_FINITE", name, f"{_named(share, name)} is not finite.")
+    if numbers.shape[: persons.ndim] != persons.shape or (numbers[persons == 0] != 0).any():
+        raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} sums over others than it says.")
     if kind.moment > policy.moments:
-        raise _refuse(
-            "TOO_MANY_MOMENTS",
-            name,
-            f"{_named(share, name)} is moment {kind.moment} of a column; at most {policy.moments} may leave.",
-            "Leave skewness out, or register the data as public if they are.",
-        )
-    if kind.parameters:
-        _check_parameters(share, name, kind, numbers, policy)
+        what = f"{_named(share, name)} is moment {kind.moment} of a column; at most {policy.moments} may leave."
+        raise _refuse("TOO_MANY_MOMENTS", name, what)
+    if policy.persons_per_parameter or policy.residual_dof:
+        _check_parameters(numbers, persons, policy, name)
 
 
-def _occupied(persons: Any, numbers: Array) -> Array:
-    """Where a total's entries have persons behind them, by the leading axes that `per` shares with it."""
-    behind = np.atleast_1d(np.asarray(persons)) > 0
-    if np.ndim(persons) == 0 or numbers.shape[: behind.ndim] != behind.shape:
-        return np.full(numbers.shape, bool(behind.any()))
-    return np.broadcast_to(behind.reshape(behind.shape + (1,) * (numbers.ndim - behind.ndim)), numbers.shape)
+def _check_parameters(numbers: Array, persons: Array, policy: Policy, name: str) -> None:
+    """Along each axis beyond those of `per`, no more sums than parameters that these persons allow.
 
-
-def _check_parameters(share: Any, name: str, kind: Kind, information: Array, policy: Policy) -> None:
-    persons = int(np.sum(getattr(share, kind.per)))
-    parameters = int(
-        (np.diagonal(information, axis1=-2, axis2=-1) != 0).any(axis=tuple(range(information.ndim - 2))).sum()
-    )
+    Σ xxᵀ of a model passes where the model may be fitted; an array with a number for every person never does.
+    """
     allowed = persons - policy.residual_dof
     if policy.persons_per_parameter:
-        allowed = min(allowed, persons // policy.persons_per_parameter)
-    if parameters > allowed and policy.minimum_persons > 1:
-        raise _refuse(
-            "TOO_MANY_PARAMETERS",
-            name,
-            f"The model has {parameters} terms; a site needs {policy.persons_per_parameter} persons for each "
-            f"and {policy.residual_dof} more.",
-            "Leave terms out, or leave this site out of the model.",
-        )
+        allowed = np.minimum(allowed, persons // policy.persons_per_parameter)
+    further = range(persons.ndim, numbers.ndim)
+    for axis in further:
+        used = (numbers != 0).any(axis=tuple(other for other in further if other != axis)).sum(axis=-1)
+        if ((used > allowed) & (persons > 0)).any():
+            what = f"{policy.persons_per_parameter} persons are needed for each term, and {policy.residual_dof} more."
+            raise _refuse("TOO_MANY_PARAMETERS", name, what)
 
 
 def _check_each(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
     if not policy.per_site:
-        raise _refuse(
-            "GATE_REFUSED", name, "This site shows no results of its own.", "Ask for the results of all sites together."
-        )
+        raise _refuse("GATE_REFUSED", name, "This site shows no results of its own.")
     _check_total(share, name, kind, value, policy, words)
 
 
 def _check_tally(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    if not policy.exact_values and any(word not in words for word in value):
-        raise _refuse(
-            "WORD_NOT_LISTED",
-            name,
-            "A word would leave that the data dictionary does not list.",
-            "The steward adds the level to the dictionary, or cleans the column.",
-        )
-    _check_cells(share, name, kind, np.array(list(value.values()), dtype=np.int64), policy, words)
+    for word, persons in value.items():
+        column = word.partition("=")[0]
+        if not policy.exact_values and word not in words:
+            raise _refuse("WORD_NOT_LISTED", column, f"A word of {column!r} that the data dictionary does not list.")
+        _check_witness(share, name, kind, {column: persons}, policy, words)
 
 
 def _check_points(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
     if not policy.exact_values:
-        raise _refuse(
-            "EXACT_VALUES",
-            name,
-            f"{_named(share, name)} would be values of single persons.",
-            "Give a time grid (`times` or `grid`) instead of exact times.",
-        )
+        raise _refuse("EXACT_VALUES", name, f"{_named(share, name)} would be values of single persons.")
     if not np.isfinite(np.asarray(value, float)).all():
-        raise _refuse("NOT_FINITE", name, f"{_named(share, name)} is not finite.", "Look for infinite values.")
+        raise _refuse("NOT_FINITE", name, f"{_named(share, name)} is not finite.")
 
 
 _RULES = {
     "count": _check_cells,
     "table": _check_cells,
-    "witness": _check_cells,
+    "witness": _check_witness,
+    "weights": _check_weights,
     "total": _check_total,
     "each": _check_each,
     "tally": _check_tally,
@@ -233,8 +216,8 @@ def _named(share: Any, name: str) -> str:
 
 
 def _released(kind: Kind, value: Any, policy: Policy) -> Any:
-    if kind.name == "witness":
-        return np.zeros(0, dtype=np.int64)
+    if kind.name in ("witness", "weights"):
+        return {}
     if kind.name == "count":
         return int(rounded(np.asarray(value), policy.rounding))
     if kind.name == "table":

@@ -3,16 +3,19 @@
 A `Statistics` is a frozen record whose every field names its kind. The kind settles two things at
 once: how values combine, and what the gate checks before a value leaves.
 
-    count()          number of persons               Σ         at least the minimum, rounded
+    count()          number of persons               Σ         zero or at least the minimum, rounded
     table()          persons per cell, disjoint      Σ         every cell zero or at least the minimum, rounded
     total(per=…)     sum over persons                Σ         `per` names the count or table that says over how many
     each(per=…)      as total, one value per site    Σ chunks, kept apart between sites
     tally()          persons per word                Σ by word words of the data dictionary only, cells as in a table
     points()         distinct exact values           ∪         only from a public dataset
     witness()        persons behind other fields     Σ chunks  cells as in a table; checked, then dropped: never leaves
+    weights()        Σw and Σw² of other fields      Σ chunks  (Σw)²/Σw² persons at least; checked, then dropped
 
 Sums must run over disjoint groups. A running sum hides its groups: the difference of two neighbours
-can be one person's row, and no count would show it.
+can be one person's row, and no count would show it. And they must say what else they tell apart: Σ xxᵀ
+of a design with indicators holds a table, so its cells go into a `witness`; a sum whose weights the
+question chooses can be made one person's value, so its weights go into `weights`.
 
 One algebra from a chunk to a continent: `merge` adds the chunks of one hospital, `combine` the shares
 of all hospitals; they differ only where a value belongs to one site.
@@ -39,16 +42,16 @@ class Kind:
     name: str
     per: str = ""
     moment: int = 0
-    parameters: bool = False
+    empty: bool = True
 
 
 def _kind(kind: Kind) -> Any:
     return field(metadata={"kind": kind})
 
 
-def count() -> Any:
-    """A number of distinct persons."""
-    return _kind(Kind("count"))
+def count(*, empty: bool = True) -> Any:
+    """A number of distinct persons. Where it may not be `empty`, zero does not pass either."""
+    return _kind(Kind("count", empty=empty))
 
 
 def table() -> Any:
@@ -56,13 +59,13 @@ def table() -> Any:
     return _kind(Kind("table"))
 
 
-def total(*, per: str, moment: int = 0, parameters: bool = False) -> Any:
-    """A sum over the persons of `per`.
+def total(*, per: str, moment: int = 0) -> Any:
+    """A sum over the persons of `per`: one number, or an array whose first axes are those of `per`.
 
-    `moment` is the power of a column that is summed (the gate limits it); `parameters` marks an
-    information matrix, whose non-empty diagonal entries are the fitted parameters.
+    `moment` is the power of a column that is summed (the gate limits it). Along its further axes an array
+    may hold as many sums as a model of these persons may have parameters.
     """
-    return _kind(Kind("total", per, moment, parameters))
+    return _kind(Kind("total", per, moment))
 
 
 def each(*, per: str) -> Any:
@@ -80,12 +83,20 @@ def points() -> Any:
     return _kind(Kind("points"))
 
 
-def witness() -> Any:
-    """Persons behind what other fields sum. The gate checks the cells and drops them."""
-    return _kind(Kind("witness"))
+def witness(*, empty: bool = True) -> Any:
+    """Persons behind what other fields sum, as `{column: cells}`. The gate checks the cells and drops them.
+
+    Where cells may not be `empty`, zero does not pass: without a person who had the event, each had none.
+    """
+    return _kind(Kind("witness", empty=empty))
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(count, table, total, each, tally, points, witness))
+def weights() -> Any:
+    """`{what: [Σw, Σw²]}` of the weights of other fields' sums. The gate checks them and drops them."""
+    return _kind(Kind("weights", empty=False))
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(count, table, total, each, tally, points, witness, weights))
 class Statistics:
     """Base of every record a site may return; subclasses become frozen dataclasses.
 
@@ -100,7 +111,7 @@ class Statistics:
             if "kind" not in getattr(cls.__dict__.get(name), "metadata", {}):
                 raise TypeError(
                     f"{cls.__name__}.{name} has no kind; give it one: "
-                    f"count(), table(), total(per=…), each(per=…), tally(), points() or witness()"
+                    f"count(), table(), total(per=…), each(per=…), tally(), points(), witness() or weights()"
                 )
         dataclass(frozen=True, eq=False)(cls)
         kinds = kinds_of(cls)
@@ -132,7 +143,7 @@ def _fold(parts: Sequence[S], *, apart: bool) -> S:
     values: dict[str, Any] = {}
     for name, kind in kinds_of(cls).items():
         column = [getattr(part, name) for part in parts]
-        if kind.name == "tally":
+        if kind.name in ("tally", "witness", "weights"):
             values[name] = _add_words(column)
         elif kind.name == "points":
             values[name] = np.unique(np.concatenate(column))
@@ -151,6 +162,6 @@ def _add(values: list[Any]) -> Any:
     return result
 
 
-def _add_words(tallies: list[Mapping[str, int]]) -> dict[str, int]:
+def _add_words(tallies: list[Mapping[str, Any]]) -> dict[str, Any]:
     words = sorted({word for tally in tallies for word in tally})
-    return {word: sum(tally.get(word, 0) for tally in tallies) for word in words}
+    return {word: _add([tally[word] for tally in tallies if word in tally]) for word in words}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from atoll.errors import DisclosureRefused
+from atoll.errors import REMEDIES, DisclosureRefused
 from atoll.network.codec import digest, encode
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import Policy, check
@@ -50,17 +50,13 @@ def leave(
     DisclosureRefused
         When a rule refuses the share; nothing was written as leaving.
     """
-    if place.round >= policy.max_rounds:
-        raise DisclosureRefused(
-            f"The analysis asks for more than {policy.max_rounds} rounds.", "Simplify it.", code="TOO_MANY_ROUNDS"
-        )
+    if place.round + place.attempt >= policy.max_rounds:  # an attempt asks once more, so it counts as a round
+        what = f"The analysis asks for more than {policy.max_rounds} rounds."
+        raise DisclosureRefused(what, REMEDIES["TOO_MANY_ROUNDS"], code="TOO_MANY_ROUNDS")
     payload = encode(check(share, arguments, policy, words, time_unit))
     if len(payload) > policy.max_bytes:
-        raise DisclosureRefused(
-            f"The answer has more than {policy.max_bytes:,} bytes.",
-            "Ask for fewer terms or a coarser grid.",
-            code="TOO_LARGE",
-        )
+        what = f"The answer has more than {policy.max_bytes:,} bytes."
+        raise DisclosureRefused(what, REMEDIES["TOO_LARGE"], code="TOO_LARGE")
     ledger.append(place, decision="left", rule="", subject="", payload=payload, policy=policy_hash(policy))
     return payload
 

@@ -12,6 +12,7 @@ holds. What an exception says of the data stays here.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,14 +21,15 @@ from typing import Any, Protocol, TypeVar
 
 from atoll.algorithms import registry
 from atoll.algorithms.core import Question, answer
-from atoll.errors import CATALOGUE, AtollError, NotPermitted
-from atoll.features.design import chunks
+from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
+from atoll.features.design import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, digest
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
+from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, words_of
+from atoll.study.view import View
 
 CHUNK = 16_384  # rows: a chunk of 50 columns fits the processor's cache
 T = TypeVar("T")
@@ -93,42 +95,44 @@ class Runner:
         """
         try:
             return self._answer(permit, place, question)
+        except (OSError, sqlite3.Error):
+            raise
         except AtollError as error:
             code = error.code if error.code in CATALOGUE else "SITE_FAILED"
             log.warning("%s round %d: refused with %s", place.run, place.round, code)
             return self._refused(permit, place, code, error.subject)
-        except MemoryError:
-            return self._refused(permit, place, "SITE_FAILED", "")
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:
             log.error("%s round %d: %s at %s", place.run, place.round, type(error).__name__, _where(error))
             return self._refused(permit, place, "SITE_FAILED", "")
 
     def _answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
         asked = _permitted(permit, place, question)
-        dataset = self.datasets.open(permit.dataset)
-        policy = effective(self.policy, dataset.public, permit)
-        share = self._compute(asked, dataset, policy)
         assert asked.view is not None
-        unit = dataset.columns[asked.view.time].unit or "d" if asked.view.time else "d"
+        dataset = self.datasets.open(permit.dataset)
+        _refuse_persons(asked.view, dataset.columns)
+        policy = effective(self.policy, dataset.public, permit)
+        unit = _time_unit(asked.view, dataset.columns)
+        check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
+        share = self._compute(asked, asked.view, dataset, policy)
         words = words_of(dataset.columns)
         return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, self.ledger))
 
-    def _compute(self, asked: Question, dataset: Dataset, policy: Policy) -> Any:
+    def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
         function = registry.site_function(asked.name)
-        assert asked.view is not None
-        rows = chunks(
-            dataset.table,
-            asked.view,
-            dataset.columns,
-            self.site,
-            policy.minimum_persons,
-            None if function.whole else CHUNK,
-        )
-        with _one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
-            return answer(function, rows, asked.arguments, _ordered_map(pool, 2 * self.threads))
+        size = None if function.whole else CHUNK
+        rows = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, size)
+        try:
+            with _one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
+                return answer(function, rows, asked.arguments, _ordered_map(pool, 2 * self.threads))
+        except OSError as error:
+            raise DataError("The dataset's file cannot be read.", "Look at the disk.", code="DATA_INVALID") from error
+        except DataError as error:
+            if error.code == "EMPTY":
+                error.subject = empty_column(dataset.table, view, dataset.columns)
+            raise
 
     def _refused(self, permit: Permit, place: Place, code: str, subject: str) -> Outcome:
-        word = subject if subject in permit.columns or subject in ("outcome", "formula", "grid", "edges") else ""
+        word = subject if subject in permit.columns or subject in ("outcome", "model", "grid", "edges") else ""
         gate.refuse(code, word, place, self.policy, self.ledger)
         return Outcome(code=code, subject=word)
 
@@ -152,6 +156,8 @@ def effective(site: Policy, public: bool, permit: Permit) -> Policy:
 
 def _permitted(permit: Permit, place: Place, question: bytes) -> Question:
     """The decoded question, when it is of the permitted algorithm and reads permitted columns only."""
+    if place.round < 0 or place.attempt < 0:
+        raise NotPermitted("Rounds and attempts count from zero.", code="NOT_PERMITTED")
     if digest(question) != place.question_hash:
         raise NotPermitted("The question is not the one that was announced.", code="HASH_MISMATCH")
     if place.participants != permit.participants:
@@ -162,6 +168,18 @@ def _permitted(permit: Permit, place: Place, question: bytes) -> Question:
     if asked.view is None or not set(asked.view.named()) <= set(permit.columns):
         raise NotPermitted("The question reads columns that the study does not name.", code="NOT_PERMITTED")
     return asked
+
+
+def _time_unit(view: View, columns: Dictionary) -> str:
+    """The unit of the time column as UCUM writes it; days where the dictionary gives none."""
+    return columns[view.time].unit or "d" if view.time and view.time in columns else "d"
+
+
+def _refuse_persons(view: View, columns: Dictionary) -> None:
+    """The column that identifies persons is never part of a question, whatever the study calls it."""
+    for name in view.named():
+        if name in columns and columns[name].type == "person":
+            raise NotPermitted("The question reads the column that identifies persons.", code="NOT_PERMITTED")
 
 
 def _ordered_map(pool: ThreadPoolExecutor, ahead: int) -> Callable[..., Iterator[U]]:
