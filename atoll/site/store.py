@@ -35,6 +35,7 @@ CREATE TABLE shares (
     id INTEGER PRIMARY KEY, study TEXT NOT NULL, run TEXT NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL,
     content BLOB NOT NULL, receipt TEXT, UNIQUE (run, round, attempt)
 ) STRICT;
+CREATE INDEX unsent ON shares (id) WHERE receipt IS NULL;
 CREATE TABLE decisions (
     number INTEGER PRIMARY KEY, study TEXT NOT NULL, action TEXT NOT NULL, head TEXT NOT NULL,
     receipt TEXT
@@ -175,7 +176,7 @@ class SiteStore:
         NotPermitted
             When there is none, or more than one.
         """
-        found = self.rows("SELECT * FROM studies WHERE substr(hash, 1, ?) = ?", len(prefix), prefix)
+        found = self.rows("SELECT * FROM studies WHERE hash >= ? AND hash < ? || 'g'", prefix, prefix)
         if len(found) != 1 or not prefix:
             raise NotPermitted(
                 f"{'No study' if not found else 'More than one study'} begins with {prefix!r}.",

@@ -97,9 +97,9 @@ def count_commits(path: Path) -> None:
         commit(self, batch)
         going_on.pop()
 
-    def noted_submit(self, event):
+    def noted_submit(self, event, **options):
         arrived[id(event)] = bool(going_on)
-        return submit(self, event)
+        return submit(self, event, **options)
 
     def noted_close(self, tx, run):
         file.write(json.dumps({"commits": 1 + last[0]}) + "\n")
