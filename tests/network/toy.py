@@ -68,9 +68,10 @@ class Toys:
 
 
 def hub(folder: Path) -> None:
+    from atoll.hub.pages import routes
     from atoll.hub.serve import serve
 
-    serve(HubHome.open(folder), methods=METHODS, ready=lambda url: print(url, flush=True))
+    serve(HubHome.open(folder), methods=METHODS, routes=routes, ready=lambda url: print(url, flush=True))
 
 
 def site(folder: Path) -> None:
