@@ -14,12 +14,8 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.basis import spline
-<<<<<<< HEAD
 from atoll.features.table import Batch, Table, as_words
-=======
-from atoll.features.table import Table, as_numbers, as_words
 from atoll.features.witness import cells_behind
->>>>>>> trust
 from atoll.privacy.statistics import Array
 from atoll.study.design import Expression, Factor, Level, Number, columns_of
 from atoll.study.dictionary import Dictionary, person_column
@@ -108,17 +104,11 @@ class Rows:
         column = self._columns[name]
         if column.type in ("category", "person", "date"):
             return as_words(self._batch.column(name), name)
-<<<<<<< HEAD
         values = self._batch.numbers(name)
         if not self._batch.is_whole(name) and np.isinf(values).any():
-            raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
-=======
-        values = as_numbers(self._batch.column(name), name)
-        if np.isinf(values.min(initial=0.0)) or np.isinf(values.max(initial=0.0)):
             raise DataError(
                 f"Column {name!r} holds an infinite value.", REMEDIES["NOT_FINITE"], code="NOT_FINITE", subject=name
             )
->>>>>>> trust
         return values
 
     @cached_property
@@ -287,27 +277,6 @@ class Rows:
             codes = np.unique(np.stack([codes, self._persons]), axis=1)[0]
         return np.bincount(codes, minlength=size).astype(np.int64)
 
-<<<<<<< HEAD
-    def indicator_cells(self) -> Array:
-        """Persons in the cells of every two-way table of the design's 0/1 columns, and of each alone.
-
-        Empty under a policy that protects no cell: then there is nothing to witness.
-        """
-        assert self._view.design is not None
-        if self.minimum <= 1:
-            return np.zeros(0, dtype=np.int64)
-        columns = [j for j, factors in enumerate(self._view.design.columns) if factors and self._is_indicator(factors)]
-        B = self.X[:, columns]
-        if self._persons is not None:
-            return self._distinct_cells(B)
-        both = np.rint(B.T @ B).astype(np.int64)
-        ones = np.diag(both)
-        first, second = np.triu_indices(len(columns), 1)
-        both = both[first, second]
-        only_first, only_second = ones[first] - both, ones[second] - both
-        neither = self.n - both - only_first - only_second
-        return np.concatenate([ones, self.n - ones, both, only_first, only_second, neither])
-=======
     @property
     def flag_outcome(self) -> bool:
         """Whether the outcome is a flag."""
@@ -329,14 +298,19 @@ class Rows:
 
         Of every term those for whom it is not zero, alone and together with every other term; of what is an
         indicator (levels, flags, their products, also inside another term) all cells of every two-way table.
+        Nobody under a policy that protects no cell: then there is nothing to witness.
         """
         assert self._view.design is not None
-        terms, inside = list(self._view.design.columns), self._indicators_inside()
-        columns = [self.X[:, j] for j in range(len(terms))] + [self._product(f, np.empty(self.n)) for f in inside]
-        terms += inside
-        indicator = [bool(factors) and all(map(self._is_indicator, factors)) for factors in terms]
-        return cells_behind(columns, [_label(f) for f in terms], indicator, self.persons, self._person is not None)
->>>>>>> trust
+        if self.minimum <= 1:
+            return {}
+        terms, inside = self._view.design.columns, self._indicators_inside()
+        present = self.X != 0
+        if inside:
+            extra = [self._product(factors, np.empty(self.n)) != 0 for factors in inside]
+            present = np.column_stack([present, *extra])
+        every = (*terms, *inside)
+        indicator = tuple(bool(factors) and all(map(self._is_indicator, factors)) for factors in every)
+        return cells_behind(present, tuple(map(_label, every)), indicator, self.persons if self._person else None)
 
     def _indicators_inside(self) -> list[tuple[Factor, ...]]:
         """Indicators that enter the design only as part of a term: of `a:age` the a, of `I(d + e)` both."""
