@@ -22,7 +22,7 @@ SMALL = 4_096  # rows; pieces below this on average are put together
 
 
 class Batch:
-    """Some rows of a table. `whole` are columns known to hold finite floats and nothing missing: read without a copy."""
+    """Some rows of a table. `whole` are columns known to hold finite floats and nothing missing: never copied."""
 
     def __init__(self, arrow: pa.RecordBatch, start: int, rows: int, whole: Mapping[str, Array]):
         self.num_rows = rows
