@@ -13,9 +13,18 @@ from typing import Any, Literal
 from atoll.algorithms import registry
 from atoll.algorithms.core import Question
 from atoll.algorithms.program import Analysis, in_order, program, with_models
-from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, StudyError
+from atoll.errors import (
+    CATALOGUE,
+    REMEDIES,
+    AtollError,
+    DataError,
+    DisclosureRefused,
+    NotPermitted,
+    OperatorError,
+    StudyError,
+)
 from atoll.features.proposal import propose
-from atoll.features.table import memory_table
+from atoll.features.table import Table, memory_table
 from atoll.network.codec import decode, digest, encode_question
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
@@ -71,6 +80,8 @@ class Network:
         Data dictionary; proposed from the tables when left out.
     threads
         Threads a site computes on; all processors when left out.
+    limits
+        A study's own limits, by the names of `Policy`: they hold where they are stricter.
 
     Raises
     ------
@@ -84,6 +95,7 @@ class Network:
         policy: Literal["strict", "public"] | Policy = "strict",
         columns: Mapping[str, Column] | None = None,
         threads: int | None = None,
+        limits: Mapping[str, Any] | None = None,
     ):
         if not tables:
             raise DataError("A network needs at least one site.", 'Give {"site": table}.')
@@ -91,11 +103,12 @@ class Network:
             raise StudyError(
                 f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy"
             )
+        self._limits = dict(limits or {})
         self.public = policy == "public"
         self.policy = policy if isinstance(policy, Policy) else PUBLIC if policy == "public" else STRICT
-        opened = {str(site): memory_table(table) for site, table in tables.items()}
-        minimum = self.policy.minimum_persons
-        self.columns: Dictionary = columns or _agreed({s: propose(t, minimum).columns for s, t in opened.items()})
+        opened = _opened(tables)
+        self._unusable: dict[str, str] = {}
+        self.columns: Dictionary = columns or self._proposed(opened)
         self.departures = {site: Departures() for site in sorted(opened)}
         self._runners = {
             site: Runner(
@@ -137,8 +150,31 @@ class Network:
             raise StudyError(f"There is no site {site!r}.", f"There are {', '.join(self.sites)}.", subject="site")
         return self._run((site,), algorithm, options)
 
+    def _proposed(self, opened: Mapping[str, Table]) -> Dictionary:
+        """One dictionary for all sites; remembers why a column that some tables have is not in it."""
+        proposals = {site: propose(table, self.policy.minimum_persons) for site, table in opened.items()}
+        agreed = _agreed({site: proposal.columns for site, proposal in proposals.items()})
+        for site, table in opened.items():
+            for name in {name for other in opened.values() for name in other.columns} - set(agreed):
+                if name not in table.columns:
+                    self._unusable[name] = f"{site} has no such column"
+                elif name not in proposals[site].columns:
+                    self._unusable.setdefault(name, f"at {site} it is text (or dates written as text)")
+        return agreed
+
     def _run(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
-        permit = Permit(algorithm, DATASET, self.columns, sites, self.public)
+        try:
+            return self._rounds(sites, algorithm, options)
+        except StudyError as error:
+            for name, why in self._unusable.items():
+                if error.code == "MISSING_COLUMN" and f"column {name!r}" in error.what:
+                    remedy = "Give it to every site, as numbers, dates (2024-12-31) or at most 50 different words."
+                    what = f"The column {name!r} cannot be used: {why}."
+                    raise StudyError(what, remedy, code=error.code, subject=error.subject) from error
+            raise
+
+    def _rounds(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
+        permit = Permit(algorithm, DATASET, self.columns, sites, self.public, self._limits)
         rounds = program(Analysis(algorithm, options, self.columns, sites, self.public))
         answer: Statistics | None = None
         asked = 0
@@ -175,24 +211,46 @@ def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = Non
     StudyError, DataError, DisclosureRefused
         As `Network.run`.
     """
-    strict = STRICT.tightened(study.privacy.limits())
-    opened = {site: memory_table(tables[site]) for site in study.sites}
+    opened = _opened({site: tables[site] for site in study.sites})
+    policy: Literal["strict", "public"] = "public" if study.privacy.public else "strict"
     done: dict[str, Result] = {}
     for name in in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()}):
         analysis = study.analyses[name]
         columns = study.datasets[analysis.dataset]
-        network = Network(opened, "public" if study.privacy.public else strict, columns, threads)
+        network = Network(opened, policy, columns, threads, study.privacy.limits())
         options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
         done[name] = network.run(analysis.algorithm, **options)
         yield name, done[name]
 
 
+_EXCEPTIONS: dict[str, type[AtollError]] = {
+    **dict.fromkeys(("STUDY_INVALID", "STUDY_EXPIRED", "UNKNOWN_LEVEL", "EMPTY"), StudyError),
+    **dict.fromkeys(
+        ("NOT_PUBLIC", "NOT_APPROVED", "HASH_MISMATCH", "NOT_PERMITTED", "PAUSED", "STOPPED"), NotPermitted
+    ),
+}
+
+
 def refusal(site: str, code: str, subject: str) -> AtollError:
-    """The error that a site's code stands for, with the word of the study that it concerns."""
+    """The error that a site's code stands for, with the word of the study that it concerns, and its remedy."""
     actor, sentence = CATALOGUE[code]
-    cls = {"steward": DataError, "investigator": DisclosureRefused}.get(actor, AtollError)
+    usual = {"steward": DataError, "investigator": DisclosureRefused}.get(actor, OperatorError)
     about = f" ({subject})" if subject else ""
-    return cls(f"{site}: {sentence.rstrip('.')}{about}.", code=code, subject=subject)
+    what = f"{site}: {sentence.rstrip('.')}{about}."
+    return _EXCEPTIONS.get(code, usual)(what, REMEDIES[code], code=code, subject=subject)
+
+
+def _opened(tables: Mapping[str, Any]) -> dict[str, Table]:
+    """Every site's table; a table that cannot be read is refused with the site's name."""
+    opened: dict[str, Table] = {}
+    for site, table in tables.items():
+        if str(site) in opened:
+            raise StudyError(f"Two sites are called {str(site)!r}.", "Give each site a name of its own.")
+        try:
+            opened[str(site)] = memory_table(table)
+        except DataError as error:
+            raise DataError(f"{site}: {error.what}", error.remedy, code=error.code, subject=error.subject) from error
+    return opened
 
 
 def _agreed(proposed: Mapping[str, Dictionary]) -> Dictionary:

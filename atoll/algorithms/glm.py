@@ -89,7 +89,7 @@ class Fit:
 def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Terms:
     """U, I and D at β; without β, those of the working response at the start."""
     distribution = FAMILIES[family]
-    _refuse_outcome(data.y, family)
+    _refuse_outcome(data.y, family, link)
     y, X, mu, h, V = _moments(data, family, link, beta)
     residual, weight = h * (y - mu) / V, h * h / V
     if beta is None:
@@ -150,11 +150,13 @@ def _weights(weight: Array) -> dict[str, Array]:
     return {"outcome": np.array([weight.sum(), weight @ weight])}
 
 
-def _refuse_outcome(y: Array, family: Family) -> None:
-    if not FAMILIES[family].admits(y).all():
+def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:
+    logarithm = family == "gaussian" and link == "log"  # the start is log y
+    if not FAMILIES[family].admits(y).all() or (logarithm and (y <= 0).any()):
+        wanted = "above zero" if logarithm else FAMILIES[family].outcomes
         raise DataError(
-            f"The outcome of a {family} model must be {FAMILIES[family].outcomes}; the dataset holds other values.",
-            "Correct the column, or choose another family.",
+            f"The outcome of a {family} model with {link} link must be {wanted}; the dataset holds other values.",
+            "Correct the column, or choose another family or link.",
             code="WRONG_TYPE",
             subject="outcome",
         )
@@ -241,6 +243,8 @@ def loglik(best: Optimum, family: Family) -> float:
     """log f(y; μ̂, φ̂) with φ̂ = D/n, the maximum-likelihood value, where there is a dispersion (as R's logLik)."""
     n, deviance, sums = best.answer.n, best.answer.deviance, best.answer.loglik
     if family == "gaussian":
+        if deviance <= 0:  # every outcome is fitted exactly
+            return float("inf")
         return float(-n / 2 * (np.log(2 * np.pi * deviance / n) + 1))
     if family == "gamma":  # Σ log y = sums;  Σ (y/μ + log μ) = D/2 + n + Σ log y
         k = n / deviance

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -58,20 +58,25 @@ def newton(
     """
     beta = np.zeros(len(terms))
     first = answer = yield ask(None)
-    reached = np.inf
-    for _ in range(max_rounds - 1):
+    reached, asked = np.inf, 1
+    while True:
         step = solve(answer.information, answer.score, terms)
         error = np.sqrt(np.diag(inverse(answer.information)))
         tolerance = TOLERANCE * (min(np.sqrt(answer.persons), LARGEST_ROOT) if quadratic else 1.0)
         if np.isfinite(reached) and np.max(np.abs(step) / error) < tolerance:
             _refuse_unbounded(first.information, answer.information, beta, terms)
             return Optimum(beta + step, inverse(answer.information), answer, first)
-        beta, answer = yield from _descend(ask, objective, beta, step, reached)
-        reached = objective(answer)
+        if asked >= max_rounds:
+            _refuse_unsettled(terms[int(np.argmax(np.abs(step) / error))], max_rounds)
+        halvings = min(HALVINGS, max_rounds - asked)
+        beta, answer, used = yield from _descend(ask, objective, beta, step, reached, halvings)
+        reached, asked = objective(answer), asked + used
         _refuse_unbounded(first.information, answer.information, beta, terms)
-    last = terms[int(np.argmax(np.abs(step) / error))]
+
+
+def _refuse_unsettled(term: str, max_rounds: int) -> NoReturn:
     raise StudyError(
-        f"The fit did not settle within {max_rounds} rounds; {last!r} moved last.",
+        f"The fit did not settle within {max_rounds} rounds; {term!r} moved last.",
         "Look at this term: is it on an extreme scale, or nearly determined by others?",
         subject="formula",
     )
@@ -83,14 +88,15 @@ def _descend(
     beta: Array,
     step: Array,
     reached: float,
-) -> Generator[Question, Any, tuple[Array, Any]]:
-    """Take the step; halve it while the objective rises."""
-    for halving in range(HALVINGS):
+    halvings: int,
+) -> Generator[Question, Any, tuple[Array, Any, int]]:
+    """Take the step; halve it while the objective rises. Also returns the rounds that this took."""
+    for halving in range(halvings):
         candidate = beta + step / 2**halving
         answer = yield ask(candidate)
         if objective(answer) <= reached + 1e-9 * (abs(reached) + 0.1):
             break
-    return candidate, answer
+    return candidate, answer, halving + 1
 
 
 def scaled(information: Array) -> tuple[Array, Array]:

@@ -175,6 +175,8 @@ def _model(document: Mapping[str, Any], design: Design | None) -> Model:
             "Give one coefficient for each term, in the same order.",
             subject="model",
         )
+    if not all(isinstance(value, int | float) and abs(value) < 1e300 for value in coefficients):
+        raise StudyError("model: a coefficient is not a finite number.", "Give numbers.", subject="model")
     return Model(design, tuple(float(value) for value in coefficients), str(document.get("link", "logit")))
 
 

@@ -146,7 +146,7 @@ def _checked(name: str, value: Any, annotation: Any, columns: Dictionary) -> Any
 
 def _plain(name: str, value: Any, annotation: Any) -> Any:
     if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(float(value)) < float("inf"):
+        if not abs(value) < 1e300:
             raise _impossible(name, value, "a finite number")
         return float(value)
     if not isinstance(value, annotation) or (annotation is int and isinstance(value, bool)):
@@ -157,6 +157,8 @@ def _plain(name: str, value: Any, annotation: Any) -> Any:
 
 
 def _column(name: str, value: Any, columns: Dictionary) -> str:
+    if not isinstance(value, str):
+        raise _impossible(name, value, "the name of a column")
     if value not in columns:
         near = get_close_matches(str(value), columns, 1)
         raise StudyError(
@@ -169,7 +171,7 @@ def _column(name: str, value: Any, columns: Dictionary) -> str:
         raise StudyError(
             f"{name}: {value!r} identifies persons and cannot be analysed.", "Choose another column.", subject=name
         )
-    return str(value)
+    return value
 
 
 def _stratum(name: str, value: Any, columns: Dictionary) -> str:
@@ -187,11 +189,16 @@ def _formula(name: str, value: Any, columns: Dictionary) -> str:
 def _model(name: str, value: Any, columns: Dictionary) -> dict[str, Any]:
     if isinstance(value, str):  # the name of an earlier analysis of the same study
         return value  # type: ignore[return-value]
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         raise _impossible(name, value, "an earlier analysis of the study, or a model with terms, coefficients and link")
-    if "design" in value:
-        Model.from_document(value)
-    return value
+    try:
+        if "design" in value:
+            Model.from_document(value)
+        return dict(value)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise StudyError(
+            f"{name}: its design cannot be read.", "Take the `model` of a fitted result as it is.", subject=name
+        ) from None
 
 
 _POINTERS: dict[Any, Callable[[str, Any, Dictionary], Any]] = {

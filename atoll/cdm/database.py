@@ -70,7 +70,8 @@ def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
     duckdb = _driver("duckdb", "duckdb")
 
     try:
-        with duckdb.connect(path, read_only=True) as connection:
+        # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
+        with duckdb.connect(path, read_only=True, config={"enable_external_access": "false"}) as connection:
             names = ".".join(_quoted(part) for part in table.split("."))
             yield from connection.execute(f"SELECT * FROM {names}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
     except duckdb.CatalogException as error:
@@ -90,7 +91,7 @@ def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
     statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
     try:
         with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("atoll") as cursor:
-            cursor.itersize = BATCH
+            connection.read_only = True
             cursor.execute(statement)
             fields = [(column.name, _OIDS.get(column.type_code, "string")) for column in cursor.description or ()]
             while rows := cursor.fetchmany(BATCH):
@@ -103,11 +104,15 @@ def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
         raise DataError(
             f"The table {table!r} may not be read by this user.", "Ask the database's operator for SELECT."
         ) from error
-    except psycopg.OperationalError as error:
+    except psycopg.OperationalError:
         raise Unreachable(
             f"The PostgreSQL server at {host} does not let us in or does not answer.",
             "Check address, user and password.",
-        ) from error
+        ) from None  # the cause may hold the password
+    except psycopg.Error:
+        raise DataError(
+            f"The table {table!r} cannot be read from the database.", "Try it with psql; a view may fail by itself."
+        ) from None
 
 
 def _batch(rows: list[tuple[Any, ...]], fields: list[tuple[str, str]]) -> pa.RecordBatch:

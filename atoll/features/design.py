@@ -298,15 +298,19 @@ class Rows:
 
         Of every term those for whom it is not zero, alone and together with every other term; of what is an
         indicator (levels, flags, their products, also inside another term) all cells of every two-way table.
+        Nobody under a policy that protects no cell: then there is nothing to witness.
         """
         assert self._view.design is not None
-        if self.minimum <= 1:  # a policy that protects no cell: there is nothing to witness
+        if self.minimum <= 1:
             return {}
-        terms, inside = list(self._view.design.columns), self._indicators_inside()
-        columns = [self.X[:, j] for j in range(len(terms))] + [self._product(f, np.empty(self.n)) for f in inside]
-        terms += inside
-        indicator = [bool(factors) and all(map(self._is_indicator, factors)) for factors in terms]
-        return cells_behind(columns, [_label(f) for f in terms], indicator, self.persons, self._person is not None)
+        terms, inside = self._view.design.columns, self._indicators_inside()
+        present = self.X != 0
+        if inside:
+            extra = [self._product(factors, np.empty(self.n)) != 0 for factors in inside]
+            present = np.column_stack([present, *extra])
+        every = (*terms, *inside)
+        indicator = tuple(bool(factors) and all(map(self._is_indicator, factors)) for factors in every)
+        return cells_behind(present, tuple(map(_label, every)), indicator, self.persons if self._person else None)
 
     def _indicators_inside(self) -> list[tuple[Factor, ...]]:
         """Indicators that enter the design only as part of a term: of `a:age` the a, of `I(d + e)` both."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "."]
 BLOCK = 8 * 1_048_576  # bytes of CSV at a time
+TIMES = ["%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S"]
 ROWS = 131_072  # rows of a Parquet row group
 Progress = Callable[[int], None]
 
@@ -135,7 +137,7 @@ def encoding_of(path: Path) -> str:
 
 def _delimiter(path: Path, encoding: str) -> str:
     with path.open(encoding=encoding) as file:
-        line = file.readline(1_000_000)
+        line = re.sub(r'"[^"]*"', "", file.readline(1_000_000))
     return max(",;\t|", key=line.count)
 
 
@@ -144,10 +146,10 @@ def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, An
     import pyarrow as pa
     import pyarrow.csv as csv
 
-    broken: list[tuple[int, int]] = []
+    broken: list[Any] = []
 
     def refuse(row: Any) -> str:
-        broken.append((row.expected_columns, row.actual_columns))
+        broken.append((row.number, row.expected_columns, row.actual_columns))
         return "error"
 
     header = list(names) or _header(path, encoding)
@@ -160,7 +162,7 @@ def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, An
         null_values=MISSING,
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
-        timestamp_parsers=["%Y-%m-%d", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S"],
+        timestamp_parsers=[csv.ISO8601, *TIMES],
     )
     done = 0
     try:
@@ -169,17 +171,28 @@ def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, An
                 done += batch.num_rows
                 yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        if broken:
-            wanted, found = broken[0]
-            what = f"has a row with {found} fields where {wanted} belong, after row {done:,}."
-        else:
-            what = f"cannot be read after row {done:,}."
-        raise DataError(f"{path.name} {what}", "Look there: a missing quote or a cut line?") from error
+        if not any(empty in str(error) for empty in ("Empty CSV", "Could not skip initial")):
+            raise _unreadable(path.name, str(error), broken, header, done) from None
+
+
+def _unreadable(file: str, told: str, broken: list[Any], header: list[str], done: int) -> DataError:
+    """Where a CSV breaks, without the text that stands there: it may be a patient's."""
+    place = re.search(r"CSV column #(\d+)", told)
+    if broken:
+        row, wanted, found = broken[0]
+        what = f"row {row:,} has {found} fields where {wanted} belong."
+    elif place:
+        what = f"column {header[int(place[1])]!r} holds a value of another kind, at or after row {done + 1:,}."
+    else:
+        what = f"it cannot be read from row {done + 1:,}."
+    return DataError(f"{file}: {what}", "Look there: a missing quote or a cut line?")
 
 
 def _header(path: Path, encoding: str) -> list[str]:
     import csv
 
+    if not path.stat().st_size:
+        raise DataError(f"{path.name} is empty.", "Is it the right file?", code="EMPTY")
     delimiter = _delimiter(path, encoding)
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         names = [name.strip().lstrip("\ufeff") for name in next(csv.reader(file, delimiter=delimiter), [])]
@@ -201,10 +214,17 @@ def _types(path: Path, names: Sequence[str], encoding: str) -> dict[str, Any]:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count < len(column):
                 seen.add(name)
-            possible = candidates.setdefault(name, [pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.string()])
+            possible = candidates.setdefault(name, _kinds())
             while len(possible) > 1 and not _fits(column, possible[0]):
                 possible.pop(0)
     return {name: possible[0] if name in seen else pa.float64() for name, possible in candidates.items()}
+
+
+def _kinds() -> list[Any]:
+    """The types that a column can have, from the narrowest."""
+    import pyarrow as pa
+
+    return [pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("s"), pa.string()]
 
 
 def _fits(column: Any, kind: Any) -> bool:
@@ -213,7 +233,7 @@ def _fits(column: Any, kind: Any) -> bool:
     import pyarrow.compute as pc
 
     text = pc.utf8_trim_whitespace(column)
-    if pa.types.is_date(kind):
+    if pa.types.is_timestamp(kind):
         text = pc.replace_substring(text, "/", "-")
     try:
         text.cast(kind)

@@ -22,7 +22,7 @@ SMALL = 4_096  # rows; pieces below this on average are put together
 
 
 class Batch:
-    """Some rows of a table. `whole` are columns known to hold finite floats and nothing missing: read without a copy."""
+    """Some rows of a table. `whole` are columns known to hold finite floats and nothing missing: never copied."""
 
     def __init__(self, arrow: pa.RecordBatch, start: int, rows: int, whole: Mapping[str, Array]):
         self.num_rows = rows
@@ -62,6 +62,7 @@ class MemoryTable:
     """An Arrow table in memory, in the pieces in which it lies there."""
 
     def __init__(self, table: pa.Table):
+        _refuse_twins(table.column_names)
         self.arrow = table
         self.num_rows: int = table.num_rows
         self.columns: tuple[str, ...] = tuple(table.column_names)
@@ -107,6 +108,7 @@ class ParquetTable:
         with pq.ParquetFile(path) as file:
             self.num_rows: int = file.metadata.num_rows
             self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
+        _refuse_twins(self.columns)
         self._repeats: dict[str, bool] = {}
 
     def batches(self, columns: Sequence[str], size: int | None) -> Iterator[Batch]:
@@ -136,6 +138,12 @@ def _pieces(table: pa.Table) -> list[pa.RecordBatch]:
     if len(pieces) > 1 and table.num_rows < SMALL * len(pieces):
         pieces = table.combine_chunks().to_batches()
     return pieces or [pa.RecordBatch.from_pylist([], table.schema)]
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    for name in names:
+        if list(names).count(name) > 1:
+            raise DataError(f"The table has two columns called {name!r}.", "Rename one of them.", subject=name)
 
 
 def _has_repeats(columns: Any, rows: int) -> bool:
@@ -174,7 +182,8 @@ def memory_table(data: Any) -> Table:
             return MemoryTable(pa.table(data))
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(
-            "The table cannot be read: a column holds values of different types.", "Make each column alike."
+            "The table cannot be read: its columns differ in length, or one holds values of different types.",
+            "Give columns of one length, each of one type.",
         ) from error
     raise DataError(
         f"A {type(data).__name__} is not a table.",

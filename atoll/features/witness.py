@@ -7,7 +7,8 @@ indicators that differ in one person would show that person. So all four cells a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,60 +18,63 @@ Persons = Callable[[Array], int]  # distinct persons where a mask over the rows 
 
 
 def cells_behind(
-    columns: Sequence[Array], labels: Sequence[str], indicator: Sequence[bool], persons: Persons, repeats: bool
+    present: Array, labels: tuple[str, ...], indicator: tuple[bool, ...], persons: Persons | None
 ) -> dict[str, Array]:
     """Cells by label, in the same places for every chunk of rows.
 
-    columns     the terms, (n,) each
+    present     (n, terms): where a term is not zero
     labels      what a refusal may name; the cells of a term without a label are those of its partners alone
     indicator   whether a term is 0 or 1 for everybody
-    persons     counts distinct persons; `repeats` says whether a person may have several rows
+    persons     counts distinct persons; None where every row is one person
     """
-    supports = [None if _full(column) else column != 0 for column in columns]
-    ones, both, only, neither = (_by_mask if repeats else _by_sums)(supports, len(columns[0]), persons)
-    found: dict[str, list[Array]] = {label: [] for label in labels if label}
+    ones, both, only = _by_sums(present) if persons is None else _by_mask(present, persons)
+    n = len(present) if persons is None else persons(np.ones(len(present), dtype=bool))
+    neither = n - both - only - only.T if persons is None else _neither(present, persons)
+    every = np.concatenate([ones, both.ravel(), only.ravel(), neither.ravel()])
+    return {label: every[places] for label, places in _layout(labels, indicator)}
+
+
+@functools.lru_cache(maxsize=64)
+def _layout(labels: tuple[str, ...], indicator: tuple[bool, ...]) -> list[tuple[str, Array]]:
+    """For each label, where its cells stand in [ones, both, only, neither]."""
+    m = len(labels)
+    places: dict[str, list[int]] = {label: [] for label in labels if label}
     for j, label in enumerate(labels):
         if not label:
             continue
-        found[label] += [ones[j : j + 1], both[j, :j]]
+        places[label] += [j, *(m + j * m + k for k in range(j))]
         if indicator[j]:
-            paired = [k for k in range(j) if indicator[k]]
-            found[label] += [only[j, paired], only[paired, j], neither[j, paired], neither[j, j : j + 1]]
-    return {label: np.concatenate(cells) for label, cells in found.items()}
+            pairs = [(j, k) for k in range(j) if indicator[k]]
+            places[label] += [m + m * m + a * m + b for j_, k in pairs for a, b in ((j_, k), (k, j_))]
+            places[label] += [m + 2 * m * m + a * m + b for a, b in (*pairs, (j, j))]
+    return [(label, np.array(found)) for label, found in places.items()]
 
 
-def _full(column: Array) -> bool:
-    """Whether no entry is zero."""
-    return bool(column.min() > 0 or column.max() < 0 or column.all())
-
-
-Tables = tuple[Array, Array, Array, Array]  # per term; then for each pair: in both, in the first alone, in neither
-
-
-def _by_sums(supports: Sequence[Array | None], n: int, persons: Persons) -> Tables:
-    """Every row is one person: the cells follow from the sizes and the overlaps."""
-    m = len(supports)
-    partial = [j for j, support in enumerate(supports) if support is not None]
-    B = np.array([supports[j] for j in partial], dtype=float).reshape(len(partial), n)
+def _by_sums(present: Array) -> tuple[Array, Array, Array]:
+    """Every row is one person: the cells follow from the sizes of the terms and their overlaps."""
+    n, m = present.shape
+    partial = np.flatnonzero(~present.all(axis=0))
+    B = present[:, partial].astype(float)
+    overlap = np.rint(B.T @ B).astype(np.int64)
     ones = np.full(m, n, dtype=np.int64)
-    overlap = np.rint(B @ B.T).astype(np.int64)
     ones[partial] = np.diag(overlap)
-    both = np.minimum.outer(ones, ones)  # where one of the two is full, the overlap is the other
+    both = np.minimum.outer(ones, ones)  # where one of the two is never zero, the overlap is the other
     both[np.ix_(partial, partial)] = overlap
-    only = ones[:, None] - both
-    return ones, both, only, n - both - only - only.T
+    return ones, both, ones[:, None] - both
 
 
-def _by_mask(supports: Sequence[Array | None], n: int, persons: Persons) -> Tables:
+def _by_mask(present: Array, persons: Persons) -> tuple[Array, Array, Array]:
     """Persons may have several rows: every cell is counted."""
-    m = len(supports)
-    masks = [np.ones(n, dtype=bool) if support is None else support for support in supports]
-    ones = np.array([persons(mask) for mask in masks], dtype=np.int64)
-    both, only, neither = (np.zeros((m, m), dtype=np.int64) for _ in range(3))
+    m = present.shape[1]
+    ones = np.array([persons(column) for column in present.T], dtype=np.int64)
+    both, only = np.zeros((m, m), dtype=np.int64), np.zeros((m, m), dtype=np.int64)
     for j in range(m):
         for k in range(m):
-            only[j, k] = persons(masks[j] & ~masks[k])
-            if k <= j:
-                both[j, k] = both[k, j] = persons(masks[j] & masks[k])
-                neither[j, k] = neither[k, j] = persons(~masks[j] & ~masks[k])
-    return ones, both, only, neither
+            both[j, k] = persons(present[:, j] & present[:, k]) if k < j else 0
+            only[j, k] = persons(present[:, j] & ~present[:, k])
+    return ones, both + both.T + np.diag(ones), only
+
+
+def _neither(present: Array, persons: Persons) -> Array:
+    m = present.shape[1]
+    return np.array([[persons(~present[:, j] & ~present[:, k]) for k in range(m)] for j in range(m)], dtype=np.int64)

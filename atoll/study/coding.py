@@ -265,8 +265,15 @@ def _parts(term: str) -> list[str]:
 def _named_factor(text: str, facts: Facts, columns: Dictionary) -> Factor:
     match = _BRACKET.fullmatch(text)
     call = factor(match["base"] if match else text)
-    if match and call.kind == "spline":
-        return dict(_numbers(match["base"], call, facts, columns))[text]
-    if match:
-        return Level(call.column, match["level"])
-    return _numbers(text, call, facts, columns)[0][1]
+    try:
+        if match and call.kind == "spline":
+            return dict(_numbers(match["base"], call, facts, columns))[text]
+        if match:
+            return Level(call.column, match["level"])
+        return _numbers(text, call, facts, columns)[0][1]
+    except KeyError as error:
+        raise StudyError(
+            f"The term {text!r} does not say its knots, its mean or its place.",
+            "Give the `model` of a fitted result as it is, or a name with all of them.",
+            subject="model",
+        ) from error

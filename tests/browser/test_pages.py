@@ -39,7 +39,23 @@ WORDS = """() => {
 }"""
 REACHABLE = """() => [...document.querySelectorAll('a, button, summary, [tabindex="0"]')]
   .filter((e) => e.getClientRects().length).length"""
-NEUTRAL = {"Atoll", "UTC", "AUC", "CSV", "JSON", "SVG", "Cox", "Brier", "kB", "MB", "Intercept", "kg", "mmol", "mm", "Hg"}
+NEUTRAL = {
+    "Atoll",
+    "UTC",
+    "AUC",
+    "CSV",
+    "JSON",
+    "SVG",
+    "Cox",
+    "Brier",
+    "kB",
+    "MB",
+    "Intercept",
+    "kg",
+    "mmol",
+    "mm",
+    "Hg",
+}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
