@@ -197,9 +197,8 @@ def main(source: Path) -> None:
             with_others, alone = judged.document["sites_apart"][site], own(site, files)
             print(f"| {site} | {_row(alone, with_others)} |")
         document = judged.document
-        print(
-            f"\nall held-back patients: AUC {document['auc']:.3f} ({document['auc_lower']:.3f} … {document['auc_upper']:.3f})"
-        )
+        bounds = f"{document['auc_lower']:.3f} … {document['auc_upper']:.3f}"
+        print(f"\nall held-back patients: AUC {document['auc']:.3f} ({bounds})")
         print(
             "\n".join(
                 f"{site}: {alone}" for site, files in tables.items() if isinstance(alone := own(site, files), str)
