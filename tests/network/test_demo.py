@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -40,8 +41,7 @@ def test_the_demo_runs_from_nothing_to_screening_lists(tmp_path):
 def test_the_demo_says_which_port_it_took_when_the_usual_one_is_in_use(tmp_path):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with contextlib.suppress(OSError):  # somebody else has it: as good
             taken.bind(("127.0.0.1", PORT))
-        except OSError:
-            pass  # somebody else has it: as good
+            taken.listen()
         assert free_port() != PORT
