@@ -88,7 +88,8 @@ def why(run_: Mapping[str, Any], say: Say) -> str:
     if not site:
         return say(sentence(code))
     actor = CATALOGUE[code][0] if code in CATALOGUE else "operator"
-    return say("{site}: {sentence}", site=site, sentence=say(sentence(code))) + say(REMEDIES[actor], site=site)
+    said = say("{site}: {sentence}", site=site, sentence=say(sentence(code)))
+    return said + ("" if say.language == "zh" else " ") + say(REMEDIES[actor], site=site)
 
 
 def study_of(connection: Connection, run_name: str) -> str:

@@ -1,28 +1,31 @@
-"""A hub in this process, served over TLS, whose store holds what pages can meet; its results are real ones."""
+"""A hub in a process of its own whose store holds what pages can meet; the results in it are real ones."""
 
 from __future__ import annotations
 
 import json
-import threading
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvicorn
+from starlette.routing import BaseRoute
 
 import atoll
 from atoll.governance import signatures
 from atoll.hub import pages, store
-from atoll.hub.api import application
 from atoll.hub.home import init, new_token
+from atoll.hub.serve import serve
 from atoll.hub.service import Service
 from atoll.network.messages import Poll
 from atoll.simulate.checkup import COLUMNS, FORMULA, HOSPITALS, check_ups
 from atoll.study.dictionary import Column
 from atoll.study.protocol import read
 
+TOP = Path(__file__).parents[2]
 SITES = tuple(hospital.name for hospital in HOSPITALS)
 STUDY = {
     "atoll": 1,
@@ -78,48 +81,21 @@ def results() -> dict[str, dict[str, Any]]:
 
 
 class Hub:
-    """A hub on a port of its own, with five sites and an investigator; not one of its sites is a real program."""
+    """A hub's folder, with five sites and two investigators; no site is a real program."""
 
     def __init__(self, folder: Path):
         self.home = init(folder / "hub", "https://127.0.0.1:0", name="Lagoon study centre")
         self.token = new_token(self.home, "wang-fang")
         self.stranger = new_token(self.home, "li-na")
         self.key, self.keys = signatures.new_key(), {name: signatures.new_key() for name in SITES}
-        self.service = Service(self.home.store(), self.home.identity())
-        config = uvicorn.Config(
-            application(self.service, pages.routes(self.service)),
-            port=0,
-            ssl_certfile=str(self.home.files.certificate),
-            ssl_keyfile=str(self.home.files.key),
-            log_level="warning",
-            timeout_graceful_shutdown=1,
-            proxy_headers=False,
-            ws="none",
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        while not self._server.started:
-            assert self._thread.is_alive(), "the hub did not start"
-            time.sleep(0.01)
-        self.url = f"https://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.should_exit = True
-        self._thread.join(10)
+        self.store = self.home.store()
 
     def join(self) -> None:
         """All five sites have joined."""
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             for name, key in self.keys.items():
                 public = signatures.public_bytes(key)
                 store.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
-
-    def hear(self, *sites: str) -> None:
-        """These sites are connected."""
-        for site in sites:
-            self.service.desk.enter(site, Poll(1, 0, (), (), 20.0))
 
     def study(self, names: tuple[str, ...], title: str = STUDY["title"], **changes: Any) -> tuple[str, list[str]]:
         """A submitted study of these analyses; its hash and its runs."""
@@ -135,20 +111,20 @@ class Hub:
             **changes,
         }
         signed = signatures.sign_study(read(json.dumps(document)), self.key)
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             arguments = (signed.hash, title, "wang-fang", signed.to_bytes(), sorted(self.keys), list(names))
             _, runs = store.add_study(c, *arguments)
         return signed.hash, runs
 
     def decide(self, study: str, **actions: str) -> None:
         """Decisions of stewards."""
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             for number, (site, action) in enumerate(actions.items(), 1):
                 store.add_decision(c, study, site, action, number, "9f" * 32, b"")
 
     def rounds(self, run: str, number: int, *, last: tuple[str, ...] = SITES) -> None:
         """So many rounds were asked, and answered by every site, the last by `last` only."""
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             store.start_run(c, run)
             for n in range(number):
                 store.open_round(c, run, n, 0, b"q", f"{n:064x}")
@@ -177,12 +153,12 @@ class Hub:
     def finish(self, run: str, document: dict[str, Any]) -> None:
         """The run has a result."""
         self.rounds(run, document["rounds"])
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             store.end_run(c, run, "finished", result=json.dumps(document))
 
     def fail(self, run: str, code: str, site: str, sentence: str) -> None:
         """The run ended with a refusal."""
-        with self.service.store.writing() as c:
+        with self.store.writing() as c:
             share = self._share(run, 0, 2, site) | {"outcome": "refused", "code": code, "bytes": 0}
             store.start_run(c, run)
             store.open_round(c, run, 0, 0, b"q", "0" * 64)
@@ -193,7 +169,6 @@ class Hub:
 def fill(hub: Hub) -> dict[str, str]:
     """Every kind of page: address by what it shows."""
     hub.join()
-    hub.hear("coral", "harbour", "lagoon", "reef")
     done, runs = hub.study(tuple(ANALYSES))
     hub.decide(done, **dict.fromkeys(SITES, "approve"))
     found = results()
@@ -217,3 +192,39 @@ def fill(hub: Hub) -> dict[str, str]:
         "sites": "/sites",
         "nothing": "/nowhere",
     }
+
+
+def main(folder: Path) -> None:
+    """Fill a hub and serve it; the first line of output tells address, tokens and pages."""
+    hub = Hub(folder)
+    told = {"token": hub.token, "stranger": hub.stranger, "pages": fill(hub)}
+    hub.store.close()
+
+    def routes(service: Service) -> Sequence[BaseRoute]:
+        for site in ("coral", "harbour", "lagoon", "reef"):
+            service.desk.enter(site, Poll(1, 0, (), (), 20.0))
+        return pages.routes(service)
+
+    serve(hub.home, routes=routes, ready=lambda url: print(json.dumps({"url": url, **told}), flush=True))
+
+
+class Served:
+    """That program, running."""
+
+    def __init__(self, folder: Path):
+        command = [sys.executable, "-m", "tests.browser.world", str(folder)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TOP)
+        assert self._process.stdout is not None
+        told = json.loads(self._process.stdout.readline())
+        self.url, self.token, self.stranger, self.pages = (told[k] for k in ("url", "token", "stranger", "pages"))
+
+    def close(self) -> None:
+        """Stop it."""
+        self._process.terminate()
+        self._process.wait(20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -74,11 +74,12 @@ class Toys:
 
 
 def hub(folder: Path) -> None:
+    from atoll.hub.pages import routes
     from atoll.hub.serve import serve
 
     if "TOY_COMMITS" in os.environ:
         count_commits(folder / "commits.jsonl")
-    serve(HubHome.open(folder), methods=METHODS, ready=lambda url: print(url, flush=True))
+    serve(HubHome.open(folder), methods=METHODS, routes=routes, ready=lambda url: print(url, flush=True))
 
 
 def count_commits(path: Path) -> None:
