@@ -195,7 +195,7 @@ def _reach(marks: Sequence[Mark], log: bool) -> list[float]:
         if math.isfinite(m.low) and math.isfinite(m.high) and (m.low > 0 or not log)
     )
     spread = turn(max(values)) - turn(min(values)) if values else 1.0
-    usual = max(widths[len(widths) // 2] if widths else 0.0, spread, 1e-9)
+    usual = max(widths[(len(widths) - 1) // 2] if widths else 0.0, spread, 1e-9)
     reach = list(values)
     for mark in marks:
         for end in (mark.low, mark.high):

@@ -67,7 +67,7 @@ def linear(values: Sequence[float], start: float, end: float, about: int = 5) ->
 
 def logarithmic(values: Sequence[float], start: float, end: float, most: int = 7) -> Scale:
     """A logarithmic scale over all positive values and 1: halves and doubles, or round numbers near 1."""
-    finite = [value for value in values if math.isfinite(value) and value > 0]
+    finite = [min(max(value, 1e-9), 1e9) for value in values if math.isfinite(value) and value > 0]
     low, high = min([*finite, 0.95]), max([*finite, 1.05])
     low, high = low / (high / low) ** 0.03, high * (high / low) ** 0.03
     if high / low < 3:
@@ -105,8 +105,8 @@ def number(value: float, digits: int = 3) -> str:
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("-", "−")
-    value = float(f"{value:.{digits - 1}e}")  # 0.9999 has the places of 1.00
-    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0) if value else digits - 1
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.9999 has the places of 1.00
+    places = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0) if value else digits - 1
     return f"{value:,.{min(places, 6)}f}".replace("-", "−")
 
 
