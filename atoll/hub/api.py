@@ -278,7 +278,7 @@ class InvestigatorApi:
             while True:
                 document = await self.read(lambda c: views.study(c, self._service.desk, name))
                 yield f"id: {document['version']}\ndata: {json.dumps(document)}\n\n".encode()
-                if document["state"] not in ("waiting", "running"):
+                if document["state"] not in ("waiting", "running") or self._service.desk.closing:
                     return
                 await self._service.desk.watch(name, document["version"], LONGEST_WAIT)
 

@@ -58,6 +58,7 @@ class Desk:
 
     boot: int
     open: dict[str, Open] = field(default_factory=dict)
+    closing: bool = False
     newest: dict[str, int] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
     _arrived: dict[str, tuple[Place, set[str]]] = field(default_factory=dict)
@@ -204,12 +205,21 @@ class Desk:
         waiting = presence.waiter is not None and not presence.waiter.done()
         return 0.0 if waiting else time.monotonic() - presence.seen
 
+    def close(self) -> None:
+        """The hub ends: nobody is kept waiting any more."""
+        self.closing = True
+        self.wake(list(self._presence))
+        self._wake_watchers()
+
     # ---- people who watch
 
     def changed(self, study: str) -> None:
         """Something of this study is new: let those who watch look again."""
         self._version += 1
         self._versions[study] = self.version_of(None)
+        self._wake_watchers()
+
+    def _wake_watchers(self) -> None:
         watchers, self._watchers = self._watchers, set()
         for watcher in watchers:
             if not watcher.done():
@@ -223,7 +233,7 @@ class Desk:
     async def watch(self, study: str | None, version: int, seconds: float) -> int:
         """The study's version once it differs from this one, or after the time is over."""
         deadline = time.monotonic() + min(seconds, LONGEST_WAIT)
-        while self.version_of(study) == version and (left := deadline - time.monotonic()) > 0:
+        while not self.closing and self.version_of(study) == version and (left := deadline - time.monotonic()) > 0:
             watcher = asyncio.get_running_loop().create_future()
             self._watchers.add(watcher)
             try:

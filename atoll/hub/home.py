@@ -19,8 +19,8 @@ from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
 from atoll.hub import store
 from atoll.hub.api import hash_token
+from atoll.hub.database import HubStore
 from atoll.hub.service import Identity
-from atoll.hub.store import HubStore
 from atoll.network import certificates
 from atoll.network.invitation import HOURS, Invitation, hash_secret, new_secret, to_code
 

@@ -58,7 +58,20 @@ def serve(
             timeout_graceful_shutdown=STOP,
         )
         ready(url)
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, service).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Lets everybody go who is kept waiting, before it ends."""
+
+    def __init__(self, config: uvicorn.Config, service: Service):
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn once, in the event loop."""
+        self._service.desk.close()
+        await super().shutdown(sockets)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from atoll.governance import signatures
 from atoll.governance.signatures import PrivateKey, SignedStudy
 from atoll.hub import store
 from atoll.hub.active import ActiveRuns
+from atoll.hub.database import HubStore
 from atoll.hub.desk import Desk
 from atoll.hub.rounds import INSTALLED, Methods
-from atoll.hub.store import HubStore
 from atoll.hub.writer import Transaction, Writer
 from atoll.network import messages
 from atoll.network.invitation import hash_secret
@@ -146,7 +146,7 @@ class Service:
             tasks = self.desk.tasks(site.name, poll)
             stopped = self.desk.stopped(site.name, poll.holding)
             left = deadline - time.monotonic()
-            if news or proposals or tasks or stopped or left <= 0:
+            if news or proposals or tasks or stopped or left <= 0 or self.desk.closing:
                 return PollAnswer(receipts, tasks, proposals, stopped, time.time())
             await self.desk.wait(site.name, left)
 

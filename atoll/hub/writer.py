@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from atoll.errors import AtollError, OperatorError, Unreachable
-from atoll.hub.store import HubStore
+from atoll.hub.database import HubStore
 
 log = logging.getLogger("atoll.hub")
 PARKED = 0.02  # seconds

@@ -18,7 +18,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -39,6 +38,7 @@ from atoll.network.messages import (
     Renewed,
     Task,
 )
+from atoll.site.held import Held
 from atoll.site.home import Home
 from atoll.site.outbox import Key, Outbox, Stored, Withheld, check_approved, key_of
 from atoll.site.store import SiteStore
@@ -48,7 +48,7 @@ log = logging.getLogger("atoll.site")
 WAIT = 25.0  # seconds of a long poll
 RENEW = 15.0  # seconds between renewals of what is being worked on
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between attempts to reach the hub
-DISK_PAUSE = 2.0  # seconds between looks whether the disk has space again
+LOOK = 2.0  # seconds between looks whether there is space again, and whether a receipt is still to be written
 QUICK = 0.05  # seconds in which an answer still goes along with the next poll
 LARGEST_ALONG = 1_048_576  # bytes of shares that go along with a poll; larger ones have a way of their own
 
@@ -59,25 +59,6 @@ class Answerer(Protocol):
     def answer(self, study: Study, place: Place, question: bytes) -> object:
         """Compute, check, record. Raises sqlite3.Error, OSError or Withheld when nothing could be recorded."""
         ...
-
-
-@dataclass
-class Held:
-    """A question that this process has: to be answered, being answered, recorded, or kept back with a code."""
-
-    task: Task
-    state: str = "queued"  # queued, working, recorded, kept
-    pause: float = DISK_PAUSE  # seconds until a kept question is tried again
-    again: float = 0.0
-
-    def keep(self) -> None:
-        """Try again later, each time a little later than before."""
-        self.state, self.again, self.pause = "kept", time.monotonic() + self.pause, min(2 * self.pause, LONGEST_PAUSE)
-
-    @property
-    def key(self) -> Key:
-        """What makes it unique."""
-        return key_of(self.task.place)
 
 
 class Agent:
@@ -152,7 +133,7 @@ class Agent:
                 pause = self._rest(pause)
             except sqlite3.Error as error:
                 log.error("the site cannot write its file: %s", error)
-                pause = self._rest(max(pause, DISK_PAUSE))
+                pause = self._rest(max(pause, LOOK))
 
     def _rest(self, pause: float) -> float:
         """Wait before the next attempt; the hub is away, so nobody waits for us."""
@@ -297,7 +278,7 @@ class Agent:
     def _courier(self) -> None:
         pause, renewed = FIRST_PAUSE, time.monotonic()
         while not self._ending.is_set():
-            more = self._more_to_deliver.wait(timeout=DISK_PAUSE)
+            more = self._more_to_deliver.wait(timeout=LOOK)
             self._more_to_deliver.clear()
             if more and not self._deliver():
                 pause = self._rest(pause)

@@ -479,3 +479,12 @@ def test_a_store_of_a_newer_version(hub, tmp_path):
     connection.close()
     with pytest.raises(OperatorError, match="The site's store has version 99; this Atoll knows version 1"):
         home.store()
+
+
+def test_sigterm_ends_a_site_in_its_long_poll_and_a_hub_that_holds_one(world):
+    world.start_sites()
+    wait_until(lambda: all(site["online"] for site in world.api("GET", "/api/sites")[1]))
+    for program in (world.programs["north"], world.hub):
+        program.signal(signal.SIGTERM)
+        wait_until(lambda program=program: not program.alive())
+    assert "Traceback" not in world.programs["north"].log() + world.hub.log()

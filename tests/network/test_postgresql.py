@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atoll.errors import OperatorError
-from atoll.hub.store import HubStore
+from atoll.hub.database import HubStore
 from tests.network.test_kills import run_and_kill
 from tests.network.world import World
 

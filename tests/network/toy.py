@@ -29,6 +29,7 @@ from atoll.hub.rounds import Methods
 from atoll.network.codec import decode_question, encode
 from atoll.privacy.statistics import Array, Statistics, count, total
 from atoll.site import agent as agent_module
+from atoll.site import held
 from atoll.site.agent import Agent
 from atoll.site.home import Home as SiteHome
 from atoll.site.outbox import Outbox
@@ -113,7 +114,7 @@ def count_commits(path: Path) -> None:
 
 def site(folder: Path) -> None:
     home = SiteHome(folder)
-    agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.DISK_PAUSE = 0.02, 0.2, 0.1
+    agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.LOOK, held.FIRST = 0.02, 0.2, 0.1, 0.1
     with home.alone():
         store = home.store()
         signal.signal(signal.SIGUSR1, lambda *_: fill(store))
