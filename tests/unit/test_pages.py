@@ -1,0 +1,221 @@
+"""The hub's pages without a browser: who sees what, what a page's answer allows, what cannot be done by a link."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from atoll.hub import pages
+from atoll.hub.api import application
+from atoll.hub.home import new_token
+from atoll.hub.service import Service
+from atoll.ui import guard
+from tests.browser.world import SITES, Hub
+from tests.unit.test_charts import model
+
+URL = "https://hub.example"
+OWN = {"sec-fetch-site": "same-origin", "origin": URL}
+RESULT = {**model(["Intercept", "=age"], [-1.0, 0.5], [0.1, 0.1]), "n": 7500, "rounds": 2}
+
+
+@pytest.fixture
+def hub(tmp_path):
+    made = Hub(tmp_path)
+    made.join()
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def client(hub):
+    service = Service(hub.home.store(), hub.home.identity())
+    with TestClient(application(service, pages.routes(service)), base_url=URL, follow_redirects=False) as client:
+        yield client
+
+
+def form_token(text):
+    return re.search(r'name="token" value="([0-9a-f]{64})"', text)[1]
+
+
+def login(client, access, **more):
+    """Sign in as a browser does; the answer."""
+    token = form_token(client.get("/login").text)
+    return client.post("/login", data={"access": access, "token": token, **more}, headers=OWN)
+
+
+@pytest.fixture
+def done(hub):
+    """A study with a result, of wang-fang."""
+    study, (run,) = hub.study(("risk",))
+    hub.finish(run, RESULT)
+    return study, run
+
+
+def test_without_a_session_every_page_leads_to_the_login(client, done):
+    study, run = done
+    for path in ("/", "/sites", f"/studies/{study}", f"/runs/{run}", f"/runs/{run}/result.csv", f"/runs/{run}/live"):
+        answer = client.get(path)
+        assert answer.status_code == 303 and answer.headers["location"].startswith("/login"), path
+        assert "7,500" not in answer.text
+    assert client.get(f"/runs/{run}/live", headers={"hx-request": "true"}).headers["hx-redirect"] == "/login"
+
+
+def test_a_token_opens_a_session_and_logout_closes_it(client, hub, done):
+    _, run = done
+    answer = login(client, hub.token, next=f"/runs/{run}")
+    assert answer.status_code == 303 and answer.headers["location"] == f"/runs/{run}"
+    said = answer.headers["set-cookie"]
+    assert all(part in said for part in ("__Host-atoll=", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"))
+    assert "Domain" not in said and "Max-Age" not in said
+    page = client.get(f"/runs/{run}")
+    assert "7,500" in page.text and hub.token not in page.text
+    old = client.cookies[guard.COOKIE]
+    out = client.post("/logout", data={"token": form_token(page.text)}, headers=OWN)
+    assert out.headers["location"] == "/login"
+    client.cookies.set(guard.COOKIE, old, domain="hub.example")
+    assert client.get(f"/runs/{run}").status_code == 303
+
+
+def test_the_cookie_changes_at_login(client, hub):
+    client.get("/login")
+    before = client.cookies[guard.COOKIE]
+    login(client, hub.token)
+    assert client.cookies[guard.COOKIE] != before
+
+
+def test_a_replaced_token_ends_its_sessions(client, hub):
+    login(client, hub.token)
+    assert client.get("/").status_code == 200
+    new_token(hub.home, "wang-fang")
+    assert client.get("/").status_code == 303
+
+
+def test_another_investigator_sees_nothing_and_not_even_that_it_exists(client, hub, done):
+    study, run = done
+    login(client, hub.stranger)
+    assert "You have no study yet" in client.get("/").text
+    unknown = client.get("/runs/000000000000-9").text
+    for path in (f"/runs/{run}", f"/runs/{run}/result.json", f"/runs/{run}/result.csv", f"/runs/{run}/live"):
+        answer = client.get(path)
+        assert answer.status_code == 404, path
+        assert "You have no study or run at this address." in answer.text
+        assert "Early screening" not in answer.text
+    of_another = client.get(f"/runs/{run}").text.replace(run, "000000000000-9")
+    assert re.sub(r'value="\w+"', "", of_another) == re.sub(r'value="\w+"', "", unknown)
+    token = form_token(client.get("/").text)
+    answer = client.post(f"/studies/{study}/stop", data={"token": token}, headers=OWN)
+    assert answer.status_code == 404
+
+
+def test_a_wrong_token_is_told_and_after_five_the_address_waits(client, hub):
+    for _ in range(5):
+        answer = login(client, "atoll_wrong")
+        assert answer.status_code == 401 and "The hub does not know this token." in answer.text
+    answer = login(client, hub.token)
+    assert answer.status_code == 429 and "Wait ten minutes, then try again." in answer.text
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example", "//evil.example", "/runs/../../x", "/login", "javascript:1"]
+)
+def test_a_login_leads_only_to_our_own_pages(client, hub, wanted):
+    assert login(client, hub.token, next=wanted).headers["location"] == "/"
+
+
+def test_what_changes_something_needs_a_form_of_our_own(client, hub, done):
+    waiting, _ = hub.study(("hazard",), "Waiting")
+    login(client, hub.token)
+    token = form_token(client.get(f"/studies/{waiting}").text)
+    path = f"/studies/{waiting}/stop"
+    assert client.get(path).status_code == 404
+    assert client.post(path, data={"token": token}).status_code == 403
+    assert client.post(path, data={"token": token}, headers=OWN | {"sec-fetch-site": "cross-site"}).status_code == 403
+    assert client.post(path, data={"token": "0" * 64}, headers=OWN).status_code == 403
+    assert client.post(path, content=b"token=" + b"x" * 20_000, headers=OWN).status_code == 403
+    assert "waiting" in client.get(f"/studies/{waiting}").text
+    assert client.post(path, data={"token": token}, headers=OWN).status_code == 303
+    assert "wang-fang stopped the study." in client.get(f"/studies/{waiting}").text
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/sites", "/runs/nothing", "/nothing", "/static/atoll.css"])
+def test_every_answer_tells_the_browser_what_it_may(client, hub, path):
+    login(client, hub.token)
+    answer = client.get(path)
+    policy = answer.headers["content-security-policy"]
+    for part in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ):
+        assert part in policy
+    assert "unsafe" not in policy and answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
+    assert answer.headers["cache-control"] == (
+        "public, max-age=31536000, immutable" if path.startswith("/static") else "no-store"
+    )
+
+
+def test_what_people_wrote_is_never_markup(client, hub):
+    study, (run,) = hub.study(("risk",), "<script>alert(1)</script>")
+    hub.finish(run, RESULT | {"terms": ["Intercept", "<img src=x>"]})
+    login(client, hub.token)
+    for path in ("/", f"/studies/{study}", f"/runs/{run}"):
+        assert "<script>alert" not in client.get(path).text and "<img src=x>" not in client.get(path).text
+    assert "&lt;script&gt;alert(1)" in client.get("/").text
+
+
+def test_downloads_are_files_and_safe_for_spreadsheets(client, hub, done):
+    _, run = done
+    login(client, hub.token)
+    table = client.get(f"/runs/{run}/result.csv")
+    assert table.headers["content-disposition"] == f'attachment; filename="{run}-risk.csv"'
+    assert "'=age,0.5" in table.text
+    assert client.get(f"/runs/{run}/result.json").json()["n"] == 7500
+    assert client.get(f"/runs/{run}/chart.svg").headers["content-type"] == "image/svg+xml"
+
+
+def test_no_count_of_one_hospital_is_shown_that_was_not_released(client, hub, done):
+    _, run = done
+    login(client, hub.token)
+    assert "How many patients each hospital has was not released" in client.get(f"/runs/{run}").text
+
+
+def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
+    _, (run,) = hub.study(("survival",))
+    hub.fail(
+        run, "TOO_FEW_PERSONS", "lagoon", "lagoon did not answer round 1: A number would describe too few persons."
+    )
+    login(client, hub.token)
+    assert "lagoon did not answer round 1" in client.get(f"/runs/{run}").text
+    chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
+    assert "lagoon：某个数字所对应的人数过少。请修改研究后重新提交。" in chinese
+
+
+def test_empty_pages_say_what_to_do_next(tmp_path):
+    hub = Hub(tmp_path)
+    service = Service(hub.home.store(), hub.home.identity())
+    with TestClient(application(service, pages.routes(service)), base_url=URL) as client:
+        login(client, hub.token)
+        assert "atoll study submit study.yaml" in client.get("/").text
+        assert "atoll hub invite NAME" in client.get("/sites").text
+    hub.store.close()
+
+
+def test_a_study_tells_whom_it_waits_for(client, hub):
+    study, _ = hub.study(("risk",))
+    login(client, hub.token)
+    assert "Waits for the decision of coral, harbour, lagoon, mangrove, reef." in client.get("/").text
+    hub.decide(study, **{**dict.fromkeys(SITES, "approve"), "reef": "refuse"})
+    assert "Refused by reef." in client.get("/").text
+    chinese = client.get("/", headers={"accept-language": "zh"}).text
+    assert "以下医院已拒绝：reef。" in chinese
+
+
+def test_the_interfaces_still_answer_as_interfaces(client, hub):
+    assert client.get("/api/nothing").json()["error"]["code"] == "UNKNOWN"
+    assert client.get("/api/runs", headers={"authorization": f"Bearer {hub.token}"}).json() == []
+    assert client.get("/static/nothing.css").status_code == 404
