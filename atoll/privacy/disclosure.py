@@ -131,7 +131,7 @@ def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, 
 
 def _check_enough(cells: Array, kind: Kind, policy: Policy, subject: str) -> None:
     empty = kind.empty or policy.minimum_persons == 1
-    if ((cells < policy.minimum_persons) & ~((cells == 0) & empty)).any():
+    if not ((cells >= policy.minimum_persons) | ((cells == 0) & empty)).all():  # NaN is not enough
         what = f"A number would describe fewer than {policy.minimum_persons} persons ({subject})."
         raise _refuse("TOO_FEW_PERSONS", subject, what)
 
@@ -144,9 +144,9 @@ def _check_witness(share: Any, name: str, kind: Kind, value: Any, policy: Policy
 
 def _check_weights(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
     for column, (total, squares) in value.items():
-        persons = total * total / squares if squares > 0 else 0.0
+        persons = float(total / np.sqrt(squares)) ** 2 if 0 < squares < np.inf else 0.0
         if policy.minimum_persons > 1:
-            _check_enough(np.asarray(persons if np.isfinite(persons) else 0.0), kind, policy, column)
+            _check_enough(np.asarray(persons * (1 + 1e-9)), kind, policy, column)
 
 
 def _check_total(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,18 +26,20 @@ from atoll.site.runner import Permit
 
 from .world import COLUMNS, leaves, split, world
 
-EXAMPLES = [
-    pytest.param(name, options, id=f"{name}-{i}")
-    for name in registry.names()
-    for i, options in enumerate(registry.module(name).EXAMPLES)
-]
-
 
 def by_site(name: str, options: dict[str, Any]) -> bool:
     """Whether the model itself says which hospital a patient is of: then the split is part of it."""
     defaults = {key: parameter.default for key, parameter in registry.options_of(name).items()}
     used = defaults | options
     return "site" in (used.get("strata") or ()) or used.get("robust") == "site" or bool(used.get("site_intercepts"))
+
+
+EXAMPLES = [
+    pytest.param(name, options, id=f"{name}-{i}")
+    for name in registry.names()
+    for i, options in enumerate(registry.module(name).EXAMPLES)
+]
+POOLABLE = [case for case in EXAMPLES if not by_site(*case.values)]
 
 
 def network(tables: dict[str, Any], policy: Any = "public") -> atoll.Network:
@@ -73,12 +77,10 @@ def test_every_file_names_examples() -> None:
         assert registry.get(name).__doc__, f"{name} has no docstring"
 
 
-@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+@pytest.mark.parametrize(("name", "options"), POOLABLE)
 @given(seed=st.integers(0, 10**6), sites=st.integers(1, 7))
 @settings(max_examples=6, deadline=None)
 def test_the_split_into_sites_does_not_matter(name: str, options: dict[str, Any], seed: int, sites: int) -> None:
-    if by_site(name, options):
-        pytest.skip("the sites are part of this model")
     table = world(seed)
     where = np.random.default_rng(seed + 1).integers(0, sites, len(table["y"]))
     pooled = network({"pooled": table}).run(name, **options)
@@ -149,3 +151,10 @@ def test_a_total_must_name_its_count() -> None:
         class Bad(Statistics):
             n: int = count()
             s: float = total(per="people")
+
+
+def test_the_import_contract_names_every_algorithm_file() -> None:
+    contracts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["tool"]["importlinter"]
+    independent = next(c for c in contracts["contracts"] if c["id"] == "independent")["modules"]
+    ours = [name for name, module in registry._modules().items() if module.__name__.startswith("atoll.")]
+    assert sorted(independent) == sorted(f"atoll.algorithms.{name}" for name in ours)

@@ -1,0 +1,36 @@
+"""A package of a third party, found through its entry point alone, passes the same suite as our own files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP / "tests" / "extension"), str(TOP)])}
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=TOP, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_it_passes_the_conformance_suite() -> None:
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "geometric_mean",
+                  "tests/conformance/test_algorithms.py")  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " skipped" not in done.stdout
+
+
+def test_it_is_offered_beside_ours_and_cannot_replace_one() -> None:
+    done = python("-c", "from atoll.algorithms import registry; print(*registry.names())")
+    assert "geometric_mean" in done.stdout.split()
+    assert {"glm", "cox", "kaplan_meier", "describe", "performance"} < set(done.stdout.split())
+    code = (
+        "from importlib.metadata import EntryPoint; import importlib.metadata as m\n"
+        "m.entry_points = lambda group: [EntryPoint('glm', 'atoll_example.geometric_mean', group)]\n"
+        "from atoll.algorithms import registry; print(registry.module('glm').__name__)"
+    )
+    assert python("-c", code).stdout.strip() == "atoll.algorithms.glm"
