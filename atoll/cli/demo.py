@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -25,6 +27,8 @@ def demo(out: Output, once: bool, folder: Path, scale: float) -> None:
     def table(heads: list[str], rows: list[list[str]]) -> None:
         out.table([f"   {heads[0]}", *heads[1:]], [[f"   {row[0]}", *row[1:]] for row in rows])
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell had it ignored
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     running = Demo(folder.resolve(), out.say, table, scale)
     try:
         running.run()
