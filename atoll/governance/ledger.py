@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import rfc8785
@@ -75,12 +75,12 @@ def seal(previous: Entry | None, **facts: Any) -> Entry:
     open_ = Entry(number=number, previous=before, **facts)
     if wrong := _inadmissible(open_):
         raise ValueError(f"a ledger entry cannot hold what was given for {', '.join(wrong)}")
-    return Entry(**(asdict(open_) | {"hash": digest(open_)}))
+    return replace(open_, hash=digest(open_))
 
 
 def digest(entry: Entry) -> str:
     """SHA-256 over every field but `hash` itself."""
-    body = {name: value for name, value in asdict(entry).items() if name != "hash"}
+    body = {name: value for name, value in vars(entry).items() if name != "hash"}
     return hashlib.sha256(b"atoll ledger 1\0" + rfc8785.dumps(body)).hexdigest()
 
 

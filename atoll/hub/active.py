@@ -133,6 +133,7 @@ class ActiveRuns:
         touched, self._touched = self._touched, {}
         for run in touched.values():
             complete = not run.missing() and run.refused is None
+            stored = len(run.payloads) > len(run.fresh)  # some of the round's shares came with an earlier commit
             for row in run.fresh:
                 row["payload"] = None if complete else run.payloads.get(row["site"])
             store.add_shares(tx.connection, run.fresh)
@@ -140,14 +141,14 @@ class ActiveRuns:
             if run.refused is not None:
                 self._end(tx, run, "failed", **self._refusal(run))
             elif complete:
-                self._close_round(tx, run)
+                self._close_round(tx, run, stored)
             else:
                 self._publish(tx, run)
 
-    def _close_round(self, tx: Transaction, run: Run) -> None:
+    def _close_round(self, tx: Transaction, run: Run, stored: bool) -> None:
         try:
             answer = run.rounds.combine(run.payloads)
-            store.close_round(tx.connection, run.name, run.rounds.number, answer)
+            store.close_round(tx.connection, run.name, run.rounds.number, answer, stored=stored)
             run.rounds.accept(answer)
         except AtollError as error:
             self._fail(tx, run, error)

@@ -6,6 +6,7 @@ Lives in the event loop; the writer's thread runs the events.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from atoll.network.messages import (
     Share,
 )
 from atoll.study import protocol
+
+log = logging.getLogger("atoll.hub")
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,9 @@ class Service:
             tx.after.append(lambda: self._sites.update({fingerprint: site}))
             return Joined(name, self.identity.name, self.identity.public_key)
 
-        return await self._writer.submit(event)
+        joined = await self._writer.submit(event)
+        log.warning("%s joined with the key %s", joined.site, fingerprint)
+        return joined
 
     async def poll(self, site: SiteKey, poll: Poll) -> PollAnswer:
         """Count the poll's shares; then questions, studies and stops, held until there are some or the time is over."""

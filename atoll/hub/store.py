@@ -320,11 +320,12 @@ def open_round(
     connection.execute(_OPEN_ROUND, [{**values, "asked": time.time()}])
 
 
-def close_round(connection: Connection, run: str, number: int, answer: bytes) -> None:
-    """A question is answered: its shares' payloads are no longer needed, their hashes stay."""
+def close_round(connection: Connection, run: str, number: int, answer: bytes, *, stored: bool) -> None:
+    """A question is answered. Its shares' payloads, if any were stored, are no longer needed; their hashes stay."""
     where = {"of_run": run, "of_round": number}
     connection.execute(_CLOSE_ROUND, {**where, "answer": answer, "answered": time.time()})
-    connection.execute(_DROP_PAYLOADS, where)
+    if stored:
+        connection.execute(_DROP_PAYLOADS, where)
 
 
 def rounds_of(connection: Connection, run: str) -> list[Row]:

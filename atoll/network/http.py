@@ -41,9 +41,10 @@ class Connection:
         if not url.startswith("https://"):
             raise OperatorError(f"The hub's address {url!r} does not begin with https://.", "Atoll speaks TLS only.")
         self.url, self.proxy = url.rstrip("/"), proxy
+        self._urls: dict[str, httpx2.URL] = {}
         try:
+            self._url("/")
             self._client = httpx2.Client(
-                base_url=self.url,
                 verify=client_context(authority),
                 proxy=httpx2.Proxy(proxy) if proxy else None,
                 trust_env=False,
@@ -79,11 +80,19 @@ class Connection:
         timeout = httpx2.Timeout(STALLED + wait, connect=CONNECT, pool=None)
         try:
             response = self._client.request(
-                method, path, content=content or None, headers=headers, timeout=timeout, **options
+                method, self._url(path), content=content or None, headers=headers, timeout=timeout, **options
             )
         except httpx2.HTTPError as error:
             raise self._sentence(error) from error
         return Answer(response.status_code, response.headers.get("content-type", ""), response.content)
+
+    def _url(self, path: str) -> httpx2.URL:
+        """Parsed once: parsing an address costs as much as a signature."""
+        if path not in self._urls:
+            if len(self._urls) > 100:
+                self._urls.clear()
+            self._urls[path] = httpx2.URL(self.url + path)
+        return self._urls[path]
 
     def _sentence(self, error: httpx2.HTTPError) -> AtollError:
         cause: BaseException | None = error

@@ -17,6 +17,7 @@ import random
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -160,7 +161,11 @@ class Agent:
             self._received(stored, receipt)
         self._along = ()
         for proposal in answer.proposals:
-            self._propose(proposal)
+            self._newest = max(self._newest, proposal.number)
+            try:
+                self._propose(proposal)
+            except AtollError as error:  # one bad proposal keeps nothing else from this site
+                log.warning("a proposed study was ignored: %s", error)
         with self._change:
             self._polling = False
             for task in answer.tasks:
@@ -175,9 +180,8 @@ class Agent:
         study = signed.study()
         name = self._store.fact("site") or ""
         if name not in study.sites or study.sites[name].key != self._home.fingerprint():
-            raise NotPermitted("The hub proposes a study that does not name this site's key.", "It was ignored.")
+            raise NotPermitted("It does not name this site with its key.", "Its investigator corrects and signs it.")
         self._store.receive_study(proposal.number, signed, study.title)
-        self._newest = max(self._newest, proposal.number)
         log.warning("proposed: %s (%s)", study.title, signed.hash[:12])
 
     def _take(self, task: Task) -> None:
@@ -235,7 +239,11 @@ class Agent:
             log.error("%s round %d: the ledger cannot be written (%s)", place.run, place.round + 1, error)
             self._excuse(held, "DISK_FULL")
         except Exception as error:  # a fault of ours ends the run, and not the site
-            log.error("%s round %d: %s", place.run, place.round + 1, error, exc_info=not isinstance(error, AtollError))
+            where = traceback.extract_tb(error.__traceback__)[-1]  # never its words: they may hold a value
+            what = (
+                str(error) if isinstance(error, AtollError) else f"{type(error).__name__}, {where.name}:{where.lineno}"
+            )
+            log.error("%s round %d: %s", place.run, place.round + 1, what)
             return self._refuse(held, getattr(error, "code", "SITE_FAILED"))
         return False
 

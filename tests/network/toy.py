@@ -103,10 +103,10 @@ def count_commits(path: Path) -> None:
         arrived[id(event)] = bool(going_on)
         return submit(self, event, **options)
 
-    def noted_close(self, tx, run):
+    def noted_close(self, tx, run, stored):
         file.write(json.dumps({"commits": 1 + last[0]}) + "\n")
         file.flush()
-        close(self, tx, run)
+        close(self, tx, run, stored)
 
     writer.Writer._commit, writer.Writer.submit = timed_commit, noted_submit
     active.ActiveRuns._close_round = noted_close

@@ -1,0 +1,211 @@
+"""The site's agent against a hub whose every answer the test writes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from atoll.errors import NotPermitted
+from atoll.governance import signatures
+from atoll.network import messages
+from atoll.network.messages import Failure, Handover, Place, Poll, PollAnswer, Proposal, Receipt, Renewed, Share, Task
+from atoll.site.agent import Agent
+from atoll.site.home import Home
+from atoll.site.outbox import Outbox
+from atoll.study.protocol import read
+from tests.network.world import STUDY, wait_until
+
+
+class Line:
+    """A hub that hands out what `answers` holds and remembers what it was told."""
+
+    def __init__(self):
+        self.answers: list[PollAnswer] = []
+        self.told: list[messages.Message] = []
+        self.refuses_shares = False
+
+    def ask(self, path, message, answer, *, wait=0.0):
+        if isinstance(message, Poll):
+            return self.poll(message)
+        self.told.append(message)
+        if isinstance(message, Handover):
+            return self.receipt(message)
+        return Renewed(())
+
+    def poll(self, poll: Poll) -> PollAnswer:
+        self.told += poll.shares
+        receipts = tuple(self.receipt(handover) for handover in poll.shares)
+        if self.answers:
+            answer = self.answers.pop(0)
+            return PollAnswer(receipts, answer.tasks, answer.proposals, answer.stopped, 0.0)
+        time.sleep(0.02)
+        return PollAnswer(receipts, (), (), (), 0.0)
+
+    def receipt(self, handover: Handover) -> Receipt:
+        if self.refuses_shares:
+            raise NotPermitted("Not now.", "Later.")
+        place = messages.decode(handover.share, Share).place
+        return Receipt(place, messages.digest(handover.share), "counted")
+
+    def shares(self) -> list[bytes]:
+        return [message.share for message in self.told if isinstance(message, Handover)]
+
+    def codes(self) -> list[str]:
+        return [message.code for message in self.told if isinstance(message, Failure)]
+
+
+class Counting:
+    """Records a fixed answer and counts how often it was asked."""
+
+    def __init__(self, outbox):
+        self.outbox, self.asked = outbox, 0
+
+    def answer(self, study, place, question):
+        self.asked += 1
+        self.outbox.append(place, decision="left", rule="", subject="", payload=b"answer", policy="")
+
+
+class Site:
+    """An agent in this process."""
+
+    def __init__(self, folder):
+        self.home = Home.init(folder)
+        self.store = self.home.store()
+        self.store.set_facts(site="north")
+        self.line, self.outbox = Line(), Outbox(self.store)
+        self.counting = Counting(self.outbox)
+        self.key = signatures.new_key()
+        self.agent = Agent(self.home, self.store, self.line, self.outbox, lambda: self.counting)
+        self.thread = threading.Thread(target=self.agent.run)
+        self.thread.start()
+
+    def close(self):
+        self.agent.stop()
+        self.thread.join()
+        self.store.close()
+
+    def signed(self, *, key: str | None = None, title: str = "Toy") -> signatures.SignedStudy:
+        today = datetime.now(UTC).date()
+        text = STUDY.format(
+            title=title,
+            sites=f"  north: {{key: '{key or self.home.fingerprint()}'}}",
+            analyses="  toy: {algorithm: toy, dataset: checkup}",
+            first=today - timedelta(days=1),
+            last=today + timedelta(days=1),
+        )
+        return signatures.sign_study(read(text), self.key)
+
+    def says(self, *, tasks=(), proposals=(), stopped=()):
+        self.line.answers.append(PollAnswer((), tuple(tasks), tuple(proposals), tuple(stopped), 0.0))
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = Site(tmp_path / "north")
+    yield site
+    site.close()
+
+
+def task(study: str, *, lease: int = 1, round: int = 0, run: str = "run-1") -> Task:
+    return Task(Place(study, run, "toy", round, 0, "0" * 64, ("north",)), lease, b"question")
+
+
+def approved(site: Site) -> str:
+    signed = site.signed()
+    site.says(proposals=[Proposal(1, signed.to_bytes())])
+    wait_until(lambda: site.store.newest_study() == 1)
+    site.store.decide(signed.hash, "approve")
+    return signed.hash
+
+
+def test_a_question_of_an_approved_study_is_answered_once(site):
+    study = approved(site)
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) == 1)
+    site.says(tasks=[task(study, lease=2)])  # the hub did not hear of it, or was restored from a backup
+    wait_until(lambda: len(site.line.shares()) == 2)
+    first, second = site.line.shares()
+    assert first == second, "byte for byte"
+    assert site.counting.asked == 1
+
+
+def test_a_study_that_is_not_approved_is_never_answered(site):
+    signed = site.signed()
+    site.says(proposals=[Proposal(1, signed.to_bytes())])
+    site.says(tasks=[task(signed.hash)])
+    wait_until(lambda: site.line.codes() == ["NOT_APPROVED"])
+    assert site.counting.asked == 0 and site.line.shares() == []
+    site.store.decide(signed.hash, "approve")
+    site.home.wake()
+    wait_until(lambda: len(site.line.shares()) == 1)
+
+
+def test_a_study_that_was_never_received_is_never_answered(site):
+    site.says(tasks=[task("f" * 64)])
+    wait_until(lambda: site.line.codes() == ["NOT_PERMITTED"])
+    assert site.counting.asked == 0
+
+
+def test_a_proposal_for_another_key_is_ignored_and_the_next_one_is_not(site):
+    stranger = signatures.fingerprint(signatures.public_bytes(signatures.new_key()))
+    other, good = site.signed(key=stranger, title="Other"), site.signed()
+    site.says(proposals=[Proposal(1, other.to_bytes()), Proposal(2, b"nonsense"), Proposal(3, good.to_bytes())])
+    wait_until(lambda: [row["hash"] for row in site.store.studies()] == [good.hash])
+
+
+def test_a_share_that_the_hub_does_not_take_is_kept(site):
+    study = approved(site)
+    site.line.refuses_shares = True
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) >= 2)
+    site.line.refuses_shares = False
+    wait_until(lambda: site.outbox.waiting() == ())
+    assert len(set(site.line.shares())) == 1
+
+
+def test_a_share_is_withheld_while_the_study_is_paused(site):
+    study = approved(site)
+    site.line.refuses_shares = True
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) >= 1)
+    site.store.decide(study, "pause")
+    assert site.outbox.waiting() == ()
+    site.line.refuses_shares = False
+    site.store.decide(study, "approve")
+    site.home.wake()
+    wait_until(lambda: len(site.outbox.waiting()) == 0 and site.store.head().decision == "resumed")
+
+
+def test_an_expired_study_is_not_answered_and_becomes_expired(site, monkeypatch):
+    study = approved(site)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(days=9)
+
+    monkeypatch.setattr("atoll.site.agent.datetime", Later)
+    site.says(tasks=[task(study)])
+    wait_until(lambda: site.line.codes() == ["STUDY_EXPIRED"])
+    assert site.store.study(study)["state"] == "expired"
+    assert site.store.head().decision == "expired" and site.counting.asked == 0
+
+
+def test_a_fault_ends_the_run_with_a_code_and_the_site_goes_on(site):
+    study = approved(site)
+    answer = site.counting.answer
+
+    def fail(*_):
+        raise RuntimeError("Mrs Li, 54")
+
+    site.counting.answer = fail
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) == 1)
+    share = messages.decode(site.line.shares()[0], Share)
+    assert (share.outcome, share.code, share.subject, share.payload) == ("refused", "SITE_FAILED", "", b"")
+    site.counting.answer = answer
+    site.says(tasks=[task(study, run="run-2", lease=2)])
+    wait_until(lambda: len(site.line.shares()) == 2)
