@@ -51,6 +51,9 @@ def _online(desk: Desk | None, site: str) -> bool:
 
 def study(connection: Connection, desk: Desk | None, study_hash: str) -> dict[str, Any] | None:
     """A study: its approvals, its runs, and in a sentence what it waits for."""
+    version = (
+        desk.version_of(study_hash) if desk else 0
+    )  # before reading: news in between are told once more, not missed
     row = store.study(connection, study_hash)
     if row is None:
         return None
@@ -75,7 +78,7 @@ def study(connection: Connection, desk: Desk | None, study_hash: str) -> dict[st
         "runs": [_head(entry) for entry in runs],
         "state": study_state([entry["state"] for entry in runs]),
         "waits_for": waits_for(actions, document, runs),
-        "version": desk.version_of(study_hash) if desk else 0,
+        "version": version,
     }
 
 
@@ -137,6 +140,7 @@ def run(connection: Connection, desk: Desk | None, name: str) -> dict[str, Any] 
     row = store.run(connection, name)
     if row is None:
         return None
+    version = desk.version_of(row["study"]) if desk else 0
     rounds, shares = store.rounds_of(connection, name), store.shares_of(connection, name)
     actions = store.actions(connection, row["study"])
     ended = row["ended"] if row["ended"] is not None else datetime.now(UTC).timestamp()
@@ -156,7 +160,7 @@ def run(connection: Connection, desk: Desk | None, name: str) -> dict[str, Any] 
         ],
         "sites": {site: _site(desk, row, rounds, shares, site, actions[site]["action"]) for site in actions},
         "has_result": row["result"] is not None,
-        "version": desk.version_of(row["study"]) if desk else 0,
+        "version": version,
     }
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import Watched
-from tests.network.world import World
+from tests.network.world import Nursery, World
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path)
+def world(tmp_path, nursery):
+    world = World(nursery, tmp_path)
     yield world
     world.close()
 

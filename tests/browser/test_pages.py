@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import Watched
 from tests.browser.world import ANALYSES, DICTIONARY, SITES, STUDY
 
-WIDTHS, LANGUAGES = (1280, 390), ("en-GB", "zh-CN")
+SCREENS = [(width, language) for language in ("en-GB", "zh-CN") for width in (1280, 390)] + [(320, "en-GB")]
 
 NAMELESS = """() => {
   const all = (what) => [...document.querySelectorAll(what)];
@@ -58,8 +58,7 @@ NEUTRAL = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "language"), SCREENS)
 def test_pages_fit_are_clean_and_have_names(chromium, hub, width, language):
     watched = Watched(chromium, hub.url, width, language)
     watched.go("/login")
