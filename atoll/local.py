@@ -5,6 +5,7 @@ For teaching, for trying a study before it is signed, and as the reference the n
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from atoll.study.protocol import Study
 from atoll.ui.results import Result
 
 DATASET = "table"
+logging.getLogger("atoll").addHandler(logging.NullHandler())  # a refusal is raised here, not also printed
 
 
 @dataclass
