@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from atoll.site.store import SiteStore
 
 PATH = click.Path(path_type=Path)
-COMMANDS = {"dataset": ("atoll.cli.dataset:dataset", "Register the tables that studies may ask about.")}
+COMMANDS = {
+    "dataset": ("atoll.cli.dataset:dataset", "Register the tables that studies may ask about."),
+    "score": ("atoll.cli.score:score", "Use a released model: keep a screening list of own people."),
+}
 home_option = click.option(
     "--home",
     type=PATH,

@@ -11,6 +11,9 @@ import stat
 import subprocess
 import sys
 
+from click.testing import CliRunner
+
+from atoll.cli.main import atoll
 from atoll.demo.network import PORT, free_port
 from tests.network.world import ROOT
 
@@ -36,6 +39,11 @@ def test_the_demo_runs_from_nothing_to_screening_lists(tmp_path):
             rows = list(csv.DictReader(file))
         assert rows and all(float(row["risk"]) >= 0.15 and row["reason_1"] for row in rows)
         assert rows[0]["person"].startswith(hospital) and rows[0]["person"] not in done.stdout
+    before = path.read_bytes()
+    words = ["site", "score", str(folder / "risk.json"), "--dataset", "heldback", "--threshold", "0.15"]
+    again = CliRunner().invoke(atoll, [*words, "--home", str(folder / hospital / "site")])
+    assert again.exit_code == 0, again.output
+    assert f"{len(rows):,} of " in again.output and path.read_bytes() == before
 
 
 def test_the_demo_says_which_port_it_took_when_the_usual_one_is_in_use(tmp_path):
