@@ -15,8 +15,8 @@ import click
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from atoll.cli.main import atoll  # noqa: E402
-from atoll.governance.states import RUN, STUDY, mermaid  # noqa: E402
+from atoll.cli.main import atoll
+from atoll.governance.states import RUN, STUDY, mermaid
 
 HEAD = """\
 # Commands
