@@ -52,7 +52,7 @@ svg.chart{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','PingF
 WIDE, NARROW, TURN = 720, 360, 440
 UNITS = {"d": "days", "wk": "weeks", "mo": "months", "a": "years"}
 FEW = 6  # as many times or fewer are drawn as points, not as a curve
-SAME = 0.4  # units; steps closer than this are drawn as one
+SAME = 0.7  # units; steps closer than this are drawn as one
 Translate = Callable[[str], str]
 
 
@@ -300,9 +300,22 @@ def _steps(i: int, times: Any, values: Mapping[str, Any], across: Scale, down: S
         return [*found, (across(float(times[-1])), down(before))]
 
     lower, upper, middle = places("lower"), places("upper"), places("survival")
-    band = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*upper, *reversed(lower)])
-    curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in middle)
-    return f'<polygon class="band f{i % 4}" points="{band}"/><polyline class="curve c{i % 4}" points="{curve}"/>'
+    band, curve = f"{_path([*upper, *reversed(lower)])}Z", _path(middle)
+    return f'<path class="band f{i % 4}" d="{band}"/><path class="curve c{i % 4}" d="{curve}"/>'
+
+
+def _path(corners: Sequence[tuple[float, float]]) -> str:
+    """Steps as a path, which names only what changes: a third of what points would need."""
+    (x, y), parts = corners[0], [f"M{corners[0][0]:.1f} {corners[0][1]:.1f}"]
+    for to_x, to_y in corners[1:]:
+        moves = f"{to_x:.1f}" != f"{x:.1f}", f"{to_y:.1f}" != f"{y:.1f}"
+        parts.append(
+            {(True, False): f"H{to_x:.1f}", (False, True): f"V{to_y:.1f}", (False, False): ""}.get(
+                moves, f"L{to_x:.1f} {to_y:.1f}"
+            )
+        )
+        x, y = (to_x, to_y) if any(moves) else (x, y)
+    return "".join(parts)
 
 
 def _points(i: int, times: Any, values: Mapping[str, Any], across: Scale, down: Scale, name: str) -> str:

@@ -131,7 +131,7 @@ class Hub:
                 sites = SITES if n < number - 1 else last
                 store.add_shares(c, [self._share(run, n, i, site) for i, site in enumerate(sites)])
                 if n < number - 1 or last == SITES:
-                    store.close_round(c, run, n, b"a")
+                    store.close_round(c, run, n, b"a", stored=False)
 
     def _share(self, run: str, n: int, i: int, site: str) -> dict[str, Any]:
         return {
