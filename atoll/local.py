@@ -226,7 +226,7 @@ def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = Non
 
 
 _EXCEPTIONS: dict[str, type[AtollError]] = {
-    **dict.fromkeys(("STUDY_INVALID", "STUDY_EXPIRED", "UNKNOWN_LEVEL", "EMPTY"), StudyError),
+    **dict.fromkeys(("STUDY_INVALID", "STUDY_EXPIRED", "UNKNOWN_LEVEL", "EMPTY", "OUTCOME_UNFIT"), StudyError),
     **dict.fromkeys(
         ("NOT_PUBLIC", "NOT_APPROVED", "HASH_MISMATCH", "NOT_PERMITTED", "PAUSED", "STOPPED"), NotPermitted
     ),

@@ -18,6 +18,7 @@ Cox (1972); Breslow (1974); Efron (1977); federated: Lu et al. (2015) WebDISCO, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
-from atoll.algorithms.newton import Optimum, newton, solve
+from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
 from atoll.algorithms.options import ColumnName, FormulaText, StratumName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
@@ -39,6 +40,7 @@ EXAMPLES = (
     {"formula": "age", "time": "t", "event": "e", "strata": [], "grid": [180.0, 360.0, 720.0]},
 )
 LARGEST_ETA = 300.0
+ROUNDING = 1e-13  # of Σ x², below which a difference of such sums is nothing
 
 
 class Partial(Statistics):
@@ -171,11 +173,19 @@ def _partial(
         n=data.n,
         loglik=float(eta[event].sum() - np.log(S0).sum()),
         score=X[event].sum(axis=0) - mean.sum(axis=0),
-        information=root.T @ root - mean.T @ mean,
+        information=_information(root.T @ root, mean),
         behind=data.behind_design(),
         outcomes=_outcomes(data),
         weights=_weights(theta),
     )
+
+
+def _information(raw: Array, mean: Array) -> Array:
+    """Σ S²/S⁰ − Σ (S¹/S⁰)(S¹/S⁰)ᵀ; a column that is constant in every risk set leaves rounding alone: it gets 0."""
+    information = raw - mean.T @ mean
+    constant = np.diag(information) <= ROUNDING * np.diag(raw)
+    result: Array = np.where(constant | constant[:, None], 0.0, information)
+    return result
 
 
 def _outcomes(data: Data) -> dict[str, Array]:
@@ -272,14 +282,14 @@ def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
     S0, S1, share = _at_events(of, s0, s1, t.d0, t.d1, ties)
     mean = S1 / S0[:, None]
     reach, tied = np.bincount(of, 1 / S0, len(s0)), np.bincount(of, share / S0, len(s0))
-    information = np.einsum("j,jpq->pq", reach, s2) - np.einsum("j,jpq->pq", tied, t.d2) - mean.T @ mean
+    raw = np.einsum("j,jpq->pq", reach, s2) - np.einsum("j,jpq->pq", tied, t.d2)
     return Sums(
         persons=int(t.persons.sum()),
         events=int(t.events.sum()),
         n=int(t.n.sum()),
         loglik=float(t.x.sum(axis=0) @ beta - np.log(S0).sum()),
         score=t.x.sum(axis=0) - mean.sum(axis=0),
-        information=information,
+        information=_information(raw, mean),
     )
 
 
@@ -310,10 +320,10 @@ def cox(
     """
     assert setting.design is not None
     names = setting.design.terms
+    if not names:
+        raise StudyError("The formula has no terms.", "Name at least one column.", subject="formula")
     if "site" in strata:
-        best = yield from newton(
-            lambda beta: within(ties=ties, beta=_start(beta, names)), _objective, names, quadratic=True
-        )
+        best = yield from _search(lambda beta: within(ties=ties, beta=_start(beta, names)), names)
         return _fit(setting, best, ties, strata, exact=True)
     exact = setting.public and not grid
     if not exact and not grid:
@@ -335,7 +345,7 @@ def _over_sites(grid: Array, exact: bool, strata: int, ties: Ties, names: tuple[
     def ask(beta: Array | None) -> Question:
         return leaving(grid=grid, exact=exact, strata=strata, beta=_start(beta, names), centre=centre)
 
-    search = newton(ask, _objective, names, quadratic=True)
+    search = _search(ask, names)
     question = next(search)
     while True:
         t = yield question
@@ -347,11 +357,18 @@ def _over_sites(grid: Array, exact: bool, strata: int, ties: Ties, names: tuple[
             return finished.value
 
 
+def _search(ask: Callable[[Array | None], Question], names: tuple[str, ...]) -> Generator[Question, Any, Optimum]:
+    """Newton's method from β = 0; an event whose own hazard is not the largest at risk costs at least log 2."""
+    return newton(ask, _objective, names, quadratic=True, from_zero=True, perfect=ONE_ERROR)
+
+
 def _start(beta: Array | None, names: tuple[str, ...]) -> Array:
     return np.zeros(len(names)) if beta is None else beta
 
 
 def _objective(answer: Any) -> float:
+    if not answer.events:
+        raise StudyError("Nobody had the event.", "Look at the event column: is 1 the event?", subject="event")
     return -2 * float(answer.loglik)
 
 

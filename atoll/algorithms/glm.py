@@ -26,7 +26,7 @@ from scipy.special import gammaln
 
 from atoll.algorithms.core import Data, Program, Question, at_site
 from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
-from atoll.algorithms.newton import Optimum, newton
+from atoll.algorithms.newton import ONE_ERROR, Optimum, newton
 from atoll.algorithms.options import ColumnName, FormulaText
 from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, total, weights, witness
@@ -157,7 +157,7 @@ def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:
         raise DataError(
             f"The outcome of a {family} model with {link} link must be {wanted}; the dataset holds other values.",
             "Correct the column, or choose another family or link.",
-            code="WRONG_TYPE",
+            code="OUTCOME_UNFIT",
             subject="outcome",
         )
 
@@ -195,7 +195,8 @@ def glm(
         return terms(family=family, link=link, beta=beta)
 
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
-    best = yield from newton(ask, lambda t: t.deviance, names, quadratic)
+    perfect = ONE_ERROR if family == "binomial" else -np.inf
+    best = yield from newton(ask, lambda t: t.deviance, names, quadratic, perfect=perfect)
     bread = best.covariance
     if robust is None:
         cov = dispersion(best, family, len(names)) * bread

@@ -24,6 +24,7 @@ from atoll.errors import StudyError
 from atoll.privacy.statistics import Array
 
 COLLINEAR = 1e-11  # share of a column's (weighted) square sum that the earlier columns leave unexplained
+ONE_ERROR = 2 * np.log(2)  # the least deviance of a patient whose outcome is not the likelier one
 FLAT = 1e-7  # information left in a direction, relative to the best determined one, before it counts as lost
 HALVINGS = 12
 TOLERANCE = 1e-9  # of the last step, in standard errors
@@ -45,11 +46,16 @@ def newton(
     objective: Callable[[Any], float],
     terms: Sequence[str],
     quadratic: bool,
+    *,
+    from_zero: bool = False,
+    perfect: float = -np.inf,
     max_rounds: int = 25,
 ) -> Generator[Question, Any, Optimum]:
     """Minimise `objective`. `ask(None)` opens: its answer's score and information give the first β itself.
 
-    `quadratic` says that the information is the exact second derivative, so that steps shrink quadratically.
+    quadratic   the information is the exact second derivative, so that steps shrink quadratically
+    from_zero   the opening is an evaluation at β = 0, so that the first step may not raise the objective either
+    perfect     an objective below this proves that the outcome is fitted without error
 
     Raises
     ------
@@ -58,26 +64,27 @@ def newton(
     """
     beta = np.zeros(len(terms))
     first = answer = yield ask(None)
-    reached, asked = np.inf, 1
+    reached, asked = objective(first) if from_zero else np.inf, 1
     while True:
         step = solve(answer.information, answer.score, terms)
         error = np.sqrt(np.diag(inverse(answer.information)))
         tolerance = TOLERANCE * (min(np.sqrt(answer.persons), LARGEST_ROOT) if quadratic else 1.0)
         if np.isfinite(reached) and np.max(np.abs(step) / error) < tolerance:
-            _refuse_unbounded(first.information, answer.information, beta, terms)
             return Optimum(beta + step, inverse(answer.information), answer, first)
         if asked >= max_rounds:
             _refuse_unsettled(terms[int(np.argmax(np.abs(step) / error))], max_rounds)
         halvings = min(HALVINGS, max_rounds - asked)
         beta, answer, used = yield from _descend(ask, objective, beta, step, reached, halvings)
         reached, asked = objective(answer), asked + used
-        _refuse_unbounded(first.information, answer.information, beta, terms)
+        if reached < perfect:
+            _refuse_separated(first.information, beta, terms)
+        _refuse_unbounded(first.information, answer.information, terms)
 
 
 def _refuse_unsettled(term: str, max_rounds: int) -> NoReturn:
     raise StudyError(
         f"The fit did not settle within {max_rounds} rounds; {term!r} moved last.",
-        "Look at this term: is it on an extreme scale, or nearly determined by others?",
+        "Look at this term: is it on an extreme scale, nearly given by others, or does it predict the outcome?",
         subject="formula",
     )
 
@@ -152,23 +159,33 @@ def _raise_collinear(term: str, others: list[str]) -> None:
     )
 
 
-def _refuse_unbounded(start: Array, now: Array, beta: Array, terms: Sequence[str]) -> None:
-    """A direction in which nearly all information is gone while β grows: separation.
+def _refuse_unbounded(start: Array, now: Array, terms: Sequence[str]) -> None:
+    """A direction in which nearly all information is gone: separation.
 
     The start's information weighs every patient alike, so the ratio tells how much weight the patients
-    who inform a direction still have. When all of it is gone, the outcome is fitted perfectly.
+    who inform a direction still have.
     """
     _, scale = scaled(start)
     root = np.linalg.cholesky(start / np.outer(scale, scale) + 1e-14 * np.eye(len(start)))
     half = np.linalg.solve(root, now / np.outer(scale, scale))
     ratios, directions = np.linalg.eigh(np.linalg.solve(root, half.T))
-    if ratios[0] > FLAT * max(ratios[-1], 1e-4) or not np.abs(beta * scale).max() > 0:
-        return
-    direction = np.abs(np.linalg.solve(root.T, directions[:, 0]))
-    named = [terms[int(j)] for j in np.argsort(-direction) if direction[j] > 0.3 * direction.max()][:3]
+    if ratios[0] <= FLAT * max(ratios[-1], 1e-4):
+        _refuse_separated(start, np.linalg.solve(root.T, directions[:, 0]) / scale, terms)
+
+
+def _refuse_separated(start: Array, direction: Array, terms: Sequence[str]) -> NoReturn:
+    """Name the terms along which β goes to infinity, measured in the standard errors of the start."""
+    moved = np.abs(direction) / np.sqrt(np.diag(inverse(start)))
+    slopes = [j for j, term in enumerate(terms) if term != "Intercept"]
+    if not slopes or moved[slopes].max() < 1e-3 * moved.max():
+        raise StudyError(
+            "All patients have the same outcome.", "A model needs patients with and without it.", subject="outcome"
+        )
+    largest = moved[slopes].max()
+    named = [terms[j] for j in sorted(slopes, key=lambda j: -moved[j]) if moved[j] > 0.3 * largest][:3]
+    verb, its = ("predicts", "its coefficient has") if len(named) == 1 else ("predict", "their coefficients have")
     raise StudyError(
-        f"Perfect separation: {_listed(named)} predicts the outcome without error, "
-        "so its coefficient has no finite value.",
+        f"Perfect separation: {_listed(named)} {verb} the outcome without error, so {its} no finite value.",
         "Merge the level with another, leave the term out, or study more patients.",
         subject="formula",
     )

@@ -174,7 +174,10 @@ def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]
     y = data.y
     if not ((y == 0) | (y == 1)).all():
         raise DataError(
-            "The outcome of a risk model must be 0 or 1.", "Correct the column.", code="WRONG_TYPE", subject="outcome"
+            "The outcome of a risk model must be 0 or 1.",
+            "Correct the column.",
+            code="OUTCOME_UNFIT",
+            subject="outcome",
         )
     eta = data.X @ beta
     if link == "logit":
@@ -251,7 +254,7 @@ def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, 
         )
     edges = _edges(first, setting)
     tables = yield classes(beta=beta, link=given.link, edges=edges)
-    best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, quadratic=True)
+    best = yield from newton(_ask(beta, given.link), lambda t: t.deviance, PARAMETERS, True, from_zero=True)
     parameters = best.beta + np.array([0.0, 0.0, 1.0])
     apart = (yield own(beta=beta, link=given.link)) if by_site else None
     return _performance(setting, first, tables, parameters, best, apart)

@@ -264,6 +264,10 @@ def _parts(term: str) -> list[str]:
 
 def _named_factor(text: str, facts: Facts, columns: Dictionary) -> Factor:
     match = _BRACKET.fullmatch(text)
+    if text in columns:  # a name that a formula writes in backticks
+        return Number(("column", text))
+    if match and match["base"] in columns:
+        return Level(match["base"], match["level"])
     call = factor(match["base"] if match else text)
     try:
         if match and call.kind == "spline":

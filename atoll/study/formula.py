@@ -30,6 +30,8 @@ Term = tuple[str, ...]  # factors by their text, in order; () is the intercept
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>(?:[^\W\d]|_)[\w.]*)|`(?P<quoted>[^`]+)`|(?P<number>\d+)|(?P<operator>\*\*|[-+*:/^()]))"
 )
+_QUOTED, _STAND_IN = re.compile(r"`([^`]+)`"), "__quoted_"
+_NONE, _ONE = "\0" + "0", "\0" + "1"  # the intercept's numbers, which no column can be called
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
@@ -80,7 +82,10 @@ def parse(text: str) -> Formula:
         raise _error(text, "there are two `~`", "Write `outcome ~ terms`.")
     response = _response(left.strip(), text) if tilde else None
     reader = _Reader(text, len(left) + len(tilde))
-    terms, intercept = reader.whole()
+    try:
+        terms, intercept = reader.whole()
+    except RecursionError:
+        raise _error(text[:80], "it is nested too deeply", "Write fewer brackets.") from None
     if not terms and not intercept:
         raise _error(text, "it has no terms", "Write at least one column to the right of `~`.")
     ordered = sorted(dict.fromkeys(terms), key=len)
@@ -127,6 +132,8 @@ class _Reader:
         terms, intercept = self._sum()
         if self.text[self.at :].strip():
             self._unexpected()
+        if any(number in term for term in terms for number in (_NONE, _ONE)):
+            raise _error(self.text, "0 and 1 are about the intercept and stand alone", "Write `0 +` or `- 1`.")
         return [term for term in terms if term], intercept
 
     def _unexpected(self) -> NoReturn:
@@ -157,8 +164,8 @@ class _Reader:
         intercept, sign = True, self._take("+", "-") or "+"
         while True:
             for term in self._product():
-                if term in (("0",), ("1",)):
-                    intercept = (term == ("1",)) == (sign == "+")
+                if term in ((_NONE,), (_ONE,)):
+                    intercept = (term == (_ONE,)) == (sign == "+")
                 elif sign == "+":
                     terms.append(term)
                 else:
@@ -208,7 +215,7 @@ class _Reader:
             if match["number"] not in ("0", "1"):
                 self._unexpected()
             self.at = match.end()
-            return [(match["number"],)]
+            return [(_ONE if match["number"] == "1" else _NONE,)]
         if match["name"] and self.text[match.end() :].lstrip().startswith("("):
             return [(self._call(match),)]
         self.at = match.end()
@@ -225,7 +232,10 @@ class _Reader:
                 break
         else:
             raise _error(self.text, "a bracket is not closed", "Add the missing `)`.")
-        source = re.sub(r"`([^`]+)`", r"\1", self.text[start : end + 1])
+        written, quoted = self.text[start : end + 1], _QUOTED.findall(self.text[start : end + 1])
+        source = written
+        for i, name in enumerate(quoted):  # Python knows no backticks: a name stands in for each
+            source = source.replace(f"`{name}`", f"{_STAND_IN}{i}_")
         if match["name"] not in ALLOWED:
             raise _error(
                 self.text,
@@ -235,11 +245,17 @@ class _Reader:
         try:
             tree = ast.parse(source, mode="eval").body
             assert isinstance(tree, ast.Call)
-            text, call = ast.unparse(tree), _understood(tree)
-        except (SyntaxError, ValueError, AssertionError, RecursionError) as error:
+            text = ast.unparse(tree)
+            for i, name in enumerate(quoted):
+                text = text.replace(f"{_STAND_IN}{i}_", f"`{name}`")
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Name) and node.id.startswith(_STAND_IN):
+                    node.id = quoted[int(node.id.removeprefix(_STAND_IN).rstrip("_"))]
+            call = _understood(tree)
+        except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError) as error:
             reason = str(error) if isinstance(error, ValueError) and str(error) else "it is not complete"
             raise _error(
-                self.text, f"{source!r} cannot be read: {reason}", "See the list of calls in the manual."
+                self.text, f"{written!r} cannot be read: {reason}", "See the list of calls in the manual."
             ) from None
         self.at = end + 1
         self.calls[text] = call
@@ -299,7 +315,10 @@ def _spline_options(tree: ast.Call) -> dict[str, Any]:
     if unknown or len(tree.args) > 4:
         raise ValueError(f"bs has no option {sorted(unknown)[0]!r}" if unknown else "bs has too many arguments")
     options = {name: ast.literal_eval(value) for name, value in given.items()}
-    numbers = [*[v for k, v in options.items() if k != "knots"], *options.get("knots", [])]
+    knots = options.get("knots", [])
+    if not isinstance(knots, list | tuple):
+        raise ValueError("knots are a list")
+    numbers = [*[v for k, v in options.items() if k != "knots"], *knots]
     if not all(isinstance(number, int | float) and abs(number) < 1e300 for number in numbers):
         raise ValueError("the options of bs are numbers")
     degree = options.setdefault("degree", 3)

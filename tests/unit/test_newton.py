@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from atoll.algorithms.core import Question
-from atoll.algorithms.newton import inverse, newton, solve
+from atoll.algorithms.newton import ONE_ERROR, inverse, newton, solve
 from atoll.errors import StudyError
 
 
@@ -21,6 +21,7 @@ class Answer:
     information: Any
     score: Any
     deviance: float
+    persons: int = 200
 
 
 def logistic(X, y):
@@ -44,7 +45,7 @@ def run(answer, terms, **more):
         asked.append(beta)
         return Question("x", {"beta": beta})
 
-    rounds = newton(ask, lambda a: a.deviance, terms, **more)
+    rounds = newton(ask, lambda a: a.deviance, terms, quadratic=True, **more)
     next(rounds)
     try:
         while True:
@@ -74,14 +75,14 @@ def test_a_step_that_goes_too_far_is_halved():
         b = 2.0 + (0.0 if beta is None else beta[0])
         return Answer(np.array([[1 / np.cosh(b) ** 2]]), np.array([-np.tanh(b)]), float(np.log(np.cosh(b))))
 
-    best, asked = run(answer, ["b"], max_rounds=40)
+    best, asked = run(answer, ["b"], from_zero=True)
     assert best.beta[0] + 2 == pytest.approx(0.0, abs=1e-8)
-    assert len(asked) > 6
+    assert len(asked) > 6, "some rounds were halvings"
 
 
 def refusal(X, y, terms, **more):
     with pytest.raises(StudyError) as caught:
-        run(logistic(X, y), terms, **more)
+        run(logistic(X, y), terms, perfect=ONE_ERROR, **more)
     assert caught.value.subject == "formula"
     return str(caught.value)
 
@@ -124,6 +125,19 @@ def test_separation_is_named_by_its_term(quasi):
     assert "predicts the outcome without error" in text
 
 
+def test_one_outcome_alone_is_said():
+    with pytest.raises(
+        StudyError, match=r"All patients have the same outcome\. A model needs patients with and without"
+    ):
+        run(logistic(np.column_stack([ONE, X]), ONE), ["Intercept", "a", "b", "c"], perfect=ONE_ERROR)
+
+
+def test_a_rare_outcome_is_no_separation():
+    y = (np.arange(200) < 3) * 1.0
+    best, _ = run(logistic(np.column_stack([ONE, X]), y), ["Intercept", "a", "b", "c"], perfect=ONE_ERROR)
+    assert np.isfinite(best.beta).all()
+
+
 def test_more_terms_than_patients_are_collinear():
     wide = np.column_stack([np.ones(5), R.normal(size=(5, 6))])
     text = refusal(wide, Y[:5], ["Intercept", *"abcdef"])
@@ -146,7 +160,7 @@ def test_halvings_count_as_rounds():
         asked.append(beta)
         return Question("x")
 
-    rounds = newton(ask, lambda a: a.deviance, ["x"], max_rounds=10)
+    rounds = newton(ask, lambda a: a.deviance, ["x"], quadratic=True, max_rounds=10)
     next(rounds)
     with pytest.raises(StudyError):
         for i in range(100):
