@@ -128,7 +128,9 @@ class Rows:
         X = np.empty((self.n, len(design.terms)), order="F")
         for j, factors in enumerate(design.columns):
             self._product(factors, X[:, j])
-        if not np.isfinite(X.sum()):
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(X.sum())
+        if not finite:
             self._refuse_infinite(X)
         return X
 

@@ -88,7 +88,8 @@ class MemoryTable:
         if key not in self._views:
             column = self._pieces[number].column(name)
             view = column.to_numpy() if str(column.type) == "double" and column.null_count == 0 else None
-            self._views[key] = view if view is not None and np.isfinite(view.sum()) else None
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._views[key] = view if view is not None and np.isfinite(view.sum()) else None
         return self._views[key]
 
     def repeats(self, column: str) -> bool:
@@ -227,7 +228,7 @@ def as_words(column: Any, name: str) -> Array:
         array = array.cast(array.type.value_type)
     if pa.types.is_floating(array.type) or pa.types.is_boolean(array.type):
         values = as_numbers(array, name)
-        return np.array([None if np.isnan(value) else f"{value:g}" for value in values], dtype=object)
+        return np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], dtype=object)
     encoded = pc.dictionary_encode(array.cast(pa.string()) if not pa.types.is_string(array.type) else array)
     words = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
