@@ -9,7 +9,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from atoll.cdm import database
+from atoll.cdm import database as module
 from atoll.cdm.database import is_url, record_batches
 from atoll.errors import DataError, Unreachable
 from atoll.features.imports import import_source
@@ -37,13 +37,12 @@ def duckdb_url(tmp_path):
 
 
 @pytest.fixture
-def postgresql_url(postgresql):
-    with psycopg.connect(postgresql) as connection:
-        connection.execute("DROP TABLE IF EXISTS visits; DROP SCHEMA IF EXISTS ward CASCADE")
+def postgresql_url(database):
+    with psycopg.connect(database) as connection:
         connection.execute(CREATE)
         connection.cursor().executemany("INSERT INTO visits VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", ROWS)
         connection.execute("CREATE SCHEMA ward; CREATE TABLE ward.empty (a integer)")
-    return postgresql
+    return database
 
 
 @pytest.fixture(params=["duckdb_url", "postgresql_url"])
@@ -70,17 +69,15 @@ def test_a_table_becomes_a_dataset(url, tmp_path):
 def test_many_rows_come_in_batches(postgresql_url, monkeypatch):
     with psycopg.connect(postgresql_url) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS many AS SELECT generate_series(1, 1000) AS n")
-    monkeypatch.setattr(database, "BATCH", 300)
+    monkeypatch.setattr(module, "BATCH", 300)
     batches = list(record_batches(f"{postgresql_url}?table=many"))
     assert [batch.num_rows for batch in batches] == [300, 300, 300, 100]
     assert sum(sum(batch.column(0).to_pylist()) for batch in batches) == 500_500
 
 
 def test_a_schema_can_be_named_and_an_empty_table_is_said_to_be_empty(url, tmp_path):
-    with pytest.raises(DataError, match=r"has no rows|source has no rows"):
+    with pytest.raises(DataError, match=r"The source has no rows\. Is it the right one\?"):
         import_source(f"{url}?table=ward.empty", tmp_path / "x.parquet")
-        assert ParquetTable(tmp_path / "x.parquet").num_rows == 0
-        raise DataError("The source has no rows.")
 
 
 @pytest.mark.parametrize("table", ["nowhere", "ward.nowhere", 'visits"; DROP TABLE visits; --', "visits WHERE 1=1"])
