@@ -20,6 +20,7 @@ import numpy as np
 
 from atoll.algorithms.core import Data
 from atoll.privacy.statistics import Array
+from atoll.study.dictionary import code_name
 
 
 def coded_words(data: Data, name: str) -> tuple[list[str], Array]:
@@ -34,11 +35,6 @@ def coded_words(data: Data, name: str) -> tuple[list[str], Array]:
     every = np.full(len(words), len(found))
     every[there] = codes
     return [code_name(value) for value in found] if numeric else found.tolist(), every
-
-
-def code_name(value: float) -> str:
-    """A number as the name of a level: whole numbers without a point."""
-    return f"{value:.15g}"
 
 
 def persons_per_word(data: Data, name: str) -> dict[str, int]:

@@ -6,11 +6,9 @@ here are those that point at something: a formula, a column, a model.
 
 from __future__ import annotations
 
-from typing import Any, NewType
+from typing import NewType
 
 FormulaText = NewType("FormulaText", str)  # `y ~ age + C(sex)`
 ColumnName = NewType("ColumnName", str)  # a column of the dataset
 StratumName = NewType("StratumName", str)  # a column of the dataset, or `site`
 ModelDocument = NewType("ModelDocument", dict)  # type: ignore[type-arg]  # the document of a study.view.Model
-
-ROLES: dict[str, Any] = {"time": ColumnName, "event": ColumnName, "offset": ColumnName, "by": ColumnName}

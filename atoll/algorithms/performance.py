@@ -37,7 +37,7 @@ EXAMPLES = (
         "outcome": "y",
     },
 )
-PARAMETERS = ("calibration in the large", "calibration intercept", "calibration slope")
+PARAMETERS = ("calibration_in_the_large", "calibration_intercept", "calibration_slope")
 
 
 class Scores(Statistics):
@@ -69,13 +69,15 @@ class Recalibration(Statistics):
 
 
 class Own(Statistics):
-    """One hospital's own figures. Where `judged` is 0 there is no AUC, where `calibrated` is 0 no calibration."""
+    """One hospital's own figures: shares and ratios, no counts.
+
+    Where `judged` is 0 there is no AUC, where `calibrated` is 0 no calibration.
+    """
 
     persons: int = count()
     auc: float = each(per="persons")
     brier: float = each(per="persons")
-    observed: float = each(per="persons")
-    expected: float = each(per="persons")
+    ratio: float = each(per="persons")
     large: float = each(per="persons")
     intercept: float = each(per="persons")
     slope: float = each(per="persons")
@@ -157,8 +159,7 @@ def own(data: Data, beta: Array, link: str) -> Own:
         persons=data.persons(),
         auc=area or 0.0,
         brier=float(((y - p) ** 2).mean()),
-        observed=float(y.sum()),
-        expected=float(p.sum()),
+        ratio=float(y.sum() / max(p.sum(), EPS)),
         large=large,
         intercept=intercept,
         slope=slope,
@@ -306,6 +307,5 @@ def _apart(figures: Any, i: int) -> dict[str, float]:
     return {
         "auc": float(figures.auc[i]) if figures.judged[i] else np.nan,
         "brier": float(figures.brier[i]),
-        "observed": float(figures.observed[i]),
-        "expected": float(figures.expected[i]),
+        "observed_expected": float(figures.ratio[i]),
     } | {name: float(value) if figures.calibrated[i] else np.nan for name, value in calibration}

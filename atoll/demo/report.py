@@ -61,4 +61,4 @@ def alone(one: People) -> Alone:
         "performance", model=fit.document["model"], outcome="diabetes"
     )
     own = judged.document["sites_apart"][name]
-    return Alone(fit, own["auc"], own["calibration slope"], own["observed"] / own["expected"])
+    return Alone(fit, own["auc"], own["calibration_slope"], own["observed_expected"])

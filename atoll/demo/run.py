@@ -161,8 +161,8 @@ class Demo:
         rows = []
         for name, own in alone.items():
             joint = judged["sites_apart"][name]
-            slopes = [f"{own.slope:.2f}", f"{joint['calibration slope']:.2f}"]
-            ratios = [f"{own.observed_expected:.2f}", f"{joint['observed'] / joint['expected']:.2f}"]
+            slopes = [f"{own.slope:.2f}", f"{joint['calibration_slope']:.2f}"]
+            ratios = [f"{own.observed_expected:.2f}", f"{joint['observed_expected']:.2f}"]
             areas = [f"{own.auc:.4f}", f"{joint['auc']:.4f}", f"{joint['auc'] - own.auc:+.4f}"]
             rows.append([name, *areas, *slopes, *ratios])
         heads = ["site", "AUC own", "AUC joint", "gain", "slope own", "slope joint", "O/E own", "O/E joint"]

@@ -18,7 +18,7 @@ from atoll.features.table import Batch, Table, as_words
 from atoll.features.witness import cells_behind
 from atoll.privacy.statistics import Array
 from atoll.study.design import Expression, Factor, Level, Number, columns_of
-from atoll.study.dictionary import Dictionary, person_column
+from atoll.study.dictionary import Dictionary, code_name, person_column
 from atoll.study.view import View
 
 _BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power}
@@ -191,7 +191,7 @@ class Rows:
             values = self._read[name]
             if values.dtype.kind == "f":
                 found, inverse = np.unique(values, return_inverse=True)
-                words = [f"{value:.15g}" for value in found]
+                words = [code_name(value) for value in found]
             else:
                 uniques, inverse = np.unique(values.astype(str), return_inverse=True)
                 words = uniques.tolist()

@@ -7,7 +7,6 @@ as a word that may leave, and no smallest or largest value is: ranges are round 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,17 +164,3 @@ def _outside(values: Any, name: str, column: Column) -> int:
         high = math.inf if column.high is None else column.high
         return int(((numbers < low) | (numbers > high)).sum())
     return 0
-
-
-def by_name(columns: Mapping[str, Column], wanted: Mapping[str, Column]) -> list[str]:
-    """What a study expects of a dataset and its dictionary does not give: sentences for the steward."""
-    findings = []
-    for name, column in wanted.items():
-        own = columns.get(name)
-        if own is None:
-            findings.append(f"column {name!r} is not registered")
-        elif own.type != column.type and {own.type, column.type} != {"flag", "number"}:
-            findings.append(f"column {name!r} is a {own.type} here, and a {column.type} in the study")
-        elif own.unit and column.unit and own.unit != column.unit:
-            findings.append(f"column {name!r} is in {own.unit} here, and in {column.unit} in the study")
-    return findings

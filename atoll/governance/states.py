@@ -1,8 +1,8 @@
 """What a study can be at a hospital, what a run can be at the hub, and which way each may go.
 
-The dicts are the only source: guards ask them, docs/states.md draws them, a test holds that every state is
-reached and described. Every rule exists twice, once as a sentence (`check_…`) and once as a question
-(`can_…`), so that a button and the guard behind it cannot disagree.
+A site's store asks `STUDY` before each change; the hub's store writes the states of `RUN`. docs/states.md draws
+both, and a test holds that every state is reached and described. Every rule exists twice, once as a sentence
+(`check_…`) and once as a question (`can_…`), so that a button and the guard behind it cannot disagree.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MEANING: Mapping[str, str] = {
     "paused": "nothing is answered until the steward resumes",
     "stopped": "ended by a person, for good",
     "expired": "past its last day, for good",
-    "waiting": "another run of the study is before it",
+    "waiting": "an approval, the first day or an earlier run of the study is still to come",
     "running": "a question is with the sites",
     "finished": "the result is there",
     "failed": "ended by an error, which it names",

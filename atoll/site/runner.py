@@ -28,7 +28,7 @@ from atoll.network.codec import decode_question, digest
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
 from atoll.site import gate
-from atoll.study.dictionary import Dictionary, words_of
+from atoll.study.dictionary import Dictionary, differences, words_of
 from atoll.study.view import View
 
 CHUNK = 16_384  # rows: a chunk of 50 columns fits the processor's cache
@@ -110,6 +110,7 @@ class Runner:
         assert asked.view is not None
         dataset = self.datasets.open(permit.dataset)
         _refuse_persons(asked.view, dataset.columns)
+        _refuse_differences(asked.view, dataset.columns, permit.columns)
         policy = effective(self.policy, dataset.public, permit)
         unit = _time_unit(asked.view, dataset.columns)
         check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
@@ -173,6 +174,16 @@ def _permitted(permit: Permit, place: Place, question: bytes) -> Question:
 def _time_unit(view: View, columns: Dictionary) -> str:
     """The unit of the time column as UCUM writes it; days where the dictionary gives none."""
     return columns[view.time].unit or "d" if view.time and view.time in columns else "d"
+
+
+def _refuse_differences(view: View, own: Dictionary, wanted: Dictionary) -> None:
+    """A column that is of another type or in another unit than the study expects would give a wrong number."""
+    named = view.named()
+    for name, what in differences(own, {name: wanted[name] for name in named if name in wanted}).items():
+        if name in own:
+            raise DataError(
+                f"Column {name!r} {what}.", "Convert it, or correct the dictionary.", code="WRONG_TYPE", subject=name
+            )
 
 
 def _refuse_persons(view: View, columns: Dictionary) -> None:

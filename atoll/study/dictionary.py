@@ -68,6 +68,25 @@ def person_column(columns: Dictionary) -> str | None:
 OTHER = "…"  # stands for the levels of a category that too few persons hold; no level may be called this
 
 
+def code_name(value: float) -> str:
+    """A number as the word that names it: the level of a numeric category, or a person's number."""
+    return f"{value:.15g}"
+
+
+def differences(own: Dictionary, wanted: Dictionary) -> dict[str, str]:
+    """Where a hospital's dictionary does not give what a study expects: a few words by column, empty when it does."""
+    found = {}
+    for name, column in wanted.items():
+        here = own.get(name)
+        if here is None:
+            found[name] = "is not registered here"
+        elif here.type != column.type and {here.type, column.type} != {"flag", "number"}:
+            found[name] = f"is a {here.type} here and a {column.type} in the study"
+        elif here.unit and column.unit and here.unit != column.unit:
+            found[name] = f"is in {here.unit} here and in {column.unit} in the study"
+    return found
+
+
 def words_of(columns: Dictionary) -> frozenset[str]:
     """The only words that may leave a hospital: `column=level`, as tallies name them."""
     flags = {f"{name}={code}" for name, column in columns.items() if column.type == "flag" for code in (0, 1)}

@@ -121,7 +121,10 @@ LIMITS: dict[str, Pair] = {
         "at least {value} different persons behind every number",
         "每个数字背后至少有 {value} 名不同的患者",
     ),
-    "rounding": ("numbers of persons rounded to a multiple of {value}", "人数取整为 {value} 的倍数"),
+    "rounding": (
+        "numbers of persons that people see rounded to a multiple of {value}; sums for the computation leave exact",
+        "供人查看的人数取整为 {value} 的倍数；计算所需的总和以精确值发出",
+    ),
     "grid_days": ("survival times in steps of at least {value} days", "生存时间的间隔不小于 {value} 天"),
     "max_rounds": ("at most {value} rounds per analysis", "每项分析最多 {value} 轮"),
     "persons_per_parameter": (
@@ -195,8 +198,8 @@ LEAVES: dict[str, Pair] = {
         "患者总人数、发生与未发生事件的人数；预测风险、误差平方和评分的总和；评分各组的人数；校准截距和斜率所需的总和。",
     ),
     "performance_by_site": (
-        "this hospital's own figures: area under the curve, error, observed and expected events, calibration.",
-        "本院自己的指标：曲线下面积、误差、实际与期望事件数、校准参数。",
+        "this hospital's own figures: area under the curve, error, ratio of observed to expected events, calibration.",
+        "本院自己的指标：曲线下面积、误差、实际与期望事件数之比、校准参数。",
     ),
     "survey": (
         "numbers of persons per category; sums and sums of squares of numbers; numbers of persons per group of a "

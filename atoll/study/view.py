@@ -101,7 +101,6 @@ class Model:
     design: Design
     coefficients: tuple[float, ...]
     link: str
-    outcome: str = ""
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -109,7 +108,6 @@ class Model:
             "terms": list(self.design.terms),
             "coefficients": list(self.coefficients),
             "link": self.link,
-            "outcome": self.outcome,
             "design": self.design.to_document(),
         }
 
@@ -120,5 +118,4 @@ class Model:
             design=Design.from_document(document["design"]),
             coefficients=tuple(float(value) for value in document["coefficients"]),
             link=document["link"],
-            outcome=document.get("outcome", ""),
         )

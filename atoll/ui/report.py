@@ -103,7 +103,6 @@ def _judged(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[
     )
     return {
         "rows": tables.judged(document),
-        "events": {site: figures["observed"] for site, figures in document["sites_apart"].items()},
         "auc": _drawn(charts.discrimination, document, say, bounds, HALF),
         "calibration": _drawn(charts.calibration, document, say, "", HALF),
     }

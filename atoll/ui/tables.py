@@ -96,9 +96,9 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
             "auc_lower": math.nan,
             "auc_upper": math.nan,
             "brier": figures["brier"],
-            "observed_expected": figures["observed"] / figures["expected"] if figures["expected"] else math.nan,
-            "calibration_in_the_large": figures["calibration in the large"],
-            "calibration_slope": figures["calibration slope"],
+            "observed_expected": figures["observed_expected"],
+            "calibration_in_the_large": figures["calibration_in_the_large"],
+            "calibration_slope": figures["calibration_slope"],
         }
         for site, figures in document["sites_apart"].items()
     ]

@@ -208,7 +208,7 @@ def main(source: Path) -> None:
 
 def _row(alone: dict[str, float] | str, joint: dict[str, float]) -> str:
     cells = []
-    for key in ("auc", "calibration slope", "brier"):
+    for key in ("auc", "calibration_slope", "brier"):
         cells += ["none" if isinstance(alone, str) else f"{alone[key]:.3f}", f"{joint[key]:.3f}"]
     return " | ".join(cells)
 

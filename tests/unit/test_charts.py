@@ -98,8 +98,8 @@ CASES = {
         "calibration_slope": 1.0,
         "sites_apart": {
             "north": {
-                "auc": 0.45, "brier": 0.1, "observed": 20.0, "expected": 0.0, "calibration in the large": 0.1,
-                "calibration intercept": 0.0, "calibration slope": 1.1,
+                "auc": 0.45, "brier": 0.1, "observed_expected": float("nan"), "calibration_in_the_large": 0.1,
+                "calibration_intercept": 0.0, "calibration_slope": 1.1,
             }
         },
     },

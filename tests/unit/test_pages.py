@@ -181,7 +181,7 @@ def test_downloads_are_files_and_safe_for_spreadsheets(client, hub, done):
 def test_no_count_of_one_hospital_is_shown_that_was_not_released(client, hub, done):
     _, run = done
     login(client, hub.token)
-    assert "How many patients each hospital has was not released" in client.get(f"/runs/{run}").text
+    assert "How many patients each hospital has is not released" in client.get(f"/runs/{run}").text
 
 
 def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):

@@ -205,8 +205,11 @@ def test_the_unit_of_time_is_the_stewards():
         )
         asked = replace(kaplan_meier.life_table(grid=np.array([10.0, 20.0]), groups=1),
                         view=view(time="x", event="y", complete=True))  # fmt: skip
-        told = {"x": Column("number", unit="a"), "y": Column("flag")}
+        told = {"x": Column("number", unit=unit), "y": Column("flag")}
         assert north.ask(asked, north.permit("kaplan_meier", columns=told)).code == code, unit
+        told = {"x": Column("number", unit="wk"), "y": Column("flag")}
+        other = north.ask(asked, north.permit("kaplan_meier", columns=told))
+        assert (other.code, other.subject) == (("WRONG_TYPE", "x") if unit else ("GRID_TOO_FINE", "grid")), unit
 
 
 def test_every_code_is_of_the_catalogue():
