@@ -29,7 +29,7 @@ from atoll.ui.drawing import (
     tick_label,
     told,
 )
-from atoll.ui.tables import coefficients, judged, ratio_of
+from atoll.ui.tables import coefficients, judged, ratio_of, shape_of
 
 STYLE = """
 svg.chart{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','PingFang SC','Microsoft YaHei',
@@ -94,19 +94,19 @@ def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) 
     ValueError
         When this kind of result has no chart.
     """
-    kind = document["algorithm"]
-    if kind in ("glm", "cox"):
+    shape = shape_of(document)
+    if shape == "coefficients":
         return forest(document, say, width)
-    if kind == "kaplan_meier":
+    if shape == "survival":
         return curves(document, say, width)
-    if kind == "performance":
+    if shape == "performance":
         return discrimination(document, say, width)
-    if kind == "describe" and document["categories"]:
+    if shape == "description" and document["categories"]:
         levels = [
             (f"{name}: {level}", float(n)) for name, of in document["categories"].items() for level, n in of.items()
         ]
         return bars(levels, say("persons"), width)
-    raise ValueError(f"a result of {kind} has no chart; use to_frame() or summary()")
+    raise ValueError(f"a result of {document['algorithm']} has no chart; use to_frame() or summary()")
 
 
 # ---- marks with intervals

@@ -21,11 +21,11 @@ UNSAFE = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def report(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     """What a page shows of a result: `kind`, `figures`, `notes`, and what that kind's template needs."""
-    kind = document["algorithm"]
-    made = {"glm": _model, "cox": _model, "kaplan_meier": _survival, "describe": _description, "performance": _judged}
+    kind = tables.shape_of(document)
+    made = {"coefficients": _model, "survival": _survival, "description": _description, "performance": _judged}
     parts = made.get(kind, _values)(document, columns, say)
     notes = [say(note(code)) for code in document.get("notes", [])]
-    return {"kind": kind if kind in made else "values", "document": document, "notes": notes, **parts}
+    return {"kind": kind, "document": document, "notes": notes, **parts}
 
 
 def _drawn(draw: Any, document: Mapping[str, Any], say: Say, caption: str = "", wide: int = WIDE) -> Any:
@@ -109,7 +109,7 @@ def _judged(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[
 
 
 def _values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
-    rows = [row for row in tables.rows({**document, "algorithm": ""}) if row["name"] not in ("algorithm", "rounds")]
+    rows = [row for row in tables.rows(document) if row["name"] not in ("algorithm", "rounds")]
     return {"rows": rows}
 
 

@@ -27,7 +27,12 @@ def ratio_of(document: Mapping[str, Any]) -> str:
 
 def rows(document: Mapping[str, Any]) -> list[Row]:
     """The main table of a result, a dict a row, every row with the same keys."""
-    return _TABLES.get(document["algorithm"], _values)(document)
+    return _TABLES.get(shape_of(document), _values)(document)
+
+
+def shape_of(document: Mapping[str, Any]) -> str:
+    """What a result looks like, by what it holds: whose algorithm made it does not matter."""
+    return next((shape for shape, entries in SHAPES.items() if entries <= set(document)), "values")
 
 
 def coefficients(document: Mapping[str, Any]) -> list[Row]:
@@ -110,13 +115,13 @@ def _values(document: Mapping[str, Any]) -> list[Row]:
     return [{"name": name, "value": value} for name, value in document.items() if not isinstance(value, dict | list)]
 
 
-_TABLES = {
-    "glm": coefficients,
-    "cox": coefficients,
-    "kaplan_meier": survival,
-    "describe": description,
-    "performance": judged,
+SHAPES = {
+    "coefficients": {"terms", "params", "bse"},
+    "survival": {"times", "groups"},
+    "description": {"numbers", "categories"},
+    "performance": {"auc", "sites_apart"},
 }
+_TABLES = {"coefficients": coefficients, "survival": survival, "description": description, "performance": judged}
 
 
 def _number(value: Any) -> float:
