@@ -155,7 +155,7 @@ class Network:
     def _proposed(self, opened: Mapping[str, Table]) -> Dictionary:
         """One dictionary for all sites; remembers why a column that some tables have is not in it."""
         proposals = {site: propose(table, self.policy.minimum_persons) for site, table in opened.items()}
-        agreed = _agreed({site: proposal.columns for site, proposal in proposals.items()})
+        agreed = _agreed({site: proposal.columns for site, proposal in proposals.items()}, not self.public)
         for site, table in opened.items():
             for name in {name for other in opened.values() for name in other.columns} - set(agreed):
                 if name not in table.columns:
@@ -255,8 +255,8 @@ def _opened(tables: Mapping[str, Any]) -> dict[str, Table]:
     return opened
 
 
-def _agreed(proposed: Mapping[str, Dictionary]) -> Dictionary:
-    """One dictionary for all sites: the same columns, levels of all sites together.
+def _agreed(proposed: Mapping[str, Dictionary], ranges: bool) -> Dictionary:
+    """One dictionary for all sites: the same columns, levels of all sites together, and ranges where they are wanted.
 
     Raises
     ------
@@ -265,10 +265,11 @@ def _agreed(proposed: Mapping[str, Dictionary]) -> Dictionary:
     """
     first, *others = proposed.values()
     shared = [name for name in first if all(name in other for other in others)]
-    return {name: _one_column(name, {site: columns[name] for site, columns in proposed.items()}) for name in shared}
+    by_site = {name: {site: columns[name] for site, columns in proposed.items()} for name in shared}
+    return {name: _one_column(name, columns, ranges) for name, columns in by_site.items()}
 
 
-def _one_column(name: str, by_site: Mapping[str, Column]) -> Column:
+def _one_column(name: str, by_site: Mapping[str, Column], ranges: bool) -> Column:
     types = {column.type for column in by_site.values()}
     if types == {"flag", "number"}:
         types = {"number"}
@@ -281,4 +282,9 @@ def _one_column(name: str, by_site: Mapping[str, Column]) -> Column:
         )
     levels = tuple(sorted({level for column in by_site.values() for level in column.levels}))
     unit = next((column.unit for column in by_site.values() if column.unit), "")
-    return Column(types.pop(), levels, unit)
+    lows = [column.low for column in by_site.values() if column.low is not None]
+    highs = [column.high for column in by_site.values() if column.high is not None]
+    kind = types.pop()
+    if ranges and kind == "number" and lows and highs:
+        return Column(kind, levels, unit, min(lows), max(highs))
+    return Column(kind, levels, unit)

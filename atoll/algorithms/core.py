@@ -89,9 +89,10 @@ class Question:
 class SiteFunction(Generic[P, S]):
     """An `@at_site` function. Called without data it builds the `Question`; `.on(data, …)` answers it."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
+    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool, predictor: bool = False):
         self.on = function
         self.whole = whole
+        self.predictor = predictor
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
         functools.update_wrapper(self, function)
@@ -116,6 +117,16 @@ def at_site(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
 def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
     """As `at_site`, for a function that needs all rows of a site's stratum at once (ranks, risk sets)."""
     return SiteFunction(function, whole=True)
+
+
+def at_site_predicted(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site`, for sums over the linear predictor of a given model: one number a person, Xβ with β an argument."""
+    return SiteFunction(function, whole=False, predictor=True)
+
+
+def at_site_predicted_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site_predicted`, for a function that needs all rows of a site at once."""
+    return SiteFunction(function, whole=True, predictor=True)
 
 
 Program = Generator[Question, Any, Any]

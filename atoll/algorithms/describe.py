@@ -97,7 +97,8 @@ def cubes(data: Data, numbers: tuple[str, ...], centre: Array) -> Cubes:
 def histogram(data: Data, numbers: tuple[str, ...], edges: Array) -> Histogram:
     """Persons per bin of each number, bins merged until each holds enough; `edges` has a row a number."""
     pairs = [persons_per_bin(data, name, row) for name, row in zip(numbers, edges, strict=True)]
-    return Histogram(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))
+    low, high = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in (0, 1))
+    return Histogram(low=low, high=high)
 
 
 def _levels(data: Data, name: str) -> dict[str, int]:
@@ -152,7 +153,7 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
     bins = yield histogram(numbers=numbers, edges=edges)
     moments = {"mean": np.where(first.n > 0, mean, np.nan), "sd": np.where(first.n > 1, sd, np.nan)}
     tables: dict[str, dict[str, Any]] = {
-        name: {"n": int(first.n[i]), "mean": moments["mean"][i], "sd": moments["sd"][i], "skewness": skewness[i]}
+        name: {"n": int(first.present[i]), "mean": moments["mean"][i], "sd": moments["sd"][i], "skewness": skewness[i]}
         | {"missing": max(int(first.persons - first.present[i]), 0), "unit": setting.columns[name].unit}
         | {"quantiles": [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]}
         for i, name in enumerate(numbers)

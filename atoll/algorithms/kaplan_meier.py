@@ -28,7 +28,7 @@ from scipy.special import chdtrc
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
 from atoll.algorithms.options import ColumnName, StratumName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, total
+from atoll.privacy.statistics import Array, Statistics, count, points, table, total, witness
 from atoll.study.view import Setting
 
 Z = 1.959963984540054
@@ -46,6 +46,7 @@ class Times(Statistics):
 class LifeTable(Statistics):
     leaving: Array = table()
     events: Array = table()
+    censored: dict[str, Array] = witness()
 
 
 class Differences(Statistics):
@@ -82,9 +83,11 @@ def life_table(data: Data, grid: Array, groups: int) -> LifeTable:
     cell = data.group * size + np.searchsorted(grid, data.time)
     died = data.event == 1
     outside = groups * size
+    leaving, events, censored = (
+        data.persons_per(np.where(chosen, cell, outside), outside + 1)[:-1] for chosen in (died | ~died, died, ~died)
+    )
     return LifeTable(
-        leaving=data.persons_per(cell, outside).reshape(groups, size),
-        events=data.persons_per(np.where(died, cell, outside), outside + 1)[:-1].reshape(groups, size),
+        leaving=leaving.reshape(groups, size), events=events.reshape(groups, size), censored={"event": censored}
     )
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 
 from atoll.algorithms.bins import concordance, grouped
-from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
+from atoll.algorithms.core import Data, Program, Question, at_site_predicted, at_site_predicted_whole
 from atoll.algorithms.families import EPS, LINKS
 from atoll.algorithms.newton import Optimum, inverse, newton, solve
 from atoll.algorithms.options import ColumnName, ModelDocument
@@ -107,7 +107,7 @@ class Performance:
     notes: list[str]
 
 
-@at_site
+@at_site_predicted
 def scores(data: Data, beta: Array, link: str) -> Scores:
     """Σy, Σp, Σ(y − p)² and two moments of η."""
     y, p, eta = _predicted(data, beta, link)
@@ -124,7 +124,7 @@ def scores(data: Data, beta: Array, link: str) -> Scores:
     )
 
 
-@at_site_whole
+@at_site_predicted_whole
 def classes(data: Data, beta: Array, link: str, edges: Array) -> Classes:
     """Persons per bin of η, controls and cases, bins merged until each holds enough."""
     y, _, eta = _predicted(data, beta, link)
@@ -134,7 +134,7 @@ def classes(data: Data, beta: Array, link: str, edges: Array) -> Classes:
     return Classes(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))
 
 
-@at_site
+@at_site_predicted
 def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Recalibration:
     """U, I and D of two logistic models of y on η: the intercept alone with η as offset, and intercept with slope."""
     y, p, eta = _predicted(data, beta, link)
@@ -149,7 +149,7 @@ def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Reca
     )
 
 
-@at_site_whole
+@at_site_predicted_whole
 def own(data: Data, beta: Array, link: str) -> Own:
     """One hospital's own figures: AUC by ranks, calibration fitted on its own patients."""
     y, p, eta = _predicted(data, beta, link)

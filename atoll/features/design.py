@@ -14,6 +14,7 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.basis import spline
+from atoll.features.intervals import refuse_unbounded
 from atoll.features.table import Batch, Table, as_words
 from atoll.features.witness import cells_behind
 from atoll.privacy.statistics import Array
@@ -51,6 +52,8 @@ def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: in
             )
     if not named:
         raise DataError("The question reads no column.", REMEDIES["DATA_INVALID"], code="DATA_INVALID")
+    if view.design is not None and minimum > 1:
+        refuse_unbounded(view.design, columns)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
     for batch in table.batches(wanted, None if repeats else size):
@@ -144,6 +147,14 @@ class Rows:
                     code="NOT_FINITE",
                     subject=_label(factors),
                 )
+
+    def weighing(self, beta: Array | None) -> tuple[Array, Array | None]:
+        """The columns whose leverage says how much one person weighs, and each row's person where persons repeat.
+
+        Those of the design with an intercept, or of a given model's linear predictor with one.
+        """
+        X = self.X if beta is None else (self.X @ beta)[:, None]
+        return np.column_stack([np.ones(self.n), X]), self._persons
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""

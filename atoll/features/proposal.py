@@ -101,7 +101,7 @@ def _rounded_inward(value: float) -> float:
 
 
 def _rounded_down(value: float) -> float:
-    return 0.0 if value >= 0 else -_rounded_up(-value)
+    return _rounded_inward(value) if value >= 0 else -_rounded_up(-value)
 
 
 def _category(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:

@@ -48,6 +48,7 @@ class Table(Protocol):
 
     num_rows: int
     columns: tuple[str, ...]
+    stamp: tuple[int, int]  # another one when the rows may have changed
 
     def batches(self, columns: Sequence[str], size: int | None) -> Iterator[Batch]:
         """Batches of at most `size` rows with these columns, at least one; all rows at once when `size` is None."""
@@ -64,6 +65,7 @@ class MemoryTable:
     def __init__(self, table: pa.Table):
         _refuse_twins(table.column_names)
         self.arrow = table
+        self.stamp = (id(self), table.num_rows)
         self.num_rows: int = table.num_rows
         self.columns: tuple[str, ...] = tuple(table.column_names)
         self._repeats: dict[str, bool] = {}
@@ -106,6 +108,8 @@ class ParquetTable:
         import pyarrow.parquet as pq
 
         self.path = path
+        state = path.stat()
+        self.stamp = (state.st_size, state.st_mtime_ns)
         with pq.ParquetFile(path) as file:
             self.num_rows: int = file.metadata.num_rows
             self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)

@@ -122,6 +122,12 @@ def check_question(arguments: Mapping[str, Any], policy: Policy, time_unit: str)
         raise _refuse("TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.")
 
 
+def check_leverage(leverage: float, policy: Policy) -> None:
+    """No person decides more than 1/K of a fitted value: a model's threshold of K persons (see `leverage`)."""
+    if policy.minimum_persons > 1 and not leverage <= 1 / policy.minimum_persons + 1e-9:
+        raise _refuse("ONE_PERSON", "formula", "One person would weigh too much in the model.")
+
+
 def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
     cells = np.asarray(value)
     if cells.dtype.kind not in "iu" or (cells < 0).any() or (kind.name == "count" and cells.ndim):

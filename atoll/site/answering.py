@@ -5,6 +5,8 @@ Imported at the first question, since it loads what computes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from atoll.errors import NotPermitted
 from atoll.network.messages import Place
 from atoll.site.datasets import Registry, read_policy
@@ -21,6 +23,7 @@ class Answering:
     def __init__(self, home: Home, store: SiteStore, outbox: Outbox, threads: int):
         self._home, self._store, self._outbox, self._threads = home, store, outbox, threads
         self._registry = Registry(home, store)
+        self._weighed: dict[tuple[Any, ...], float] = {}
 
     def answer(self, study: Study, place: Place, question: bytes) -> Outcome:
         """The outcome, recorded in the outbox before this returns.
@@ -45,4 +48,5 @@ class Answering:
         )
         policy = read_policy(self._home, self._store)
         site = self._store.fact("site") or ""
-        return Runner(site, self._registry, self._outbox, policy, self._threads).answer(permit, place, question)
+        runner = Runner(site, self._registry, self._outbox, policy, self._threads, self._weighed)
+        return runner.answer(permit, place, question)

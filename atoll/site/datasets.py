@@ -196,7 +196,11 @@ def _state_of(path: Path) -> tuple[int, int]:
 def _shown(source: str) -> str:
     """A source without the password that its address may hold."""
     scheme, mark, rest = source.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else source
+    if not mark:
+        return source
+    place, _, query = rest.rpartition("@")[2].partition("?")
+    table = next((part for part in query.split("&") if part.startswith("table=")), "")
+    return f"{scheme}{mark}{place}" + (f"?{table}" if table else "")
 
 
 def read_dictionary(text: str) -> Dictionary:
@@ -248,6 +252,10 @@ def write_policy(home: Home, store: SiteStore, policy: Policy, reason: str) -> N
     if policy.minimum_persons < FLOOR:
         raise NotPermitted(
             f"minimum_persons cannot be below {FLOOR}.", "Register data that are public as public, with the reason."
+        )
+    if policy.exact_values:
+        raise NotPermitted(
+            "exact_values is for public data only.", "Register data that are public as public, with the reason."
         )
     if policy.stricter(STRICT) != policy and not reason.strip():
         raise NotPermitted("This policy is looser than the default.", "Give the reason with --reason.")

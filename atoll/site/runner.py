@@ -16,7 +16,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from atoll.algorithms import registry
@@ -24,9 +24,11 @@ from atoll.algorithms.core import Question, answer
 from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
 from atoll.features.design import chunks, empty_column
 from atoll.features.table import Table
-from atoll.network.codec import decode_question, digest
+from atoll.network.codec import decode_question, digest, encode_question
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
+from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_leverage, check_question
+from atoll.privacy.leverage import largest_leverage
+from atoll.privacy.statistics import Array
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, words_of
 from atoll.study.view import View
@@ -84,6 +86,7 @@ class Runner:
     ledger: gate.Ledger
     policy: Policy = STRICT
     threads: int = 2
+    weighed: dict[tuple[Any, ...], float] = field(default_factory=dict)
 
     def answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
         """The outcome of one question; never raises for what the question or the data cause.
@@ -114,9 +117,27 @@ class Runner:
         policy = effective(self.policy, dataset.public, permit)
         unit = _time_unit(asked.view, dataset.columns)
         check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
+        check_leverage(self._leverage(asked, asked.view, dataset, policy), policy)
         share = self._compute(asked, asked.view, dataset, policy)
         words = words_of(dataset.columns)
         return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, self.ledger))
+
+    def _leverage(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> float:
+        """The largest leverage of one person in the question's design; looked at once for each design."""
+        if view.design is None or policy.minimum_persons <= 1:
+            return 0.0
+        beta = asked.arguments["beta"] if registry.site_function(asked.name).predictor else None
+        of = encode_question(Question("", {"beta": beta}, view))
+        key = (dataset.table.stamp, policy.minimum_persons, digest(of))
+        if key not in self.weighed:
+
+            def rows() -> Iterator[tuple[Array, Array | None]]:
+                read = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, CHUNK)
+                return (chunk.weighing(beta) for chunk in read if chunk.n)
+
+            with _one_blas_thread():
+                self.weighed[key] = largest_leverage(rows)
+        return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
         function = registry.site_function(asked.name)
@@ -152,7 +173,13 @@ def effective(site: Policy, public: bool, permit: Permit) -> Policy:
             "Run the study under the strict policy, or the steward registers the dataset as public, with a reason.",
             code="NOT_PUBLIC",
         )
-    return (PUBLIC if permit.public else site).tightened(permit.limits)
+    return (lifted(site) if permit.public else site).tightened(permit.limits)
+
+
+def lifted(site: Policy) -> Policy:
+    """The public policy, with the site's own limits where they are stricter than its default."""
+    own = {name: getattr(site, name) for name in ("max_rounds", "max_bytes", "per_site")}
+    return replace(PUBLIC, **{name: value for name, value in own.items() if value < getattr(STRICT, name)})
 
 
 def _permitted(permit: Permit, place: Place, question: bytes) -> Question:

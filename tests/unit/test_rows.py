@@ -33,9 +33,9 @@ def rows_of(table, view, columns=COLUMNS, size=None, minimum=10):
     return list(chunks(memory_table(table), view, columns, "north", minimum, size))
 
 
-def designed(formula, table, size=None, columns=COLUMNS, **more):
+def designed(formula, table, size=None, columns=COLUMNS, minimum=10, **more):
     design = resolve(parse(formula), Facts(), columns, ("north", "river"), intercept=True)
-    return rows_of(table, View(design=design, **more), columns, size)
+    return rows_of(table, View(design=design, **more), columns, size, minimum)
 
 
 def test_a_row_counts_when_every_column_of_the_view_is_there():
@@ -120,8 +120,13 @@ def test_every_kind_of_number_is_a_number(column):
 @pytest.mark.parametrize("formula", ["x ~ log(z)", "x ~ sqrt(z)", "x ~ I(1 / z)", "x ~ exp(z * 1000)"])
 def test_a_term_that_is_not_finite_is_named(formula):
     with pytest.raises(DataError, match=r"The term .* is not finite for some patients\. .*positive") as caught:
-        read({"x": [1.0, 2.0, 3.0], "z": [-1.0, 0.0, 5.0]}, formula.replace("exp(z * 1000)", "exp(I(z * 1000))"))
+        formula = formula.replace("exp(z * 1000)", "exp(I(z * 1000))")
+        read({"x": [1.0, 2.0, 3.0], "z": [-1.0, 0.0, 5.0]}, formula, minimum=1)
     assert caught.value.subject == "z"
+    with pytest.raises(DataError, match=r"The term .* is not finite for every value that the dictionary allows"):
+        read({"x": [1.0, 2.0, 3.0], "z": [0.1, 0.2, 0.3]}, formula)  # under a threshold the data do not decide
+    positive = COLUMNS | {"z": Column("number", low=0.001, high=0.5)}
+    assert read({"x": [1.0, 2.0, 3.0], "z": [0.1, 0.2, 0.3]}, formula, columns=positive)[0].shape == (3, 2)
 
 
 def test_large_numbers_are_not_taken_for_infinite():
@@ -261,7 +266,7 @@ def random_table(seed, n):
 
 def smallest(formula, table):
     """The smallest number of persons, other than nobody, behind a design."""
-    (rows,) = designed(formula, table, outcome="x")
+    (rows,) = designed(formula, table, outcome="x", columns=COLUMNS | {"z": Column("number", low=0.5, high=200)})
     cells = np.concatenate([np.zeros(1, np.int64), *rows.behind_design().values()])
     return min((int(n) for n in cells if n), default=0)
 
