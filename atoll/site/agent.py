@@ -146,7 +146,10 @@ class Agent:
         with self._change:
             self._change.wait_for(lambda: not any(h.state in ("queued", "working") for h in self._held.values()), QUICK)
             self._polling = True
-            self._along = self._outbox.waiting(LARGEST_ALONG)
+            waiting = self._outbox.waiting()
+            self._along = small_enough(waiting)
+            if len(self._along) < len(waiting):
+                self._more_to_deliver.set()
             along = {stored.key for stored in self._along}
             holding = tuple(held.task.lease for key, held in self._held.items() if key not in along)
             shares = tuple(Handover(self._lease(stored.key), stored.content) for stored in self._along)
@@ -189,9 +192,7 @@ class Agent:
         known = self._held.get(key_of(task.place))
         if known is not None:
             known.task = task
-            if known.state == "recorded":
-                self._more_to_deliver.set()
-            elif known.state == "kept":
+            if known.state == "kept":
                 known.state = "queued"
             return
         for key in [key for key in self._held if key[0] == task.place.run]:
@@ -199,8 +200,7 @@ class Agent:
         held = self._held[key_of(task.place)] = Held(task)
         self._outbox.arrived(task.place)
         if self._outbox.again(task.place):
-            held.state = "recorded"
-            self._more_to_deliver.set()
+            held.state = "recorded"  # it goes along with the next poll
 
     # ---- work
 
@@ -240,9 +240,8 @@ class Agent:
             self._excuse(held, "DISK_FULL")
         except Exception as error:  # a fault of ours ends the run, and not the site
             where = traceback.extract_tb(error.__traceback__)[-1]  # never its words: they may hold a value
-            what = (
-                str(error) if isinstance(error, AtollError) else f"{type(error).__name__}, {where.name}:{where.lineno}"
-            )
+            fault = f"{type(error).__name__} in {where.name}, line {where.lineno}"
+            what = str(error) if isinstance(error, AtollError) else fault
             log.error("%s round %d: %s", place.run, place.round + 1, what)
             return self._refuse(held, getattr(error, "code", "SITE_FAILED"))
         return False
@@ -388,3 +387,13 @@ class Agent:
                 for held in self._held.values():
                     held.again = 0.0
             self._more_to_deliver.set()
+
+
+def small_enough(waiting: tuple[Stored, ...]) -> tuple[Stored, ...]:
+    """Those that go along with a poll: the oldest, up to `LARGEST_ALONG` bytes together."""
+    total = 0
+    for number, stored in enumerate(waiting):
+        total += len(stored.content)
+        if total > LARGEST_ALONG:
+            return waiting[:number]
+    return waiting

@@ -117,22 +117,17 @@ class Outbox:
             for id, _ in receipts:
                 self._receipts.pop(id, None)
 
-    def waiting(self, largest: int | None = None) -> tuple[Stored, ...]:
-        """Shares without a receipt, of studies that are approved, oldest first; at most so many bytes when given."""
+    def waiting(self) -> tuple[Stored, ...]:
+        """Shares without a receipt, of studies that are approved, oldest first."""
         rows = self._store.rows(
             "SELECT id, run, round, attempt, content FROM shares JOIN studies ON studies.hash = shares.study "
             "WHERE receipt IS NULL AND state = 'approved' ORDER BY id"
         )
-        found = []
-        for row in rows:
-            if row["id"] in self._receipts:
-                continue
-            if largest is not None:
-                largest -= len(row["content"])
-                if largest < 0:
-                    break
-            found.append(Stored(row["id"], (row["run"], row["round"], row["attempt"]), row["content"]))
-        return tuple(found)
+        return tuple(
+            Stored(row["id"], (row["run"], row["round"], row["attempt"]), row["content"])
+            for row in rows
+            if row["id"] not in self._receipts
+        )
 
     def receipt(self, stored: Stored, state: str) -> None:
         """The hub has answered; written with the next transaction, or by `flush`."""

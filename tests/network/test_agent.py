@@ -124,11 +124,11 @@ def approved(site: Site) -> str:
 def test_a_question_of_an_approved_study_is_answered_once(site):
     study = approved(site)
     site.says(tasks=[task(study)])
-    wait_until(lambda: len(site.line.shares()) == 1)
+    wait_until(lambda: len(site.line.shares()) >= 1)
+    before = len(site.line.shares())
     site.says(tasks=[task(study, lease=2)])  # the hub did not hear of it, or was restored from a backup
-    wait_until(lambda: len(site.line.shares()) == 2)
-    first, second = site.line.shares()
-    assert first == second, "byte for byte"
+    wait_until(lambda: len(site.line.shares()) > before)
+    assert len(set(site.line.shares())) == 1, "byte for byte"
     assert site.counting.asked == 1
 
 
