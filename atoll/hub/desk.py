@@ -78,7 +78,11 @@ class Desk:
             self._arrived.pop(run, None)
             self._forget(run, closed.place.participants if closed else ())
             return
+        before = self.open.get(run)
         self.open[run] = state
+        for site in state.place.participants:
+            if site not in state.missing or before is None or before.place != state.place:
+                self.notes.pop((run, site), None)
         self.wake(state.missing)
 
     def _forget(self, run: str, sites: Iterable[str]) -> None:

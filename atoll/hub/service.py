@@ -171,11 +171,7 @@ class Service:
         if self.desk.fenced(site.name, share.place, handover.lease):
             return Receipt(share.place, messages.digest(handover.share), "fenced")
         park = not self.desk.completes(site.name, share.place) and along
-        receipt = await self._writer.submit(
-            lambda tx: self._active.count(tx, site.name, share, handover.share), park=park
-        )
-        self.desk.notes.pop((share.place.run, site.name), None)
-        return receipt
+        return await self._writer.submit(lambda tx: self._active.count(tx, site.name, share, handover.share), park=park)
 
     async def failure(self, site: SiteKey, failure: Failure) -> Renewed:
         """A site cannot answer now: shown on the run's page until its share comes."""

@@ -41,7 +41,7 @@ from atoll.network.messages import (
 )
 from atoll.site.held import Held
 from atoll.site.home import Home
-from atoll.site.outbox import Key, Outbox, Stored, Withheld, check_approved, key_of
+from atoll.site.outbox import Key, Outbox, Stored, Withheld, check_approved, key_of, small_enough
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study, from_canonical
 
@@ -50,8 +50,8 @@ WAIT = 25.0  # seconds of a long poll
 RENEW = 15.0  # seconds between renewals of what is being worked on
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between attempts to reach the hub
 LOOK = 2.0  # seconds between looks whether there is space again, and whether a receipt is still to be written
+QUIET = 60.0  # seconds between lines of the log about the same full disk
 QUICK = 0.05  # seconds in which an answer still goes along with the next poll
-LARGEST_ALONG = 1_048_576  # bytes of shares that go along with a poll; larger ones have a way of their own
 
 
 class Answerer(Protocol):
@@ -81,6 +81,7 @@ class Agent:
         self._more_to_deliver = threading.Event()
         self._ending = threading.Event()
         self._failed: AtollError | None = None
+        self._quiet_until = 0.0
         self._instance = (store.next_instance() << 32) + random.getrandbits(32)
 
     # ---- life
@@ -133,7 +134,7 @@ class Agent:
                     log.warning("%s", error)
                 pause = self._rest(pause)
             except sqlite3.Error as error:
-                log.error("the site cannot write its file: %s", error)
+                self._cannot_write(error)
                 pause = self._rest(max(pause, LOOK))
 
     def _rest(self, pause: float) -> float:
@@ -297,7 +298,7 @@ class Agent:
                 self._outbox.flush()
                 self._store.tidy()
             except sqlite3.Error as error:
-                log.error("the site cannot write its file: %s", error)
+                self._cannot_write(error)
             if time.monotonic() - renewed > RENEW:
                 self._renew()
                 renewed = time.monotonic()
@@ -313,7 +314,7 @@ class Agent:
             except AtollError as error:
                 log.warning("%s", error)
             except sqlite3.Error as error:
-                log.error("the site cannot write its file: %s", error)
+                self._cannot_write(error)
             self._more_to_deliver.set()
             return False
 
@@ -377,6 +378,12 @@ class Agent:
             for key in [key for key, held in self._held.items() if held.task.lease in lost]:
                 del self._held[key]
 
+    def _cannot_write(self, error: sqlite3.Error) -> None:
+        """Say so, but not at every attempt: the log may be on the same disk."""
+        if time.monotonic() > self._quiet_until:
+            log.error("the site cannot write its file: %s", error)
+            self._quiet_until = time.monotonic() + QUIET
+
     # ---- wake
 
     def _wake(self) -> None:
@@ -387,13 +394,3 @@ class Agent:
                 for held in self._held.values():
                     held.again = 0.0
             self._more_to_deliver.set()
-
-
-def small_enough(waiting: tuple[Stored, ...]) -> tuple[Stored, ...]:
-    """Those that go along with a poll: the oldest, up to `LARGEST_ALONG` bytes together."""
-    total = 0
-    for number, stored in enumerate(waiting):
-        total += len(stored.content)
-        if total > LARGEST_ALONG:
-            return waiting[:number]
-    return waiting

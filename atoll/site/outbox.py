@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from atoll.errors import NotPermitted
@@ -17,6 +19,7 @@ from atoll.network import messages
 from atoll.network.messages import Place, Share
 from atoll.site.store import SiteStore
 
+LARGEST_ALONG = 1_048_576  # bytes of shares that go along with a poll; larger ones have a way of their own
 Key = tuple[str, int, int]  # run, round, attempt
 
 
@@ -65,9 +68,8 @@ class Outbox:
             When it cannot be written: then nothing leaves.
         """
         left = decision == "left"
-        with self._store.writing() as connection:
+        with self._writing() as connection:
             self._check(connection, place)
-            self._write_receipts(connection)
             if connection.execute(
                 "SELECT 1 FROM shares WHERE run=? AND round=? AND attempt=?", key_of(place)
             ).fetchone():
@@ -109,12 +111,17 @@ class Outbox:
         found = connection.execute("SELECT state FROM studies WHERE hash = ?", (place.study,)).fetchone()
         check_approved(found["state"] if found else "proposed")
 
-    def _write_receipts(self, connection: sqlite3.Connection) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes the waiting receipts too; they are forgotten only once it is on disk."""
+        with self._store.writing() as connection:
+            with self._lock:
+                receipts = dict(self._receipts)
+            rows = [(state, id) for id, state in receipts.items()]
+            connection.executemany("UPDATE shares SET receipt = ? WHERE id = ?", rows)
+            yield connection
         with self._lock:
-            receipts = list(self._receipts.items())
-        connection.executemany("UPDATE shares SET receipt = ? WHERE id = ?", [(state, id) for id, state in receipts])
-        with self._lock:
-            for id, _ in receipts:
+            for id in receipts:
                 self._receipts.pop(id, None)
 
     def waiting(self) -> tuple[Stored, ...]:
@@ -137,21 +144,34 @@ class Outbox:
     def flush(self) -> None:
         """Write receipts that have waited for another transaction."""
         if self._receipts:
-            with self._store.writing() as connection:
-                self._write_receipts(connection)
+            with self._writing():
+                pass
 
     def again(self, place: Place) -> bool:
         """True when the share is stored already: it waits for a receipt once more, and is not computed again."""
-        found = self._store.rows("SELECT id FROM shares WHERE run=? AND round=? AND attempt=?", *key_of(place))
-        if not found:
+        if not self._store.rows("SELECT 1 FROM shares WHERE run=? AND round=? AND attempt=?", *key_of(place)):
             return False
-        with self._lock:
-            self._receipts.pop(found[0]["id"], None)
         with self._store.writing() as connection:
-            connection.execute("UPDATE shares SET receipt = NULL WHERE id = ?", (found[0]["id"],))
+            found = connection.execute(
+                "SELECT id, receipt FROM shares WHERE run=? AND round=? AND attempt=?", key_of(place)
+            ).fetchone()
+            with self._lock:
+                self._receipts.pop(found["id"], None)
+            if found["receipt"] is not None:
+                connection.execute("UPDATE shares SET receipt = NULL WHERE id = ?", (found["id"],))
         return True
 
 
 def key_of(place: Place) -> Key:
     """What makes a share unique at a site."""
     return (place.run, place.round, place.attempt)
+
+
+def small_enough(waiting: tuple[Stored, ...]) -> tuple[Stored, ...]:
+    """Those that go along with a poll: the oldest, up to `LARGEST_ALONG` bytes together."""
+    total = 0
+    for number, stored in enumerate(waiting):
+        total += len(stored.content)
+        if total > LARGEST_ALONG:
+            return waiting[:number]
+    return waiting

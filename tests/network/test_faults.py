@@ -196,7 +196,7 @@ def test_a_web_page_is_no_hub(hub, tmp_path):
     join(home, invite(hub.hub_home, "north"))
     store = home.store()
     line = home.line(store)
-    with pytest.raises(OperatorError, match=r"is no Atoll hub: it answers \S+ with status 404"):
+    with pytest.raises(OperatorError, match=r"is no Atoll hub: it answers .+ with status 404"):
         line.ask("/nothing", Renewal(()), Renewed)
     line.connection.close()
     store.close()
