@@ -154,16 +154,19 @@ def _design(formula: Formula | None, facts: Facts, setting: Setting, options: Ma
 
 
 def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
-    """The design of a given model: its own, or what its terms' names say."""
+    """The design of a given model: its own, or what its terms' names say; over columns that may be analysed."""
     if "design" in document:
-        return Model.from_document(document).design
-    try:
-        terms = [str(term) for term in document["terms"]]
-    except (KeyError, TypeError) as error:
-        raise StudyError(
-            "model: it has no terms.", "Give `terms`, `coefficients` and `link`.", subject="model"
-        ) from error
-    return design_of_terms(tuple(terms), Facts(), columns)
+        design = Model.from_document(document).design
+    else:
+        try:
+            terms = tuple(str(term) for term in document["terms"])
+        except (KeyError, TypeError) as error:
+            what, remedy = "model: it has no terms.", "Give `terms`, `coefficients` and `link`."
+            raise StudyError(what, remedy, subject="model") from error
+        design = design_of_terms(terms, Facts(), columns)
+    for name in design.raw_columns:
+        registry.check_column("model", name, columns)
+    return design
 
 
 def _model(document: Mapping[str, Any], design: Design | None) -> Model:

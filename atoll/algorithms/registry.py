@@ -156,7 +156,8 @@ def _plain(name: str, value: Any, annotation: Any) -> Any:
     return value
 
 
-def _column(name: str, value: Any, columns: Dictionary) -> str:
+def check_column(name: str, value: Any, columns: Dictionary) -> str:
+    """The column that the option `name` points at; raises StudyError when there is none, or it identifies persons."""
     if not isinstance(value, str):
         raise _impossible(name, value, "the name of a column")
     if value not in columns:
@@ -175,14 +176,14 @@ def _column(name: str, value: Any, columns: Dictionary) -> str:
 
 
 def _stratum(name: str, value: Any, columns: Dictionary) -> str:
-    return "site" if value == "site" else _column(name, value, columns)
+    return "site" if value == "site" else check_column(name, value, columns)
 
 
 def _formula(name: str, value: Any, columns: Dictionary) -> str:
     if not isinstance(value, str):
         raise _impossible(name, value, "text such as `y ~ age + C(sex)`")
     for column in parse(value).columns:
-        _column(name, column, columns)
+        check_column(name, column, columns)
     return value
 
 
@@ -202,7 +203,7 @@ def _model(name: str, value: Any, columns: Dictionary) -> dict[str, Any]:
 
 
 _POINTERS: dict[Any, Callable[[str, Any, Dictionary], Any]] = {
-    ColumnName: _column,
+    ColumnName: check_column,
     StratumName: _stratum,
     FormulaText: _formula,
     ModelDocument: _model,
