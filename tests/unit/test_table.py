@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,7 +56,7 @@ def test_pieces_and_batches_hold_every_row_once_in_order(pieces, size):
     n = sum(pieces)
     values = np.arange(float(n))
     cuts = np.cumsum([0, *pieces])
-    chunked = pa.chunked_array([values[a:b] for a, b in zip(cuts, cuts[1:], strict=False)])
+    chunked = pa.chunked_array([values[a:b] for a, b in itertools.pairwise(cuts)])
     table = memory_table(pa.table({"x": chunked, "y": chunked}))
     got = [value for batch in table.batches(("y", "x"), size) for value in batch.numbers("x")]
     np.testing.assert_array_equal(got, values)
