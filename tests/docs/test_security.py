@@ -23,6 +23,7 @@ def names_in(path):
 
 def test_the_page_names_places():
     assert len(PLACES) > 30
+    assert all("`tests/" in row.split("|")[3] for row in ROWS), "a property that no test holds is no property"
     assert all(len(row.split("|")) == 5 and "`atoll/" in row.split("|")[2] for row in ROWS)
 
 
