@@ -202,16 +202,19 @@ class Network:
         return combine(shares)
 
 
-def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = None) -> Iterator[tuple[str, Result]]:
+def run_study(
+    study: Study, tables: Mapping[str, Any], threads: int | None = None
+) -> Iterator[tuple[str, Result | AtollError]]:
     """Run a study's analyses in this process, in order; `tables` holds one table a site.
 
-    The study's own dictionary and privacy floor hold. A dataset counts as public when the study says so:
+    An analysis that is refused gives its error, and the others go on. The study's own dictionary and privacy floor
+    hold. A dataset counts as public when the study says so:
     whoever holds the tables on this machine may see them.
 
     Raises
     ------
-    StudyError, DataError, DisclosureRefused
-        As `Network.run`.
+    DataError
+        When a table cannot be read.
     """
     opened = _opened({site: tables[site] for site in study.sites})
     policy: Literal["strict", "public"] = "public" if study.privacy.public else "strict"
@@ -220,9 +223,13 @@ def run_study(study: Study, tables: Mapping[str, Any], threads: int | None = Non
         analysis = study.analyses[name]
         columns = study.datasets[analysis.dataset]
         network = Network(opened, policy, columns, threads, study.privacy.limits())
-        options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
-        done[name] = network.run(analysis.algorithm, **options)
-        yield name, done[name]
+        try:
+            options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
+            done[name] = network.run(analysis.algorithm, **options)
+        except AtollError as error:
+            yield name, error
+        else:
+            yield name, done[name]
 
 
 _EXCEPTIONS: dict[str, type[AtollError]] = {

@@ -24,11 +24,19 @@ def dataset() -> None:
 )
 @click.option("--dictionary", type=PATH, help="YAML with the columns; proposed from the data when left out.")
 @click.option("--public", default="", metavar="REASON", help="The data are public: thresholds are lifted. Say why.")
+@click.option("--replace", is_flag=True, help="Put it in the place of a registered dataset of this name.")
 @click.option("--encoding", help="Of a CSV; UTF-8 and GB18030 are found when left out.")
 @home_option
 @with_output
 def add(
-    out: Output, name: str, source: str, dictionary: Path | None, public: str, encoding: str | None, home: Path
+    out: Output,
+    name: str,
+    source: str,
+    dictionary: Path | None,
+    public: str,
+    encoding: str | None,
+    replace: bool,
+    home: Path,
 ) -> None:
     """Import a table and register it under a data dictionary."""
     from atoll.site.datasets import Registry, read_policy
@@ -44,6 +52,7 @@ def add(
                 public=public,
                 encoding=encoding,
                 minimum=minimum,
+                replace=replace,
                 progress=lambda rows: step(f"{rows:,} rows"),
             )
     out.result(shown(registered))

@@ -70,6 +70,8 @@ def init(
     out.say(f"  address    {document['url']}")
     out.say(f"  its key    {document['key']}")
     out.say(f"  authority  {document['authority'] or 'a public one'}")
+    if pem:
+        out.say(f"             in {home / 'ca.pem'}: investigators need this file (--authority)")
     out.note("Next: atoll hub serve, and atoll hub invite NAME for every hospital.")
 
 

@@ -46,15 +46,25 @@ def run(out: Output, file: Path, tables: Sequence[str], output: Path | None) -> 
             f"Add --table {missing[0]}=FILE.",
         )
     results: dict[str, Any] = {}
+    refused: dict[str, AtollError] = {}
     with out.progress("Running", len(study.analyses)) as step:
         for name, result in run_study(study, opened):
-            results[name] = result
-            step(name)
+            if isinstance(result, AtollError):
+                refused[name] = result
+            else:
+                results[name] = result
+            step(f"{name} {'refused' if name in refused else 'done'}")
     if output:
         write_results(results, output)
-    out.result({name: result.document for name, result in results.items()} if out.as_json else None)
+    if not refused or results:
+        out.result({name: result.document for name, result in results.items()} if out.as_json else None)
     for name, result in results.items():
         out.say(f"{name}: {result.summary()}\n")
+    for name, error in list(refused.items())[:-1]:
+        out.note(f"{name}: {error}")
+    if refused:
+        name, error = list(refused.items())[-1]
+        raise type(error)(f"{name}: {error.what}", error.remedy, code=error.code, subject=error.subject)
 
 
 def _study(file: Path) -> Study:

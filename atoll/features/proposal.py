@@ -14,25 +14,16 @@ import numpy as np
 
 from atoll.errors import DataError
 from atoll.features.table import Table, as_numbers, as_words
-from atoll.study.dictionary import Column, Dictionary
+from atoll.study.dictionary import Column, Dictionary, person_column
 
 LEVELS = 50  # a column with more different words is text, and cannot be analysed
 BATCH = 262_144
-PERSON_NAMES = frozenset(
-    {
-        "person_id",
-        "patient_id",
-        "subject_id",
-        "personid",
-        "patientid",
-        "mrn",
-        "病人id",
-        "患者id",
-        "病案号",
-        "住院号",
-        "门诊号",
-    }
-)
+PERSON_WORDS = """
+    id pid mrn nhs person patient subject person_id patient_id subject_id personid patientid subjectid person_no
+    patient_no 编号 患者 病人 病人id 患者id 患者编号 病人编号 病案号 病历号 住院号 门诊号 就诊卡号 身份证号 登记号
+"""
+PERSON_NAMES = frozenset(PERSON_WORDS.split())
+IDENTIFIERS = 12  # so many different words that nearly all hold a digit look like persons, not like a category
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,8 @@ def propose(table: Table, minimum: int) -> Proposal:
             columns[name] = column
         if note:
             notes.append(note)
+    if person_column(columns) is None:
+        notes.append("No column identifies persons: every row counts as one person.")
     return Proposal(columns, tuple(notes))
 
 
@@ -112,7 +105,12 @@ def _category(table: Table, name: str, minimum: int) -> tuple[Column | None, str
         for word, n in zip(found.tolist(), held.tolist(), strict=True):
             counts[word] = counts.get(word, 0) + n
         if len(counts) > LEVELS:
-            return None, f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed."
+            return None, (
+                f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed. "
+                "If it identifies persons, give it `type: person`."
+            )
+    if len(counts) > IDENTIFIERS and sum(any(map(str.isdigit, word)) for word in counts) > 0.9 * len(counts):
+        return None, f"{name}: looks like identifiers; left out. If it identifies persons, give it `type: person`."
     levels = tuple(sorted(word for word, n in counts.items() if n >= minimum))
     rare = len(counts) - len(levels)
     note = (

@@ -140,8 +140,9 @@ class Connection:
                 code="CERTIFICATE",
             )
         return OperatorError(
-            f"{self.url} shows a certificate of another authority than the one pinned when joining ({reason}).",
-            "Do not go on: ask the hub's operator whether the authority changed, and join again with a new code.",
+            f"{self.url} shows a certificate of another authority than the one trusted here ({reason}).",
+            "Do not go on. An investigator gives the hub's ca.pem with --authority; a site asks the hub's operator "
+            "whether the authority changed.",
             code="WRONG_AUTHORITY",
         )
 

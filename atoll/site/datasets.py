@@ -116,6 +116,7 @@ class Registry:
         public: str = "",
         encoding: str | None = None,
         minimum: int = STRICT.minimum_persons,
+        replace: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> Registration:
         """Import a source and register it under a dictionary, proposed from the data unless one is given.
@@ -131,6 +132,12 @@ class Registry:
 
         if not NAME.fullmatch(name):
             raise DataError(f"{name!r} is no name for a dataset.", "Use letters, digits, - and _.", subject="name")
+        if name in self.names() and not replace:
+            raise DataError(
+                f"A dataset {name!r} is registered already.",
+                "Give --replace to put this one in its place.",
+                subject=name,
+            )
         self._home.datasets.mkdir(mode=0o700, exist_ok=True)
         arriving = self._home.datasets / f".{name}.arriving.parquet"
         try:

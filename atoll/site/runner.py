@@ -30,7 +30,7 @@ from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_leverage, che
 from atoll.privacy.leverage import largest_leverage
 from atoll.privacy.statistics import Array
 from atoll.site import gate
-from atoll.study.dictionary import Dictionary, differences, words_of
+from atoll.study.dictionary import Dictionary, differences, person_column, words_of
 from atoll.study.view import View
 
 CHUNK = 16_384  # rows: a chunk of 50 columns fits the processor's cache
@@ -205,6 +205,13 @@ def _time_unit(view: View, columns: Dictionary) -> str:
 
 def _refuse_differences(view: View, own: Dictionary, wanted: Dictionary) -> None:
     """A column that is of another type or in another unit than the study expects would give a wrong number."""
+    if (person := person_column(wanted)) is not None and person_column(own) != person:
+        raise DataError(
+            f"Column {person!r} identifies persons in the study and is not registered so here.",
+            "Give it `type: person` in the dictionary; else one person could count as several.",
+            code="MISSING_COLUMN",
+            subject=person,
+        )
     named = view.named()
     for name, what in differences(own, {name: wanted[name] for name in named if name in wanted}).items():
         if name in own:

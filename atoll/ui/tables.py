@@ -73,7 +73,9 @@ def description(document: Mapping[str, Any]) -> list[Row]:
     for name, values in document["numbers"].items():
         quantiles = {q[0]: q[1] for q in values["quantiles"]}
         shown = {key: _number(values[key]) for key in ("n", "missing", "mean", "sd", "skewness")}
-        quartiles = {key: _number(quantiles[q]) for key, q in (("q25", 0.25), ("median", 0.5), ("q75", 0.75))}
+        if values.get("type") == "flag":  # the mean is the share; a quantile of 0 and 1 says nothing
+            quantiles = {}
+        quartiles = {key: _number(quantiles.get(q)) for key, q in (("q25", 0.25), ("median", 0.5), ("q75", 0.75))}
         table.append({"column": name, "level": ""} | shown | quartiles | {"unit": values["unit"]})
     blank = {key: math.nan for key in ("missing", "mean", "sd", "skewness", "q25", "median", "q75")}
     for name, levels in document["categories"].items():

@@ -29,7 +29,9 @@ def test_every_limit_is_described_with_its_default(limit):
     assert f"| `{limit}` | {getattr(STRICT, limit)} |" in (DOCS / "disclosure.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.module(name).__name__.startswith("atoll.")])
+@pytest.mark.parametrize(
+    "name", [name for name in registry.names() if registry.module(name).__name__.startswith("atoll.")]
+)
 def test_every_option_of_every_algorithm_is_described(name):
     text = (DOCS / "algorithms.md").read_text("utf-8")
     section = re.search(rf"\*\*{name}\*\*(.*?)(?=\n\*\*|\n## )", text, re.DOTALL)

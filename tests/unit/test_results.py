@@ -28,8 +28,16 @@ COLUMNS_OF = {
     "cox": ["term", "estimate", "se", "lower", "upper", "ratio", "ratio_lower", "ratio_upper", "z", "p"],
     "kaplan_meier": ["group", "time", "survival", "se", "lower", "upper", "at_risk", "events"],
     "describe": ["column", "level", "n", "missing", "mean", "sd", "skewness", "q25", "median", "q75", "unit"],
-    "performance": ["site", "auc", "auc_lower", "auc_upper", "brier", "observed_expected", "calibration_in_the_large",
-                    "calibration_slope"],
+    "performance": [
+        "site",
+        "auc",
+        "auc_lower",
+        "auc_upper",
+        "brier",
+        "observed_expected",
+        "calibration_in_the_large",
+        "calibration_slope",
+    ],
 }
 
 
