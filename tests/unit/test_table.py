@@ -139,7 +139,8 @@ def test_types_are_proposed():
     }  # fmt: skip
     assert proposal.notes == (
         "rare: 1 level(s) held by fewer than 10 rows are not listed; merge or correct them.",
-        "note: more than 50 different words; left out, since text cannot be analysed.",
+        "note: more than 50 different words; left out, since text cannot be analysed. "
+        "If it identifies persons, give it `type: person`.",
     )
 
 
