@@ -105,7 +105,7 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(weight),
+        weights=_weights(weight, mu, family),
     )
 
 
@@ -120,7 +120,7 @@ def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
         score=U.sum(axis=0),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(h * h / V),
+        weights=_weights(h * h / V, mu, family),
     )
 
 
@@ -145,9 +145,10 @@ def _outcomes(data: Data, family: Family) -> dict[str, Array]:
     return {}
 
 
-def _weights(weight: Array) -> dict[str, Array]:
-    """Σw and Σw²: a β, link or offset that leaves all weight on a few persons would show them."""
-    return {"outcome": np.array([weight.sum(), weight @ weight])}
+def _weights(weight: Array, mu: Array, family: Family) -> dict[str, Array]:
+    """Σw and Σw² of the information, and of risks: a β, link or offset that singles a few persons out shows here."""
+    parts = {"outcome": weight} | ({"model": mu, "rest": 1 - mu} if family == "binomial" else {})
+    return {name: np.array([w.sum(), w @ w]) for name, w in parts.items()}
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:
