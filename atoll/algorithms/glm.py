@@ -198,13 +198,17 @@ def glm(
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
     perfect = ONE_ERROR if family == "binomial" else -np.inf
     best = yield from newton(ask, lambda t: t.deviance, names, quadratic, perfect=perfect)
+    cov = yield from _covariance(best, family, link, robust)
+    return _fit(setting, best, family, link, robust, cov)
+
+
+def _covariance(best: Optimum, family: Family, link: LinkName, robust: str | None) -> Program:
+    """φ I⁻¹, or the sandwich, which asks for one more round."""
     bread = best.covariance
     if robust is None:
-        cov = dispersion(best, family, len(names)) * bread
-    else:
-        ends = yield meat(family=family, link=link, beta=best.beta)
-        cov = bread @ (ends.outer if robust == "HC0" else ends.score.T @ ends.score) @ bread
-    return _fit(setting, best, family, link, robust, cov)
+        return dispersion(best, family, len(bread)) * bread
+    ends = yield meat(family=family, link=link, beta=best.beta)
+    return bread @ (ends.outer if robust == "HC0" else ends.score.T @ ends.score) @ bread
 
 
 def dispersion(best: Optimum, family: Family, parameters: int) -> float:

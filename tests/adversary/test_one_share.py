@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.algorithms import cox, describe, glm, kaplan_meier, performance, registry, survey
+from atoll.algorithms import cox, describe, glm, kaplan_meier, registry, survey
 from atoll.algorithms.core import Question
 from atoll.network.codec import decode
 from atoll.privacy.disclosure import STRICT
