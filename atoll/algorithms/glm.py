@@ -105,7 +105,7 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(weight),
+        weights=_weights(weight, mu, family),
     )
 
 
@@ -120,7 +120,7 @@ def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
         score=U.sum(axis=0),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(h * h / V),
+        weights=_weights(h * h / V, mu, family),
     )
 
 
@@ -145,9 +145,10 @@ def _outcomes(data: Data, family: Family) -> dict[str, Array]:
     return {}
 
 
-def _weights(weight: Array) -> dict[str, Array]:
-    """Σw and Σw²: a β, link or offset that leaves all weight on a few persons would show them."""
-    return {"outcome": np.array([weight.sum(), weight @ weight])}
+def _weights(weight: Array, mu: Array, family: Family) -> dict[str, Array]:
+    """Σw and Σw² of the information, and of risks: a β, link or offset that singles a few persons out shows here."""
+    parts = {"outcome": weight} | ({"model": mu, "rest": 1 - mu} if family == "binomial" else {})
+    return {name: np.array([w.sum(), w @ w]) for name, w in parts.items()}
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:
@@ -197,13 +198,17 @@ def glm(
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
     perfect = ONE_ERROR if family == "binomial" else -np.inf
     best = yield from newton(ask, lambda t: t.deviance, names, quadratic, perfect=perfect)
+    cov = yield from _covariance(best, family, link, robust)
+    return _fit(setting, best, family, link, robust, cov)
+
+
+def _covariance(best: Optimum, family: Family, link: LinkName, robust: str | None) -> Program:
+    """φ I⁻¹, or the sandwich, which asks for one more round."""
     bread = best.covariance
     if robust is None:
-        cov = dispersion(best, family, len(names)) * bread
-    else:
-        ends = yield meat(family=family, link=link, beta=best.beta)
-        cov = bread @ (ends.outer if robust == "HC0" else ends.score.T @ ends.score) @ bread
-    return _fit(setting, best, family, link, robust, cov)
+        return dispersion(best, family, len(bread)) * bread
+    ends = yield meat(family=family, link=link, beta=best.beta)
+    return bread @ (ends.outer if robust == "HC0" else ends.score.T @ ends.score) @ bread
 
 
 def dispersion(best: Optimum, family: Family, parameters: int) -> float:

@@ -32,6 +32,7 @@ from atoll.privacy.statistics import Array, Statistics, count, points, table, to
 from atoll.study.view import Setting
 
 Z = 1.959963984540054
+MOST = 100_000  # intervals of a grid
 EXAMPLES = (
     {"time": "t", "event": "e", "by": "sex", "times": [365.0, 730.0]},
     {"time": "t", "event": "e"},
@@ -178,15 +179,14 @@ def kaplan_meier(
         raise StudyError(
             "A stratified log-rank test needs `site` among its strata.", "Write strata: [site].", subject="strata"
         )
+    if min(times, default=1.0) <= 0 or (grid is not None and grid <= 0):
+        raise StudyError(
+            "Times and intervals of a curve lie above zero.", "Correct `times` or `grid`.", subject="times"
+        )
     exact = setting.public and grid is None
     points_ = (yield distinct_times()).times if exact else _grid(setting, time, times, grid)
     t = yield life_table(grid=points_, groups=len(names))
-    test = None
-    if len(names) > 1 and strata:
-        d = yield differences(groups=len(names))
-        test = logrank_test(d.observed, d.expected, d.variance)
-    elif len(names) > 1:
-        test = logrank_test(*logrank_sums(t.leaving, t.events))
+    test = yield from _test(t, len(names), bool(strata))
     curves = {name: curve(t.leaving[g], t.events[g]) for g, name in enumerate(names)}
     wanted = np.asarray(times, float) if times else points_
     return Curves(
@@ -204,6 +204,25 @@ def kaplan_meier(
     )
 
 
+def _check(times: tuple[float, ...], grid: float | None, strata: tuple[StratumName, ...]) -> None:
+    if strata and "site" not in strata:
+        what = "A stratified log-rank test needs `site` among its strata."
+        raise StudyError(what, "Write strata: [site].", subject="strata")
+    if min(times, default=1.0) <= 0 or (grid is not None and grid <= 0):
+        what = "Times and intervals of a curve lie above zero."
+        raise StudyError(what, "Correct `times` or `grid`.", subject="times")
+
+
+def _test(t: LifeTable, groups: int, stratified: bool) -> Program:
+    """The log-rank test from the life table, or from one more round within the strata of each site."""
+    if groups < 2:
+        return None
+    if not stratified:
+        return logrank_test(*logrank_sums(t.leaving, t.events))
+    d = yield differences(groups=groups)
+    return logrank_test(d.observed, d.expected, d.variance)
+
+
 def _grid(setting: Setting, time: str, times: tuple[float, ...], width: float | None) -> Array:
     """The grid of a study that may not ask for exact times."""
     column = setting.columns[time]
@@ -217,6 +236,9 @@ def _grid(setting: Setting, time: str, times: tuple[float, ...], width: float | 
             subject="times",
         )
     width = width or _month(column.unit)
+    if end / width > MOST:
+        what = f"The grid would have more than {MOST:,} intervals."
+        raise StudyError(what, "Give a wider `grid`, or earlier `times`.", subject="grid")
     return np.arange(1, max(round(end / width), 1) + 1) * width
 
 

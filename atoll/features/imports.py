@@ -47,30 +47,36 @@ def import_source(
     DataError
         When the source cannot be read; no file is left behind.
     """
+    batches = record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding)
+    temporary = destination.with_name(destination.name + ".partial")
+    try:
+        temporary.touch(mode=0o600)
+        rows = _write(batches, temporary, progress)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def _write(batches: Iterator[pa.RecordBatch], path: Path, progress: Progress | None) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    batches = record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding)
-    temporary = destination.with_name(destination.name + ".partial")
     rows, writer = 0, None
     try:
         for batch in batches:
-            writer = writer or pq.ParquetWriter(temporary, batch.schema, compression="lz4")
+            writer = writer or pq.ParquetWriter(path, batch.schema, compression="lz4")
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROWS)
             rows += batch.num_rows
             if progress:
                 progress(rows)
-        if writer is None:
-            raise DataError("The source has no rows.", "Is it the right one?", code="EMPTY")
-        writer.close()
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o600)
-        temporary.replace(destination)
     finally:
-        if writer is not None and writer.is_open:
+        if writer is not None:
             writer.close()
-        temporary.unlink(missing_ok=True)
+    if writer is None:
+        raise DataError("The source has no rows.", "Is it the right one?", code="EMPTY")
     return rows
 
 

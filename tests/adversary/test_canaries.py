@@ -1,0 +1,196 @@
+"""Fifty patients with unmistakable names and values: whatever runs or fails, none of them is seen outside.
+
+Shares, outcomes, ledgers, exceptions with their causes, log records, results: all is searched for their words,
+and for their numbers in every form in which bytes hold a number.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+
+import numpy as np
+import pytest
+
+import atoll
+from atoll.algorithms import registry
+from atoll.algorithms.program import Analysis, program
+from atoll.errors import AtollError
+from atoll.local import DATASET
+from atoll.site.runner import Permit
+from atoll.study.dictionary import Column
+
+R = np.random.default_rng(50)
+N, CANARIES = 500, 50
+NAMES = [f"Kanarienvogel-{i:02d}-金丝雀" for i in range(CANARIES)]
+IDS = [90071992547409930 + 17 * i for i in range(CANARIES)]
+VALUES = [87654.321 + i * 1.0009765625 for i in range(CANARIES)]  # far outside every other value
+WORDS = [word.encode() for word in NAMES] + [str(value).encode() for value in IDS]
+NUMBERS = [struct.pack(form, value) for value in VALUES for form in ("<d", ">d")]
+NUMBERS += [repr(value).encode() for value in VALUES] + [
+    struct.pack(f, i) for i in IDS for f in ("<q", ">q", "<d", ">d")
+]
+
+COLUMNS = {
+    "age": Column("number", unit="a"),
+    "cost": Column("number"),
+    "sex": Column("category", levels=("f", "m")),
+    "ward": Column("category"),
+    "t": Column("number", unit="d"),
+    "e": Column("flag"),
+    "y": Column("flag"),
+    "id": Column("person"),
+    "seen": Column("date"),
+}
+
+
+def table(seed):
+    r = np.random.default_rng(seed)
+    return {
+        "age": r.normal(60, 10, N),
+        "cost": np.concatenate([VALUES, r.gamma(2, 50, N - CANARIES)]),
+        "sex": r.choice(["f", "m"], N),
+        "ward": np.array(NAMES + ["ward"] * (N - CANARIES)),
+        "t": np.concatenate([VALUES, np.ceil(r.exponential(500, N - CANARIES))]),
+        "e": (r.random(N) < 0.5) * 1.0,
+        "y": (r.random(N) < 0.5) * 1.0,
+        "id": np.array(IDS + list(range(N - CANARIES))),
+        "seen": np.full(N, np.datetime64("2024-01-31")),
+    }
+
+
+TABLES = {"north": table(1), "river": table(2)}
+MODEL = {"terms": ["Intercept", "age", "cost"], "coefficients": [0.1, 0.001, 0.0], "link": "logit"}
+RUNS = [
+    ("glm", {"formula": "y ~ age + sex + log(cost)", "family": "binomial"}),
+    ("glm", {"formula": "cost ~ age * sex", "robust": "HC0"}),
+    ("glm", {"formula": "cost ~ age", "family": "gamma", "robust": "site"}),
+    ("glm", {"formula": "y ~ bs(age, df=4) + scale(age)", "family": "binomial"}),
+    ("glm", {"formula": "y ~ bs(cost, df=4)", "family": "binomial"}),
+    ("glm", {"formula": "y ~ ward", "family": "binomial"}),
+    ("glm", {"formula": "y ~ C(ward)", "family": "poisson"}),
+    ("glm", {"formula": "y ~ C(cost)"}),
+    ("glm", {"formula": "y ~ log(age - 60)", "family": "binomial"}),
+    ("glm", {"formula": "ward ~ age"}),
+    ("glm", {"formula": "y ~ id"}),
+    ("glm", {"formula": "y ~ seen"}),
+    ("glm", {"formula": "cost ~ age", "family": "binomial"}),
+    ("glm", {"formula": "y ~ age", "offset": "cost", "family": "poisson"}),
+    ("cox", {"formula": "age + sex", "time": "t", "event": "e"}),
+    ("cox", {"formula": "age", "time": "cost", "event": "e", "strata": ["site", "sex"]}),
+    ("cox", {"formula": "age", "time": "t", "event": "e", "strata": [], "grid": [365.0, 1000.0]}),
+    ("cox", {"formula": "age", "time": "t", "event": "cost"}),
+    ("cox", {"formula": "age", "time": "t", "event": "e", "strata": ["ward"], "grid": [365.0]}),
+    ("kaplan_meier", {"time": "t", "event": "e", "times": [365.0, 730.0], "by": "sex"}),
+    ("kaplan_meier", {"time": "t", "event": "e", "times": [1.0, 2.0]}),
+    ("kaplan_meier", {"time": "t", "event": "e", "times": [365.0], "by": "ward"}),
+    ("kaplan_meier", {"time": "ward", "event": "e", "times": [365.0]}),
+    ("describe", {"columns": ["age", "cost", "sex", "y", "t"]}),
+    ("describe", {"columns": ["ward"]}),
+    ("describe", {"columns": ["id"]}),
+    ("describe", {"columns": ["seen"]}),
+    ("performance", {"model": MODEL, "outcome": "y"}),
+    ("performance", {"model": MODEL, "outcome": "cost"}),
+    ("performance", {"model": MODEL | {"coefficients": [-4e6, 0.0, 50.0]}, "outcome": "y"}),
+]
+
+
+class Everything:
+    """What was seen outside, as bytes."""
+
+    def __init__(self):
+        self.seen: list[bytes] = []
+
+    def add(self, value):
+        self.seen.append(value if isinstance(value, bytes) else str(value).encode())
+
+    def add_error(self, error):
+        while error is not None:
+            self.add(f"{error!r} {error} {vars(error)}")
+            error = error.__cause__ or error.__context__
+
+    def canaries(self, numbers=True):
+        text = b"\n".join(self.seen)
+        return [canary for canary in WORDS + (NUMBERS if numbers else []) if canary in text]
+
+
+def remembering(network, seen):
+    """The network's ledgers remember every byte that left, and every word beside it."""
+    for departures in network.departures.values():
+        real = departures.append
+
+        def append(place, *, real=real, **facts):
+            seen.add(facts["payload"])
+            seen.add(facts)
+            seen.add(place)
+            real(place, **facts)
+
+        departures.append = append
+    return network
+
+
+def run(name, options, caplog, policy="strict"):
+    seen = Everything()
+    network = remembering(atoll.Network(TABLES, policy=policy, columns=COLUMNS, threads=1), seen)
+    with caplog.at_level(logging.DEBUG):
+        try:
+            result = network.run(name, **options)
+            seen.add(result.to_json())
+            seen.add(result.summary())
+            seen.add(repr(result.document))
+        except AtollError as error:
+            seen.add_error(error)
+    for record in caplog.records:
+        seen.add(f"{record.getMessage()} {record.args} {record.exc_text}")
+        if record.exc_info:
+            seen.add_error(record.exc_info[1])
+    assert seen.seen
+    return seen
+
+
+@pytest.mark.parametrize(("name", "options"), RUNS, ids=range(len(RUNS)))
+def test_no_canary_is_seen_outside(name, options, caplog):
+    assert run(name, options, caplog).canaries() == []
+
+
+@pytest.mark.parametrize(("name", "options"), [RUNS[i] for i in (0, 1, 14, 23)])
+def test_no_id_and_no_name_leaves_public_data_unasked(name, options, caplog):
+    assert run(name, options, caplog, "public").canaries(numbers=False) == []
+
+
+def test_every_algorithm_is_run():
+    assert {name for name, _ in RUNS} == set(registry.names())
+
+
+def test_the_search_finds_a_canary_where_there_is_one(caplog):
+    """Exact times of public data do leave: the search must see them."""
+    found = run("kaplan_meier", {"time": "t", "event": "e"}, caplog, "public").canaries()
+    assert len(found) >= CANARIES
+
+
+@pytest.mark.parametrize("where", ["column", "beta", "table", "question"])
+def test_a_fault_inside_a_site_shows_nothing(where, caplog, monkeypatch):
+    """Whatever breaks: the message of an exception may hold a value, and stays inside."""
+    seen = Everything()
+    network = remembering(atoll.Network(TABLES, columns=COLUMNS, threads=1), seen)
+    question = next(program(Analysis("glm", RUNS[0][1], COLUMNS, network.sites, False)))
+    permit = Permit("glm", DATASET, COLUMNS, network.sites)
+
+    def fails(*_, **__):
+        raise RuntimeError(f"cannot convert {NAMES[3]} {VALUES[3]!r} {IDS[3]}")
+
+    place = {
+        "column": "atoll.features.table.Batch.column",
+        "beta": "atoll.algorithms.glm._moments",
+        "table": "atoll.features.table.MemoryTable.batches",
+        "question": "atoll.site.runner.decode_question",
+    }[where]
+    monkeypatch.setattr(place, fails)
+    with caplog.at_level(logging.DEBUG), pytest.raises(AtollError) as caught:
+        network._ask(question, permit, 0)
+    seen.add_error(caught.value)
+    for record in caplog.records:
+        seen.add(record.getMessage())
+        assert record.exc_info is None, "a traceback would hold the message"
+    assert caught.value.code == "SITE_FAILED"
+    assert seen.canaries() == []
