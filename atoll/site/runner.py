@@ -11,6 +11,7 @@ holds. What an exception says of the data stays here.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 from collections import deque
@@ -26,7 +27,7 @@ from atoll.features.design import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, digest, encode_question
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_leverage, check_question
+from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
 from atoll.privacy.leverage import largest_leverage
 from atoll.privacy.statistics import Array
 from atoll.site import gate
@@ -117,10 +118,10 @@ class Runner:
         policy = effective(self.policy, dataset.public, permit)
         unit = _time_unit(asked.view, dataset.columns)
         check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
-        check_leverage(self._leverage(asked, asked.view, dataset, policy), policy)
         share = self._compute(asked, asked.view, dataset, policy)
+        leverage = functools.partial(self._leverage, asked, asked.view, dataset, policy)
         words = words_of(dataset.columns)
-        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, self.ledger))
+        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, leverage, self.ledger))
 
     def _leverage(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> float:
         """The largest leverage of one person in the question's design; looked at once for each design."""

@@ -33,7 +33,7 @@ NUMBERS += [repr(value).encode() for value in VALUES] + [
 
 COLUMNS = {
     "age": Column("number", unit="a"),
-    "cost": Column("number"),
+    "cost": Column("number", low=0.001, high=1e6),
     "sex": Column("category", levels=("f", "m")),
     "ward": Column("category"),
     "t": Column("number", unit="d"),
@@ -172,9 +172,11 @@ def test_the_search_finds_a_canary_where_there_is_one(caplog):
 def test_a_fault_inside_a_site_shows_nothing(where, caplog, monkeypatch):
     """Whatever breaks: the message of an exception may hold a value, and stays inside."""
     seen = Everything()
-    network = remembering(atoll.Network(TABLES, policy="public", columns=COLUMNS, threads=1), seen)
-    question = next(program(Analysis("glm", RUNS[0][1], COLUMNS, network.sites, True)))
-    permit = Permit("glm", DATASET, COLUMNS, network.sites, True)
+    network = remembering(atoll.Network(TABLES, columns=COLUMNS, threads=1), seen)
+    question = next(
+        program(Analysis("glm", {"formula": "y ~ age + sex", "family": "binomial"}, COLUMNS, network.sites, False))
+    )
+    permit = Permit("glm", DATASET, COLUMNS, network.sites)
 
     def fails(*_, **__):
         raise RuntimeError(f"cannot convert {NAMES[3]} {VALUES[3]!r} {IDS[3]}")

@@ -334,7 +334,7 @@ def test_limits_of_a_study_hold_where_they_are_stricter():
     with pytest.raises(DisclosureRefused, match=r"s0: A number would describe too few persons"):
         network.run("glm", **FORMULA)
     assert (
-        atoll.Network(SITES, policy=Policy(minimum_persons=20), limits={"minimum_persons": 5}).run("glm", **FORMULA).n
+        atoll.Network(SITES, policy=Policy(minimum_persons=11), limits={"minimum_persons": 5}).run("glm", **FORMULA).n
     )
 
 

@@ -24,9 +24,9 @@ class One(Statistics):
     n: int = count()
 
 
-def leave(n=50, place=PLACE, policy=STRICT, ledger=None, arguments=None):
+def leave(n=50, place=PLACE, policy=STRICT, ledger=None, leverage=0.0):
     ledger = Remembering() if ledger is None else ledger
-    return gate.leave(One(n=n), arguments or {}, place, policy, frozenset(), "d", ledger), ledger
+    return gate.leave(One(n=n), {}, place, policy, frozenset(), "d", lambda: leverage, ledger), ledger
 
 
 def test_the_entry_holds_the_very_bytes_that_leave():
@@ -51,6 +51,18 @@ def test_a_refused_share_is_not_written_as_leaving():
     gate.refuse("TOO_FEW_PERSONS", "sex", PLACE, STRICT, ledger)
     (entry,) = ledger.entries
     assert (entry["decision"], entry["rule"], entry["payload"]) == ("refused", "TOO_FEW_PERSONS", b"")
+
+
+@pytest.mark.parametrize(("leverage", "passes"), [(0.0, True), (0.1, True), (0.101, False), (float("nan"), False)])
+def test_no_person_weighs_more_than_a_tenth(leverage, passes):
+    ledger = Remembering()
+    if passes:
+        leave(leverage=leverage, ledger=ledger)
+    else:
+        with pytest.raises(DisclosureRefused, match=r"One person would weigh too much in the model") as caught:
+            leave(leverage=leverage, ledger=ledger)
+        assert (caught.value.code, caught.value.subject, ledger.entries) == ("ONE_PERSON", "formula", [])
+    leave(leverage=leverage, policy=PUBLIC)
 
 
 @pytest.mark.parametrize(("round_", "attempt"), [(25, 0), (24, 1), (0, 25)])
