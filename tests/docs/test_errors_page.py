@@ -19,4 +19,4 @@ def test_every_exit_code_is_listed():
 
 def test_every_code_of_the_catalogue_is_listed():
     for code, (actor, sentence) in errors.CATALOGUE.items():
-        assert f"| `{code}` | {actor} | {sentence} |" in TEXT
+        assert f"| `{code}` | {actor} | {sentence} | {errors.REMEDIES[code]} |" in TEXT

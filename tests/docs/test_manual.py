@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from atoll.algorithms import registry
+from atoll.privacy import disclosure
 from atoll.privacy.disclosure import STRICT, Policy
 
 TOP = Path(__file__).parents[2]
@@ -27,6 +28,16 @@ def test_the_python_of_the_manual_runs(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("limit", [f.name for f in fields(Policy)])
 def test_every_limit_is_described_with_its_default(limit):
     assert f"| `{limit}` | {getattr(STRICT, limit)} |" in (DOCS / "disclosure.md").read_text("utf-8")
+
+
+def test_every_kind_and_every_code_of_the_gate_is_described():
+    text = (DOCS / "disclosure.md").read_text("utf-8")
+    for kind in disclosure._RULES:
+        assert re.search(rf"\| `{kind}(\(per=…\))?` \|", text), kind
+    codes = set(re.findall(r'_refuse\(\s*"([A-Z_]+)"', Path(disclosure.__file__).read_text("utf-8")))
+    assert len(codes) > 9
+    for code in codes | {"TOO_MANY_ROUNDS", "TERM_UNBOUNDED"}:
+        assert f"`{code}`" in text, code
 
 
 @pytest.mark.parametrize(
