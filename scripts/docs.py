@@ -31,7 +31,8 @@ def commands() -> str:
     parts = [HEAD]
 
     def visit(command: click.Command, path: str, parent: click.Context | None) -> None:
-        context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent, max_content_width=100)
+        context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent, max_content_width=100,
+                                help_option_names=["-h", "--help"])  # fmt: skip
         context.terminal_width = 100
         if isinstance(command, click.Group):
             for name in command.list_commands(context):

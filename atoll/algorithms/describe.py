@@ -163,7 +163,7 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
 
 def _quantiles(bins: Histogram, i: int, edges: Array, mean: Array, sd: Array) -> list[tuple[float, ...]]:
     """Rows (probability, estimate, lower, upper); of a column without spread all are its value."""
-    if sd[i] == 0:
+    if sd[i] == 0 and bins.low[i].sum():
         return [(q, float(mean[i]), float(mean[i]), float(mean[i])) for q in QUANTILES]
     return [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]
 
