@@ -155,14 +155,14 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
     tables: dict[str, dict[str, Any]] = {
         name: {"n": int(first.present[i]), "mean": moments["mean"][i], "sd": moments["sd"][i], "skewness": skewness[i]}
         | {"missing": max(int(first.persons - first.present[i]), 0), "unit": setting.columns[name].unit}
-        | {"quantiles": _quantiles(bins, i, edges, mean, sd), "type": setting.columns[name].type}
+        | {"quantiles": _quantiles(bins, i, edges, moments["mean"], moments["sd"]), "type": setting.columns[name].type}
         for i, name in enumerate(numbers)
     }
     return Description(int(first.persons), tables, _by_column(first.levels, categories), _notes(setting, first.levels))
 
 
 def _quantiles(bins: Histogram, i: int, edges: Array, mean: Array, sd: Array) -> list[tuple[float, ...]]:
-    """Rows (probability, estimate, lower, upper); of a column without spread all are its value."""
+    """Rows (probability, estimate, lower, upper); of a column without spread all are its value, of an empty one NaN."""
     if sd[i] == 0:
         return [(q, float(mean[i]), float(mean[i]), float(mean[i])) for q in QUANTILES]
     return [(q, *quantile(bins.low[i], bins.high[i], edges[i], q)) for q in QUANTILES]
