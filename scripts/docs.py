@@ -34,6 +34,7 @@ def commands() -> str:
         context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent, max_content_width=100,
                                 help_option_names=["-h", "--help"])  # fmt: skip
         context.terminal_width = 100
+        command._help_option = None  # made by an earlier call, perhaps with other names
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
                 found = command.get_command(context, name)
