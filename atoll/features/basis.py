@@ -13,23 +13,20 @@ from __future__ import annotations
 import numpy as np
 
 from atoll.privacy.statistics import Array
-from atoll.study.design import Spline
 
 
-def spline(x: Array, s: Spline) -> Array:
-    """Basis function `s.index` at x, as an array of the shape of x."""
-    t = np.array([s.low] * (s.degree + 1) + list(s.knots) + [s.high] * (s.degree + 1))
-    return _basis(x, t, s.index, s.degree, s.degree)
-
-
-def _basis(x: Array, t: Array, i: int, k: int, degree: int) -> Array:
-    if k == 0:
-        left = -np.inf if i == degree else t[i]
-        right = np.inf if i == len(t) - degree - 2 else t[i + 1]
-        return ((x >= left) & (x < right)).astype(float)
-    result = np.zeros_like(x)
-    if t[i + k] > t[i]:
-        result += (x - t[i]) / (t[i + k] - t[i]) * _basis(x, t, i, k - 1, degree)
-    if t[i + k + 1] > t[i + 1]:
-        result += (t[i + k + 1] - x) / (t[i + k + 1] - t[i + 1]) * _basis(x, t, i + 1, k - 1, degree)
-    return result
+def splines(x: Array, degree: int, knots: tuple[float, ...], low: float, high: float) -> Array:
+    """All basis functions at x (n,), as (functions, n); functions = len(knots) + degree + 1."""
+    t = np.array([low] * (degree + 1) + list(knots) + [high] * (degree + 1))
+    intervals = len(knots) + 1
+    inside = np.searchsorted(np.asarray(knots), x, side="right")  # the interval that each x lies in
+    B = np.zeros((intervals + 2 * degree, len(x)))
+    B[degree + inside, np.arange(len(x))] = 1.0
+    for k in range(1, degree + 1):
+        for i in range(len(t) - 1 - k):  # B[i] is replaced; B[i + 1] is still that of k − 1
+            rising, falling = t[i + k] - t[i], t[i + k + 1] - t[i + 1]
+            if rising > 0:
+                B[i] *= (x - t[i]) / rising
+            if falling > 0:
+                B[i] += (t[i + k + 1] - x) / falling * B[i + 1]
+    return B[: intervals + degree]

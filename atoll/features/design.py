@@ -1,7 +1,8 @@
 """From a table and a view to the rows an algorithm sees: complete cases, as arrays, chunk by chunk.
 
 A chunk reads its columns when it is first used (on the thread that uses it) and builds X column by
-column in Fortran order, so that XᵀWX runs at the speed of BLAS and nothing of a chunk outlives it.
+column in Fortran order: each column is written in one contiguous sweep, XᵀWX runs at the speed of BLAS
+syrk, and nothing of a chunk outlives it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.basis import spline
+from atoll.features.basis import splines
+from atoll.features.columns import Words, as_coded, refuse_infinite
 from atoll.features.intervals import refuse_unbounded
-from atoll.features.table import Batch, Table, as_words
-from atoll.features.witness import cells_behind
+from atoll.features.table import Batch, Table
+from atoll.features.witness import Behind, behind, cells_behind, first_column
 from atoll.privacy.statistics import Array
-from atoll.study.design import Expression, Factor, Level, Number, columns_of
-from atoll.study.dictionary import Dictionary, code_name, person_column
+from atoll.study.design import Expression, Factor, Level, Number
+from atoll.study.dictionary import Dictionary, person_column
 from atoll.study.view import View
 
 _BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power}
@@ -56,8 +58,9 @@ def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: in
         refuse_unbounded(view.design, columns)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
+    counted = behind(view.design, columns) if view.design else None
     for batch in table.batches(wanted, None if repeats else size):
-        yield Rows(batch, view, columns, site, minimum, person if repeats else None)
+        yield Rows(batch, view, columns, site, minimum, counted, person if repeats else None)
 
 
 def empty_column(table: Table, view: View, columns: Dictionary) -> str:
@@ -79,49 +82,91 @@ class Rows:
     """
 
     def __init__(
-        self, batch: Batch, view: View, columns: Dictionary, site: str, minimum: int, person: str | None = None
+        self,
+        batch: Batch,
+        view: View,
+        columns: Dictionary,
+        site: str,
+        minimum: int,
+        behind: Behind | None = None,
+        person: str | None = None,
     ):
         self._batch, self._view, self._columns = batch, view, columns
-        self._site, self._person = site, person
+        self._site, self._behind, self._person = site, behind, person
+        self._coded: dict[str, tuple[Array, tuple[str, ...]]] = {}
+        self._bases: dict[Any, Array] = {}
         self.minimum = minimum
 
-    @cached_property
-    def _read(self) -> dict[str, Array]:
-        """Every column of the view over the complete rows: numbers, words, or the person's code."""
-        names = self._view.named()
-        read = {name: self._column(name) for name in names}
-        if self._person and self._person not in read:
-            read[self._person] = as_words(self._batch.column(self._person), self._person)
-        if self._view.complete:
-            keep = np.ones(self._batch.num_rows, dtype=bool)
-            for values in [read[name] for name in names if not self._batch.is_whole(name)]:
-                if values.dtype.kind != "f":
-                    keep &= np.not_equal(values, np.array(None)).astype(bool)
-                else:
-                    keep &= ~np.isnan(values)
-            if not keep.all():
-                read = {name: values[keep] for name, values in read.items()}
-        return read
+    # ---- columns ---------------------------------------------------------------------------------------
 
-    def _column(self, name: str) -> Array:
-        column = self._columns[name]
-        if column.type in ("category", "person", "date"):
-            return as_words(self._batch.column(name), name)
-        values = self._batch.numbers(name)
-        if not self._batch.is_whole(name) and np.isinf(values).any():
-            raise DataError(
-                f"Column {name!r} holds an infinite value.", REMEDIES["NOT_FINITE"], code="NOT_FINITE", subject=name
-            )
-        return values
+    @cached_property
+    def _read(self) -> dict[str, Array | Words]:
+        """Every column of the view over the complete rows."""
+        read: dict[str, Array | Words] = {}
+        missing: dict[str, Array] = {}
+        for name in self._view.named():
+            read[name], absent = self._column(name)
+            if absent is not None:
+                missing[name] = absent
+        if self._person and self._person not in read:
+            read[self._person] = as_coded(self._batch.column(self._person))
+        if self._view.complete:
+            read = _where(read, missing)
+            return _where(read, self._not_numbers(read))
+        return {name: _with_gaps(values, missing.get(name)) for name, values in read.items()}
+
+    def _column(self, name: str) -> tuple[Array | Words, Array | None]:
+        """A column by its type in the dictionary, and where it is missing."""
+        if self._columns[name].type in ("category", "person", "date"):
+            words = as_coded(self._batch.column(name))
+            absent = words.codes < 0
+            return words, absent if absent.any() else None
+        return self._batch.numbers_and_gaps(name)
+
+    def _not_numbers(self, read: dict[str, Array | Words]) -> dict[str, Array]:
+        """Where numbers are NaN although nothing says that they are missing; infinite ones are an error."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = {
+                name: refuse_infinite(values, name)
+                for name, values in read.items()
+                if not isinstance(values, Words) and not self._batch.is_whole(name)
+            }
+        return {name: absent for name, absent in found.items() if absent is not None}
 
     @cached_property
     def n(self) -> int:
         """Complete rows of the chunk."""
-        return len(next(iter(self._read.values()))) if self._read else int(self._batch.num_rows)
+        for values in self._read.values():
+            return len(values.codes) if isinstance(values, Words) else len(values)
+        return int(self._batch.num_rows)
 
     def column(self, name: str) -> Array:
         """One column: floats with NaN, or words with None."""
-        return self._read[name]
+        values = self._read[name]
+        return values.as_array() if isinstance(values, Words) else values
+
+    def _number(self, name: str) -> Array:
+        values = self._read[name]
+        if isinstance(values, Words):
+            raise DataError(
+                f"Column {name!r} holds words where numbers are needed.",
+                REMEDIES["WRONG_TYPE"],
+                code="WRONG_TYPE",
+                subject=name,
+            )
+        return values
+
+    def _codes(self, name: str, levels: tuple[str, ...] | None) -> tuple[Array, tuple[str, ...]]:
+        """Position of each row's word among the levels (those that occur, when None); others are an error."""
+        if name not in self._coded:
+            values = self._read[name]
+            words = values if isinstance(values, Words) else _numbers_as_words(values)
+            known = words.words if levels is None else levels
+            codes = words.among(known, name)
+            self._coded[name] = codes.astype(np.int8) if len(known) < 128 else codes, known
+        return self._coded[name]
+
+    # ---- the design ------------------------------------------------------------------------------------
 
     @cached_property
     def X(self) -> Array:
@@ -129,12 +174,14 @@ class Rows:
         assert self._view.design is not None
         design = self._view.design
         X = np.empty((self.n, len(design.terms)), order="F")
-        for j, factors in enumerate(design.columns):
-            self._product(factors, X[:, j])
-        with np.errstate(over="ignore", invalid="ignore"):
-            finite = np.isfinite(X.sum())
+        computed = any(_computed(factor) for factors in design.columns for factor in factors)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for j, factors in enumerate(design.columns):
+                self._product(factors, X[:, j])
+            finite = not computed or np.isfinite(X.sum())
         if not finite:
             self._refuse_infinite(X)
+        self._bases.clear()
         return X
 
     def _refuse_infinite(self, X: Array) -> None:
@@ -145,7 +192,7 @@ class Rows:
                     f"The term {term!r} is not finite for some patients.",
                     REMEDIES["NOT_FINITE"],
                     code="NOT_FINITE",
-                    subject=_label(factors),
+                    subject=first_column(factors),
                 )
 
     def weighing(self, beta: Array | None) -> tuple[Array, Array | None]:
@@ -154,7 +201,7 @@ class Rows:
         Those of the design with an intercept, or of a given model's linear predictor with one.
         """
         X = self.X if beta is None else (self.X @ beta)[:, None]
-        return np.column_stack([np.ones(self.n), X]), self._persons
+        return np.column_stack([np.ones(self.n), X]), self._persons[0] if self._persons else None
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""
@@ -165,19 +212,13 @@ class Rows:
 
     def _factor(self, factor: Factor) -> Any:
         if isinstance(factor, Number):
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                return self._evaluate(factor.expression)
+            return self._evaluate(factor.expression)
         if isinstance(factor, Level):
-            return self._indicator(factor.column, factor.level)
-        return spline(self._number(factor.column), factor)
-
-    def _number(self, name: str) -> Array:
-        values = self._read[name]
-        if values.dtype.kind != "f":
-            raise DataError(
-                f"Column {name!r} holds words where numbers are needed.", "Write C(…).", code="WRONG_TYPE", subject=name
-            )
-        return values
+            return self._level(factor.column, factor.level)
+        shape = (factor.column, factor.degree, factor.knots, factor.low, factor.high)
+        if shape not in self._bases:
+            self._bases[shape] = splines(self._number(factor.column), *shape[1:])
+        return self._bases[shape][factor.index]
 
     def _evaluate(self, expression: Expression) -> Any:
         if not isinstance(expression, tuple):
@@ -188,44 +229,37 @@ class Rows:
         operator: Any = _BINARY[head] if len(parts) == 2 else _UNARY[head]
         return operator(*[self._evaluate(part) for part in parts])
 
-    def _indicator(self, name: str, level: str) -> Any:
+    def _level(self, name: str, level: str) -> Any:
+        """Rows in which the column holds the word."""
         if name == "site":
-            return 1.0 if level == self._site else 0.0
+            return level == self._site
         assert self._view.design is not None
         codes, levels = self._codes(name, self._view.design.levels.get(name))
-        return codes == levels.index(level) if level in levels else 0.0
+        return codes == levels.index(level) if level in levels else np.zeros(self.n, dtype=bool)
 
-    def _codes(self, name: str, levels: tuple[str, ...] | None) -> tuple[Array, tuple[str, ...]]:
-        """Position of each row's word among the levels; a word outside them is an error."""
-        cache = self.__dict__.setdefault("_coded", {})
-        if name not in cache:
-            values = self._read[name]
-            if values.dtype.kind == "f":
-                found, inverse = np.unique(values, return_inverse=True)
-                words = [code_name(value) for value in found]
-            else:
-                uniques, inverse = np.unique(values.astype(str), return_inverse=True)
-                words = uniques.tolist()
-            known = {word: code for code, word in enumerate(levels if levels is not None else words)}
-            if any(word not in known for word in words):
-                raise DataError(
-                    f"Column {name!r} holds a level that the study does not list.",
-                    "Add the level to the study, or correct the column.",
-                    code="UNKNOWN_LEVEL",
-                    subject=name,
-                )
-            codes = np.array([known[word] for word in words], dtype=np.int64)
-            cache[name] = (codes[inverse] if len(words) else np.zeros(0, dtype=np.int64)), tuple(known)
-        coded: tuple[Array, tuple[str, ...]] = cache[name]
-        return coded
+    # ---- roles -----------------------------------------------------------------------------------------
 
     def _role(self, name: str | None) -> Array:
         return self._number(name) if name else np.zeros(self.n)
 
+    def _two_valued(self, name: str | None) -> Array:
+        """A number, or a category of two levels as 0 and 1 (its first level is 0)."""
+        if name is None or not isinstance(self._read[name], Words):
+            return self._role(name)
+        levels = self._view.levels.get(name) or self._columns[name].levels
+        if len(levels) != 2:
+            raise DataError(
+                f"Column {name!r} is a category with {len(levels)} levels where two are needed.",
+                "Choose a flag or a category of two levels.",
+                code="WRONG_TYPE",
+                subject=name,
+            )
+        return self._codes(name, levels)[0].astype(np.float64)
+
     @property
     def y(self) -> Array:
         """The outcome."""
-        return self._role(self._view.outcome)
+        return self._two_valued(self._view.outcome)
 
     @property
     def time(self) -> Array:
@@ -240,7 +274,7 @@ class Rows:
     @property
     def event(self) -> Array:
         """1 or 0."""
-        event = self._role(self._view.event)
+        event = self._two_valued(self._view.event)
         if not ((event == 0) | (event == 1)).all():
             raise DataError(
                 "An event must be 0 or 1.", "Correct the column.", code="WRONG_TYPE", subject=self._view.event or ""
@@ -269,31 +303,39 @@ class Rows:
             codes = codes * len(levels) + own
         return codes
 
+    # ---- persons ---------------------------------------------------------------------------------------
+
     @cached_property
-    def _persons(self) -> Array | None:
-        """Code of each row's person, where persons repeat."""
+    def _persons(self) -> tuple[Array, int] | None:
+        """Code of each row's person, and how many there are, where persons repeat. Unknown persons count as one."""
         if self._person is None:
             return None
-        return np.unique(self._read[self._person].astype(str), return_inverse=True)[1]
+        words = self._read[self._person]
+        assert isinstance(words, Words)
+        return words.codes + 1, len(words.words) + 1
 
     def persons(self, where: Array | None = None) -> int:
         """Distinct persons where the mask holds."""
         if self._persons is None:
             return self.n if where is None else int(np.count_nonzero(where))
-        seen = np.zeros(int(self._persons.max(initial=-1)) + 1, dtype=bool)
-        seen[self._persons if where is None else self._persons[where]] = True
-        return int(np.count_nonzero(seen))
+        codes, most = self._persons
+        there = np.zeros(most, dtype=bool)
+        there[codes if where is None else codes[where]] = True
+        return int(np.count_nonzero(there))
 
     def persons_per(self, codes: Array, size: int) -> Array:
         """Distinct persons per code 0 … size − 1."""
         if self._persons is not None:
-            codes = np.unique(np.stack([codes, self._persons]), axis=1)[0]
+            persons, most = self._persons
+            codes = np.unique(codes.astype(np.int64) * most + persons) // most
         return np.bincount(codes, minlength=size).astype(np.int64)
+
+    # ---- witnesses -------------------------------------------------------------------------------------
 
     @property
     def flag_outcome(self) -> bool:
-        """Whether the outcome is a flag."""
-        return self._view.outcome is not None and self._columns[self._view.outcome].type == "flag"
+        """Whether the outcome is a flag, or a category of two levels."""
+        return self._view.outcome is not None and self._columns[self._view.outcome].type in ("flag", "category")
 
     def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
         """Persons with a value other than zero of each column; of a flag, also those with zero."""
@@ -307,47 +349,41 @@ class Rows:
         return found
 
     def behind_design(self) -> dict[str, Array]:
-        """Persons behind the entries of Σ xxᵀ, by the column that each term reads first.
+        """Persons behind the entries of Σ xxᵀ, by the column that each term reads first, as `witness` counts them.
 
-        Of every term those for whom it is not zero, alone and together with every other term; of what is an
-        indicator (levels, flags, their products, also inside another term) all cells of every two-way table.
-        Nobody under a policy that protects no cell: then there is nothing to witness.
+        Empty under a policy that protects no cell: then there is nothing to witness.
         """
-        assert self._view.design is not None
-        if self.minimum <= 1:
+        plan = self._behind
+        if self.minimum <= 1 or plan is None:
             return {}
-        terms, inside = self._view.design.columns, self._indicators_inside()
+        extra = [self._product(factors, np.empty(self.n)) != 0 for factors in plan.inside]
         present = self.X != 0
-        if inside:
-            extra = [self._product(factors, np.empty(self.n)) != 0 for factors in inside]
-            present = np.column_stack([present, *extra])
-        every = (*terms, *inside)
-        indicator = tuple(bool(factors) and all(map(self._is_indicator, factors)) for factors in every)
-        return cells_behind(present, tuple(map(_label, every)), indicator, self.persons if self._person else None)
-
-    def _indicators_inside(self) -> list[tuple[Factor, ...]]:
-        """Indicators that enter the design only as part of a term: of `a:age` the a, of `I(d + e)` both."""
-        assert self._view.design is not None
-        found: dict[frozenset[Factor], tuple[Factor, ...]] = {}
-        for factors in self._view.design.columns:
-            parts = tuple(f for f in factors if self._is_indicator(f))
-            found[frozenset(parts)] = parts
-            for name in (name for f in factors if f not in parts for name in columns_of(f)):
-                if self._columns[name].type == "flag":
-                    flag = Number(("column", name))
-                    found[frozenset((flag,))] = (flag,)
-        own = {frozenset(f) for f in self._view.design.columns}
-        return [parts for key, parts in found.items() if parts and key not in own]
-
-    def _is_indicator(self, factor: Factor) -> bool:
-        """Levels and flags; what belongs to the site alone tells nothing of a person."""
-        if isinstance(factor, Level):
-            return factor.column != "site"
-        if isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column":
-            return self._columns[factor.expression[1]].type == "flag"
-        return False
+        if extra:
+            present = np.concatenate([present, np.stack(extra, axis=1)], axis=1)
+        return cells_behind(present, plan.labels, plan.indicator, self.persons if self._person else None)
 
 
-def _label(factors: tuple[Factor, ...]) -> str:
-    """The column that a term reads first; none for the intercept and for what is the site's alone."""
-    return next((name for factor in factors for name in columns_of(factor)), "")
+def _computed(factor: Factor) -> bool:
+    """Whether a factor may be infinite although its columns are not."""
+    return not isinstance(factor, Level) and not (
+        isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column"
+    )
+
+
+def _where(read: dict[str, Array | Words], missing: dict[str, Array]) -> dict[str, Array | Words]:
+    """The rows that miss none of the columns."""
+    if not missing:
+        return read
+    rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
+    return {name: values.take(rows) for name, values in read.items()}
+
+
+def _with_gaps(values: Array | Words, missing: Array | None) -> Array | Words:
+    return values if missing is None or isinstance(values, Words) else np.where(missing, np.nan, values)
+
+
+def _numbers_as_words(values: Array) -> Words:
+    """Numbers coded as words, for a column of numbers that is used as a category."""
+    import pyarrow as pa
+
+    return as_coded(pa.array(values, from_pandas=True))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.cdm.database import is_url, record_batches
 from atoll.errors import DataError
+from atoll.features.texts import cleaned, converted, kinds_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?", "."]
-BLOCK = 8 * 1_048_576  # bytes of CSV at a time
-TIMES = ["%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S"]
+BLOCK = 1_048_576  # bytes of CSV at a time
+GROUP = 64 * 1_048_576  # bytes of a Parquet row group, at most
 ROWS = 131_072  # rows of a Parquet row group
 Progress = Callable[[int], None]
 
@@ -47,7 +47,7 @@ def import_source(
     DataError
         When the source cannot be read; no file is left behind.
     """
-    batches = record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding)
+    batches = _flat(record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding))
     temporary = destination.with_name(destination.name + ".partial")
     try:
         temporary.touch(mode=0o600)
@@ -55,21 +55,21 @@ def import_source(
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(destination)
+        _sync_folder(destination.parent)
     finally:
         temporary.unlink(missing_ok=True)
     return rows
 
 
 def _write(batches: Iterator[pa.RecordBatch], path: Path, progress: Progress | None) -> int:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows, writer = 0, None
     try:
-        for batch in batches:
-            writer = writer or pq.ParquetWriter(path, batch.schema, compression="lz4")
-            writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROWS)
-            rows += batch.num_rows
+        for group in _groups(batches):
+            writer = writer or pq.ParquetWriter(path, group.schema, compression="lz4")
+            writer.write_table(group, row_group_size=ROWS)
+            rows += group.num_rows
             if progress:
                 progress(rows)
     finally:
@@ -84,10 +84,59 @@ def read_file(path: Path, names: Sequence[str] = (), encoding: str | None = None
     """A CSV or Parquet file as an Arrow table in memory."""
     import pyarrow as pa
 
-    batches = list(_file_batches(path, names, encoding))
+    batches = list(_flat(_file_batches(path, names, encoding)))
     if not batches:
         raise DataError(f"{path.name} has no rows.", "Is it the right file?", code="EMPTY")
     return pa.Table.from_batches(batches)
+
+
+def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together to row groups of a size that is read fast and held easily."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= ROWS or sum(one.nbytes for one in held) >= GROUP:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is on disk once its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flat(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Plain columns only: coded words become words, a data frame's own row numbers are left out, lists are refused."""
+    import pyarrow as pa
+
+    for batch in batches:
+        columns = {}
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            if field.name.startswith("__index_level_"):
+                continue
+            if field.name in columns:
+                raise DataError(f"The table has two columns called {field.name!r}.", "Rename one of them.")
+            if pa.types.is_dictionary(field.type):
+                column = column.cast(field.type.value_type)
+            elif pa.types.is_time(field.type):
+                column = column.cast(pa.string())
+            elif pa.types.is_nested(field.type) or pa.types.is_binary(field.type) or pa.types.is_interval(field.type):
+                raise DataError(
+                    f"Column {field.name!r} holds {field.type}, which is neither a number, a word nor a date.",
+                    "Leave it out of the table, or split it into plain columns.",
+                    code="WRONG_TYPE",
+                    subject=field.name,
+                )
+            columns[field.name] = column
+        yield pa.RecordBatch.from_pydict(columns)
 
 
 def _file_batches(path: Path, names: Sequence[str], encoding: str | None) -> Iterator[pa.RecordBatch]:
@@ -109,36 +158,66 @@ def _file_batches(path: Path, names: Sequence[str], encoding: str | None) -> Ite
 
 
 def _csv_batches(path: Path, names: Sequence[str], encoding: str | None) -> Iterator[pa.RecordBatch]:
-    encoding = encoding or encoding_of(path)
-    types = _types(path, names, encoding)
-    yield from _reader(path, names, encoding, types)
+    import pyarrow as pa
+
+    encoding = _checked(path, encoding) if encoding else encoding_of(path)
+    kinds = kinds_of(_texts(path, names, encoding), decimal_comma=_delimiter(path, encoding) != ",")
+    for batch in _texts(path, names, encoding):
+        yield pa.RecordBatch.from_pydict({name: converted(text, kinds[name]) for name, text in batch.items()})
+
+
+def _texts(path: Path, names: Sequence[str], encoding: str) -> Iterator[dict[str, Any]]:
+    """Batches of a CSV as cleaned texts by column."""
+    for batch in _reader(path, names, encoding):
+        yield {name: cleaned(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
 def encoding_of(path: Path) -> str:
-    """`utf-8` or `gb18030`, whichever the whole file is valid in.
+    """`utf-8` or `gb18030`, whichever the whole file is valid in; `utf-16` when its mark stands at the start.
 
     Raises
     ------
     DataError
         When it is neither; names the byte where UTF-8 fails.
     """
-    failed = 0
-    for encoding in ("utf-8", "gb18030"):
-        decoder = codecs.getincrementaldecoder(encoding)("strict")
-        read = 0
-        try:
-            with path.open("rb") as file:
-                while block := file.read(BLOCK):
-                    decoder.decode(block)
-                    read += len(block)
-            decoder.decode(b"", final=True)
-            return encoding
-        except UnicodeDecodeError as error:
-            failed = failed or read + error.start + 1
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+    failed = _first_unreadable(path, "utf-8")
+    if not failed:
+        return "utf-8"
+    if not _first_unreadable(path, "gb18030"):
+        return "gb18030"
     raise DataError(
         f"{path.name} is neither UTF-8 nor GB18030: byte {failed:,} fits neither.",
         "Give its encoding, or export it as UTF-8.",
     )
+
+
+def _first_unreadable(path: Path, encoding: str) -> int:
+    """The place of the first byte, from 1, that an encoding cannot read; 0 when it reads the whole file."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    read = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                decoder.decode(block)
+                read += len(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        return read + error.start + 1
+    return 0
+
+
+def _checked(path: Path, encoding: str) -> str:
+    """An encoding that a person gave."""
+    try:
+        failed = _first_unreadable(path, encoding)
+    except LookupError:
+        raise DataError(f"There is no encoding {encoding!r}.", "Common ones are utf-8, gb18030 and cp1252.") from None
+    if failed:
+        raise DataError(f"{path.name} is not {encoding}: byte {failed:,} does not fit.", "Leave the encoding out.")
+    return encoding
 
 
 def _delimiter(path: Path, encoding: str) -> str:
@@ -147,8 +226,8 @@ def _delimiter(path: Path, encoding: str) -> str:
     return max(",;\t|", key=line.count)
 
 
-def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, Any] | None) -> Iterator[pa.RecordBatch]:
-    """Batches of a CSV; every column as text when `types` is None."""
+def _reader(path: Path, names: Sequence[str], encoding: str) -> Iterator[pa.RecordBatch]:
+    """Batches of a CSV, every column as text."""
     import pyarrow as pa
     import pyarrow.csv as csv
 
@@ -163,13 +242,7 @@ def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, An
         column_names=header, skip_rows=0 if names else 1, encoding=encoding, block_size=BLOCK, use_threads=False
     )
     parse = csv.ParseOptions(delimiter=_delimiter(path, encoding), newlines_in_values=True, invalid_row_handler=refuse)
-    convert = csv.ConvertOptions(
-        column_types=types or dict.fromkeys(header, pa.string()),
-        null_values=MISSING,
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-        timestamp_parsers=[csv.ISO8601, *TIMES],
-    )
+    convert = csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
     done = 0
     try:
         with csv.open_csv(path, read, parse, convert) as reader:
@@ -178,17 +251,14 @@ def _reader(path: Path, names: Sequence[str], encoding: str, types: dict[str, An
                 yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         if not any(empty in str(error) for empty in ("Empty CSV", "Could not skip initial")):
-            raise _unreadable(path.name, str(error), broken, header, done) from None
+            raise _unreadable(path.name, broken, done) from None
 
 
-def _unreadable(file: str, told: str, broken: list[Any], header: list[str], done: int) -> DataError:
+def _unreadable(file: str, broken: list[Any], done: int) -> DataError:
     """Where a CSV breaks, without the text that stands there: it may be a patient's."""
-    place = re.search(r"CSV column #(\d+)", told)
     if broken:
         row, wanted, found = broken[0]
         what = f"row {row:,} has {found} fields where {wanted} belong."
-    elif place:
-        what = f"column {header[int(place[1])]!r} holds a value of another kind, at or after row {done + 1:,}."
     else:
         what = f"it cannot be read from row {done + 1:,}."
     return DataError(f"{file}: {what}", "Look there: a missing quote or a cut line?")
@@ -203,46 +273,24 @@ def _header(path: Path, encoding: str) -> list[str]:
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
         names = [name.strip().lstrip("\ufeff") for name in next(csv.reader(file, delimiter=delimiter), [])]
     if not names or any(not name for name in names):
-        raise DataError(f"{path.name} has an empty column name in its first line.", "Give every column a name.")
+        raise DataError(
+            f"{path.name} has an empty column name in its first line.",
+            "Give every column a name; an unnamed first column may be row numbers that an export added.",
+        )
+    if all(_is_number(name) for name in names):
+        raise DataError(
+            f"The first line of {path.name} holds only numbers: it has no header.",
+            "Put the columns' names into its first line.",
+        )
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise DataError(f"{path.name} has two columns called {sorted(twice)[0]!r}.", "Rename one of them.")
     return names
 
 
-def _types(path: Path, names: Sequence[str], encoding: str) -> dict[str, Any]:
-    """The narrowest type that every value of a column has, over the whole file."""
-    import pyarrow as pa
-
-    candidates: dict[str, list[Any]] = {}
-    seen: set[str] = set()
-    for batch in _reader(path, names, encoding, None):
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if column.null_count < len(column):
-                seen.add(name)
-            possible = candidates.setdefault(name, _kinds())
-            while len(possible) > 1 and not _fits(column, possible[0]):
-                possible.pop(0)
-    return {name: possible[0] if name in seen else pa.float64() for name, possible in candidates.items()}
-
-
-def _kinds() -> list[Any]:
-    """The types that a column can have, from the narrowest."""
-    import pyarrow as pa
-
-    return [pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("s"), pa.string()]
-
-
-def _fits(column: Any, kind: Any) -> bool:
-    """Whether every text of a column can be read as this type. `0` and `1` are numbers, not truth values."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    text = pc.utf8_trim_whitespace(column)
-    if pa.types.is_timestamp(kind):
-        text = pc.replace_substring(text, "/", "-")
+def _is_number(text: str) -> bool:
     try:
-        text.cast(kind)
-    except pa.ArrowInvalid:
-        return False
+        float(text)
+    except ValueError:
+        return text == "?"
     return True

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import DataError
-from atoll.features.table import Table, as_numbers, as_words
+from atoll.features.columns import as_coded, as_numbers, same_number
+from atoll.features.table import Table
+from atoll.privacy.statistics import Array
 from atoll.study.dictionary import Column, Dictionary, person_column
 
 LEVELS = 50  # a column with more different words is text, and cannot be analysed
@@ -38,8 +40,10 @@ def propose(table: Table, minimum: int) -> Proposal:
     """Types, levels and ranges as the table suggests them."""
     columns: dict[str, Column] = {}
     notes: list[str] = []
+    person = next((name for name in table.columns if _is_person(table, name)), None)
+    repeated = person if person is not None and table.repeats(person) else None
     for name in table.columns:
-        column, note = _column(table, name, minimum)
+        column, note = _column(table, name, minimum, repeated)
         if column:
             columns[name] = column
         if note:
@@ -49,11 +53,12 @@ def propose(table: Table, minimum: int) -> Proposal:
     return Proposal(columns, tuple(notes))
 
 
-def _column(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:
+def _column(table: Table, name: str, minimum: int, person: str | None) -> tuple[Column | None, str]:
+    """A column's entry and a note; `person` is given where persons have several rows."""
     import pyarrow as pa
 
-    kind = next(iter(table.batches([name], 1))).column(name).type
-    if name.lower() in PERSON_NAMES and not pa.types.is_floating(kind):
+    kind = _kind(table, name)
+    if _is_person(table, name):
         return Column("person"), ""
     if pa.types.is_temporal(kind):
         return Column("date"), ""
@@ -61,7 +66,18 @@ def _column(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:
         return Column("flag"), ""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return _number(table, name), ""
-    return _category(table, name, minimum)
+    return _category(table, name, minimum, person)
+
+
+def _kind(table: Table, name: str) -> Any:
+    return next(iter(table.batches([name], 1))).column(name).type
+
+
+def _is_person(table: Table, name: str) -> bool:
+    """Whether a column's name says that it identifies persons, and its type does not speak against it."""
+    import pyarrow as pa
+
+    return name.lower() in PERSON_NAMES and not pa.types.is_floating(_kind(table, name))
 
 
 def _number(table: Table, name: str) -> Column:
@@ -97,28 +113,41 @@ def _rounded_down(value: float) -> float:
     return _rounded_inward(value) if value >= 0 else -_rounded_up(-value)
 
 
-def _category(table: Table, name: str, minimum: int) -> tuple[Column | None, str]:
-    counts: dict[str, int] = {}
-    for batch in table.batches([name], BATCH):
-        words = as_words(batch.column(name), name)
-        found, held = np.unique(words[words != None].astype(str), return_counts=True)  # noqa: E711 (elementwise)
-        for word, n in zip(found.tolist(), held.tolist(), strict=True):
-            counts[word] = counts.get(word, 0) + n
-        if len(counts) > LEVELS:
-            return None, (
-                f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed. "
-                "If it identifies persons, give it `type: person`."
-            )
+def _category(table: Table, name: str, minimum: int, person: str | None) -> tuple[Column | None, str]:
+    counts = _persons_per_word(table, name, person)
+    if len(counts) > LEVELS:
+        return None, (
+            f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed. "
+            "If it identifies persons, give it `type: person`."
+        )
     if len(counts) > IDENTIFIERS and sum(any(map(str.isdigit, word)) for word in counts) > 0.9 * len(counts):
         return None, f"{name}: looks like identifiers; left out. If it identifies persons, give it `type: person`."
     levels = tuple(sorted(word for word, n in counts.items() if n >= minimum))
     rare = len(counts) - len(levels)
-    note = (
-        f"{name}: {rare} level(s) held by fewer than {minimum} rows are not listed; merge or correct them."
-        if rare
-        else ""
-    )
-    return Column("category", levels), note
+    counted = "persons" if person else "rows"
+    note = f"{name}: {rare} level(s) held by fewer than {minimum} {counted} are not listed; merge or correct them."
+    return Column("category", levels), note if rare else ""
+
+
+def _persons_per_word(table: Table, name: str, person: str | None) -> dict[str, int]:
+    """Rows, or distinct persons, per word; counting stops when there are too many words for a category."""
+    counts: dict[str, int] = {}
+    if person is None:
+        for batch in table.batches([name], BATCH):
+            words = as_coded(batch.column(name))
+            held = np.bincount(words.codes + 1, minlength=len(words.words) + 1)[1:]
+            for word, n in zip(words.words, held.tolist(), strict=True):
+                counts[word] = counts.get(word, 0) + n
+            if len(counts) > LEVELS:
+                break
+        return counts
+    (batch,) = table.batches([name, person], None)
+    words, persons = as_coded(batch.column(name)), as_coded(batch.column(person))
+    there = words.codes >= 0
+    most = len(persons.words) + 1
+    pairs = np.unique(words.codes[there].astype(np.int64) * most + persons.codes[there] + 1)
+    held = np.bincount(pairs // most, minlength=len(words.words))
+    return dict(zip(words.words, held.tolist(), strict=True))
 
 
 def check(table: Table, columns: Dictionary) -> None:
@@ -149,16 +178,41 @@ def check(table: Table, columns: Dictionary) -> None:
 
 
 def _outside(values: Any, name: str, column: Column) -> int:
-    if column.type == "category":
-        words = as_words(values, name)
-        return int(sum(word is not None and word not in column.levels for word in words)) if column.levels else 0
     if column.type in ("number", "flag"):
-        numbers = as_numbers(values, name)
-        if np.isinf(numbers).any():
-            raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
-        if column.type == "flag":
-            return int((~np.isnan(numbers) & (numbers != 0) & (numbers != 1)).sum())
-        low = -math.inf if column.low is None else column.low
-        high = math.inf if column.high is None else column.high
-        return int(((numbers < low) | (numbers > high)).sum())
+        return _outside_range(as_numbers(values, name), name, column)
+    words = as_coded(values)
+    if column.type == "category" and column.levels:
+        missing = np.array([word not in column.levels for word in words.words] + [False])
+        if words.numeric:
+            missing[:-1] &= [not any(same_number(word, level) for level in column.levels) for word in words.words]
+        return int(np.count_nonzero(missing[words.codes]))
+    if column.type == "person" and (words.codes < 0).any():
+        raise DataError(
+            f"Column {name!r} does not say which person in {np.count_nonzero(words.codes < 0):,} rows.",
+            "Fill it, or leave these rows out.",
+            subject=name,
+        )
+    if column.type == "date" and not _holds_dates(values):
+        raise DataError(
+            f"Column {name!r} holds no dates.",
+            "Write dates as 2024-01-31 in the source, or change its type in the dictionary.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
     return 0
+
+
+def _holds_dates(values: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_temporal(values.type) or values.null_count == len(values))
+
+
+def _outside_range(numbers: Array, name: str, column: Column) -> int:
+    if np.isinf(numbers).any():
+        raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
+    if column.type == "flag":
+        return int((~np.isnan(numbers) & (numbers != 0) & (numbers != 1)).sum())
+    low = -math.inf if column.low is None else column.low
+    high = math.inf if column.high is None else column.high
+    return int(((numbers < low) | (numbers > high)).sum())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from atoll.errors import DataError
+from atoll.features.columns import numbers
 from atoll.privacy.statistics import Array
 
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ class Batch:
 
     def numbers(self, name: str) -> Array:
         """One column as floats, NaN where missing."""
+        values, missing = self.numbers_and_gaps(name)
+        return values if missing is None else np.where(missing, np.nan, values)
+
+    def numbers_and_gaps(self, name: str) -> tuple[Array, Array | None]:
+        """One column as floats, and where it is missing, as `columns.numbers` gives them."""
         if name in self._whole:
-            return self._whole[name][self._start : self._start + self.num_rows]
-        return as_numbers(self.column(name), name)
+            return self._whole[name][self._start : self._start + self.num_rows], None
+        return numbers(self.column(name), name)
 
 
 class Table(Protocol):
@@ -194,46 +200,3 @@ def memory_table(data: Any) -> Table:
         f"A {type(data).__name__} is not a table.",
         "Give a pandas, polars or Arrow table, a mapping of arrays, or a file's path.",
     )
-
-
-def as_numbers(column: Any, name: str) -> Array:
-    """A column as floats, NaN where missing; without a copy where it has none missing.
-
-    Raises
-    ------
-    DataError
-        WRONG_TYPE, when the column holds words or dates.
-    """
-    import pyarrow as pa
-
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    kind = array.type
-    if pa.types.is_boolean(kind) or pa.types.is_null(kind) or pa.types.is_decimal(kind):
-        array = array.cast(pa.float64())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        held = "dates" if pa.types.is_temporal(kind) else "words"
-        raise DataError(
-            f"Column {name!r} holds {held} where numbers are needed.",
-            "Correct the column or its type in the data dictionary.",
-            code="WRONG_TYPE",
-            subject=name,
-        )
-    values: Array = array.to_numpy(zero_copy_only=False)
-    return values.astype(np.float64, copy=False)
-
-
-def as_words(column: Any, name: str) -> Array:
-    """A column as words, None where missing; whole numbers as digits."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    if pa.types.is_floating(array.type) or pa.types.is_boolean(array.type):
-        values = as_numbers(array, name)
-        return np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], dtype=object)
-    encoded = pc.dictionary_encode(array.cast(pa.string()) if not pa.types.is_string(array.type) else array)
-    words = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
-    codes = encoded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-    return words[codes] if len(codes) else np.zeros(0, dtype=object)

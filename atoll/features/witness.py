@@ -3,18 +3,84 @@
 An entry Σ xⱼxₖ sums over those for whom neither term is zero: they must be enough, or nobody. Where both terms
 are indicators the sums hold their whole two-way table, since the other cells follow by subtraction: two
 indicators that differ in one person would show that person. So all four cells are counted.
+
+More stands in the sums than the terms say, and is counted as if it were a term:
+
+* indicators inside a term: of `a:age` the a, of `I(flag * age)` the flag;
+* every level of a category of three and more, for the reference is whoever has no other level.
+
+What arithmetic, splines and extreme values tell of one person is no count: `privacy.leverage` looks at that.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from atoll.privacy.statistics import Array
+from atoll.study.design import Design, Factor, Level, Number, columns_of
+from atoll.study.dictionary import Dictionary
 
 Persons = Callable[[Array], int]  # distinct persons where a mask over the rows holds
+_EXACT = 1 << 23  # rows that single precision counts without error
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What is counted for a design.
+
+    inside      indicators beyond the terms, as factors to be multiplied
+    labels      the column that each term, then each of `inside` reads first; may be empty
+    indicator   whether each of them is 0 or 1 for everybody
+    """
+
+    inside: tuple[tuple[Factor, ...], ...]
+    labels: tuple[str, ...]
+    indicator: tuple[bool, ...]
+
+
+def behind(design: Design, columns: Dictionary) -> Behind:
+    """What is counted for a design, in an order that depends on the design alone."""
+    inside = _inside(design, columns)
+    terms = [*design.columns, *inside]
+    return Behind(
+        tuple(inside),
+        tuple(first_column(factors) for factors in terms),
+        tuple(bool(factors) and all(_is_indicator(f, columns) for f in factors) for factors in terms),
+    )
+
+
+def first_column(factors: tuple[Factor, ...]) -> str:
+    """The column that a term reads first; none for the intercept and for what is the site's alone."""
+    return next((name for factor in factors for name in columns_of(factor)), "")
+
+
+def _inside(design: Design, columns: Dictionary) -> list[tuple[Factor, ...]]:
+    found: dict[frozenset[Factor], tuple[Factor, ...]] = {}
+    for factors in design.columns:
+        parts = tuple(f for f in factors if _is_indicator(f, columns))
+        found[frozenset(parts)] = parts
+        categories = [f.column for f in parts if isinstance(f, Level)]
+        read = [name for f in factors if f not in parts for name in columns_of(f)]
+        alone: list[Factor] = [Number(("column", name)) for name in read if columns[name].type == "flag"]
+        for name in categories:
+            words = design.levels.get(name, ())
+            alone += [Level(name, word) for word in words if len(words) > 2]
+        found |= {frozenset((factor,)): (factor,) for factor in alone}
+    own = {frozenset(factors) for factors in design.columns}
+    return [parts for key, parts in found.items() if parts and key not in own]
+
+
+def _is_indicator(factor: Factor, columns: Dictionary) -> bool:
+    """Levels and flags; what belongs to the site alone tells nothing of a person."""
+    if isinstance(factor, Level):
+        return factor.column != "site"
+    if isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column":
+        return columns[factor.expression[1]].type == "flag"
+    return False
 
 
 def cells_behind(
@@ -54,8 +120,10 @@ def _by_sums(present: Array) -> tuple[Array, Array, Array]:
     """Every row is one person: the cells follow from the sizes of the terms and their overlaps."""
     n, m = present.shape
     partial = np.flatnonzero(~present.all(axis=0))
-    B = present[:, partial].astype(float)
-    overlap = np.rint(B.T @ B).astype(np.int64)
+    overlap = np.zeros((len(partial), len(partial)), dtype=np.int64)
+    for start in range(0, n, _EXACT):
+        B = present[start : start + _EXACT, partial].astype(np.float32)
+        overlap += np.rint(B.T @ B).astype(np.int64)
     ones = np.full(m, n, dtype=np.int64)
     ones[partial] = np.diag(overlap)
     both = np.minimum.outer(ones, ones)  # where one of the two is never zero, the overlap is the other

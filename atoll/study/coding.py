@@ -17,12 +17,12 @@ from difflib import get_close_matches
 from itertools import combinations, product
 
 from atoll.errors import StudyError
+from atoll.study.calls import Call, plain
 from atoll.study.design import Design, Factor, Facts, Level, Number, Spline
 from atoll.study.dictionary import Column, Dictionary
-from atoll.study.formula import Call, Formula, Term, factor
+from atoll.study.formula import Formula, Term, factor
 
 Piece = frozenset[tuple[str, bool]]  # categories of a term, each with whether it is coded in full
-_BRACKET = re.compile(r"(?P<base>.*)\[(?P<reduced>T\.)?(?P<level>[^\[\]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,20 @@ def needs(formula: Formula, columns: Dictionary) -> Needs:
     for call in formula.calls.values():
         if call.kind in ("center", "scale"):
             moments[call.column] = None
-        elif call.kind == "spline" and not {"knots", "lower_bound", "upper_bound"} <= set(call.options):
+        elif call.kind == "spline" and (
+            _probabilities(call) or not {"lower_bound", "upper_bound"} <= set(call.options)
+        ):
             quantiles[call.column] = tuple(sorted({*quantiles.get(call.column, ()), *_probabilities(call)}))
-        elif _is_category(call, columns) and call.column != "site" and not columns[call.column].levels:
+        elif _is_category(call, columns) and call.column != "site" and not _given_levels(call, columns):
             levels[call.column] = None
     return Needs(tuple(levels), quantiles, tuple(moments))
+
+
+def _given_levels(call: Call, columns: Dictionary) -> tuple[str, ...]:
+    """Levels as the formula or the dictionary gives them; a flag has 0 and 1."""
+    column = columns[call.column]
+    given: tuple[str, ...] = tuple(call.options.get("levels", ()))
+    return given or column.levels or (("0", "1") if column.type == "flag" else ())
 
 
 def _probabilities(call: Call) -> tuple[float, ...]:
@@ -80,7 +89,11 @@ def resolve(
         When a column is missing, is no number, or a category has fewer than two levels.
     """
     check_columns(formula, columns)
-    words = {name: _levels(name, facts, columns, sites) for name in _categories(formula, columns)}
+    words = {
+        text: _levels(call, facts, columns, sites)
+        for text, call in formula.calls.items()
+        if _is_category(call, columns)
+    }
     named: list[tuple[str, tuple[Factor, ...]]] = []
     spanned: set[tuple[frozenset[str], frozenset[str]]] = set()
     with_intercept = formula.intercept or not intercept
@@ -91,7 +104,9 @@ def resolve(
     for term in formula.terms:
         for full in _codings(term, formula, columns, spanned):
             named += _columns_of(term, full, formula, facts, columns, words)
-    used = {name: levels for name, levels in words.items() if name != "site"}
+    used = {
+        formula.calls[text].column: levels for text, levels in words.items() if formula.calls[text].column != "site"
+    }
     return Design(tuple(name for name, _ in named), tuple(factors for _, factors in named), used)
 
 
@@ -113,24 +128,22 @@ def check_columns(formula: Formula, columns: Dictionary) -> None:
                 subject=name,
             )
     for text, call in formula.calls.items():
-        computed = text if call.kind not in ("category",) and text != call.column else ""
-        for name in formula.columns if computed else ():
-            if columns[name].type == "category" and re.search(rf"\b{re.escape(name)}\b", text):
-                raise StudyError(
-                    f"formula: {name!r} is a category; {text} needs a number.",
-                    f"Write C({name}).",
-                    code="WRONG_TYPE",
-                    subject=name,
-                )
+        words = [name for name in call.columns if name in columns and columns[name].type == "category"]
+        if words and not _is_category(call, columns):
+            raise StudyError(
+                f"formula: {words[0]!r} is a category; {text} needs a number.",
+                f"Write C({words[0]}).",
+                code="WRONG_TYPE",
+                subject=words[0],
+            )
 
 
-def _categories(formula: Formula, columns: Dictionary) -> list[str]:
-    return list(dict.fromkeys(call.column for call in formula.calls.values() if _is_category(call, columns)))
-
-
-def _levels(name: str, facts: Facts, columns: Dictionary, sites: tuple[str, ...]) -> tuple[str, ...]:
-    levels = sites if name == "site" else columns[name].levels or facts.levels.get(name, ())
-    if len(levels) < 2 and name != "site":
+def _levels(call: Call, facts: Facts, columns: Dictionary, sites: tuple[str, ...]) -> tuple[str, ...]:
+    name = call.column
+    if name == "site":
+        return sites
+    levels = _given_levels(call, columns) or facts.levels.get(name, ())
+    if len(levels) < 2:
         raise StudyError(
             f"formula: {name!r} has the one level {levels[0]!r}." if levels else f"formula: {name!r} has no levels.",
             "A category needs two; leave it out.",
@@ -184,7 +197,7 @@ def _columns_of(
         if not _is_category(call, columns):
             parts.append(_numbers(text, call, facts, columns))
         elif text in full:
-            parts.append(_indicators(text, call, words[call.column], full[text]))
+            parts.append(_indicators(text, call, words[text], full[text]))
     turned = product(*reversed(parts))
     return [
         (":".join(name for name, _ in reversed(choice)), tuple(made for _, made in reversed(choice)))
@@ -195,7 +208,7 @@ def _columns_of(
 def _indicators(text: str, call: Call, levels: tuple[str, ...], full: bool) -> list[tuple[str, Factor]]:
     if full:
         return [(f"{text}[{level}]", Level(call.column, level)) for level in levels]
-    reference = call.options.get("reference", levels[0] if levels else "")
+    reference = _same_level(call.options.get("reference", levels[0] if levels else ""), levels)
     if levels and reference not in levels:
         raise StudyError(
             f"formula: {text} names the level {reference!r}, which {call.column!r} does not have.",
@@ -205,11 +218,25 @@ def _indicators(text: str, call: Call, levels: tuple[str, ...], full: bool) -> l
     return [(f"{text}[T.{level}]", Level(call.column, level)) for level in levels if level != reference]
 
 
+def _same_level(word: str, levels: tuple[str, ...]) -> str:
+    """The level that a word means: 2 and 2.0 are the same code."""
+    if word in levels:
+        return word
+    try:
+        return next((level for level in levels if float(level) == float(word)), word)
+    except ValueError:
+        return word
+
+
 def _numbers(text: str, call: Call, facts: Facts, columns: Dictionary) -> list[tuple[str, Factor]]:
     if call.kind == "number":
         return [(text, Number(call.expression))]
     if call.kind in ("center", "scale"):
+        if call.column not in facts.moments:
+            raise _unknown(text, f"the mean of {call.column!r}")
         mean, sd = facts.moments[call.column]
+        if call.kind == "scale" and not sd > 0:
+            raise StudyError(f"formula: {call.column!r} is constant; {text} is not defined.", "Leave it out.")
         centred = ("-", ("column", call.column), mean)
         return [(text, Number(centred if call.kind == "center" else ("/", centred, sd)))]
     low, high, knots = _knots(call, facts, columns)
@@ -232,7 +259,10 @@ def _knots(call: Call, facts: Facts, columns: Dictionary) -> tuple[float, float,
         )
     knots = call.options.get("knots")
     if knots is None:
-        knots = [facts.quantiles[call.column][p] for p in _probabilities(call)]
+        found_at = facts.quantiles.get(call.column, {})
+        if not set(_probabilities(call)) <= set(found_at):
+            raise _unknown("bs", f"the knots over {call.column!r}")
+        knots = [found_at[p] for p in _probabilities(call)]
     if not all(low < knot < high for knot in knots) or sorted(set(knots)) != list(knots):
         raise StudyError(
             f"The knots of the spline over {call.column!r} must rise between its ends {low:g} and {high:g}.",
@@ -242,42 +272,92 @@ def _knots(call: Call, facts: Facts, columns: Dictionary) -> tuple[float, float,
     return float(low), float(high), tuple(map(float, knots))
 
 
+def _unknown(text: str, what: str) -> StudyError:
+    return StudyError(
+        f"formula: {text} needs {what}, which is not known here.",
+        "Give knots=, lower_bound= and upper_bound= in the term, or the whole design of the model.",
+        subject="formula",
+    )
+
+
 def design_of_terms(terms: tuple[str, ...], facts: Facts, columns: Dictionary) -> Design:
     """The design of a model that is given by the names of its terms, as formulaic writes them.
 
     Raises
     ------
     StudyError
-        When a name cannot be read, or a spline's knots and ends are not in its name.
+        When a name cannot be read, names an unknown column or level, or does not say all of a spline.
     """
-    made = tuple(tuple(_named_factor(part, facts, columns) for part in _parts(term)) for term in terms)
-    read = {made_.column for factors in made for made_ in factors if isinstance(made_, Level)}
-    return Design(
-        terms, made, {name: columns[name].levels for name in read if name in columns and columns[name].levels}
-    )
+    made = tuple(_named_factors(term, facts, columns) for term in terms)
+    twice = [term for i, term in enumerate(terms) if term in terms[:i]]
+    if twice:
+        raise StudyError(f"model: the term {twice[0]!r} is given twice.", "Give each term once.", subject="model")
+    read = {one.column for factors in made for one in factors if isinstance(one, Level) and one.column != "site"}
+    levels = {name: columns[name].levels or facts.levels.get(name, ()) for name in read if name in columns}
+    return Design(terms, made, {name: words for name, words in levels.items() if words})
 
 
-def _parts(term: str) -> list[str]:
-    """The factors of a term's name; a colon inside brackets belongs to a level."""
-    return [] if term == "Intercept" else re.findall(r"(?:[^:\[\]]|\[[^\]]*\])+", term)
-
-
-def _named_factor(text: str, facts: Facts, columns: Dictionary) -> Factor:
-    match = _BRACKET.fullmatch(text)
-    if text in columns:  # a name that a formula writes in backticks
-        return Number(("column", text))
-    if match and match["base"] in columns:
-        return Level(match["base"], match["level"])
-    call = factor(match["base"] if match else text)
-    try:
-        if match and call.kind == "spline":
-            return dict(_numbers(match["base"], call, facts, columns))[text]
-        if match:
-            return Level(call.column, match["level"])
-        return _numbers(text, call, facts, columns)[0][1]
-    except KeyError as error:
+def _named_factors(term: str, facts: Facts, columns: Dictionary) -> tuple[Factor, ...]:
+    found = () if term == "Intercept" else _split(term, columns)
+    if found is None:
+        near = get_close_matches(re.split(r"[\[:]", term)[0], columns, 1)
         raise StudyError(
-            f"The term {text!r} does not say its knots, its mean or its place.",
-            "Give the `model` of a fitted result as it is, or a name with all of them.",
+            f"model: the term {term!r} cannot be read over the columns of the dataset.",
+            f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(columns)}.",
             subject="model",
-        ) from error
+        )
+    return tuple(_named_factor(base, inside, facts, columns) for base, inside in found)
+
+
+def _split(term: str, columns: Dictionary) -> list[tuple[str, str | None]] | None:
+    """The factors of a term's name, each with what stands in its brackets; levels may hold colons and brackets."""
+    for end in [i for i, letter in enumerate(term) if letter == ":"] + [len(term)]:
+        first = _factor_of(term[:end], columns)
+        rest = [] if end == len(term) else _split(term[end + 1 :], columns)
+        if first is not None and rest is not None:
+            return [first, *rest]
+    return None
+
+
+def _factor_of(text: str, columns: Dictionary) -> tuple[str, str | None] | None:
+    """(factor, text in its brackets) when the whole text is one factor."""
+    if _call_of(text, columns):
+        return text, None
+    for at in (i for i, letter in enumerate(text) if letter == "[" and text.endswith("]")):
+        call = _call_of(text[:at], columns)
+        if call and call.kind in ("number", "category", "spline"):
+            return text[:at], text[at + 1 : -1]
+    return None
+
+
+def _call_of(text: str, columns: Dictionary) -> Call | None:
+    """A column of the dictionary, `site`, or a call over its columns."""
+    if text in columns or text == "site":
+        return plain(text)
+    try:
+        call = factor(text)
+    except StudyError:
+        return None
+    return call if all(name in columns or name == "site" for name in call.columns) else None
+
+
+def _named_factor(base: str, inside: str | None, facts: Facts, columns: Dictionary) -> Factor:
+    call = _call_of(base, columns)
+    assert call is not None
+    category = _is_category(call, columns)
+    if inside is None and not category and call.kind != "spline":
+        return _numbers(base, call, facts, columns)[0][1]
+    if inside is not None and call.kind == "spline":
+        named = dict(_numbers(base, call, facts, columns))
+        if f"{base}[{inside}]" in named:
+            return named[f"{base}[{inside}]"]
+    elif inside is not None and (category or call.kind == "category"):
+        known = () if call.column == "site" else _given_levels(call, columns) or facts.levels.get(call.column, ())
+        level = _same_level(inside.removeprefix("T.") if inside not in known else inside, known)
+        if not known or level in known:
+            return Level(call.column, level)
+    raise StudyError(
+        f"model: the term {base + (f'[{inside}]' if inside is not None else '')!r} is not one that {base} has.",
+        "A category is written sex[T.male], a spline bs(…)[1], a number by its name.",
+        subject="model",
+    )

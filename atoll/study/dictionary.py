@@ -70,7 +70,7 @@ OTHER = "…"  # stands for the levels of a category that too few persons hold; 
 
 def code_name(value: float) -> str:
     """A number as the word that names it: the level of a numeric category, or a person's number."""
-    return f"{value:.15g}"
+    return str(value) if type(value) is int else f"{value:.15g}"
 
 
 def differences(own: Dictionary, wanted: Dictionary) -> dict[str, str]:

@@ -7,48 +7,29 @@
     center(x)  scale(x)                        minus the mean; and divided by the SD
     log  log2  log10  exp  sqrt  abs  I(…)     arithmetic inside
     site          the hospital
+    `a b`         a column whose name is no plain word
 
 Terms are named and coded as the formulaic package does. A formula is parsed here, never evaluated.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import combinations
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import NoReturn
 
 from atoll.errors import StudyError
-from atoll.study.design import Expression
+from atoll.study.calls import ALLOWED, Call, end_of_call, plain, understand
 
-MATHEMATICS = ("log", "log2", "log10", "exp", "sqrt", "abs")
-ALLOWED = ("C", "bs", "center", "scale", "I", *MATHEMATICS)
 Term = tuple[str, ...]  # factors by their text, in order; () is the intercept
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>(?:[^\W\d]|_)[\w.]*)|`(?P<quoted>[^`]+)`|(?P<number>\d+)|(?P<operator>\*\*|[-+*:/^()]))"
+    r"\s*(?:(?P<name>(?:[^\W\d]|_)[\w.]*)|`(?P<quoted>[^`]+)`|(?P<number>\d+(?:\.\d+)?)|(?P<operator>\*\*|[-+*:/^()]))"
 )
-_QUOTED, _STAND_IN = re.compile(r"`([^`]+)`"), "__quoted_"
-_NONE, _ONE = "\0" + "0", "\0" + "1"  # the intercept's numbers, which no column can be called
-_ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
-
-
-@dataclass(frozen=True)
-class Call:
-    """One factor, understood.
-
-    kind        number · category · spline · center · scale
-    column      the column of all kinds but number
-    expression  of a number
-    options     reference (category); df, knots, degree, lower_bound, upper_bound (spline)
-    """
-
-    kind: str
-    column: str = ""
-    expression: Expression = 0.0
-    options: Mapping[str, Any] = field(default_factory=dict)
+_NONE, _ONE = "`0", "`1"  # the numbers 0 and 1 as terms; no column can be called so
+_MOST = 1_000  # terms
 
 
 @dataclass(frozen=True)
@@ -65,7 +46,7 @@ class Formula:
     def columns(self) -> tuple[str, ...]:
         """Columns of the dataset that the formula names, the response first, without `site`."""
         named = [self.response] if self.response else []
-        named += [name for term in self.terms for factor in term for name in _columns(self.calls[factor])]
+        named += [name for term in self.terms for factor in term for name in self.calls[factor].columns]
         return tuple(dict.fromkeys(name for name in named if name != "site"))
 
 
@@ -77,18 +58,12 @@ def parse(text: str) -> Formula:
     StudyError
         With the place and what was expected there.
     """
-    left, tilde, _ = text.rpartition("~")
-    if "~" in left:
-        raise _error(text, "there are two `~`", "Write `outcome ~ terms`.")
-    response = _response(left.strip(), text) if tilde else None
-    reader = _Reader(text, len(left) + len(tilde))
-    try:
-        terms, intercept = reader.whole()
-    except RecursionError:
-        raise _error(text[:80], "it is nested too deeply", "Write fewer brackets.") from None
+    start, response = _left(text)
+    reader = _Reader(text, start)
+    terms, intercept = reader.whole()
     if not terms and not intercept:
         raise _error(text, "it has no terms", "Write at least one column to the right of `~`.")
-    ordered = sorted(dict.fromkeys(terms), key=len)
+    ordered = sorted(_once(terms), key=len)
     used = {factor: reader.calls[factor] for term in ordered for factor in term}
     return Formula(response, tuple(ordered), intercept, used, text)
 
@@ -108,17 +83,35 @@ def factor(text: str) -> Call:
     return reader.calls[terms[0][0]]
 
 
-def _response(text: str, formula: str) -> str:
-    name = text.strip("`")
-    if not name:
-        raise _error(formula, "the outcome is missing", "Write it to the left of `~`.")
-    if not re.fullmatch(r"[\w .-]+", name):
-        raise _error(formula, f"the outcome {text!r} is not a column", "Name one column; compute others beforehand.")
-    return name
+def _left(text: str) -> tuple[int, str | None]:
+    """Where the right-hand side begins, and the outcome to the left of `~`."""
+    marks = [m.start() for m in re.finditer(r"`[^`]*`|\"[^\"]*\"|'[^']*'|~", text) if m.group() == "~"]
+    if not marks:
+        return 0, None
+    if len(marks) > 1:
+        raise _error(text, f"there is a second `~` at position {marks[1] + 1}", "Write `outcome ~ terms`.")
+    left = text[: marks[0]].strip()
+    match = _TOKEN.fullmatch(left) if left else None
+    name = (match["name"] or match["quoted"]) if match else None
+    if left and not name:
+        raise _error(
+            text,
+            f"the outcome {left!r} is not a column",
+            "Name one column; time, event and offset are options of the analysis.",
+        )
+    return marks[0] + 1, name
 
 
 def _error(formula: str, what: str, remedy: str) -> StudyError:
     return StudyError(f"formula {formula.strip()!r}: {what}.", remedy, subject="formula")
+
+
+def _once(terms: list[Term]) -> list[Term]:
+    """Each term once, as first written: a:b is b:a."""
+    first: dict[frozenset[str], Term] = {}
+    for term in terms:
+        first.setdefault(frozenset(term), term)
+    return list(first.values())
 
 
 class _Reader:
@@ -127,23 +120,20 @@ class _Reader:
     def __init__(self, text: str, start: int):
         self.text, self.at = text, start
         self.calls: dict[str, Call] = {}
+        self.depth = 0
 
     def whole(self) -> tuple[list[Term], bool]:
+        """The terms without the intercept, and whether it stays."""
         terms, intercept = self._sum()
         if self.text[self.at :].strip():
             self._unexpected()
-        if any(number in term for term in terms for number in (_NONE, _ONE)):
-            raise _error(self.text, "0 and 1 are about the intercept and stand alone", "Write `0 +` or `- 1`.")
-        return [term for term in terms if term], intercept
+        return terms, intercept
 
     def _unexpected(self) -> NoReturn:
         rest = self.text[self.at :].strip()
-        found = (
-            f"{rest.split()[0]!r} at position {len(self.text) - len(rest) + 1} is not expected"
-            if rest
-            else "it ends too early"
-        )
-        raise _error(self.text, found, "Join terms by +, : or *.")
+        where = len(self.text.rstrip()) - len(rest) + 1
+        found = f"{rest.split()[0]!r} at position {where} is not expected" if rest else "it ends too early"
+        raise _error(self.text, found, _advice(rest))
 
     def _peek(self) -> str:
         match = _TOKEN.match(self.text, self.at)
@@ -158,53 +148,98 @@ class _Reader:
         self.at = match.end()
         return found
 
+    def _sign(self) -> str:
+        """A run of signs, as one."""
+        found, minus = False, False
+        while sign := self._take("+", "-"):
+            found, minus = True, minus ^ (sign == "-")
+        return ("-" if minus else "+") if found else ""
+
     def _sum(self) -> tuple[list[Term], bool]:
         """Terms, and whether the intercept stays. `0` and `1` are about the intercept."""
         terms: list[Term] = []
-        intercept, sign = True, self._take("+", "-") or "+"
+        intercept, sign = True, self._sign() or "+"
         while True:
+            start = self.at
             for term in self._product():
                 if term in ((_NONE,), (_ONE,)):
+                    self._refuse_inside(start)
                     intercept = (term == (_ONE,)) == (sign == "+")
-                elif sign == "+":
-                    terms.append(term)
-                else:
+                elif sign == "-":
                     terms = [other for other in terms if set(other) != set(term)]
-            sign = self._take("+", "-")
+                else:
+                    terms.append(term)
+            sign = self._sign()
             if not sign:
                 return terms, intercept
+
+    def _refuse_inside(self, start: int) -> None:
+        if self.depth:
+            raise _error(
+                self.text,
+                f"a number stands inside brackets at position {self._place(start)}",
+                "Write 0 or 1 outside of brackets.",
+            )
+
+    def _place(self, start: int) -> int:
+        rest = self.text[start:]
+        return start + len(rest) - len(rest.lstrip()) + 1
 
     def _product(self) -> list[Term]:
         terms = self._interaction()
         while operator := self._take("*", "/"):
+            start = self.at
             other = self._interaction()
             if operator == "*":
-                terms = [*terms, *other, *_crossed(terms, other)]
+                terms = [*terms, *other, *self._crossed(terms, other, start)]
             else:
                 every = tuple(dict.fromkeys(factor for term in terms for factor in term))
-                terms = [*terms, *_crossed([every], other)]
+                terms = [*terms, *self._crossed([every], other, start)]
         return terms
 
     def _interaction(self) -> list[Term]:
         terms = self._power()
         while self._take(":"):
-            terms = _crossed(terms, self._power())
+            start = self.at
+            terms = self._crossed(terms, self._power(), start)
         return terms
 
+    def _crossed(self, left: list[Term], right: list[Term], start: int) -> list[Term]:
+        if any(_NONE in term or _ONE in term for term in (*left, *right)):
+            raise _error(
+                self.text,
+                f"a number is multiplied with a term at position {self._place(start)}",
+                "0 and 1 are added as terms of their own; write I(10 * x) for a multiple.",
+            )
+        if len(left) * len(right) > _MOST:
+            raise _error(self.text, f"it has more than {_MOST} terms", "Write fewer interactions.")
+        return [tuple(dict.fromkeys([*a, *b])) for a in left for b in right]
+
     def _power(self) -> list[Term]:
+        start = self.at
         terms = self._atom()
         if self._take("^", "**"):
             match = _TOKEN.match(self.text, self.at)
-            if not match or not match["number"] or not 1 <= int(match["number"]) <= 6:
-                self._unexpected()
+            if not match or not match["number"] or not match["number"].isdigit() or not 1 <= int(match["number"]) <= 6:
+                raise _error(
+                    self.text,
+                    f"no whole number from 1 to 6 follows the power at position {self.at}",
+                    "For the power of a column write I(x ** 2).",
+                )
             self.at = match.end()
-            chosen = [c for size in range(1, int(match["number"]) + 1) for c in combinations(terms, size)]
-            terms = [tuple(dict.fromkeys(factor for term in choice for factor in term)) for choice in chosen]
+            made = terms
+            for _ in range(int(match["number"]) - 1):
+                made = _once(self._crossed(made, terms, start))
+            terms = made
         return terms
 
     def _atom(self) -> list[Term]:
         if self._take("("):
+            self.depth += 1
+            if self.depth > 20:
+                raise _error(self.text, "brackets stand more than 20 deep", "Write it with fewer.")
             terms, _ = self._sum()
+            self.depth -= 1
             if not self._take(")"):
                 self._unexpected()
             return terms
@@ -215,149 +250,46 @@ class _Reader:
             if match["number"] not in ("0", "1"):
                 self._unexpected()
             self.at = match.end()
-            return [(_ONE if match["number"] == "1" else _NONE,)]
+            return [("`" + match["number"],)]
         if match["name"] and self.text[match.end() :].lstrip().startswith("("):
             return [(self._call(match),)]
         self.at = match.end()
         name = match["name"] or match["quoted"]
-        self.calls[name] = Call("number", name, ("column", name))
+        self.calls[name] = plain(name)
         return [(name,)]
 
     def _call(self, match: re.Match[str]) -> str:
-        """A call, up to its closing bracket, read as Python syntax and understood without running it."""
-        start, depth = match.start("name"), 0
-        for end in range(self.text.index("(", match.end("name")), len(self.text)):
-            depth += {"(": 1, ")": -1}.get(self.text[end], 0)
-            if depth == 0:
-                break
-        else:
-            raise _error(self.text, "a bracket is not closed", "Add the missing `)`.")
-        written, quoted = self.text[start : end + 1], _QUOTED.findall(self.text[start : end + 1])
-        source = written
-        for i, name in enumerate(quoted):  # Python knows no backticks: a name stands in for each
-            source = source.replace(f"`{name}`", f"{_STAND_IN}{i}_")
-        if match["name"] not in ALLOWED:
+        """A call, up to its closing bracket."""
+        start, name = match.start("name"), match["name"]
+        end = end_of_call(self.text, match.end("name"))
+        if end is None:
+            raise _error(self.text, f"the bracket of {name!r} at position {start + 1} is not closed", "Add `)`.")
+        if name not in ALLOWED:
+            near = get_close_matches(name, ALLOWED, 1)
             raise _error(
                 self.text,
-                f"{match['name']!r} at position {start + 1} is not a call that a formula may hold",
-                f"Allowed are {', '.join(ALLOWED)}.",
+                f"{name!r} at position {start + 1} is not a call that a formula may hold",
+                (f"Did you mean {near[0]!r}? " if near else "") + f"Allowed are {', '.join(ALLOWED)}.",
             )
         try:
-            tree = ast.parse(source, mode="eval").body
-            assert isinstance(tree, ast.Call)
-            text = ast.unparse(tree)
-            for i, name in enumerate(quoted):
-                text = text.replace(f"{_STAND_IN}{i}_", f"`{name}`")
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Name) and node.id.startswith(_STAND_IN):
-                    node.id = quoted[int(node.id.removeprefix(_STAND_IN).rstrip("_"))]
-            call = _understood(tree)
-        except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError) as error:
-            reason = str(error) if isinstance(error, ValueError) and str(error) else "it is not complete"
+            text, call = understand(self.text[start:end])
+        except ValueError as error:
+            source = self.text[start:end]
             raise _error(
-                self.text, f"{written!r} cannot be read: {reason}", "See the list of calls in the manual."
+                self.text,
+                f"{source!r} at position {start + 1} cannot be read: {error}",
+                "See the list of calls in the manual.",
             ) from None
-        self.at = end + 1
+        self.at = end
         self.calls[text] = call
         return text
 
 
-def _crossed(left: list[Term], right: list[Term]) -> list[Term]:
-    return [tuple(dict.fromkeys([*a, *b])) for a in left for b in right]
-
-
-def _understood(tree: ast.Call) -> Call:
-    """What a call means. Raises ValueError with the reason when it is not one of ours."""
-    assert isinstance(tree.func, ast.Name)
-    name = tree.func.id
-    if name in MATHEMATICS or name == "I":
-        return Call("number", expression=_expression(tree))
-    if not tree.args:
-        raise ValueError(f"{name} needs a column")
-    column = _column_name(tree.args[0])
-    if name == "C":
-        return Call("category", column, options=_reference(tree))
-    if name == "bs":
-        return Call("spline", column, options=_spline_options(tree))
-    if tree.args[1:] or tree.keywords:
-        raise ValueError(f"{name} takes one column")
-    return Call(name, column, ("column", column))
-
-
-def _column_name(tree: ast.expr) -> str:
-    if not isinstance(tree, ast.Name):
-        raise ValueError("the first argument must be a column")
-    return tree.id
-
-
-def _reference(tree: ast.Call) -> dict[str, str]:
-    """Treatment coding with a chosen reference: Treatment("b"), Treatment(reference="b"), contr.treatment("b")."""
-    others = [*tree.args[1:], *[keyword.value for keyword in tree.keywords]]
-    if not others:
-        return {}
-    coding = others[0]
-    if (
-        len(others) > 1
-        or not isinstance(coding, ast.Call)
-        or ast.unparse(coding.func) not in ("Treatment", "contr.treatment")
-    ):
-        raise ValueError('C takes a column and, if wanted, Treatment("reference level")')
-    values = [*coding.args, *[keyword.value for keyword in coding.keywords]]
-    if len(values) != 1 or not isinstance(values[0], ast.Constant):
-        raise ValueError("Treatment takes one level")
-    return {"reference": str(values[0].value)}
-
-
-def _spline_options(tree: ast.Call) -> dict[str, Any]:
-    names = ("df", "knots", "degree")
-    given = dict(zip(names, tree.args[1:], strict=False)) | {k.arg or "": k.value for k in tree.keywords}
-    unknown = set(given) - {*names, "lower_bound", "upper_bound"}
-    if unknown or len(tree.args) > 4:
-        raise ValueError(f"bs has no option {sorted(unknown)[0]!r}" if unknown else "bs has too many arguments")
-    options = {name: ast.literal_eval(value) for name, value in given.items()}
-    knots = options.get("knots", [])
-    if not isinstance(knots, list | tuple):
-        raise ValueError("knots are a list")
-    numbers = [*[v for k, v in options.items() if k != "knots"], *knots]
-    if not all(isinstance(number, int | float) and abs(number) < 1e300 for number in numbers):
-        raise ValueError("the options of bs are numbers")
-    degree = options.setdefault("degree", 3)
-    if degree not in (1, 2, 3, 4, 5):
-        raise ValueError("degree must be 1 to 5")
-    if ("df" in options) == ("knots" in options):
-        raise ValueError("bs takes either df or knots")
-    if "df" in options and (not isinstance(options["df"], int) or not degree <= options["df"] <= 30):
-        raise ValueError(f"df must be a whole number from {degree} to 30")
-    return options
-
-
-def _expression(tree: ast.expr) -> Expression:
-    """Arithmetic over columns and numbers."""
-    if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
-        return float(tree.value)  # type: ignore[arg-type]  # the line above says so
-    if isinstance(tree, ast.Name):
-        return ("column", tree.id)
-    if isinstance(tree, ast.BinOp) and type(tree.op) in _ARITHMETIC:
-        return (_ARITHMETIC[type(tree.op)], _expression(tree.left), _expression(tree.right))
-    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-        return ("negative", _expression(tree.operand))
-    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and len(tree.args) == 1 and not tree.keywords:
-        if tree.func.id == "I":
-            return _expression(tree.args[0])
-        if tree.func.id in MATHEMATICS:
-            return (tree.func.id, _expression(tree.args[0]))
-    raise ValueError(f"{ast.unparse(tree)!r} is not arithmetic over columns")
-
-
-def _columns(call: Call) -> Iterator[str]:
-    if call.kind != "number":
-        yield call.column
-        return
-    stack = [call.expression]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, tuple):
-            if part[0] == "column":
-                yield part[1]
-            else:
-                stack.extend(reversed(part[1:]))
+def _advice(rest: str) -> str:
+    if rest.startswith("|"):
+        return "Name strata and groups as options of the analysis."
+    if rest.startswith("."):
+        return "Name the columns one by one."
+    if rest[:1] in ("'", '"'):
+        return "A column whose name is no plain word stands between backticks: `name`."
+    return "Join terms by +, : or *."

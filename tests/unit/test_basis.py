@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from atoll.features.basis import spline
-from atoll.study.design import Spline
+from atoll.features.basis import splines
 
 CASES = [(degree, knots) for degree in range(1, 6) for knots in ((), (3.0,), (2.0, 5.0, 5.5), (1.0, 1.5, 8.0))]
 
 
 def columns(x, degree, knots, low=0.0, high=10.0):
-    return np.stack(
-        [spline(x, Spline("x", degree, knots, low, high, i)) for i in range(len(knots) + degree + 1)], axis=1
-    )
+    return splines(x, degree, knots, low, high).T
 
 
 @pytest.mark.parametrize(("degree", "knots"), CASES)

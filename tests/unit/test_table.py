@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.errors import DataError
+from atoll.features.columns import as_coded, as_numbers
 from atoll.features.proposal import check, propose
-from atoll.features.table import ParquetTable, as_numbers, as_words, memory_table
+from atoll.features.table import ParquetTable, memory_table
 from atoll.study.dictionary import OTHER, Column, differences, person_column, words_of
 
 DATA = {"x": [1.5, None, 3.0], "n": [1, 2, 3], "g": ["a", None, "b"]}
@@ -48,7 +49,7 @@ def test_every_form_of_a_table_is_the_same_table(data):
     assert (table.num_rows, batch.num_rows) == (3, 3)
     np.testing.assert_array_equal(batch.numbers("x"), [1.5, np.nan, 3.0])
     np.testing.assert_array_equal(batch.numbers("n"), [1.0, 2.0, 3.0])
-    assert as_words(batch.column("g"), "g").tolist() == ["a", None, "b"]
+    assert as_coded(batch.column("g")).as_array().tolist() == ["a", None, "b"]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.one_of(st.none(), st.integers(1, 12)))
@@ -106,7 +107,7 @@ def test_words_of_every_type():
         (pa.array([], pa.string()), []),
         (pa.array([None, None]), [None, None]),
     ):
-        assert as_words(column, "x").tolist() == wanted
+        assert as_coded(column).as_array().tolist() == wanted
 
 
 def test_numbers_keep_missing_values_missing():
@@ -216,3 +217,29 @@ def test_only_words_of_the_dictionary_may_leave():
     assert not {"sex=x", "x=1", "id=p1"} & words
     assert person_column(columns) == "id"
     assert person_column({"x": Column("number")}) is None
+
+
+def test_levels_are_counted_by_persons_where_they_repeat() -> None:
+    data = {"patient_id": np.repeat(np.arange(12), 10), "g": np.repeat(["a", "b"], [90, 30])}
+    proposal = propose(memory_table(data), 5)
+    assert proposal.columns["g"].levels == ("a",)  # b stands in 30 rows, of three persons
+    assert "g: 1 level(s) held by fewer than 5 persons are not listed; merge or correct them." in proposal.notes
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        (Column("date"), ["31.12.2020", "1.1.2021"], "holds no dates. Write dates as 2024-01-31 in the source"),
+        (Column("person"), ["p1", None], "does not say which person in 1 rows"),
+        (Column("category", ("1", "2")), [1.0, 3.0], "holds a word that is not among its levels in 1 rows"),
+    ],
+)
+def test_what_does_not_keep_to_its_type(column, values, words) -> None:
+    with pytest.raises(DataError) as refused:
+        check(memory_table({"x": values}), {"x": column})
+    assert words in str(refused.value) and refused.value.subject == "x"
+
+
+def test_a_code_keeps_to_its_level_however_it_is_stored() -> None:
+    for values in ([1, 2], [1.0, 2.0], ["1", "2"]):
+        check(memory_table({"x": values}), {"x": Column("category", ("1", "2"))})
