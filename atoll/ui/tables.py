@@ -99,13 +99,13 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
     apart = [
         {
             "site": site,
-            "auc": figures["auc"],
+            "auc": _number(figures["auc"]),
             "auc_lower": math.nan,
             "auc_upper": math.nan,
-            "brier": figures["brier"],
-            "observed_expected": figures["observed_expected"],
-            "calibration_in_the_large": figures["calibration_in_the_large"],
-            "calibration_slope": figures["calibration_slope"],
+            "brier": _number(figures["brier"]),
+            "observed_expected": _number(figures["observed_expected"]),
+            "calibration_in_the_large": _number(figures["calibration_in_the_large"]),
+            "calibration_slope": _number(figures["calibration_slope"]),
         }
         for site, figures in document["sites_apart"].items()
     ]

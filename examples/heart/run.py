@@ -209,8 +209,13 @@ def main(source: Path) -> None:
 def _row(alone: dict[str, float] | str, joint: dict[str, float]) -> str:
     cells = []
     for key in ("auc", "calibration_slope", "brier"):
-        cells += ["none" if isinstance(alone, str) else f"{alone[key]:.3f}", f"{joint[key]:.3f}"]
+        cells += ["none" if isinstance(alone, str) else _shown(alone[key]), _shown(joint[key])]
     return " | ".join(cells)
+
+
+def _shown(figure: float | None) -> str:
+    """A figure, or a dash where there is none: without cases and controls there is no AUC."""
+    return "–" if figure is None or figure != figure else f"{figure:.3f}"
 
 
 if __name__ == "__main__":

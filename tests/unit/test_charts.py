@@ -98,7 +98,7 @@ CASES = {
         "calibration_slope": 1.0,
         "sites_apart": {
             "north": {
-                "auc": 0.45, "brier": 0.1, "observed_expected": float("nan"), "calibration_in_the_large": 0.1,
+                "auc": None, "brier": 0.1, "observed_expected": None, "calibration_in_the_large": 0.1,
                 "calibration_intercept": 0.0, "calibration_slope": 1.1,
             }
         },
