@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from atoll.algorithms import registry
+from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question
 from atoll.algorithms.program import Analysis, in_order, program, with_models
 from atoll.errors import (
@@ -106,6 +108,7 @@ class Network:
                 f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy"
             )
         self._limits = dict(limits or {})
+        self._threads = threads or os.cpu_count() or 1
         self.public = policy == "public"
         self.policy = policy if isinstance(policy, Policy) else PUBLIC if policy == "public" else STRICT
         opened = _opened(tables)
@@ -118,7 +121,7 @@ class Network:
                 _Tables(Dataset(opened[site], self.columns, self.public)),
                 self.departures[site],
                 self.policy,
-                threads or os.cpu_count() or 1,
+                self._threads,
             )
             for site in sorted(opened)
         }
@@ -166,7 +169,8 @@ class Network:
 
     def _run(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
         try:
-            return self._rounds(sites, algorithm, options)
+            with one_blas_thread():
+                return self._rounds(sites, algorithm, options)
         except StudyError as error:
             for name, why in self._unusable.items():
                 if error.code == "MISSING_COLUMN" and f"column {name!r}" in error.what:
@@ -194,11 +198,13 @@ class Network:
         place = Place("in-process", "run", permit.algorithm, round_, 0, digest(data), permit.participants)
         cls: type[Statistics] = registry.site_function(question.name).answers
         shares = {}
-        for site in permit.participants:
-            outcome = self._runners[site].answer(permit, place, data)
-            if outcome.code:
-                raise refusal(site, outcome.code, outcome.subject)
-            shares[site] = decode(outcome.payload, cls)
+        # A function over chunks uses the threads itself; one that needs all rows of a site leaves them to the sites.
+        with ThreadPoolExecutor(self._threads if registry.site_function(question.name).whole else 1) as pool:
+            answers = pool.map(lambda site: self._runners[site].answer(permit, place, data), permit.participants)
+            for site, outcome in zip(permit.participants, answers, strict=True):
+                if outcome.code:
+                    raise refusal(site, outcome.code, outcome.subject)
+                shares[site] = decode(outcome.payload, cls)
         return combine(shares)
 
 

@@ -113,22 +113,20 @@ class Fit:
 def within(data: Data, ties: Ties, beta: Array) -> Partial:
     """log L, U and I of the strata of one site."""
     order = np.lexsort((-data.time, data.strata))
-    X, time, event, stratum = data.X[order], data.time[order], data.event[order] == 1, data.strata[order]
-    X = _centred(X)
-    eta = np.clip(X @ beta, -LARGEST_ETA, LARGEST_ETA)
+    X = _centred(data.X.T.take(order, axis=1))  # (p, n): every sweep below runs along contiguous rows
+    time, event, stratum = data.time[order], data.event[order] == 1, data.strata[order]
+    eta = np.clip(beta @ X, -LARGEST_ETA, LARGEST_ETA)
     theta = np.exp(eta)
     block = _block(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
-    last = np.append(np.flatnonzero(np.diff(block)), len(block) - 1)
-    opens = np.append(True, np.diff(stratum[last]) != 0)
-    s0, s1 = _at_risk(theta, last, opens), _at_risk(theta[:, None] * X, last, opens)
-    return _partial(data, X, eta, theta, event, block, opens, s0, s1, ties)
+    return _partial(data, X, eta, theta, event, block, _opens(stratum, block), ties)
 
 
 def _centred(X: Array) -> Array:
-    """X minus its means: U and I do not change, and θ stays in range. A constant column becomes zero, exactly."""
-    constant = (X[0] == X).all(axis=0)
-    result: Array = np.where(constant, 0.0, X - X.mean(axis=0))
-    return result
+    """X (p, n) minus its means, in place: U and I do not change, and θ stays in range. A constant row becomes zero."""
+    constant = [j for j, x in enumerate(X) if x[0] == x[-1] and (x == x[0]).all()]
+    X -= X.mean(axis=1)[:, None]
+    X[constant] = 0.0
+    return X
 
 
 def _block(stratum: Array, time: Array) -> Array:
@@ -137,52 +135,63 @@ def _block(stratum: Array, time: Array) -> Array:
     return np.append(0, np.cumsum(starts)) if len(time) else np.zeros(0, dtype=np.int64)
 
 
-def _at_risk(values: Array, last: Array, opens: Array) -> Array:
-    """Sums over everyone of the stratum whose time is not shorter, per block."""
-    running = values.cumsum(axis=0)[last]
-    before = np.concatenate([np.zeros_like(running[:1]), running[:-1]])
+def _opens(stratum: Array, block: Array) -> Array:
+    """Whether a block is the first of its stratum."""
+    return np.append(True, np.diff(stratum[_starts(block)]) != 0)
+
+
+def _starts(codes: Array) -> Array:
+    """Where each run of equal codes begins."""
+    return np.flatnonzero(np.append(True, np.diff(codes) != 0))
+
+
+def _by_block(values: Array, codes: Array, size: int) -> Array:
+    """Sums of (…, n) values over runs of equal codes, as (…, size)."""
+    sums = np.zeros((*values.shape[:-1], size))
+    if len(codes):
+        starts = _starts(codes)
+        sums[..., codes[starts]] = np.add.reduceat(values, starts, axis=-1)
+    return sums
+
+
+def _at_risk(sums: Array, opens: Array) -> Array:
+    """Sums of (…, blocks) over everyone of the stratum whose time is not shorter, per block."""
+    running = sums.cumsum(axis=-1)
+    before = running - sums
     opening = np.maximum.accumulate(np.where(opens, np.arange(len(opens)), 0))
-    result: Array = running - before[opening]
+    result: Array = running - before[..., opening]
     return result
 
 
 def _partial(
-    data: Data,
-    X: Array,
-    eta: Array,
-    theta: Array,
-    event: Array,
-    block: Array,
-    opens: Array,
-    s0: Array,
-    s1: Array,
-    ties: Ties,
+    data: Data, X: Array, eta: Array, theta: Array, event: Array, block: Array, opens: Array, ties: Ties
 ) -> Partial:
-    """The sums over events, one row an event: ties are l = 0 … d − 1 of their block."""
-    of = block[event]
-    S0, S1, share = _at_events(
-        of, s0, s1, _sums(block, theta * event, len(s0)), _blocks(block, theta, event, X, len(s0)), ties
-    )
-    mean = S1 / S0[:, None]
-    reach = np.bincount(of, 1 / S0, len(s0))
-    weight = theta * (_later_in_stratum(reach, opens)[block] - event * np.bincount(of, share / S0, len(s0))[block])
-    root = X * np.sqrt(np.maximum(weight, 0.0))[:, None]
+    """The sums over events, one column an event."""
+    of, size = block[event], len(opens)
+    died, hazard = X[:, event], theta[event]
+    s0, s1 = (_at_risk(_by_block(values, block, size), opens) for values in (theta, theta * X))
+    d0, d1 = _by_block(hazard, of, size), _by_block(hazard * died, of, size)
+    S0, S1, share = _at_events(of, s0, s1, d0, d1, ties)
+    mean = S1 / S0
+    reach = np.bincount(of, 1 / S0, size)
+    weight = theta * (_later_in_stratum(reach, opens)[block] - event * np.bincount(of, share / S0, size)[block])
+    root = X * np.sqrt(np.maximum(weight, 0.0))
     return Partial(
         persons=data.persons(),
         events=data.persons(data.event == 1),
         n=data.n,
         loglik=float(eta[event].sum() - np.log(S0).sum()),
-        score=X[event].sum(axis=0) - mean.sum(axis=0),
-        information=_information(root.T @ root, mean),
+        score=died.sum(axis=1) - mean.sum(axis=1),
+        information=_information(root @ root.T, mean @ mean.T),
         behind=data.behind_design(),
         outcomes=_outcomes(data),
         weights=_weights(theta),
     )
 
 
-def _information(raw: Array, mean: Array) -> Array:
+def _information(raw: Array, outer: Array) -> Array:
     """Σ S²/S⁰ − Σ (S¹/S⁰)(S¹/S⁰)ᵀ; a column that is constant in every risk set leaves rounding alone: it gets 0."""
-    information = raw - mean.T @ mean
+    information = raw - outer
     constant = np.diag(information) <= ROUNDING * np.diag(raw)
     result: Array = np.where(constant | constant[:, None], 0.0, information)
     return result
@@ -198,25 +207,12 @@ def _weights(theta: Array) -> dict[str, Array]:
     return {"outcome": np.array([theta.sum(), theta @ theta])}
 
 
-def _sums(codes: Array, values: Array, size: int) -> Array:
-    return np.bincount(codes, values, size)
-
-
-def _blocks(block: Array, theta: Array, event: Array, X: Array, size: int) -> Array:
-    """Σ_D θᵢxᵢ per block."""
-    weighted = theta[event, None] * X[event]
-    return np.stack([np.bincount(block[event], column, size) for column in weighted.T], axis=1)
-
-
 def _at_events(of: Array, s0: Array, s1: Array, d0: Array, d1: Array, ties: Ties) -> tuple[Array, Array, Array]:
-    """S⁰, S¹ and l/d for every event; `of` is the event's block or cell, in order."""
+    """S⁰, S¹ and l/d for every event, as columns; `of` is the event's block or cell, in order."""
     d = np.bincount(of, minlength=len(s0))
-    first = np.concatenate([[0], d.cumsum()[:-1]])
-    order = np.argsort(of, kind="stable")
-    index = np.empty(len(of), dtype=np.int64)
-    index[order] = np.arange(len(of)) - first[of[order]]
+    index = np.arange(len(of)) - np.concatenate([[0], d.cumsum()[:-1]])[of]
     share = index / d[of] if ties == "efron" else np.zeros(len(of))
-    return s0[of] - share * d0[of], s1[of] - share[:, None] * d1[of], share
+    return s0[of] - share * d0[of], s1[:, of] - share * d1[:, of], share
 
 
 def _later_in_stratum(values: Array, opens: Array) -> Array:
@@ -279,8 +275,8 @@ def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
     """
     s0, s1, s2 = (_accumulated(s, strata, size) for s in (t.s0, t.s1, t.s2))
     of = np.repeat(np.arange(len(t.d)), t.d)
-    S0, S1, share = _at_events(of, s0, s1, t.d0, t.d1, ties)
-    mean = S1 / S0[:, None]
+    S0, S1, share = _at_events(of, s0, s1.T, t.d0, t.d1.T, ties)
+    mean = S1 / S0
     reach, tied = np.bincount(of, 1 / S0, len(s0)), np.bincount(of, share / S0, len(s0))
     raw = np.einsum("j,jpq->pq", reach, s2) - np.einsum("j,jpq->pq", tied, t.d2)
     return Sums(
@@ -288,8 +284,8 @@ def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
         events=int(t.events.sum()),
         n=int(t.n.sum()),
         loglik=float(t.x.sum(axis=0) @ beta - np.log(S0).sum()),
-        score=t.x.sum(axis=0) - mean.sum(axis=0),
-        information=_information(raw, mean),
+        score=t.x.sum(axis=0) - mean.sum(axis=1),
+        information=_information(raw, mean @ mean.T),
     )
 
 

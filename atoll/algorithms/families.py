@@ -28,16 +28,16 @@ LARGEST_ETA = 300.0  # exp stays finite, also squared
 
 @dataclass(frozen=True)
 class Link:
-    """μ(η), dμ/dη as a function of η, and η(μ)."""
+    """μ(η), dμ/dη as a function of η and μ, and η(μ)."""
 
     mean: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    slope: Callable[[Array, Array], Array]
     predictor: Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """V(μ), d(y, μ), log f(y; μ), the admissible outcomes, the starting means, and links with the default first.
+    """V(μ), d(y, μ), log f(y; μ) given d, the admissible outcomes, the starting means, and links, the default first.
 
     lowest, highest   open range of μ
     dispersed         whether φ is estimated
@@ -45,7 +45,7 @@ class Distribution:
 
     variance: Callable[[Array], Array]
     deviance: Callable[[Array, Array], Array]
-    loglik: Callable[[Array, Array], Array]
+    loglik: Callable[[Array, Array, Array], Array]
     admits: Callable[[Array], Array]
     start: Callable[[Array], Array]
     links: tuple[LinkName, ...]
@@ -65,33 +65,32 @@ def _exp(eta: Array) -> Any:
     return np.exp(np.clip(eta, -LARGEST_ETA, LARGEST_ETA))
 
 
-def _normal_density(eta: Array) -> Any:
+def _normal_density(eta: Array, mu: Array) -> Any:
     return np.maximum(np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi), EPS)
 
 
-def _logistic_density(eta: Array) -> Any:
-    mu = expit(eta)
+def _logistic_density(eta: Array, mu: Array) -> Any:
     return np.maximum(mu * (1 - mu), EPS)
 
 
-def _cloglog_density(eta: Array) -> Any:
+def _cloglog_density(eta: Array, mu: Array) -> Any:
     bounded = np.minimum(eta, 700.0)
     return np.maximum(np.exp(bounded - np.exp(bounded)), EPS)
 
 
 LINKS: dict[LinkName, Link] = {
-    "identity": Link(lambda eta: eta, np.ones_like, lambda mu: mu),
+    "identity": Link(lambda eta: eta, lambda eta, mu: np.ones_like(mu), lambda mu: mu),
     "logit": Link(expit, _logistic_density, lambda mu: np.log(mu / (1 - mu))),
     "probit": Link(ndtr, _normal_density, ndtri),
     "cloglog": Link(lambda eta: -np.expm1(-_exp(eta)), _cloglog_density, lambda mu: np.log(-np.log1p(-mu))),
-    "log": Link(_exp, _exp, np.log),
+    "log": Link(_exp, lambda eta, mu: _exp(eta), np.log),
 }
 
 FAMILIES: dict[Family, Distribution] = {
     "gaussian": Distribution(
         variance=np.ones_like,
         deviance=lambda y, mu: (y - mu) ** 2,
-        loglik=lambda y, mu: np.zeros_like(y),
+        loglik=lambda y, mu, d: np.zeros_like(y),
         admits=np.isfinite,
         start=lambda y: y,
         links=("identity", "log"),
@@ -101,7 +100,7 @@ FAMILIES: dict[Family, Distribution] = {
     "binomial": Distribution(
         variance=lambda mu: mu * (1 - mu),
         deviance=lambda y, mu: -2 * np.log(np.where(y == 1, mu, 1 - mu)),  # y is 0 or 1: no saturated term
-        loglik=lambda y, mu: np.log(np.where(y == 1, mu, 1 - mu)),
+        loglik=lambda y, mu, d: -d / 2,
         admits=lambda y: (y == 0) | (y == 1),
         start=lambda y: (y + 0.5) / 2,
         links=("logit", "probit", "cloglog", "log", "identity"),
@@ -112,7 +111,7 @@ FAMILIES: dict[Family, Distribution] = {
     "poisson": Distribution(
         variance=lambda mu: mu,
         deviance=lambda y, mu: 2 * (xlogy(y, y) - xlogy(y, mu) - y + mu),
-        loglik=lambda y, mu: xlogy(y, mu) - mu - gammaln(y + 1),
+        loglik=lambda y, mu, d: xlogy(y, mu) - mu - gammaln(y + 1),
         admits=lambda y: y >= 0,
         start=lambda y: y + 0.1,
         links=("log", "identity"),
@@ -122,7 +121,7 @@ FAMILIES: dict[Family, Distribution] = {
     "gamma": Distribution(
         variance=lambda mu: mu**2,
         deviance=lambda y, mu: 2 * (y / mu - 1 - np.log(y / mu)),
-        loglik=lambda y, mu: np.log(y),
+        loglik=lambda y, mu, d: np.log(y),
         admits=lambda y: y > 0,
         start=lambda y: y,
         links=("log", "identity"),

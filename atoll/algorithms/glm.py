@@ -18,6 +18,7 @@ McCullagh & Nelder (1989) §2.5; White (1980); federated: Wu et al. (2012), doi:
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,14 +95,14 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
     residual, weight = h * (y - mu) / V, h * h / V
     if beta is None:
         residual = residual + weight * (LINKS[link].predictor(mu) - data.offset)
-    Z = X * np.sqrt(weight)[:, None]
+    Z, deviance = X * np.sqrt(weight)[:, None], distribution.deviance(y, mu)
     return Terms(
         persons=data.persons(),
         n=data.n,
         score=X.T @ residual,
         information=Z.T @ Z,
-        deviance=float(distribution.deviance(y, mu).sum()),
-        loglik=float(distribution.loglik(y, mu).sum()),
+        deviance=float(deviance.sum()),
+        loglik=float(distribution.loglik(y, mu, deviance).sum()),
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
@@ -133,7 +134,7 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
     else:
         eta = X @ beta + data.offset
         mu = distribution.inside(LINKS[link].mean(eta))
-    return y, X, mu, LINKS[link].slope(eta), distribution.variance(mu)
+    return y, X, mu, LINKS[link].slope(eta, mu), distribution.variance(mu)
 
 
 def _outcomes(data: Data, family: Family) -> dict[str, Array]:
@@ -197,9 +198,33 @@ def glm(
 
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
     perfect = ONE_ERROR if family == "binomial" else -np.inf
-    best = yield from newton(ask, lambda t: t.deviance, names, quadratic, perfect=perfect)
+    plain = family == "binomial" and link == "logit" and offset is None and "Intercept" in names
+    opening = functools.partial(_discriminant, names.index("Intercept")) if plain else None
+    best = yield from newton(ask, lambda t: t.deviance, names, quadratic, opening=opening, perfect=perfect)
     cov = yield from _covariance(best, family, link, robust)
     return _fit(setting, best, family, link, robust, cov)
+
+
+def _discriminant(intercept: int, first: Terms, working: Array) -> Array:
+    """The logistic coefficients of linear discriminant analysis: a first β that saves a round.
+
+    The first answer is a least-squares fit of ±1 in disguise (its weights are equal), and for normal columns
+    the least-squares fit of y, times k = n / residual sum of squares, *is* the logistic one. Where the columns
+    discriminate so well that this would overshoot, the working response's β stands.
+
+    Haggstrom (1983), Logistic regression and discriminant analysis by ordinary least squares.
+    """
+    n, weight, response = first.n, 3 / 16, 1 / 4 + 3 / 16 * np.log(3)  # at μ = 3/4 and 1/4: the weight, weight × |z|
+    p = (first.score[intercept] / response / n + 1) / 2
+    explained = first.score @ working / response / (response / weight) / n  # of Σ(±1)² = n
+    spread = p * (1 - p)
+    if not 0 < p < 1 or not 0 <= (explained - (2 * p - 1) ** 2) / (4 * spread) < 1 / 3:
+        return working
+    k = 4 / (1 - explained)
+    ols = working / (2 * response / weight)
+    beta: Array = k * ols
+    beta[intercept] += np.log(p / (1 - p)) + (1 / 2 - p) / spread
+    return beta
 
 
 def _covariance(best: Optimum, family: Family, link: LinkName, robust: str | None) -> Program:

@@ -28,6 +28,7 @@ ONE_ERROR = 2 * np.log(2)  # the least deviance of a patient whose outcome is no
 FLAT = 1e-7  # information left in a direction, relative to the best determined one, before it counts as lost
 HALVINGS = 12
 TOLERANCE = 1e-9  # of the last step, in standard errors
+SETTLED = 3e-9  # relative change of I over the last step, where convergence is quadratic
 LARGEST_ROOT = 1e4
 
 
@@ -48,12 +49,14 @@ def newton(
     quadratic: bool,
     *,
     from_zero: bool = False,
+    opening: Callable[[Any, Array], Array] | None = None,
     perfect: float = -np.inf,
     max_rounds: int = 25,
 ) -> Generator[Question, Any, Optimum]:
     """Minimise `objective`. `ask(None)` opens: its answer's score and information give the first β itself.
 
     quadratic   the information is the exact second derivative, so that steps shrink quadratically
+    opening     a better first β, given the first answer and the β that its score and information give
     from_zero   the opening is an evaluation at β = 0, so that the first step may not raise the objective either
     perfect     an objective below this proves that the outcome is fitted without error
 
@@ -67,8 +70,10 @@ def newton(
     reached, asked = objective(first) if from_zero else np.inf, 1
     while True:
         step = solve(answer.information, answer.score, terms)
+        if opening and asked == 1:
+            step = opening(first, step)
         error = np.sqrt(np.diag(inverse(answer.information)))
-        tolerance = TOLERANCE * (min(np.sqrt(answer.persons), LARGEST_ROOT) if quadratic else 1.0)
+        tolerance = SETTLED * min(np.sqrt(answer.persons), LARGEST_ROOT) if quadratic else TOLERANCE
         if np.isfinite(reached) and np.max(np.abs(step) / error) < tolerance:
             return Optimum(beta + step, inverse(answer.information), answer, first)
         if asked >= max_rounds:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from atoll.algorithms import registry
+from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Program, Question, SiteFunction
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import AtollError, NotPermitted, OperatorError
@@ -112,7 +113,8 @@ class Rounds:
 
     def _step(self, go: Callable[[], Any]) -> None:
         try:
-            asked: Question = go()
+            with one_blas_thread():
+                asked: Question = go()
         except StopIteration as finished:
             self.question, self.question_hash = b"", ""
             self.result = json.dumps(codec.plain(finished.value), allow_nan=False, ensure_ascii=False)

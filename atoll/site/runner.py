@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from atoll.algorithms import registry
+from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question, answer
 from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
 from atoll.features.design import chunks, empty_column
@@ -34,7 +35,7 @@ from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
 from atoll.study.view import View
 
-CHUNK = 16_384  # rows: a chunk of 50 columns fits the processor's cache
+CHUNK = 8_192  # rows: a chunk of 50 columns and its weighted copy fit the processor's cache
 T = TypeVar("T")
 U = TypeVar("U")
 log = logging.getLogger("atoll.site")
@@ -136,7 +137,7 @@ class Runner:
                 read = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, CHUNK)
                 return (chunk.weighing(beta) for chunk in read if chunk.n)
 
-            with _one_blas_thread():
+            with one_blas_thread():
                 self.weighed[key] = largest_leverage(rows)
         return self.weighed[key]
 
@@ -145,7 +146,7 @@ class Runner:
         size = None if function.whole else CHUNK
         rows = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, size)
         try:
-            with _one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
+            with one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
                 return answer(function, rows, asked.arguments, _ordered_map(pool, 2 * self.threads))
         except OSError as error:
             raise DataError("The dataset's file cannot be read.", "Look at the disk.", code="DATA_INVALID") from error
@@ -241,13 +242,6 @@ def _ordered_map(pool: ThreadPoolExecutor, ahead: int) -> Callable[..., Iterator
             yield waiting.popleft().result()
 
     return run
-
-
-def _one_blas_thread() -> Any:
-    """Threads run over chunks; inside one, BLAS stays on its own so that sums have one order."""
-    import threadpoolctl
-
-    return threadpoolctl.threadpool_limits(limits=1)
 
 
 def _where(error: BaseException) -> str:
