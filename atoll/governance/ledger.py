@@ -78,6 +78,11 @@ def seal(previous: Entry | None, **facts: Any) -> Entry:
     return replace(open_, hash=digest(open_))
 
 
+def admits(**facts: Any) -> bool:
+    """Whether an entry could hold these facts: what a hub sends is looked at before it is worked on."""
+    return all(_admits(name, value) for name, value in facts.items())
+
+
 def digest(entry: Entry) -> str:
     """SHA-256 over every field but `hash` itself."""
     body = {name: value for name, value in vars(entry).items() if name != "hash"}

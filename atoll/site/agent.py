@@ -41,7 +41,7 @@ from atoll.network.messages import (
 )
 from atoll.site.held import Held
 from atoll.site.home import Home
-from atoll.site.outbox import Key, Outbox, Stored, Withheld, check_approved, key_of, small_enough
+from atoll.site.outbox import Key, Outbox, Stored, Withheld, admissible, check_approved, key_of, small_enough
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study, from_canonical
 
@@ -190,6 +190,9 @@ class Agent:
 
     def _take(self, task: Task) -> None:
         """A question under a new lease. One that is being answered goes on; one that was answered is sent again."""
+        if not admissible(task.place):
+            log.warning("a question was ignored: its run, analysis or numbers are none that the ledger can hold")
+            return
         known = self._held.get(key_of(task.place))
         if known is not None:
             known.task = task
@@ -255,9 +258,12 @@ class Agent:
             self._outbox.append(place, decision="refused", rule=rule, subject="", payload=b"", policy="")
         except (Withheld, sqlite3.Error, OSError) as error:
             log.error("%s", error)
-            self._excuse(held, rule)
-            return False
-        return True
+        except Exception as error:  # the thread that works must live
+            log.error("a refusal cannot be written down: %s", type(error).__name__)
+        else:
+            return True
+        self._excuse(held, rule)
+        return False
 
     def _approved(self, place: Place) -> Study:
         """The study of a question, from the bytes whose hash was computed here, if it may run today."""

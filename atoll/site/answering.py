@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.errors import NotPermitted
+from atoll.errors import DisclosureRefused, NotPermitted
 from atoll.network.messages import Place
 from atoll.site.datasets import Registry, read_policy
 from atoll.site.home import Home
@@ -15,6 +15,8 @@ from atoll.site.outbox import Outbox
 from atoll.site.runner import Outcome, Permit, Runner
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study
+
+RUNS = 5  # of one analysis: a lost run may be started again, but every run asks the same patients anew
 
 
 class Answering:
@@ -38,6 +40,13 @@ class Answering:
         analysis = study.analyses.get(place.analysis)
         if analysis is None:
             raise NotPermitted("The study has no such analysis.", "Nothing was computed.", code="NOT_PERMITTED")
+        runs = self._outbox.runs(place.study, place.analysis)
+        if len(runs) >= RUNS and place.run not in runs[:RUNS]:
+            raise DisclosureRefused(
+                f"The analysis was run {RUNS} times already.",
+                "Have a new study approved; each run is a set of questions to the same patients.",
+                code="TOO_MANY_RUNS",
+            )
         permit = Permit(
             analysis.algorithm,
             analysis.dataset,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,7 @@ class Registry:
                 subject=name,
             )
         self._home.datasets.mkdir(mode=0o700, exist_ok=True)
-        arriving = self._home.datasets / f".{name}.arriving.parquet"
+        arriving = self._home.datasets / f".{name}.{secrets.token_hex(8)}.parquet"  # two commands may import at once
         try:
             rows = import_source(source, arriving, encoding=encoding, progress=progress)
             table = ParquetTable(arriving)
@@ -189,7 +190,16 @@ class Registry:
                 code="DATA_CHANGED",
                 subject=name,
             )
-        return Dataset(ParquetTable(self.path(name)), registration.columns, bool(registration.public))
+        try:
+            table = ParquetTable(self.path(name))
+        except OSError as error:  # and not a full disk, which is what an OSError means further up
+            raise DataError(
+                f"The file of dataset {name!r} cannot be read.",
+                "Look at its permissions and the disk.",
+                code="DATA_INVALID",
+                subject=name,
+            ) from error
+        return Dataset(table, registration.columns, bool(registration.public))
 
 
 def _state_of(path: Path) -> tuple[int, int]:

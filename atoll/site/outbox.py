@@ -12,8 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from atoll.errors import NotPermitted
+from atoll.governance import ledger
+from atoll.governance.ledger import Entry
 from atoll.governance.states import StudyState, check_answer
 from atoll.network import messages
 from atoll.network.messages import Place, Share
@@ -74,38 +77,33 @@ class Outbox:
                 "SELECT 1 FROM shares WHERE run=? AND round=? AND attempt=?", key_of(place)
             ).fetchone():
                 return
-            entry = self._store.write_entry(
-                connection,
-                kind="share",
-                decision=decision,
-                study=place.study,
-                run=place.run,
-                analysis=place.analysis,
-                round=place.round,
-                attempt=place.attempt,
-                question=place.question_hash,
-                rule=rule,
-                subject=subject,
-                share=messages.digest(payload) if left else "",
-                bytes=len(payload),
-                policy=policy,
-            )
-            elapsed = time.monotonic() - self._arrived.pop(key_of(place), time.monotonic())
-            share = Share(
-                place=place,
-                outcome="share" if left else "refused",
-                payload=payload,
-                code=rule,
-                subject=subject,
-                form="plain",
-                ledger_number=entry.number,
-                ledger_head=entry.hash,
-                elapsed=round(elapsed * 1000),
-            )
+            share_hash = messages.digest(payload) if left else ""
+            facts = {**_facts(place), "decision": decision, "rule": rule, "subject": subject, "policy": policy}
+            entry = self._store.write_entry(connection, kind="share", share=share_hash, bytes=len(payload), **facts)
+            share = self._share(place, payload, rule, subject, entry)
             connection.execute(
-                "INSERT INTO shares (study, run, round, attempt, content) VALUES (?, ?, ?, ?, ?)",
-                (place.study, *key_of(place), messages.encode(share)),
+                "INSERT INTO shares (study, analysis, run, round, attempt, content) VALUES (?, ?, ?, ?, ?, ?)",
+                (place.study, place.analysis, *key_of(place), messages.encode(share)),
             )
+
+    def _share(self, place: Place, payload: bytes, rule: str, subject: str, entry: Entry) -> Share:
+        elapsed = time.monotonic() - self._arrived.pop(key_of(place), time.monotonic())
+        return Share(
+            place=place,
+            outcome="refused" if rule else "share",
+            payload=payload,
+            code=rule,
+            subject=subject,
+            form="plain",
+            ledger_number=entry.number,
+            ledger_head=entry.hash,
+            elapsed=round(elapsed * 1000),
+        )
+
+    def runs(self, study: str, analysis: str) -> list[str]:
+        """Runs of an analysis that something was written down for, the earliest first."""
+        query = "SELECT run FROM shares WHERE study = ? AND analysis = ? GROUP BY run ORDER BY min(id)"
+        return [row["run"] for row in self._store.rows(query, study, analysis)]
 
     def _check(self, connection: sqlite3.Connection, place: Place) -> None:
         found = connection.execute("SELECT state FROM studies WHERE hash = ?", (place.study,)).fetchone()
@@ -160,6 +158,22 @@ class Outbox:
             if found["receipt"] is not None:
                 connection.execute("UPDATE shares SET receipt = NULL WHERE id = ?", (found["id"],))
         return True
+
+
+def admissible(place: Place) -> bool:
+    """Whether the ledger can hold the names, hashes and numbers of a question's place."""
+    return ledger.admits(**_facts(place))
+
+
+def _facts(place: Place) -> dict[str, Any]:
+    return {
+        "study": place.study,
+        "run": place.run,
+        "analysis": place.analysis,
+        "round": place.round,
+        "attempt": place.attempt,
+        "question": place.question_hash,
+    }
 
 
 def key_of(place: Place) -> Key:

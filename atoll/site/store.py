@@ -32,9 +32,10 @@ CREATE TABLE studies (
 ) STRICT;
 CREATE TABLE ledger (number INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
 CREATE TABLE shares (
-    id INTEGER PRIMARY KEY, study TEXT NOT NULL, run TEXT NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL,
-    content BLOB NOT NULL, receipt TEXT, UNIQUE (run, round, attempt)
+    id INTEGER PRIMARY KEY, study TEXT NOT NULL, analysis TEXT NOT NULL, run TEXT NOT NULL, round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, content BLOB NOT NULL, receipt TEXT, UNIQUE (run, round, attempt)
 ) STRICT;
+CREATE INDEX runs ON shares (study, analysis, run);
 CREATE INDEX unsent ON shares (id) WHERE receipt IS NULL;
 CREATE TABLE decisions (
     number INTEGER PRIMARY KEY, study TEXT NOT NULL, action TEXT NOT NULL, head TEXT NOT NULL,

@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from atoll.errors import NotPermitted
@@ -209,3 +210,44 @@ def test_a_fault_ends_the_run_with_a_code_and_the_site_goes_on(site):
     site.counting.answer = answer
     site.says(tasks=[task(study, run="run-2", lease=2)])
     wait_until(lambda: len(site.line.shares()) == 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"run": "run 1; drop"}, {"analysis": "x" * 200}, {"round": -1}, {"question_hash": "no hash"}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_question_whose_place_the_ledger_cannot_hold_is_ignored_and_the_site_goes_on(site, changed):
+    study = approved(site)
+    odd = task(study)
+    site.says(tasks=[Task(msgspec.structs.replace(odd.place, **changed), 1, b"question")])
+    site.says(tasks=[task(study, run="run-2", lease=2)])
+    wait_until(lambda: len(site.line.shares()) == 1)
+    assert site.counting.asked == 1 and site.store.head().run == "run-2"
+
+
+def test_a_study_whose_first_day_has_not_come_is_not_answered(site, monkeypatch):
+    study = approved(site)
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(days=9)
+
+    monkeypatch.setattr("atoll.site.agent.datetime", Earlier)
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) == 1)
+    share = messages.decode(site.line.shares()[0], Share)
+    assert (share.outcome, share.code, share.payload) == ("refused", "STUDY_EXPIRED", b"")
+    assert site.store.study(study)["state"] == "approved" and site.counting.asked == 0
+
+
+def test_a_share_that_has_a_receipt_waits_for_one_again_when_it_is_asked_again(site):
+    study = approved(site)
+    site.says(tasks=[task(study)])
+    wait_until(lambda: len(site.line.shares()) == 1)
+    wait_until(lambda: site.outbox.waiting() == ())
+    site.outbox.flush()
+    place = task(study).place
+    assert site.outbox.again(place) and [stored.content for stored in site.outbox.waiting()] == site.line.shares()
+    assert not site.outbox.again(task(study, round=1).place), "what was never answered is not there"

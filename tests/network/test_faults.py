@@ -346,14 +346,14 @@ def test_a_site_is_stopped_in_mid_round_and_nothing_more_leaves_it(world):
 
 def test_a_paused_study_goes_on_where_it_was(world):
     world.start_sites()
-    study, (run,) = world.submit(world.signed({"slow": {"rounds": 8, "pause": 0.1}}))
+    study, (run,) = world.submit(world.signed({"slow": {"rounds": 40, "pause": 0.1}}))
     world.approve_all(study)
     world.wait_for(run, "running")
     world.decide("river", study, "pause")
     wait_until(lambda: world.study(study)["waits_for"] == "Paused at river.")
     world.decide("river", study, "approve")
     assert world.wait_for(run, "finished", "failed")["state"] == "finished"
-    assert world.result(run)["hex"] == undisturbed(world, 8)
+    assert world.result(run)["hex"] == undisturbed(world, 40)
 
 
 def test_a_refused_study_waits_and_says_so(world):

@@ -112,7 +112,21 @@ def count_commits(path: Path) -> None:
     active.ActiveRuns._close_round = noted_close
 
 
-def site(folder: Path) -> None:
+def centre(folder: Path) -> None:
+    """A hub with the installed algorithms."""
+    from atoll.hub.serve import serve
+
+    serve(HubHome.open(folder), ready=lambda url: print(url, flush=True))
+
+
+def hospital(folder: Path) -> None:
+    """A site with the runner, the gate and its registered datasets."""
+    from atoll.site.answering import Answering
+
+    site(folder, lambda home, store, outbox: Answering(home, store, outbox, 1))
+
+
+def site(folder: Path, answerer=lambda home, store, outbox: Toys(store.fact("site"), outbox)) -> None:
     home = SiteHome(folder)
     agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.LOOK, held.FIRST = 0.02, 0.2, 0.1, 0.1
     with home.alone():
@@ -120,7 +134,7 @@ def site(folder: Path) -> None:
         signal.signal(signal.SIGUSR1, lambda *_: fill(store))
         signal.signal(signal.SIGUSR2, lambda *_: store._connection.execute("PRAGMA max_page_count=1000000"))
         outbox = Outbox(store)
-        agent = Agent(home, store, home.line(store), outbox, lambda: Toys(store.fact("site"), outbox))
+        agent = Agent(home, store, home.line(store), outbox, lambda: answerer(home, store, outbox))
         print("ready", flush=True)
         agent.run()
 
@@ -135,7 +149,7 @@ def play(role: str, folder: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        {"hub": hub, "site": site}[role](folder)
+        {"hub": hub, "site": site, "centre": centre, "hospital": hospital}[role](folder)
     except AtollError as error:
         print(f"{error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

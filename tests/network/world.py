@@ -29,6 +29,10 @@ from tests.network import toy
 TOY = str(Path(__file__).with_name("toy.py"))
 ROOT = str(Path(__file__).parents[2])
 
+DATASETS = """\
+datasets:
+  checkup: {columns: {age: {type: number, unit: a}}}
+"""
 STUDY = """\
 atoll: 1
 title: {title}
@@ -110,11 +114,16 @@ class World:
     """A hub, its sites and an investigator in one folder."""
 
     def __init__(
-        self, nursery: Nursery, folder: Path, sites: tuple[str, ...] = ("north", "river", "south"), store_url: str = ""
+        self,
+        nursery: Nursery,
+        folder: Path,
+        sites: tuple[str, ...] = ("north", "river", "south"),
+        store_url: str = "",
+        roles: tuple[str, str] = ("hub", "site"),
     ):
         self.folder, self.sites, self.nursery = folder, sites, nursery
         self.hub_home = init(folder / "hub", "https://127.0.0.1:0", store_url=store_url)
-        self.hub = Program(nursery, "hub", folder / "hub")
+        self.hub, self.role = Program(nursery, roles[0], folder / "hub"), roles[1]
         self.url = self.hub.start()
         self._pin_port()
         self.token = new_token(self.hub_home, "wang-fang")
@@ -135,7 +144,7 @@ class World:
     def add_site(self, site: str) -> None:
         home = self.homes[site] = SiteHome.init(self.folder / site)
         join(home, invite(self.hub_home, site))
-        self.programs[site] = Program(self.nursery, "site", home.folder)
+        self.programs[site] = Program(self.nursery, self.role, home.folder)
 
     def start_sites(self) -> None:
         for program in self.programs.values():
@@ -148,17 +157,22 @@ class World:
     # ---- the investigator
 
     def signed(self, analyses: dict[str, dict[str, Any]], title: str = "Toy", days: int = 30) -> signatures.SignedStudy:
+        lines = "\n".join(
+            f"  {name}: {json.dumps({'algorithm': 'toy', 'dataset': 'checkup', **options})}"
+            for name, options in analyses.items()
+        )
+        return self.study_of(DATASETS, lines, title, days)
+
+    def study_of(self, datasets: str, analyses: str, title: str = "Models", days: int = 30) -> signatures.SignedStudy:
+        """A signed study of all sites, with the text of its datasets and analyses."""
         today = datetime.now(UTC).date()
         text = STUDY.format(
             title=title,
             sites="\n".join(f"  {name}: {{key: '{home.fingerprint()}'}}" for name, home in self.homes.items()),
-            analyses="\n".join(
-                f"  {name}: {json.dumps({'algorithm': 'toy', 'dataset': 'checkup', **options})}"
-                for name, options in analyses.items()
-            ),
+            analyses=analyses,
             first=today - timedelta(days=1),
             last=today + timedelta(days=days),
-        )
+        ).replace(DATASETS, datasets)
         return signatures.sign_study(read(text), self.key)
 
     def connection(self) -> Connection:
