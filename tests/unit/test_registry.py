@@ -60,7 +60,7 @@ def test_no_policy_goes_below_the_floor_or_looser_without_a_reason(site):
     home, store, _ = site
     with pytest.raises(NotPermitted, match=f"minimum_persons cannot be below {FLOOR}"):
         write_policy(home, store, replace(STRICT, minimum_persons=FLOOR - 1), "we trust them")
-    with pytest.raises(NotPermitted, match="looser than the default.*--reason"):
+    with pytest.raises(NotPermitted, match=r"looser than the default.*--reason"):
         write_policy(home, store, replace(STRICT, minimum_persons=FLOOR), " ")
     assert read_policy(home, store) == STRICT
 
