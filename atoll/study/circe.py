@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from atoll.errors import StudyError
-from atoll.study.circe_criteria import ConceptSet, CriteriaGroup, Criterion, Period, read_wrapped
+from atoll.study.circe_criteria import CriteriaGroup, Criterion, read_wrapped
 from atoll.study.circe_node import Misread, Node, key, words
 from atoll.study.circe_parts import ConceptSet, Period
 
