@@ -105,8 +105,8 @@ class Workspace:
         """Rows of a table."""
         return int(self.fetch(sql("SELECT COUNT(*) AS n FROM {t}", t=table)).column(0)[0].as_py())
 
-    def settle(self, *tables: Sql) -> None:
-        """Let the engine learn the size of scratch tables that were just filled."""
+    def settle(self, table: Sql, by: tuple[str, ...] = ()) -> None:
+        """Let the engine learn what a scratch table that was just filled holds, and by which columns it is read."""
 
     def interrupt(self) -> None:
         """Stop the statement that runs, from another thread."""
@@ -242,10 +242,12 @@ class PostgreSQLWorkspace(Workspace):
             connection.execute(sql("DROP TABLE IF EXISTS pg_temp.{t}", t=table))
             connection.execute(sql("CREATE TEMP TABLE {t} AS {q}", t=table, q=query))
 
-    def settle(self, *tables: Sql) -> None:
+    def settle(self, table: Sql, by: tuple[str, ...] = ()) -> None:
         with self._writing() as connection:
-            for table in tables:
-                connection.execute(sql("ANALYZE {t}", t=table))
+            if by:
+                columns = joined(", ", map(name, by))
+                connection.execute(sql("CREATE INDEX ON pg_temp.{t} ({c})", t=table, c=columns))
+            connection.execute(sql("ANALYZE pg_temp.{t}", t=table))
 
     def _append(self, table: Sql, query: Sql) -> None:
         with self._writing() as connection:

@@ -95,6 +95,12 @@ class Node:
                 out[name] = _plain(entry)
         return out
 
+    def attributes(self) -> Iterator[tuple[str, Any]]:
+        """Its fields and values that are there, in the order of the class."""
+        for attribute, _ in _readers(type(self)).values():
+            if (entry := getattr(self, attribute)) is not None:
+                yield attribute, entry
+
     def children(self) -> Iterator[tuple[str, Any]]:
         """Its keys and values that are there, in the order of the class."""
         for name, (attribute, _) in _readers(type(self)).items():
