@@ -31,11 +31,10 @@ class Dialect:
 
     def shift(self, day: Sql, days: Sql | int) -> Sql:
         """`day` and so many days later, as a date."""
+        whole = sql("CAST({days} AS INTEGER)", days=days) if isinstance(days, Sql) else sql("{days}", days=days)
         if self.engine == "spark":
-            return sql("date_add({day}, {days})", day=day, days=days)
-        if type(days) is int:
-            return sql("({day} + {days})", day=day, days=days)
-        return sql("({day} + CAST({days} AS INTEGER))", day=day, days=days)
+            return sql("date_add({day}, {days})", day=day, days=whole)
+        return sql("({day} + {days})", day=day, days=whole)
 
     def days(self, start: Sql, end: Sql) -> Sql:
         """Whole days from start to end."""

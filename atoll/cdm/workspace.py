@@ -310,6 +310,8 @@ class SparkWorkspace(Workspace):
     def __init__(self, backend: BaseBackend):
         super().__init__(backend)
         self.session = self.backend._session
+        # Spark 4.0 loses columns of unions of checkpointed frames when it derives constraints from them.
+        self.session.conf.set("spark.sql.constraintPropagation.enabled", "false")
         self.frames: dict[str, Any] = {}
 
     def _find_columns(self, table: Sql) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ stands in a small table, a row a definition.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING
 
 from atoll.cdm.sql import Sql, joined, name, sql
@@ -35,10 +36,13 @@ class Finisher:
         """Empty tables for qualified events and for results."""
         self.workspace.create(
             self.qualified,
-            sql("SELECT CAST(0 AS INTEGER) AS definition, CAST(0 AS BIGINT) AS person_id,"
-                " CAST(0 AS BIGINT) AS event_id, DATE '2000-01-01' AS start_date, DATE '2000-01-01' AS end_date, DATE '2000-01-01' AS op_end,"
-                " CAST(0 AS BIGINT) AS mask WHERE 1 = 0"),
-        )  # fmt: skip
+            sql(
+                "SELECT CAST(0 AS INTEGER) AS definition, CAST(0 AS BIGINT) AS person_id, "
+                "CAST(0 AS BIGINT) AS event_id, {d} AS start_date, {d} AS end_date, {d} AS op_end, "
+                "CAST(0 AS BIGINT) AS mask WHERE 1 = 0",
+                d=date(2000, 1, 1),
+            ),
+        )
 
     def include(self, plans: Mapping[int, Plan]) -> None:
         """The events that keep every rule of their definition, cut by its limit."""

@@ -78,14 +78,16 @@ class CohortRun:
         plans: dict[int, Plan] = {}
         compiler = DefinitionCompiler(self.workspace, self.shared, self.index)
         for number, name in enumerate(names):
-            started = time.perf_counter()
+            started, self.shared.user = time.perf_counter(), number
             try:
                 plans[number] = compiler.plan(definitions[name], self.sets.of(definitions[name]))
             except AtollError as error:
                 failed[name] = error
             seconds[name] = time.perf_counter() - started
         self.sets.resolve()
-        self.shared.create()
+        for number, cause in self.shared.create().items():
+            if plans.pop(number, None):
+                failed[names[number]] = cause
         self.finisher.start()
         for number in list(plans):
             self._qualify(number, names[number], plans, failed, seconds)

@@ -12,7 +12,7 @@ from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import Domain
-from atoll.errors import DataError
+from atoll.errors import AtollError, DataError, Unreachable
 
 T = sql("t")
 
@@ -53,10 +53,13 @@ class SharedEvents:
         self._keys: dict[str, dict[int, None]] = {}
         self._columns: dict[str, dict[str, None]] = {}
         self._domains: dict[str, Domain] = {}
+        self._users: dict[str, set[int]] = {}
+        self.user = 0  # the definition that is being compiled
 
     def rows(self, domain: Domain, key: int, columns: Iterable[str]) -> Sql:
         """A table expression: the rows of the domain with a concept of the set."""
         self._domains[domain.table] = domain
+        self._users.setdefault(domain.table, set()).add(self.user)
         self._keys.setdefault(domain.table, {})[key] = None
         self._columns.setdefault(domain.table, {}).update(dict.fromkeys(columns))
         return sql("(SELECT * FROM {t} WHERE set_key = {k})", t=self._table(domain), k=key)
@@ -67,8 +70,9 @@ class SharedEvents:
             return self.sets.codes
         return sql("(SELECT DISTINCT set_key, concept_id FROM {c})", c=self.sets.codes)
 
-    def create(self) -> None:
-        """Find the rows of every domain that was asked for."""
+    def create(self) -> dict[int, AtollError]:
+        """Find the rows of every domain that was asked for. Gives the definitions whose domain cannot be read."""
+        failed: dict[int, AtollError] = {}
         for table, domain in self._domains.items():
             keys = joined(", ", (sql("{k}", k=key) for key in self._keys[table]))
             query = sql(
@@ -79,9 +83,13 @@ class SharedEvents:
             )  # fmt: skip
             try:
                 self.workspace.create(self._table(domain), query)
-            except DataError as error:
-                raise DataError(f"The table {table!r} cannot be read. {error.what}", error.remedy) from error
-            self.workspace.settle(self._table(domain), by=("set_key", "person_id"))
+                self.workspace.settle(self._table(domain), by=("set_key", "person_id"))
+            except Unreachable:
+                raise
+            except AtollError as error:
+                cause = DataError(f"The table {table!r} cannot be read. {error.what}", error.remedy)
+                failed |= dict.fromkeys(self._users[table], cause)
+        return failed
 
     def drop(self) -> None:
         """Give the space back."""
@@ -89,6 +97,7 @@ class SharedEvents:
         self._keys.clear()
         self._columns.clear()
         self._domains.clear()
+        self._users.clear()
 
     def _table(self, domain: Domain) -> Sql:
         return self.workspace.table(f"of_{domain.table}")
