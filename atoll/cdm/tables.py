@@ -69,7 +69,11 @@ class Column:
     def dtype(self) -> str:
         """The type as Ibis writes it."""
         if self.kind == "integer":
-            wide = (self.key and not self.name == "concept_id") or self.references.partition(".")[0] not in ("", "concept") or self.name.endswith("event_id")
+            wide = (
+                (self.key and not self.name == "concept_id")
+                or self.references.partition(".")[0] not in ("", "concept")
+                or self.name.endswith("event_id")
+            )
             return "int64" if wide or self.name in ("fact_id_1", "fact_id_2", "subject_id") else "int32"
         return {"number": "float64", "text": "string", "date": "date", "datetime": "timestamp"}[self.kind]
 
@@ -113,7 +117,9 @@ class Table:
         return [column.name for column in self.columns.values() if column.kind == "date"]
 
     def _date(self, which: str) -> str | None:
-        return next((name for name in self._dates() if name.endswith(f"_{which}_date") and "verbatim" not in name), None)
+        return next(
+            (name for name in self._dates() if name.endswith(f"_{which}_date") and "verbatim" not in name), None
+        )
 
 
 _STEM = re.compile(r"_(occurrence|exposure|era)$")

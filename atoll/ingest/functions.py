@@ -473,6 +473,7 @@ FUNCTIONS: dict[str, Function] = {
     "contains": Function(("text", "text"), "truth", 'contains(x, "阳性")', _texts(lambda x, y: x.contains(y), "truth")),
     "coalesce": Function(("any", "any*"), "any", "coalesce(a, b): the first that is not missing", _coalesce, forgives=True),
     "unless": Function(("any", "any*"), "any", 'unless(x, "?"): missing when it is one of these', lambda m, x, *y: Value(_ibis().ifelse(_in(m, x, *y).ibis, None, x.ibis), x.kind)),
+    "floor": Function(("number",), "integer", "floor(x): the whole number below", _texts(lambda x: x.cast("float64").floor().cast("int64"), "integer")),
     "round": Function(("number", "integer?"), "number", "round(x, 1)", _texts(lambda x, n=0: x.cast("float64").round(n), "number")),
     "abs": Function(("number",), "number", "abs(x)", _texts(lambda x: x.abs().cast("float64"), "number")),
     "lookup": Function(("text", "any", "text?"), "integer", 'lookup("list", x): the concept that the list gives; a third value names another of its columns', _lookup),
