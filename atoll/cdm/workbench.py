@@ -17,6 +17,10 @@ MEMORY = "1400MB"  # of the engine's own accounting; the process stays below 2 G
 _FUNCTIONS = (
     # 63 bits of MD5: the same id for the same text on every machine and with every version; it hides nothing
     "CREATE OR REPLACE TEMP MACRO stable_id(x) AS CAST(md5_number(x) >> 65 AS BIGINT)",
+    # without blanks round it; the tests before `trim` are ten times as fast as `trim` itself
+    "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN starts_with(x, ' ') OR suffix(x, ' ')"
+    " OR starts_with(x, chr(9)) OR suffix(x, chr(9)) OR suffix(x, chr(13)) OR starts_with(x, chr(12288))"
+    " OR suffix(x, chr(12288)) THEN nullif(trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '') ELSE x END",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
 )

@@ -249,7 +249,6 @@ def _number(making: _Making, x: Value, decimal: Value | None = None) -> Value:
     else:
         text = text.replace(",", "") if decimal is not None else text
     read = text.try_cast("float64")
-    read = _ibis().ifelse(read.isinf() | read.isnan(), None, read)  # a text such as `inf` is no measured number
     return Value(read, "number", (x.ibis.notnull() & read.isnull(),))
 
 
@@ -395,6 +394,11 @@ def _split(making: _Making, x: Value, sign: Value, position: Value) -> Value:
     return Value(part.strip().nullif(""), "text")
 
 
+def _slice(making: _Making, x: Value, first: Value, letters: Value | None = None) -> Value:
+    given = (x.ibis, first.ibis) if letters is None else (x.ibis, first.ibis, letters.ibis)
+    return Value(_builtin("substring", "string", "string", *("int64" for _ in given[1:]))(*given), "text")
+
+
 def _coalesce(making: _Making, *values: Value) -> Value:
     kind = _common(values, [argument.place for argument in making.call.arguments])
     # the first that can be read wins: a later one mends an unreadable earlier one
@@ -467,7 +471,7 @@ FUNCTIONS: dict[str, Function] = {
     "lower": Function(("text",), "text", "lower(x)", _texts(lambda x: x.lower())),
     "trim": Function(("text",), "text", "trim(x)", _texts(lambda x: x.strip().nullif(""))),
     "length": Function(("text",), "integer", "length(x)", _texts(lambda x: x.length().cast("int64"), "integer")),
-    "slice": Function(("text", "integer", "integer?"), "text", "slice(x, 1, 3): from the first letter on, three of them", _texts(lambda x, a, n=None: x.substr(a - 1, n) if n is not None else x.substr(a - 1))),
+    "slice": Function(("text", "integer", "integer?"), "text", "slice(x, 1, 3): from the first letter on, three of them", _slice),
     "replace": Function(("text", "text", "text"), "text", 'replace(x, ".", "")', _texts(lambda x, a, b: x.replace(a, b))),
     "starts": Function(("text", "text"), "truth", 'starts(x, "E11")', _texts(lambda x, y: x.startswith(y), "truth")),
     "contains": Function(("text", "text"), "truth", 'contains(x, "阳性")', _texts(lambda x, y: x.contains(y), "truth")),

@@ -279,7 +279,9 @@ class _Reader:
 
     def _rule(self, node: Node, position: int) -> Rule:
         form, key = self.form, f"rules[{position}]"
-        fields = form.fields(node, key, ("to", "from", "columns"), ("key", "where", "deleted", "first", "distinct", "each"))
+        fields = form.fields(
+            node, key, ("to", "from", "columns"), ("key", "where", "deleted", "first", "distinct", "each")
+        )
         known = {name for name in tables() if name not in (*VOCABULARY, *RESULTS)}
         to = fields["to"].content if "to" in fields else "person"
         if not isinstance(to, str) or to not in known:
@@ -298,7 +300,9 @@ class _Reader:
             elif written := self._written(entry, f"{key}.columns.{name}"):
                 columns[name] = written
         parts = {
-            one: self._written(fields[one], f"{key}.{one}") for one in ("key", "where", "deleted", "first") if one in fields
+            one: self._written(fields[one], f"{key}.{one}")
+            for one in ("key", "where", "deleted", "first")
+            if one in fields
         }
         return Rule(
             to=to,

@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -211,5 +211,3 @@ def manifest_of(target: Path) -> dict[str, Any]:
         )
         return found
 
-
-Progress = Callable[[str], None]

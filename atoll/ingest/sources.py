@@ -199,7 +199,7 @@ class _Files:
             self.bench.csv(members, own, delimiter=sign, quote='"', header=not declared.columns, missing=missing)
             for (sign, own), members in forms.items()
         ]
-        listed = ", ".join(quoted(column) for column in columns)
+        listed = ", ".join(f"cleaned({quoted(column)}) AS {quoted(column)}" for column in columns)
         self.bench.view(name, " UNION ALL ".join(f"SELECT {listed} FROM ({part})" for part in parts))  # noqa: S608
         self.source.tables[name] = Opened(name, dict.fromkeys(columns, "string"), tuple(seen))
 
@@ -227,6 +227,16 @@ class _Files:
         except duckdb.Error as error:
             raise DataError(f"{seen[0].name} is a damaged Parquet file.", "Export it again.") from error
         _add(self.source, name, seen)
+
+
+def _view(bench: Workbench, name: str, rows: str) -> None:
+    """A view over rows as the engine reads them, texts without blanks round them."""
+    described = bench.rows(f"DESCRIBE SELECT * FROM {rows}")  # noqa: S608
+    columns = [
+        f"cleaned({quoted(column)}) AS {quoted(column)}" if kind == "VARCHAR" else quoted(column)
+        for column, kind, *_ in described
+    ]
+    bench.view(name, f"SELECT {', '.join(columns)} FROM {rows}")  # noqa: S608
 
 
 def _add(source: Source, name: str, seen: tuple[SourceFile, ...]) -> None:
@@ -278,7 +288,7 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
         if written is None:
             continue
         written.close()
-        bench.view(name, f"SELECT * FROM read_parquet({literal(str(target))})")  # noqa: S608
+        _view(bench, name, f"read_parquet({literal(str(target))})")
         content = hashlib.file_digest(target.open("rb"), "sha256").hexdigest()
         _add(source, name, (SourceFile(name, content, target.stat().st_size),))
     return source
@@ -302,6 +312,6 @@ def _attached(path: Path, source: Source) -> Source:
     )
     for schema, name in rows:
         shown = name if schema == "main" else f"{schema}.{name}"
-        bench.view(shown, f"SELECT * FROM {quoted('export', schema, name)}")  # noqa: S608
+        _view(bench, shown, quoted("export", schema, name))
         _add(source, shown, (SourceFile(path.name, sha256, size),))
     return source

@@ -8,12 +8,14 @@ guesses wrong: UTF-8, then GB18030. A file in two encodings is refused, with a l
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
+import functools
 import gzip
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -66,6 +68,12 @@ def look(path: Path, encoding: str | None = None) -> Look:
     DataError
         When it is empty, or in no encoding that is known, or in two; with the line.
     """
+    found = path.stat()
+    return _look(path, encoding, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int) -> Look:
     hashed, size, lines, crlf, last = hashlib.sha256(), 0, 0, 0, b""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     plain, head = True, b""
@@ -205,10 +213,8 @@ def _consistency(lines: Sequence[str], sign: str) -> tuple[int, int]:
     if first < 2:
         return 0, 0
     agreeing = 0
-    try:
+    with contextlib.suppress(csv.Error):
         agreeing = sum(len(row) == first for row in csv.reader(lines, delimiter=sign))
-    except csv.Error:
-        pass
     return agreeing, first
 
 
@@ -322,5 +328,3 @@ def refuse_bomb(path: Path, most: float = 200, floor: int = 1_000_000_000) -> No
             "Do not open it; ask where it came from.",
         )
 
-
-Progress = Callable[[str], None]
