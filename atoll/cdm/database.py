@@ -1,7 +1,13 @@
-"""Tables of a hospital's databases by URL. The only module that names an engine.
+"""Tables of a hospital's databases by URL. This module and `engines` are the only ones that name an engine.
 
-duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
-postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
+`record_batches` reads one table:
+    duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
+    postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
+
+`connect` opens a whole database (an OMOP CDM) for queries, read-only unless told otherwise:
+    duckdb:///folder/file.duckdb[?schema=cdm]            a DuckDB file, or a folder of Parquet files, one a table
+    postgresql://user@host/database[?schema=cdm,vocab]   the schemas that hold its tables, in this order
+    spark:local[?folder=/data/parquet] · spark://host:7077[?schema=cdm]
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from atoll.errors import DataError, OperatorError, Unreachable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ibis.backends import BaseBackend
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
@@ -56,7 +63,39 @@ def record_batches(url: str) -> Iterator[pa.RecordBatch]:
         yield from _postgresql(urlunsplit(parts._replace(query=query)), table, parts.hostname or "localhost")
 
 
-def _driver(module: str, extra: str) -> Any:
+def connect(url: str, *, read_only: bool = True, threads: int | None = None, memory: str | None = None) -> BaseBackend:
+    """An Ibis backend over the database that the URL names. Disconnect it when done.
+
+    threads   at most so many at work (DuckDB, Spark's local mode; PostgreSQL: parallel workers a query)
+    memory    as "4GB": at most so much (DuckDB; PostgreSQL: `work_mem` of one sort or join)
+    Scratch tables of a read-only database go where `atoll.cdm.workspace` puts them, never into the CDM.
+
+    Raises
+    ------
+    OperatorError
+        For a URL of another kind, a limit that is none, or a driver that is not installed.
+    DataError
+        When there is no such file or schema, or it is no database.
+    Unreachable
+        When the server does not answer. The sentence never holds a password.
+    """
+    from atoll.cdm import engines
+
+    scheme = url.partition(":")[0]
+    openers = {"duckdb": engines.open_duckdb, "postgresql": engines.open_postgresql, "spark": engines.open_spark}
+    if scheme not in openers:
+        raise OperatorError(
+            f"A CDM cannot be reached by {scheme!r}.",
+            "Give duckdb:///FILE, postgresql://USER@HOST/DATABASE, spark:local or spark://HOST:PORT.",
+        )
+    if threads is not None and threads < 1:
+        raise OperatorError(f"{threads} threads cannot work.", "Give a number of 1 or more.")
+    if memory is not None and not engines.MEMORY.fullmatch(memory):
+        raise OperatorError(f"{memory!r} is no amount of memory.", "Write it as 512MB or 4GB.")
+    return openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
+
+
+def driver(module: str, extra: str) -> Any:
     """The engine's driver, or a sentence that says how to install it."""
     try:
         return importlib.import_module(module)
@@ -67,7 +106,7 @@ def _driver(module: str, extra: str) -> Any:
 
 
 def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
-    duckdb = _driver("duckdb", "duckdb")
+    duckdb = driver("duckdb", "duckdb")
 
     try:
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
@@ -87,7 +126,7 @@ def _quoted(name: str) -> str:
 
 
 def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
-    psycopg, sql = _driver("psycopg", "postgres"), _driver("psycopg.sql", "postgres")
+    psycopg, sql = driver("psycopg", "postgres"), driver("psycopg.sql", "postgres")
     statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
     try:
         with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("atoll") as cursor:

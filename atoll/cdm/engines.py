@@ -1,0 +1,172 @@
+"""Opening an OMOP CDM on each engine, and what the engines spell differently. Behind the face of `database.connect`.
+
+DuckDB and PostgreSQL calculate with dates alike (`date + days`, `date - date`); Spark has functions. LIKE has no
+escape character in DuckDB, a backslash in PostgreSQL and Spark: here it has none anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from atoll.cdm.database import driver
+from atoll.cdm.sql import Sql, name, sql
+from atoll.errors import DataError, OperatorError, Unreachable
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one engine writes what SQL leaves open."""
+
+    engine: str
+
+    def shift(self, day: Sql, days: Sql | int) -> Sql:
+        """`day` and so many days later, as a date."""
+        if self.engine == "spark":
+            return sql("date_add({day}, {days})", day=day, days=days)
+        if type(days) is int:
+            return sql("({day} + {days})", day=day, days=days)
+        return sql("({day} + CAST({days} AS INTEGER))", day=day, days=days)
+
+    def days(self, start: Sql, end: Sql) -> Sql:
+        """Whole days from start to end."""
+        if self.engine == "spark":
+            return sql("datediff({end}, {start})", start=start, end=end)
+        return sql("({end} - {start})", start=start, end=end)
+
+    def text(self, value: str) -> Sql:
+        """A text value, quoted."""
+        if self.engine == "spark":
+            return Sql("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'")
+        return Sql("'" + value.replace("\0", "").replace("'", "''") + "'")
+
+    def like(self, value: Sql, pattern: str) -> Sql:
+        """LIKE without an escape character."""
+        form = {"duckdb": "{v} LIKE {p}", "postgresql": "{v} LIKE {p} ESCAPE ''"}
+        return sql(form.get(self.engine, "{v} LIKE {p} ESCAPE '\x01'"), v=value, p=self.text(pattern))
+
+
+def _options(url: str) -> tuple[str, dict[str, str]]:
+    """Path and options of a URL whose path may be written with three or four slashes."""
+    parts = urlsplit(url)
+    return unquote(parts.path), {key: values[-1] for key, values in parse_qs(parts.query).items()}
+
+
+def _schemas(text: str) -> list[Sql]:
+    try:
+        return [name(part.strip()) for part in text.split(",")]
+    except ValueError as error:
+        raise OperatorError(
+            f"{text!r} names no schema.", "Write ?schema=NAME, or ?schema=NAME,NAME, in lower case."
+        ) from error
+
+
+def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+    """A DuckDB file, or a folder of Parquet files that are read once into memory."""
+    duckdb, ibis = driver("duckdb", "cdm"), driver("ibis", "cdm")
+    path, options = _options(url)
+    # Spilled rows never go beside the CDM, whose folder may be read-only or shared.
+    config: dict[str, Any] = {"temp_directory": tempfile.mkdtemp(prefix="atoll-spill-")}
+    config |= {"threads": threads} if threads else {}
+    config |= {"memory_limit": memory} if memory else {}
+    place = Path(path)
+    if read_only and not place.exists():
+        raise DataError(f"There is no file {path}.", "Correct the path: duckdb:///FOLDER/FILE.duckdb.")
+    try:
+        if place.is_dir():
+            return ibis.duckdb.from_connection(_folder(duckdb, place, config))
+        # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
+        backend = ibis.duckdb.connect(path, read_only=read_only, enable_external_access="false", **config)
+        if "schema" in options:
+            # A file cdm.duckdb with a schema cdm: only the whole path says which is meant.
+            catalog = backend.con.execute("SELECT current_database()").fetchone()[0].replace('"', '""')
+            path_of = ",".join(f'"{catalog}".{schema}' for schema in _schemas(options["schema"]))
+            backend.con.execute("SET search_path = " + "'" + path_of.replace("'", "''") + "'")
+    except duckdb.Error as error:
+        raise DataError(
+            f"{path} cannot be opened as a DuckDB file.", "Is it one, is its schema there, and is no one writing?"
+        ) from error
+    return backend
+
+
+def _folder(duckdb: Any, folder: Path, config: dict[str, Any]) -> Any:
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table: person.parquet.")
+    connection = duckdb.connect(":memory:", config=config)
+    for file in files:
+        try:
+            query = sql("CREATE TABLE {t} AS SELECT * FROM read_parquet(?)", t=name(file.stem.lower()))
+            connection.execute(query, [str(file)])
+        except (ValueError, duckdb.Error) as error:
+            connection.close()
+            raise DataError(f"{file} cannot be read as a table.", "Name it as the table: person.parquet.") from error
+    connection.execute("SET enable_external_access = false")
+    return connection
+
+
+def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+    """A PostgreSQL database. Its session may write temporary tables and, when read-only, nothing else."""
+    psycopg, ibis = driver("psycopg", "cdm"), driver("ibis", "cdm")
+    parts = urlsplit(url)
+    _, options = _options(url)
+    kept = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
+    try:
+        connection = psycopg.connect(parts._replace(query=kept).geturl(), connect_timeout=10, autocommit=True)
+    except psycopg.OperationalError:
+        raise Unreachable(
+            f"The PostgreSQL server at {parts.hostname or 'localhost'} does not let us in or does not answer.",
+            "Check address, user and password.",
+        ) from None  # the cause may hold the password
+    except psycopg.Error:
+        raise OperatorError("The address of the PostgreSQL server cannot be read.", "Write it as a URL.") from None
+    if "schema" in options:
+        schemas = _schemas(options["schema"])
+        for schema in schemas:
+            if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [str(schema)]).fetchone():
+                connection.close()
+                raise DataError(f"The database has no schema {str(schema)!r}.", "See \\dn in psql.")
+        connection.execute("SELECT set_config('search_path', %s, false)", [",".join(schemas)])
+    if read_only:
+        connection.execute("SET default_transaction_read_only = on")
+    if threads is not None:
+        connection.execute("SELECT set_config('max_parallel_workers_per_gather', %s, false)", [str(threads - 1)])
+    if memory is not None:
+        connection.execute("SELECT set_config('work_mem', %s, false)", [memory])
+    return ibis.postgres.from_connection(connection)
+
+
+def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+    """A Spark session: in this process (`spark:local`, over a folder of Parquet files) or on a cluster."""
+    pyspark, ibis = driver("pyspark.sql", "spark"), driver("ibis", "spark")
+    _, options = _options(url)
+    folder = Path(options.get("folder", ""))
+    if "folder" in options and not sorted(folder.glob("*.parquet")):
+        raise DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table.")
+    builder = pyspark.SparkSession.builder.appName("atoll").config("spark.ui.enabled", "false")
+    if url.startswith("spark:local"):
+        builder = builder.master(f"local[{threads or '*'}]").config("spark.driver.host", "127.0.0.1")
+        builder = builder.config("spark.sql.shuffle.partitions", "2")
+    else:
+        builder = builder.master(url.partition("?")[0])
+    if memory is not None:
+        builder = builder.config("spark.driver.memory", memory[:-1].lower())
+    try:
+        session = builder.getOrCreate()
+        if "folder" in options:
+            for file in sorted(folder.glob("*.parquet")):
+                session.read.parquet(str(file)).createOrReplaceTempView(name(file.stem.lower()))
+        if "schema" in options:
+            session.catalog.setCurrentDatabase(_schemas(options["schema"])[0])
+    except Exception as error:  # py4j and Java fail in many ways; none of them is a fault of Atoll
+        raise Unreachable("Spark cannot be started or reached.", "Is Java installed, and the address right?") from error
+    return ibis.pyspark.connect(session)

@@ -1,0 +1,360 @@
+"""A place for scratch tables beside a CDM that may be read-only, and the way in and out for Arrow tables.
+
+DuckDB       temporary tables, in memory and spilled to a folder of their own
+PostgreSQL   temporary tables of the session; each statement that makes one opens the only write transaction
+Spark        cached temporary views
+
+Every scratch table has the prefix `atoll_` and is removed by `close`, also after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from atoll.cdm.engines import Dialect
+from atoll.cdm.sql import Sql, joined, name, sql
+from atoll.errors import DataError, OperatorError, Unreachable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ibis.backends import BaseBackend
+
+PREFIX = "atoll_"
+_VERSION, _TYPED = "Is it an OMOP CDM of version 5?", "Are its columns of the CDM's types?"
+_ENGINES = {"duckdb": "duckdb", "postgres": "postgresql", "pyspark": "spark"}
+_TYPES = {"int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE PRECISION"}
+
+
+def open_workspace(backend: BaseBackend) -> Workspace:
+    """The workspace of an Ibis backend that `database.connect` opened.
+
+    Raises
+    ------
+    OperatorError
+        For a backend of another engine.
+    """
+    kinds = {"duckdb": DuckDBWorkspace, "postgres": PostgreSQLWorkspace, "pyspark": SparkWorkspace}
+    if backend.name not in kinds:
+        raise OperatorError(f"Cohorts cannot be found on {backend.name}.", "Use DuckDB, PostgreSQL or Spark.")
+    return kinds[backend.name](backend)
+
+
+class Workspace:
+    """Scratch tables on one engine. Not for several threads at once."""
+
+    def __init__(self, backend: BaseBackend):
+        self.backend: Any = backend
+        self.dialect = Dialect(_ENGINES[backend.name])
+        self.scratch: dict[Sql, None] = {}
+        self._columns: dict[str, tuple[str, ...] | None] = {}
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def table(self, text: str) -> Sql:
+        """The name of a scratch table."""
+        return name(PREFIX + text)
+
+    def columns(self, table: str) -> tuple[str, ...] | None:
+        """Columns of a table of the CDM in lower case, or None where there is no such table."""
+        if table not in self._columns:
+            self._columns[table] = self._find_columns(name(table))
+        return self._columns[table]
+
+    def create(self, table: Sql, query: Sql) -> None:
+        """A new scratch table with the rows of a query."""
+        self.scratch[table] = None
+        with self._failing(query):
+            self._create(table, query)
+
+    def append(self, table: Sql, query: Sql) -> None:
+        """The rows of a query at the end of a scratch table."""
+        with self._failing(query):
+            self._append(table, query)
+
+    def upload(self, table: Sql, rows: pa.Table) -> None:
+        """A new scratch table with the rows of an Arrow table of numbers, dates and texts."""
+        self.scratch[table] = None
+        with self._failing(table):
+            self._upload(table, rows)
+
+    def fetch(self, query: Sql) -> pa.Table:
+        """The rows of a query."""
+        with self._failing(query):
+            return self._fetch(query)
+
+    def drop(self, *tables: Sql) -> None:
+        """Remove scratch tables; one that is not there is no error."""
+        for table in tables:
+            self._drop(table)
+            self.scratch.pop(table, None)
+
+    def close(self) -> None:
+        """Remove every scratch table. A database that is gone has already removed them."""
+        with contextlib.suppress(Exception):
+            self.drop(*list(self.scratch))
+        self.scratch.clear()
+
+    def size(self, table: Sql) -> int:
+        """Rows of a table."""
+        return int(self.fetch(sql("SELECT COUNT(*) AS n FROM {t}", t=table)).column(0)[0].as_py())
+
+    def settle(self, *tables: Sql) -> None:
+        """Let the engine learn the size of scratch tables that were just filled."""
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs, from another thread."""
+
+    # What the engines do differently.
+    def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
+        raise NotImplementedError
+
+    def _create(self, table: Sql, query: Sql) -> None:
+        raise NotImplementedError
+
+    def _append(self, table: Sql, query: Sql) -> None:
+        raise NotImplementedError
+
+    def _upload(self, table: Sql, rows: pa.Table) -> None:
+        raise NotImplementedError
+
+    def _fetch(self, query: Sql) -> pa.Table:
+        raise NotImplementedError
+
+    def _drop(self, table: Sql) -> None:
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _failing(self, query: Sql) -> Iterator[None]:
+        """An engine's errors as sentences without a value of a row."""
+        raise NotImplementedError
+        yield
+
+
+class DuckDBWorkspace(Workspace):
+    """Temporary tables of a DuckDB connection."""
+
+    def __init__(self, backend: BaseBackend):
+        super().__init__(backend)
+        self.connection = self.backend.con
+        # Rows keep no order here: without the promise, large results are written by all threads.
+        self.connection.execute("SET preserve_insertion_order = false")
+
+    def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
+        import duckdb
+
+        try:
+            found = self.connection.execute(sql("SELECT * FROM {t} LIMIT 0", t=table)).description
+        except duckdb.CatalogException:
+            return None
+        return tuple(column[0].lower() for column in found)
+
+    def _create(self, table: Sql, query: Sql) -> None:
+        self.connection.execute(sql("CREATE OR REPLACE TEMP TABLE {t} AS {q}", t=table, q=query))
+
+    def _append(self, table: Sql, query: Sql) -> None:
+        self.connection.execute(sql("INSERT INTO {t} {q}", t=table, q=query))
+
+    def _upload(self, table: Sql, rows: pa.Table) -> None:
+        self.connection.register("atoll_upload", rows)
+        try:
+            self._create(table, sql("SELECT * FROM atoll_upload"))
+        finally:
+            self.connection.unregister("atoll_upload")
+
+    def _fetch(self, query: Sql) -> pa.Table:
+        return self.connection.execute(query).to_arrow_table()
+
+    def _drop(self, table: Sql) -> None:
+        self.connection.execute(sql("DROP TABLE IF EXISTS {t}", t=table))
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(Exception):
+            folder = self.connection.execute("SELECT current_setting('temp_directory')").fetchone()[0]
+            if "atoll-spill-" in folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def interrupt(self) -> None:
+        self.connection.interrupt()
+
+    @contextlib.contextmanager
+    def _failing(self, query: Sql) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.OutOfMemoryException:
+            raise OperatorError(
+                "The database had not enough memory for a query.", "Give more with --memory, or fewer definitions."
+            ) from None
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except duckdb.CatalogException as error:
+            raise DataError(f"The CDM lacks a table: {_first_line(error)}", "Is it a whole OMOP CDM?") from None
+        except duckdb.BinderException as error:
+            raise DataError(f"The CDM lacks a column: {_first_line(error)}", _VERSION) from None
+        except duckdb.Error as error:
+            raise DataError(
+                f"The database could not answer a query ({type(error).__name__}).", _TYPED
+            ) from None  # the message may show a value
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]
+
+
+class PostgreSQLWorkspace(Workspace):
+    """Temporary tables of a PostgreSQL session."""
+
+    def __init__(self, backend: BaseBackend):
+        super().__init__(backend)
+        self.connection = self.backend.con
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Any]:
+        self.connection.execute("BEGIN READ WRITE")
+        try:
+            yield self.connection
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
+        import psycopg
+
+        try:
+            found = self.connection.execute(sql("SELECT * FROM {t} LIMIT 0", t=table)).description
+        except psycopg.errors.UndefinedTable:
+            return None
+        return tuple(column.name.lower() for column in found)
+
+    def _create(self, table: Sql, query: Sql) -> None:
+        with self._writing() as connection:
+            connection.execute(sql("DROP TABLE IF EXISTS pg_temp.{t}", t=table))
+            connection.execute(sql("CREATE TEMP TABLE {t} AS {q}", t=table, q=query))
+
+    def settle(self, *tables: Sql) -> None:
+        with self._writing() as connection:
+            for table in tables:
+                connection.execute(sql("ANALYZE {t}", t=table))
+
+    def _append(self, table: Sql, query: Sql) -> None:
+        with self._writing() as connection:
+            connection.execute(sql("INSERT INTO {t} {q}", t=table, q=query))
+
+    def _upload(self, table: Sql, rows: pa.Table) -> None:
+        columns = joined(
+            ", ", (Sql(f"{name(field.name)} {_TYPES.get(str(field.type), 'TEXT')}") for field in rows.schema)
+        )
+        with self._writing() as connection:
+            connection.execute(sql("DROP TABLE IF EXISTS pg_temp.{t}", t=table))
+            connection.execute(sql("CREATE TEMP TABLE {t} ({c})", t=table, c=columns))
+            with connection.cursor() as cursor, cursor.copy(sql("COPY {t} FROM STDIN", t=table)) as copy:
+                for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+                    copy.write_row(row)
+
+    def _fetch(self, query: Sql) -> pa.Table:
+        import pyarrow as pa
+
+        cursor = self.connection.execute(query)
+        names, rows = [column.name for column in cursor.description], cursor.fetchall()
+        columns = zip(*rows, strict=True) if rows else [[] for _ in names]
+        return pa.table(dict(zip(names, map(pa.array, map(list, columns)), strict=True)))
+
+    def _drop(self, table: Sql) -> None:
+        with self._writing() as connection:
+            connection.execute(sql("DROP TABLE IF EXISTS pg_temp.{t}", t=table))
+
+    def interrupt(self) -> None:
+        self.connection.cancel_safe()
+
+    @contextlib.contextmanager
+    def _failing(self, query: Sql) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.errors.UndefinedTable as error:
+            raise DataError(f"The CDM lacks a table: {_first_line(error)}", "Is it a whole OMOP CDM?") from None
+        except psycopg.errors.UndefinedColumn as error:
+            raise DataError(f"The CDM lacks a column: {_first_line(error)}", _VERSION) from None
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DataError(
+                f"A table may not be read, or no scratch table made: {_first_line(error)}",
+                "Ask the database's operator for SELECT on the CDM and TEMPORARY on the database.",
+            ) from None
+        except psycopg.errors.QueryCanceled:
+            raise KeyboardInterrupt from None
+        except psycopg.OperationalError:
+            raise Unreachable("The PostgreSQL server went away.", "Start again when it is back.") from None
+        except psycopg.Error as error:
+            raise DataError(
+                f"The database could not answer a query ({type(error).__name__}).", _TYPED
+            ) from None  # the message may show a value
+
+
+class SparkWorkspace(Workspace):
+    """Cached temporary views of a Spark session; what is appended stays a list of frames until it is read."""
+
+    def __init__(self, backend: BaseBackend):
+        super().__init__(backend)
+        self.session = self.backend._session
+        self.frames: dict[str, Any] = {}
+
+    def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
+        if not self.session.catalog.tableExists(table):
+            return None
+        return tuple(column.lower() for column in self.session.table(table).columns)
+
+    def _create(self, table: Sql, query: Sql) -> None:
+        self._keep(table, self.session.sql(query).localCheckpoint(eager=True))
+
+    def _keep(self, table: Sql, frame: Any) -> None:
+        self.frames[table] = frame
+        frame.createOrReplaceTempView(table)
+
+    def _append(self, table: Sql, query: Sql) -> None:
+        self._keep(table, self.frames[table].unionAll(self.session.sql(query).localCheckpoint(eager=True)))
+
+    def _upload(self, table: Sql, rows: pa.Table) -> None:
+        types = {"double": "DOUBLE"} | {key: kind for key, kind in _TYPES.items() if key != "double"}
+        schema = ", ".join(f"{name(field.name)} {types.get(str(field.type), 'STRING')}" for field in rows.schema)
+        values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        self._keep(table, self.session.createDataFrame(values, schema))
+
+    def _fetch(self, query: Sql) -> pa.Table:
+        import pyarrow as pa
+
+        frame = self.session.sql(query)
+        rows = frame.collect()
+        columns = {column: pa.array([row[i] for row in rows]) for i, column in enumerate(frame.columns)}
+        return pa.table(columns)
+
+    def _drop(self, table: Sql) -> None:
+        self.session.catalog.dropTempView(table)
+        self.frames.pop(table, None)
+
+    def interrupt(self) -> None:
+        self.session.sparkContext.cancelAllJobs()
+
+    @contextlib.contextmanager
+    def _failing(self, query: Sql) -> Iterator[None]:
+        from pyspark.errors import AnalysisException, PySparkException
+
+        try:
+            yield
+        except AnalysisException as error:
+            raise DataError(f"The CDM lacks a table or column: {_first_line(error)}", "Is it an OMOP CDM?") from None
+        except PySparkException as error:
+            raise DataError(
+                f"Spark could not answer a query ({type(error).__name__}).", "Are its columns of the CDM's types?"
+            ) from None

@@ -1,0 +1,1 @@
+"""Who: a Circe definition becomes person, start and end."""
