@@ -37,9 +37,11 @@ class Problem:
     key: str
     what: str
     remedy: str
+    column: int = 0
 
     def __str__(self) -> str:
-        where = ", ".join([f"line {self.line}"] * (self.line > 0) + [self.key] * bool(self.key))
+        column = [f"column {self.column}"] * (self.column > 0)
+        where = ", ".join([f"line {self.line}"] * (self.line > 0) + column + [self.key] * bool(self.key))
         sentence = f"{where}: {self.what} {self.remedy}".strip()
         return sentence[0].upper() + sentence[1:] if self.line else sentence
 
@@ -54,11 +56,15 @@ class Problems(StudyError):
 
 @dataclass(frozen=True)
 class Node:
-    """A mapping, a list, or a scalar as its text; `line` counts from 1 and is 0 where there are no lines."""
+    """A mapping, a list, or a scalar as its text; `line` counts from 1 and is 0 where there are no lines.
+
+    An entry's line is that of its key; `place` is the line and column where its value begins.
+    """
 
     content: dict[str, Node] | list[Node] | str
     line: int = 0
     quoted: bool = False
+    place: tuple[int, int] = (0, 0)
 
     @property
     def empty(self) -> bool:
@@ -199,13 +205,21 @@ def _node(events: Iterator[Any], event: Any, depth: int, problems: list[Problem]
     if event.tag is not None:
         problems.append(Problem(line, "", f"a tag ({event.tag}) stands here.", "Leave it out."))
     if isinstance(event, yaml.ScalarEvent):
-        return Node(event.value, line, quoted=not event.implicit[0])
+        return Node(event.value, line, quoted=not event.implicit[0], place=_begin(event))
     if isinstance(event, yaml.SequenceStartEvent):
         items: list[Node] = []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
             items.append(_node(events, item, depth + 1, problems))
         return Node(items, line)
     return Node(_entries(events, depth, problems), line)
+
+
+def _begin(event: Any) -> tuple[int, int]:
+    """Where a scalar's own first character stands: behind a quote, or on the line below a `|`."""
+    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    if event.style in ("|", ">"):
+        return line + 1, 1
+    return line, column + (event.style in ("'", '"'))
 
 
 def _entries(events: Iterator[Any], depth: int, problems: list[Problem]) -> dict[str, Node]:
@@ -222,7 +236,7 @@ def _entries(events: Iterator[Any], depth: int, problems: list[Problem]) -> dict
             remedy = "Keep one of them, or give the second another name."
             problems.append(Problem(key.line, key.content, f"this name stands already in line {first}.", remedy))
         else:
-            entries[key.content] = Node(node.content, key.line, node.quoted)
+            entries[key.content] = Node(node.content, key.line, node.quoted, node.place)
     return entries
 
 

@@ -1,0 +1,207 @@
+"""The embedded engine on which sources are read and releases are built, whatever engine the result goes to.
+
+Beside `cdm.database` the only module that names an engine (docs/adr/0040). Text of SQL is made here alone, and
+every name and value in it goes through `quoted` or `literal`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from atoll.errors import DataError, OperatorError
+
+MEMORY = "1400MB"  # of the engine's own accounting; the process stays below 2 GB with it
+_FUNCTIONS = (
+    # 63 bits of MD5: the same id for the same text on every machine and with every version; it hides nothing
+    "CREATE OR REPLACE TEMP MACRO stable_id(x) AS CAST(md5_number(x) >> 65 AS BIGINT)",
+    # without blanks round it; the tests before `trim` are ten times as fast as `trim` itself
+    "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN starts_with(x, ' ') OR suffix(x, ' ')"
+    " OR starts_with(x, chr(9)) OR suffix(x, chr(9)) OR suffix(x, chr(13)) OR starts_with(x, chr(12288))"
+    " OR suffix(x, chr(12288)) THEN nullif(trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '') ELSE x END",
+    "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
+    "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
+)
+
+
+def quoted(*names: str) -> str:
+    """A name of a table or column as SQL writes it; several are joined by dots."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(value: Any) -> str:
+    """A text, number, truth value, list or struct as SQL writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(str(name))}: {literal(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+class Workbench:
+    """One connection to the embedded engine. A context manager: the file is closed at its end."""
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        scratch: Path | None = None,
+        memory: str = MEMORY,
+        threads: int | None = None,
+        read_only: bool = False,
+    ):
+        import duckdb
+        import ibis
+
+        from atoll.settings import settings
+
+        config: dict[str, Any] = {
+            "memory_limit": memory,
+            "threads": threads or min(settings().threads, 8),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        if scratch is not None:
+            config["temp_directory"] = str(scratch)
+        try:
+            self.duckdb = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
+        except duckdb.Error as error:
+            raise OperatorError(
+                f"{path} cannot be opened as a DuckDB file.", "Is the path right, and is no one writing to it?"
+            ) from error
+        for statement in _FUNCTIONS:
+            self.duckdb.execute(statement)
+        self.duckdb.execute("SET TimeZone = 'UTC'")
+        self.ibis = ibis.duckdb.from_connection(self.duckdb)
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.duckdb.close()
+
+    def run(self, statement: str) -> Any:
+        """Run SQL that this package made.
+
+        Raises
+        ------
+        OperatorError
+            When the disk is full.
+        """
+        import duckdb
+
+        try:
+            return self.duckdb.execute(statement)
+        except duckdb.Error as error:
+            if "No space left" in str(error) or "disk is full" in str(error).lower():
+                raise OperatorError(
+                    "The disk is full.", "Free some space and type the command again: it goes on where it stopped."
+                ) from None
+            if "Out of Memory" in str(error):
+                raise OperatorError(
+                    "The memory allowed for the engine does not suffice.", "Give more with --memory."
+                ) from None
+            raise
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        found: list[tuple[Any, ...]] = self.run(statement).fetchall()
+        return found
+
+    def value(self, statement: str) -> Any:
+        """The only value of a query."""
+        return self.rows(statement)[0][0]
+
+    def sql(self, expression: Any) -> str:
+        """The SQL of an Ibis expression."""
+        import ibis
+
+        return str(ibis.to_sql(expression, dialect="duckdb"))
+
+    def tables(self, schema: str = "main") -> list[str]:
+        """Names of the tables and views of a schema."""
+        return [
+            name
+            for (name,) in self.rows(
+                "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()"
+                f" AND table_schema = {literal(schema)} ORDER BY table_name"  # noqa: S608 (literal)
+            )
+        ]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self.run("BEGIN")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.duckdb.execute("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
+    def progress(self) -> float:
+        """How much of the statement that another thread runs is done: 0 to 1, or -1 when it is not known."""
+        try:
+            return float(self.duckdb.query_progress()) / 100
+        except Exception:
+            return -1.0
+
+    def view(self, name: str, query: str, schema: str = "source") -> None:
+        """A view in a schema of its own, gone when the workbench closes."""
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(_temporary(schema, name))} AS {query}")
+
+    def table(self, name: str, schema: str = "source") -> Any:
+        """The view's Ibis table."""
+        return self.ibis.table(_temporary(schema, name))
+
+    def csv(
+        self,
+        files: Sequence[Path],
+        columns: Sequence[str],
+        *,
+        delimiter: str,
+        quote: str,
+        header: bool,
+        missing: Sequence[str],
+    ) -> str:
+        """The query that reads CSV files of one form, every column as text. Broken lines are set aside, not lost: see
+        `broken_lines`."""
+        options = {
+            "columns": dict.fromkeys(columns, "VARCHAR"),
+            "auto_detect": False,
+            "header": header,
+            "delim": delimiter,
+            "quote": quote,
+            "escape": quote,
+            "nullstr": [*dict.fromkeys(["", *missing])],
+            "ignore_errors": True,
+            "store_rejects": True,
+            "rejects_limit": 0,
+            "max_line_size": 16_000_000,
+        }
+        written = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
+        return f"SELECT * FROM read_csv({literal([str(file) for file in files])}, {written})"  # noqa: S608 (literal)
+
+    def broken_lines(self) -> list[tuple[str, int, str, str]]:
+        """File, line, what is wrong and the line itself, of all CSV lines that could not be read so far."""
+        if "reject_errors" not in {name for (name,) in self.rows("SELECT table_name FROM duckdb_tables()")}:
+            return []
+        return self.rows(
+            "SELECT DISTINCT s.file_path, e.line, min(e.error_type::VARCHAR), any_value(e.csv_line) FROM reject_errors e"
+            " JOIN reject_scans s USING (scan_id, file_id) GROUP BY s.file_path, e.line ORDER BY 1, 2"
+        )
+
+
+def _temporary(schema: str, name: str) -> str:
+    return f"{schema}:{name}"

@@ -1,0 +1,97 @@
+"""What follows from the events: observation periods, condition eras and drug eras.
+
+Periods   from a person's first to last event, or split where nothing happened for more than `gap` days; never before
+          birth or after death.
+Eras      the same concept again within 30 days is one era (OHDSI's era scripts); drugs by ingredient, which is looked up
+          in `concept_ancestor`, else the drug itself. A drug without an end lasts its days of supply, else one day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atoll.cdm.tables import tables
+from atoll.cdm.workbench import Workbench, quoted
+from atoll.ingest.rules import EHR
+
+GAP = 30
+_EVENTS = (
+    "visit_occurrence", "visit_detail", "condition_occurrence", "drug_exposure", "procedure_occurrence",
+    "device_exposure", "measurement", "observation", "specimen", "note",
+)  # fmt: skip
+
+
+def observation_periods(bench: Workbench, gap: int | None, filled: Sequence[str]) -> None:
+    """One row for each stretch in which a person's events are known."""
+    parts = []
+    for name in _EVENTS:
+        table = tables()[name]
+        if name in filled:
+            start, end = table.start() or "", table.end()
+            last = f"coalesce({quoted(end)}, {quoted(start)})" if end else quoted(start)
+            if name == "drug_exposure":
+                last = quoted(start)  # a supply that lasts is no observation
+            parts.append(f"SELECT person_id, {quoted(start)} AS first, {last} AS last FROM main.{quoted(name)}")  # noqa: S608
+    if not parts:
+        return
+    events = " UNION ALL ".join(
+        f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({part}) GROUP BY person_id"  # noqa: S608
+        if gap is None
+        else part
+        for part in parts
+    )
+    if gap is None:
+        grouped = f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({events}) GROUP BY person_id"  # noqa: S608
+    else:
+        grouped = _joined_up(f"SELECT person_id, 0 AS concept, first, last FROM ({events})", gap)  # noqa: S608
+    bench.run(
+        "INSERT INTO main.observation_period (observation_period_id, person_id, observation_period_start_date,"  # noqa: S608
+        " observation_period_end_date, period_type_concept_id) SELECT stable_id('observation_period' || chr(31) ||"
+        f" p.person_id || chr(31) || first), p.person_id, first, last, {EHR} FROM (SELECT g.person_id, first,"
+        " CASE WHEN k.death < last AND k.death >= first THEN k.death ELSE last END AS last"
+        f" FROM ({grouped}) g JOIN (SELECT person_id, any_value(death) AS death FROM ingest.person_key GROUP BY person_id) k"
+        " USING (person_id)) p ORDER BY person_id, first"
+    )
+
+
+def _joined_up(spans: str, gap: int) -> str:
+    """Spans of the same person and concept joined where the next begins at most `gap` days after all earlier have ended."""
+    return (
+        "SELECT person_id, concept, min(first) AS first, max(last) AS last, count(*) AS n, sum(days) AS days,"
+        " max(last) - min(first) AS length FROM (SELECT *, sum(begins) OVER (PARTITION BY person_id, concept"
+        " ORDER BY first, last ROWS UNBOUNDED PRECEDING) AS era FROM (SELECT *, last - first AS days, CASE WHEN first <="
+        f" max(last) OVER (PARTITION BY person_id, concept ORDER BY first, last ROWS BETWEEN UNBOUNDED PRECEDING"
+        f" AND 1 PRECEDING) + {gap} THEN 0 ELSE 1 END AS begins FROM ({spans}))) GROUP BY person_id, concept, era"  # noqa: S608
+    )
+
+
+def condition_eras(bench: Workbench, gap: int = GAP) -> None:
+    """Conditions of one concept joined over gaps."""
+    spans = (
+        "SELECT person_id, condition_concept_id AS concept, condition_start_date AS first,"
+        " coalesce(condition_end_date, condition_start_date) AS last FROM main.condition_occurrence"
+        " WHERE condition_concept_id <> 0"
+    )
+    bench.run(
+        "INSERT INTO main.condition_era SELECT stable_id('condition_era' || chr(31) || person_id || chr(31) || concept"  # noqa: S608
+        f" || chr(31) || first), person_id, concept, first, last, n FROM ({_joined_up(spans, gap)})"
+        " ORDER BY person_id, first, concept"
+    )
+
+
+def drug_eras(bench: Workbench, gap: int = GAP) -> None:
+    """Drugs of one ingredient joined over gaps."""
+    spans = (
+        "SELECT d.person_id, coalesce(i.ingredient, d.drug_concept_id) AS concept, d.drug_exposure_start_date AS first,"
+        " greatest(coalesce(d.drug_exposure_end_date, d.drug_exposure_start_date), d.drug_exposure_start_date) AS last"
+        " FROM main.drug_exposure d LEFT JOIN (SELECT a.descendant_concept_id, a.ancestor_concept_id AS ingredient"
+        " FROM main.concept_ancestor a JOIN main.concept c ON c.concept_id = a.ancestor_concept_id"
+        " WHERE c.concept_class_id = 'Ingredient' AND c.standard_concept = 'S' AND a.descendant_concept_id IN"
+        " (SELECT drug_concept_id FROM main.drug_exposure)) i ON i.descendant_concept_id = d.drug_concept_id"
+        " WHERE d.drug_concept_id <> 0"
+    )
+    bench.run(
+        "INSERT INTO main.drug_era SELECT stable_id('drug_era' || chr(31) || person_id || chr(31) || concept || chr(31)"  # noqa: S608
+        " || first), person_id, concept, first, last, n, greatest(length - days, 0) FROM"
+        f" ({_joined_up(spans, gap)}) ORDER BY person_id, first, concept"
+    )

@@ -1,0 +1,352 @@
+"""Load an export into the OMOP model: every rule in the order in which tables refer to each other, then what follows.
+
+    source → rules (one query each) → checks → periods and eras → a release, put in force as a whole
+
+Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot stay
+with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and vocabulary
+give the same tables, also when the load was killed in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.tables import DERIVED, VOCABULARY, tables
+from atoll.cdm.workbench import MEMORY, literal, quoted
+from atoll.errors import DataError
+from atoll.ingest import derive, persons
+from atoll.ingest.expressions import ExpressionError
+from atoll.ingest.lookups import Lookups
+from atoll.ingest.mapping import Mapping, Rule
+from atoll.ingest.release import Build, only_one
+from atoll.ingest.rules import Compiled, Context, compile_rule
+from atoll.ingest.sources import Source, open_source
+from atoll.study.nodes import Problem, Problems
+from atoll.version import VERSION
+
+ORDER = ("location", "care_site", "provider", "person", "death", "visit_occurrence", "visit_detail", "episode")
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Report:
+    """What a load did, for people and for `--report`."""
+
+    release: int
+    changed: bool
+    tables: dict[str, int] = field(default_factory=dict)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    unmapped: list[dict[str, Any]] = field(default_factory=list)
+    broken_lines: list[dict[str, Any]] = field(default_factory=list)
+    merged: int = 0
+    resumed: bool = False
+    seconds: float = 0.0
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types. Holds codes and counts, no row of a person."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def load(
+    mapping: Mapping,
+    address: str,
+    target: Path,
+    *,
+    vocabulary: Path | None = None,
+    memory: str = MEMORY,
+    today: date | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the next release of a DuckDB file from an export, and put it in force.
+
+    mapping      what becomes what
+    address      the export: a file, a folder, or a database's URL
+    target       the DuckDB file; made when it is not there
+    vocabulary   a DuckDB file with vocabulary tables; the package's starter set when left out
+    today        the last day that is not in the future
+
+    Raises
+    ------
+    DataError, Problems
+        When the export or the mapping cannot be used; the release in force stays.
+    OperatorError
+        When the disk is full or another load runs; the same command goes on later.
+    """
+    with only_one(target):
+        return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
+
+
+class _Load:
+    def __init__(
+        self, mapping: Mapping, address: str, target: Path, vocabulary: Path | None, memory: str, today: date,
+        progress: Progress | None,
+    ):  # fmt: skip
+        self.mapping, self.address, self.target, self.vocabulary = mapping, address, target, vocabulary
+        self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
+        self.began = time.monotonic()
+
+    def run(self) -> Report:
+        from atoll.cdm.vocabulary import version_of
+        from atoll.ingest.release import manifest_of
+
+        self.progress("reading the files' encodings and hashes")
+        previous = manifest_of(self.target)
+        plan = self._plan(version_of(self.vocabulary))
+        if previous.get("plan") == plan["plan"]:
+            return Report(previous["release"], False, previous["tables"], manifest=previous)
+        build = Build(self.target, plan["plan"], memory=self.memory, vocabulary=self.vocabulary)
+        try:
+            return self._make(build, plan, previous)
+        finally:
+            build.bench.close()
+
+    def _plan(self, vocabulary: str) -> dict[str, Any]:
+        """What the release will be made from. Opening the source reads every file once."""
+        from atoll.cdm.workbench import Workbench
+
+        folder = self.target.with_name(self.target.name + ".work")
+        with Workbench() as bench:
+            source = open_source(self.address, bench, folder, self.mapping)
+            files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
+        parts = [self.mapping.digest, vocabulary, VERSION, *(f["sha256"] for f in files), *(f["name"] for f in files)]
+        return {
+            "plan": hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
+            "files": files,
+            "mapping": {"name": self.mapping.name, "sha256": self.mapping.digest},
+            "vocabulary": vocabulary,
+            "atoll": VERSION,
+        }
+
+    def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+        bench = self.bench = build.bench
+        self.build = build
+        self._vocabulary()
+        build.carry()
+        self.source = open_source(self.address, bench, build.folder, self.mapping)
+        self.lookups = Lookups(bench, self.mapping.lists)
+        self.total = sum(
+            self.source.tables[rule.source].size for rule in self.mapping.rules if rule.source in self.source.tables
+        )
+        self.done = 0
+        check(self.mapping, self.source, self.lookups, str(self.today))
+        filled: list[str] = []
+        for name in self._order():
+            self._fill(name, [rule for rule in self.mapping.rules if rule.to == name], filled)
+            filled.append(name)
+        self._empty(filled)
+        self._derive(filled)
+        return self._finish(plan, previous)
+
+    def _vocabulary(self) -> None:
+        from atoll.cdm.vocabulary import starter
+
+        if self.vocabulary is None:
+            with self.build.step("vocabulary") as run:
+                if run:
+                    starter(self.bench)
+
+    def _order(self) -> list[str]:
+        wanted = {rule.to for rule in self.mapping.rules}
+        return [*(n for n in ORDER if n in wanted), *sorted(wanted - set(ORDER))]
+
+    def _fill(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
+        for rule in rules:
+            with self.build.step(f"rule {rule.position}") as run:
+                if run:
+                    self._say(f"{rule.title}")
+                    self._insert(rule, filled)
+            self.done += self.source.tables[rule.source].size
+        with self.build.step(f"settle {name}") as run:
+            if run:
+                if name == "person":
+                    persons.settle(self.bench, self.mapping, self.source, self.lookups)
+                elif name == "death":
+                    persons.deaths(self.bench)
+                elif self.mapping.link_visits and "visit_occurrence" in filled:
+                    self._link(name)
+                self.build.settle(name)
+        with self.build.step(f"strip {name}") as run:
+            if run:
+                self.build.strip(name)
+
+    def _say(self, text: str) -> None:
+        """Progress with the remaining time, from the bytes that are still to be read."""
+        left = ""
+        if self.done and self.total:
+            seconds = (time.monotonic() - self.began) * (self.total - self.done) / self.done
+            left = f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
+        share = f" ({self.done / self.total:.0%}{left})" if self.total else ""
+        self.progress(f"{text}{share}")
+
+    def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
+        bench = self.bench
+        made = _compiled(rule, self.source, self.lookups, self._context(filled))
+        for kind, parameter, keys in made.asked:
+            self.lookups.complete(kind, parameter, keys)
+        bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
+        for bit, note in enumerate(made.notes):
+            bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
+        columns = list(rule.table.columns)
+        kept = [name for name in made.query.columns if name.startswith("source:")]
+        row = literal_row(kept)
+        listed = ", ".join(quoted(name) for name in columns)
+        bench.run(
+            f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"  # noqa: S608
+            f" CASE WHEN {_keeps_key(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN _reason IS NOT NULL"
+            f" OR _note <> 0 THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+        )
+
+    def _context(self, filled: Sequence[str]) -> Context:
+        known = {name: self.bench.ibis.table(name) for name in filled}
+        return Context(persons.persons(self.bench) if "person" in filled else None, known, str(self.today))
+
+    def _link(self, name: str) -> None:
+        """Events without a visit get the visit of their person in whose days they lie: the one that began last."""
+        table = tables()[name]
+        start = table.start()
+        if "visit_occurrence_id" not in table.columns or start is None or name == "visit_detail":
+            return
+        full = f"main.{quoted(name)}"
+        self.bench.run(
+            f"UPDATE {full} SET visit_occurrence_id = l.visit FROM (SELECT e.rowid AS row, arg_max(v.visit_occurrence_id,"  # noqa: S608
+            f" (v.visit_start_date, v.visit_occurrence_id)) AS visit FROM {full} e JOIN main.visit_occurrence v ON"
+            f" v.person_id = e.person_id AND e.{quoted(start)} BETWEEN v.visit_start_date AND v.visit_end_date"
+            f" WHERE e.visit_occurrence_id IS NULL AND e._reason IS NULL GROUP BY e.rowid) l WHERE l.row = {full}.rowid"
+        )
+
+    def _empty(self, filled: Sequence[str]) -> None:
+        """Tables that no rule fills lose the loader's columns."""
+        with self.build.step("empty tables") as run:
+            for name in tables() if run else ():
+                if name not in filled and name not in VOCABULARY:
+                    self.build.strip(name)
+
+    def _derive(self, filled: Sequence[str]) -> None:
+        makers: dict[str, Callable[[], None]] = {
+            "observation_period": lambda: derive.observation_periods(self.bench, self.mapping.gap, filled),
+            "condition_era": lambda: derive.condition_eras(self.bench),
+            "drug_era": lambda: derive.drug_eras(self.bench),
+        }
+        for name in DERIVED:
+            if name in filled or name not in makers or (name.endswith("_era") and not self.mapping.eras):
+                continue
+            with self.build.step(name) as run:
+                if run:
+                    self.progress(name.replace("_", " ") + "s")
+                    makers[name]()
+        with self.build.step("own concepts") as run:
+            if run:
+                self.bench.run(
+                    "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata', left(vocabulary, 20),"
+                    " 'Undefined', NULL, left(concept_code, 50), DATE '1970-01-01', DATE '2099-12-31', NULL"
+                    " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
+                )
+
+    def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+        bench = self.bench
+        broken = self.source.broken()
+        self._refuse_half(broken)
+        for file, line, kind, text in broken:
+            bench.duckdb.execute(
+                "INSERT INTO ingest.rejected VALUES ('', ?, 'line', ?, ?, ?)",
+                [file, f"broken line: {kind.lower()}", str(line), text],
+            )
+        number = int(previous.get("release", 0)) + 1
+        names = [name for name in tables() if name not in VOCABULARY]
+        counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}  # noqa: S608
+        counts = {name: rows for name, rows in counts.items() if rows}
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        manifest = {**plan, "release": number, "made": now, "tables": counts, "today": str(self.today)}
+        self._cdm_source(manifest)
+        report = Report(number, True, counts, resumed=self.build.resumed, manifest=manifest)
+        report.merged = bench.value("SELECT count(*) FROM ingest.merged")
+        report.broken_lines = [{"file": f, "line": n, "what": k.lower()} for f, n, k, _ in broken[:1000]]
+        report.rejected = [
+            dict(zip(("table", "source", "what", "reason", "rows"), row, strict=True))
+            for row in bench.rows(
+                'SELECT "table", source, what, reason, count(*) FROM ingest.rejected GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4'
+            )
+        ]
+        report.unmapped = [
+            dict(zip(("vocabulary", "codes", "rows"), row, strict=True))
+            for row in bench.rows(
+                "SELECT vocabulary, count(*), sum(rows)::BIGINT FROM ingest.unmapped GROUP BY 1 ORDER BY 3 DESC"
+            )
+        ]
+        self.build.finish(manifest)
+        report.seconds = round(time.monotonic() - self.began, 2)
+        return report
+
+    def _refuse_half(self, broken: Sequence[tuple[str, int, str, str]]) -> None:
+        """An open quote that swallows the lines after it would lose them: such a file is not loaded."""
+        for file, line, _, text in broken:
+            if text.rstrip("\r\n").count("\n") > 0:
+                lost = text.rstrip("\r\n").count("\n")
+                raise DataError(
+                    f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",
+                    "Correct that line, or export the file again. The release in force was not touched.",
+                )
+
+    def _cdm_source(self, manifest: dict[str, Any]) -> None:
+        """The table in which the model keeps where its data come from."""
+        today = literal(manifest["made"][:10])
+        self.bench.run("DELETE FROM main.cdm_source")
+        self.bench.run(
+            "INSERT INTO main.cdm_source (cdm_source_name, cdm_source_abbreviation, cdm_holder, source_release_date,"
+            " cdm_release_date, cdm_version, vocabulary_version, cdm_etl_reference, cdm_version_concept_id) VALUES ("
+            f"{literal(self.mapping.name)}, {literal(self.mapping.name[:25])}, {literal(self.mapping.name)}, {today}, {today},"
+            f" 'v5.4', {literal(str(manifest['vocabulary'])[:20])}, {literal('mapping ' + manifest['mapping']['sha256'][:12])}, 0)"
+        )
+
+
+def literal_row(kept: Sequence[str]) -> str:
+    """The SQL of a source row as JSON text."""
+    pairs = ", ".join(f"{literal(name.removeprefix('source:'))}: {quoted(name)}" for name in kept)
+    return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
+
+
+def _keeps_key(rule: Rule) -> str:
+    """Persons are told apart by their keys later; other tables keep a key only for rows that are put aside."""
+    return "true" if rule.to in ("person", "death") else "_reason IS NOT NULL OR _note <> 0"
+
+
+def _compiled(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
+    return compile_rule(rule, source.table(rule.source), lookups, context)
+
+
+def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:
+    """Hold a mapping against the source that it is for.
+
+    Raises
+    ------
+    Problems
+        With every finding, each with line and column.
+    """
+    problems: list[Problem] = []
+    for rule in mapping.rules:
+        if rule.source not in source.tables:
+            found = ", ".join(sorted(source.tables)) or "none"
+            problems.append(
+                Problem(
+                    rule.place[0],
+                    f"rules[{rule.position}].from",
+                    f"the source has no table {rule.source!r}.",
+                    f"Found: {found}.",
+                )
+            )
+            continue
+        try:
+            _compiled(rule, source, lookups, Context(None, {}, today))
+        except ExpressionError as error:
+            problems.append(
+                Problem(error.place[0], f"rules[{rule.position}]", error.what, error.remedy, error.place[1])
+            )
+    if problems:
+        raise Problems("The mapping does not fit the source:", sorted(problems, key=lambda one: (one.line, one.column)))

@@ -1,0 +1,247 @@
+"""What an expression can look up, as tables beside the source: code lists, vocabularies, units, results in words.
+
+Each is a table `key → columns`. Codes that it does not know are added before a rule runs, with concept 0 and a concept of
+the hospital's own (from 2,000,000,000 on) as their source concept: they stay countable, and keep their number in
+every later release.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.tables import LOCAL
+from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.errors import DataError
+
+SEPARATOR = "\x1f"
+_DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
+_CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
+
+
+def read_list(name: str, path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A code list: a CSV whose first line names its columns; the codes stand in `code` (or `source_code`, or `name`).
+
+    Returns the columns, the code's first, and the rows.
+
+    Raises
+    ------
+    DataError
+        When a code stands twice, or a concept is no number; with the line.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The list {path.name} cannot be read as text in UTF-8.", "Save it as CSV in UTF-8.") from error
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows:
+        raise DataError(f"The list {path.name} is empty.", "Its first line names its columns: code, concept_id.")
+    header = [column.strip() for column in rows[0]]
+    key = next((column for column in _CODE_NAMES if column in header), header[0])
+    place = header.index(key)
+    seen: dict[str, int] = {}
+    made = []
+    for number, row in enumerate(rows[1:], 2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise DataError(f"Line {number} of {path.name} has {len(row)} fields, not {len(header)}.", "Correct it.")
+        code = row[place].strip()
+        if code in seen:
+            raise DataError(
+                f"Line {number} of the list {path.name} repeats the code {code!r} of line {seen[code]}.",
+                "Keep one of the two lines.",
+            )
+        seen[code] = number
+        _check_concepts(path.name, number, header, row)
+        made.append((code, *(cell.strip() for position, cell in enumerate(row) if position != place)))
+    return (key, *(column for column in header if column != key)), made
+
+
+def _check_concepts(name: str, number: int, header: list[str], row: list[str]) -> None:
+    for column, cell in zip(header, row, strict=True):
+        if column in ("concept_id", "source_concept_id") and cell.strip() and not cell.strip().isdecimal():
+            raise DataError(
+                f"Line {number} of the list {name} has {cell!r} as {column}.",
+                "A concept is a whole number; 0 or empty is none.",
+            )
+
+
+class Lookups:
+    """All look-ups of one load. Tables of `main` must hold the vocabulary; `ingest.local_concept` what is the hospital's."""
+
+    def __init__(self, bench: Workbench, lists: Mapping[str, Path]):
+        self.bench, self.lists = bench, lists
+        self._made: dict[tuple[str, str], str] = {}
+
+    def columns(self, kind: str, parameter: str) -> tuple[str, ...]:
+        """Names of the columns that a look-up gives, beside its key.
+
+        Raises
+        ------
+        KeyError
+            When there is no such list or vocabulary; holds those that there are.
+        """
+        if kind == "list":
+            if parameter not in self.lists:
+                raise KeyError(*sorted(self.lists))
+            columns, _ = read_list(parameter, self.lists[parameter])
+            return tuple(dict.fromkeys(("concept_id", "source_concept_id", *columns[1:])))
+        if kind == "code":
+            known = self.vocabularies()
+            if parameter not in known:
+                raise KeyError(*known)
+            return ("concept_id", "source_concept_id", "domain_id", "rank")
+        return {
+            "unit": ("concept_id",),
+            "convert": ("factor", "offset"),
+            "result": ("number", "operator_concept_id", "value_as_concept_id"),
+        }[kind]
+
+    def vocabularies(self) -> list[str]:
+        """Vocabularies whose codes are loaded."""
+        found = self.bench.rows("SELECT DISTINCT vocabulary_id FROM main.concept WHERE concept_id > 0 ORDER BY 1")
+        return [name for (name,) in found]
+
+    def table(self, kind: str, parameter: str) -> Any:
+        """The look-up's Ibis table; made when first asked for. Its key column is `key`."""
+        name = self._made.get((kind, parameter))
+        if name is None:
+            name = f"lookup:{len(self._made)}"
+            self._make(kind, parameter, name)
+            self._made[(kind, parameter)] = name
+        return self.bench.ibis.table(name)
+
+    def _make(self, kind: str, parameter: str, name: str) -> None:
+        if kind == "list":
+            self._list(parameter, name)
+        elif kind == "code":
+            self._code(parameter, name)
+        else:
+            self._computed(kind, name)
+
+    def _list(self, parameter: str, name: str) -> None:
+        import pyarrow as pa
+
+        columns, rows = read_list(parameter, self.lists[parameter])
+        cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+        given = dict(zip(columns, cells, strict=True))
+        table = {"key": pa.array(given.pop(columns[0]), pa.string())}
+        for column in ("concept_id", "source_concept_id"):
+            values = given.pop(column, ("",) * len(rows))
+            table[column] = pa.array([int(value) if value else None for value in values], pa.int32())
+        table |= {
+            column: pa.array([value or None for value in values], pa.string()) for column, values in given.items()
+        }
+        self.bench.duckdb.register("lookup_list", pa.table(table))
+        self.bench.run(f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM lookup_list")
+        self.bench.duckdb.unregister("lookup_list")
+
+    def _code(self, vocabulary: str, name: str) -> None:
+        """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
+        key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in _DOTLESS else "trim(concept_code)"
+        self.bench.run(
+            f"CREATE TEMP TABLE {quoted(name)} AS "  # noqa: S608 (literal, quoted)
+            f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM main.concept"
+            f" WHERE vocabulary_id = {literal(vocabulary)}),"
+            " valid AS (SELECT concept_id_1, concept_id_2, relationship_id FROM main.concept_relationship"
+            "  WHERE invalid_reason IS NULL AND relationship_id IN ('Maps to', 'Concept replaced by')),"
+            " replaced AS (SELECT s.concept_id, v.concept_id_2 AS next FROM source s JOIN valid v"
+            "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Concept replaced by' WHERE s.invalid_reason IS NOT NULL),"
+            " mapped AS (SELECT s.concept_id, v.concept_id_2 AS target FROM source s JOIN valid v"
+            "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Maps to'"
+            "  UNION SELECT r.concept_id, coalesce(v.concept_id_2, r.next) FROM replaced r LEFT JOIN valid v"
+            "  ON v.concept_id_1 = r.next AND v.relationship_id = 'Maps to'"
+            "  WHERE r.concept_id NOT IN (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to')"
+            "  UNION SELECT concept_id, concept_id FROM source WHERE standard_concept = 'S' AND invalid_reason IS NULL),"
+            " standard AS (SELECT m.concept_id, c.concept_id AS target, c.domain_id FROM mapped m JOIN main.concept c"
+            "  ON c.concept_id = m.target AND c.standard_concept = 'S' AND c.invalid_reason IS NULL),"
+            " one AS (SELECT key, arg_min(concept_id, (invalid_reason IS NOT NULL, concept_id)) AS concept_id,"
+            "  any_value(domain_id) AS domain_id FROM source GROUP BY key)"
+            " SELECT o.key, coalesce(s.target, 0)::INTEGER AS concept_id, o.concept_id::INTEGER AS source_concept_id,"
+            " coalesce(s.domain_id, o.domain_id) AS domain_id,"
+            " row_number() OVER (PARTITION BY o.key ORDER BY s.target)::INTEGER AS rank"
+            " FROM one o LEFT JOIN standard s ON s.concept_id = o.concept_id"
+        )
+
+    def _computed(self, kind: str, name: str) -> None:
+        types = {
+            "unit": "concept_id INTEGER",
+            "convert": 'factor DOUBLE, "offset" DOUBLE',
+            "result": "number DOUBLE, operator_concept_id INTEGER, value_as_concept_id INTEGER",
+        }[kind]
+        self.bench.run(f"CREATE TEMP TABLE {quoted(name)} (key VARCHAR, {types})")
+
+    def key(self, kind: str, parameter: str, text: Any) -> Any:
+        """The Ibis expression of a text as the look-up's key is written."""
+        if kind == "code":
+            return text.upper().replace(".", "") if parameter in _DOTLESS else text
+        return text
+
+    def complete(self, kind: str, parameter: str, keys: Any) -> None:
+        """Add the keys that a rule will ask for and the look-up does not have: `keys` is an Ibis table of `key` and `rows`."""
+        table = quoted(self.table(kind, parameter).get_name())
+        self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {self.bench.sql(keys)}")  # noqa: S608
+        new = (
+            f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
+            if kind not in ("list", "code")
+            else f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL"
+            " AND coalesce(concept_id, 0) <> 0)"
+        )
+        if kind in ("list", "code"):
+            self._local(kind, parameter, table, new)
+        else:
+            found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
+            self._compute(kind, parameter, table, found)
+
+    def _local(self, kind: str, parameter: str, table: str, new: str) -> None:
+        """Give each unmapped code its own concept, in the order of codes, and count its rows."""
+        owner = literal(parameter if kind == "code" else f"list {parameter}")
+        self.bench.run(
+            f"INSERT INTO ingest.local_concept SELECT {owner}, key, (SELECT coalesce(max(concept_id), {LOCAL - 1})"  # noqa: S608
+            f" FROM ingest.local_concept) + row_number() OVER (ORDER BY key) {new}"
+            f" AND key NOT IN (SELECT concept_code FROM ingest.local_concept WHERE vocabulary = {owner})"
+        )
+        self.bench.run(
+            f"INSERT INTO ingest.unmapped SELECT {owner}, key, rows {new}"  # noqa: S608
+            f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner})"
+        )
+        rank = ", rank" if kind == "code" else ""
+        one = ", 1" if kind == "code" else ""
+        known = "SELECT concept_code, concept_id FROM ingest.local_concept WHERE vocabulary = " + owner
+        self.bench.run(
+            f"UPDATE {table} SET concept_id = 0, source_concept_id = coalesce(source_concept_id, l.concept_id)"  # noqa: S608
+            f" FROM ({known}) l WHERE key = l.concept_code AND coalesce({table}.concept_id, 0) = 0"
+        )
+        self.bench.run(
+            f"INSERT INTO {table} (key, concept_id, source_concept_id{rank}) SELECT l.concept_code, 0, l.concept_id{one}"  # noqa: S608
+            f" FROM ({known}) l JOIN asked a ON a.key = l.concept_code"
+            f" WHERE l.concept_code NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
+        )
+
+    def _compute(self, kind: str, parameter: str, table: str, keys: Iterable[str]) -> None:
+        import pyarrow as pa
+
+        rows = [(key, *_computed(kind, parameter, key)) for key in keys]
+        if not rows:
+            return
+        columns = ("key", *self.columns(kind, parameter))
+        arrays = [pa.array(list(column)) for column in zip(*rows, strict=True)]
+        self.bench.duckdb.register("lookup_rows", pa.table(dict(zip(columns, arrays, strict=True))))
+        self.bench.run(f"INSERT INTO {table} SELECT * FROM lookup_rows")  # noqa: S608
+        self.bench.duckdb.unregister("lookup_rows")
+
+
+def _computed(kind: str, parameter: str, key: str) -> tuple[Any, ...]:
+    """One answer of `ingest.units`."""
+    from atoll.ingest import units
+
+    if kind == "unit":
+        return (units.unit_concept(key),)
+    if kind == "convert":
+        wanted, _, analyte = parameter.partition("\t")
+        return units.conversion(key, wanted, analyte or None) or (None, None)
+    return units.result_parts(key)

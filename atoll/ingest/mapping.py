@@ -1,0 +1,346 @@
+"""The mapping: how a hospital's tables become tables of the OMOP model, as a YAML document that a data manager reads.
+
+    mapping: 1
+    name: river
+    source:
+      missing: ["?"]                          # what stands for nothing
+      tables:
+        patients: {file: "PAT*.csv"}
+    lists: {sex: sex.csv}                     # code lists, beside this file
+    rules:
+      - to: person                            # a table of the model
+        from: patients                        # a table of the source
+        key: pat_no                           # what tells its rows apart
+        columns:
+          gender_concept_id: lookup("sex", sex)
+          year_of_birth: year(date(born, "yyyyMMdd"))
+
+A column that refers to a row of another table (person_id, visit_occurrence_id …) takes the source's key of that row.
+Where a …_concept_id is looked up, …_source_value and …_source_concept_id follow by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping as Entries
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.tables import RESULTS, VOCABULARY, Table, tables
+from atoll.errors import DataError
+from atoll.ingest.expressions import Expression, ExpressionError, names, parse
+from atoll.study.form import Form, nearest
+from atoll.study.nodes import Node, Problem, from_yaml
+
+FORMAT = 1
+KINDS = ("tables", "fhir", "hl7")
+_TOP = ("source", "lists", "vocabulary", "persons", "periods", "visits", "eras", "description", "changes")
+
+
+@dataclass(frozen=True)
+class Written:
+    """An expression as it stands in the document."""
+
+    text: str
+    tree: Expression
+    place: tuple[int, int]
+    key: str
+
+
+@dataclass(frozen=True)
+class Each:
+    """One source row becomes a row for each of some columns: their value and name are columns of their own."""
+
+    columns: tuple[str, ...]
+    value: str
+    name: str
+    place: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rows of one source table to rows of one table of the model."""
+
+    to: str
+    source: str
+    columns: Entries[str, Written]
+    key: Written | None = None
+    where: Written | None = None
+    deleted: Written | None = None
+    first: Written | None = None
+    distinct: bool = False
+    each: Each | None = None
+    place: tuple[int, int] = (0, 0)
+    position: int = 0
+
+    @property
+    def table(self) -> Table:
+        """The table of the model."""
+        return tables()[self.to]
+
+    @property
+    def title(self) -> str:
+        """What it is called in reports."""
+        return f"{self.to} from {self.source}"
+
+    def expressions(self) -> dict[str, Written]:
+        """All expressions by what they are for."""
+        others = {"key": self.key, "where": self.where, "deleted": self.deleted, "first": self.first}
+        return {**{name: one for name, one in others.items() if one is not None}, **self.columns}
+
+    def names(self) -> tuple[str, ...]:
+        """The source's columns that it reads, in order of reading, once each."""
+        found = [name.name for one in self.expressions().values() for name in names(one.tree)]
+        made = {self.each.value, self.each.name} if self.each else set()
+        own = [name for name in found if name not in made] + list(self.each.columns if self.each else ())
+        return tuple(dict.fromkeys(own))
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """Where a table of the source is found, when its file's name does not say it."""
+
+    name: str
+    file: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    place: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Same:
+    """A source table that says which person keys are one person."""
+
+    table: str
+    key: Written
+    other: Written
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A whole document. `folder` is where its code lists lie; `digest` changes with it and with them."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    source: str = "tables"
+    encoding: str = ""
+    missing: tuple[str, ...] = ()
+    tables: Entries[str, SourceTable] = field(default_factory=dict)
+    lists: Entries[str, Path] = field(default_factory=dict)
+    vocabulary: str = ""
+    same: Same | None = None
+    match: tuple[Written, ...] = ()
+    gap: int | None = None
+    link_visits: bool = False
+    eras: bool = True
+    description: str = ""
+    digest: str = ""
+
+    def used(self) -> tuple[str, ...]:
+        """Names of the source's tables that it reads."""
+        found = [rule.source for rule in self.rules] + ([self.same.table] if self.same else [])
+        return tuple(dict.fromkeys(found))
+
+
+def read_mapping(path: Path) -> Mapping:
+    """A mapping and its code lists.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read.
+    Problems
+        With every finding, each with its line and, in expressions, its column.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text in UTF-8.", "`atoll mapping propose` drafts one.") from error
+    return mapping_from(text, path.parent)
+
+
+def mapping_from(text: str, folder: Path) -> Mapping:
+    """The same from text; `folder` is where the code lists are looked for."""
+    title = "The mapping cannot be used:"
+    root, problems = from_yaml(text, title)
+    reader = _Reader(Form(problems), folder)
+    made = reader.mapping(root)
+    reader.form.finish(title)
+    return _with_digest(made, text)
+
+
+def _with_digest(made: Mapping, text: str) -> Mapping:
+    from dataclasses import replace
+
+    hashed = hashlib.sha256(text.encode("utf-8"))
+    for name, path in sorted(made.lists.items()):
+        hashed.update(name.encode("utf-8") + b"\0" + path.read_bytes())
+    return replace(made, digest=hashed.hexdigest())
+
+
+class _Reader:
+    def __init__(self, form: Form, folder: Path):
+        self.form, self.folder = form, folder
+
+    def mapping(self, root: Node) -> Mapping:
+        form = self.form
+        fields = form.fields(root, "", ("mapping", "name", "rules"), _TOP)
+        if "mapping" in fields and fields["mapping"].content != str(FORMAT):
+            form.refuse(
+                fields["mapping"], "mapping", f"format {fields['mapping'].shown()} is not known.", f"Write {FORMAT}."
+            )
+        source = self._source(fields["source"]) if "source" in fields else {}
+        persons = form.fields(fields["persons"], "persons", (), ("same", "match")) if "persons" in fields else {}
+        rules = self._rules(fields["rules"]) if "rules" in fields else ()
+        return Mapping(
+            name=form.part(fields, "", "name", Form.text, ""),
+            rules=rules,
+            lists=self._lists(fields["lists"]) if "lists" in fields else {},
+            vocabulary=form.part(fields, "", "vocabulary", Form.text, ""),
+            same=self._same(persons["same"]) if "same" in persons else None,
+            match=tuple(self._match(persons["match"])) if "match" in persons else (),
+            gap=self._gap(fields["periods"]) if "periods" in fields else None,
+            link_visits=self._switch(fields, "visits", "link"),
+            eras=self._switch(fields, "eras", "build", otherwise=True),
+            description=form.part(fields, "", "description", Form.text, "", 4000, True),
+            **source,
+        )
+
+    def _switch(self, fields: Entries[str, Node], name: str, key: str, otherwise: bool = False) -> bool:
+        if name not in fields:
+            return otherwise
+        inner = self.form.fields(fields[name], name, (key,))
+        return self.form.part(inner, name, key, Form.flag, otherwise)
+
+    def _gap(self, node: Node) -> int | None:
+        inner = self.form.fields(node, "periods", ("gap",))
+        if "gap" in inner and inner["gap"].content == "none":
+            return None
+        gap: int | None = self.form.part(inner, "periods", "gap", Form.number, None, 1, 100_000, True)
+        return gap
+
+    def _source(self, node: Node) -> dict[str, Any]:
+        form = self.form
+        fields = form.fields(node, "source", (), ("kind", "encoding", "missing", "tables"))
+        found = {}
+        for name, entry in form.entries(fields["tables"], "source.tables").items() if "tables" in fields else ():
+            found[name] = self._table(name, entry)
+        return {
+            "source": form.part(fields, "source", "kind", Form.choice, "tables", KINDS),
+            "encoding": form.part(fields, "source", "encoding", Form.text, ""),
+            "missing": self._words(fields, "source", "missing"),
+            "tables": found,
+        }
+
+    def _table(self, name: str, node: Node) -> SourceTable:
+        key = f"source.tables.{name}"
+        fields = self.form.fields(node, key, (), ("file", "encoding", "delimiter", "columns", "missing"))
+        part = self.form.part
+        sign = fields["delimiter"].content if "delimiter" in fields else ""
+        if "delimiter" in fields and (not isinstance(sign, str) or len(sign) != 1):
+            self.form.refuse(fields["delimiter"], f"{key}.delimiter", "the delimiter is one sign.", 'Write ";" or "|".')
+        return SourceTable(
+            name,
+            file=part(fields, key, "file", Form.text, ""),
+            encoding=part(fields, key, "encoding", Form.text, ""),
+            delimiter=sign if isinstance(sign, str) else "",
+            columns=self._words(fields, key, "columns"),
+            missing=self._words(fields, key, "missing"),
+            place=node.place if node.place[0] else (node.line, 1),
+        )
+
+    def _words(self, fields: Entries[str, Node], key: str, name: str) -> tuple[str, ...]:
+        if name not in fields:
+            return ()
+        items = self.form.items(fields[name], f"{key}.{name}")
+        return tuple(item.content for item in items if isinstance(item.content, str))
+
+    def _lists(self, node: Node) -> dict[str, Path]:
+        found = {}
+        for name, entry in self.form.entries(node, "lists").items():
+            file = self.form.text(entry, f"lists.{name}")
+            path = self.folder / file
+            if Path(file).is_absolute() or ".." in Path(file).parts:
+                self.form.refuse(entry, f"lists.{name}", f"{file!r} lies elsewhere.", "Put it beside the mapping.")
+            elif not path.is_file():
+                self.form.refuse(entry, f"lists.{name}", f"there is no file {file!r}.", "It lies beside the mapping.")
+            else:
+                found[name] = path
+        return found
+
+    def _rules(self, node: Node) -> tuple[Rule, ...]:
+        items = self.form.items(node, "rules")
+        if isinstance(node.content, list) and not items:
+            self.form.refuse(node, "rules", "there is no rule.", "Begin with one for `person`.")
+        return tuple(self._rule(item, position) for position, item in enumerate(items))
+
+    def _rule(self, node: Node, position: int) -> Rule:
+        form, key = self.form, f"rules[{position}]"
+        fields = form.fields(
+            node, key, ("to", "from", "columns"), ("key", "where", "deleted", "first", "distinct", "each")
+        )
+        known = {name for name in tables() if name not in (*VOCABULARY, *RESULTS)}
+        to = fields["to"].content if "to" in fields else "person"
+        if not isinstance(to, str) or to not in known:
+            form.refuse(
+                fields["to"], f"{key}.to", f"the model has no table {fields['to'].shown()}.", nearest(str(to), known)
+            )
+            to = "person"
+        columns: dict[str, Written] = {}
+        for name, entry in form.entries(fields["columns"], f"{key}.columns").items() if "columns" in fields else ():
+            if name not in tables()[to].columns:
+                form.refuse(
+                    entry, f"{key}.columns.{name}", f"{to} has no such column.", nearest(name, tables()[to].columns)
+                )
+            elif tables()[to].columns[name].key:
+                form.refuse(entry, f"{key}.columns.{name}", "ids are made from `key`.", "Write `key:` beside `from:`.")
+            elif written := self._written(entry, f"{key}.columns.{name}"):
+                columns[name] = written
+        parts = {
+            one: self._written(fields[one], f"{key}.{one}")
+            for one in ("key", "where", "deleted", "first")
+            if one in fields
+        }
+        return Rule(
+            to=to,
+            source=form.part(fields, key, "from", Form.text, ""),
+            columns=columns,
+            each=self._each(fields["each"], f"{key}.each") if "each" in fields else None,
+            distinct=form.part(fields, key, "distinct", Form.flag, False),
+            place=(node.line, 1),
+            position=position,
+            **parts,
+        )
+
+    def _each(self, node: Node, key: str) -> Each:
+        fields = self.form.fields(node, key, ("columns", "value"), ("name",))
+        value = self.form.part(fields, key, "value", Form.text, "value")
+        name = self.form.part(fields, key, "name", Form.text, f"{value}_column")
+        return Each(self._words(fields, key, "columns"), value, name, (node.line, 1))
+
+    def _same(self, node: Node) -> Same | None:
+        fields = self.form.fields(node, "persons.same", ("table", "key", "is"))
+        key, other = (
+            self._written(fields[name], f"persons.same.{name}") if name in fields else None for name in ("key", "is")
+        )
+        if key is None or other is None or "table" not in fields:
+            return None
+        return Same(self.form.text(fields["table"], "persons.same.table"), key, other)
+
+    def _match(self, node: Node) -> list[Written]:
+        written = [self._written(item, "persons.match") for item in self.form.items(node, "persons.match")]
+        return [one for one in written if one]
+
+    def _written(self, node: Node, key: str) -> Written | None:
+        if not isinstance(node.content, str):
+            self.form.refuse(node, key, f"{node.shown()} stands where an expression belongs.", "Write it in one line.")
+            return None
+        place = node.place if node.place[0] else (node.line, 1)
+        try:
+            return Written(node.content, parse(node.content, place), place, key)
+        except ExpressionError as error:
+            self.form.problems.append(Problem(error.place[0], key, error.what, error.remedy, error.place[1]))
+            return None

@@ -1,0 +1,213 @@
+"""A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
+
+Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and whoever
+reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
+that was killed goes on behind its last step when the same command is typed again, with the same result.
+
+The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
+`file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.tables import VOCABULARY, tables
+from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.errors import OperatorError
+
+EXTRA = ("_key", "_reason", "_note", "_row", "_rule")  # columns of a table that is being filled
+_TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
+          "timestamp": "TIMESTAMP"}  # fmt: skip
+_OWN = (
+    "CREATE SCHEMA IF NOT EXISTS ingest",
+    "CREATE TABLE ingest.plan (digest VARCHAR)",
+    "CREATE TABLE ingest.rule (position SMALLINT, target VARCHAR, source VARCHAR)",
+    "CREATE TABLE ingest.note (position SMALLINT, bit INTEGER, note VARCHAR)",
+    "CREATE TABLE ingest.step (name VARCHAR, rows BIGINT)",
+    "CREATE TABLE ingest.release (number INTEGER, manifest VARCHAR)",
+    'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, key VARCHAR, row VARCHAR)',
+    'CREATE TABLE ingest.reason ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, rows BIGINT)',
+    "CREATE TABLE ingest.local_concept (vocabulary VARCHAR, concept_code VARCHAR, concept_id BIGINT)",
+    "CREATE TABLE ingest.unmapped (vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)",
+    "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
+    "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status VARCHAR)",
+)
+
+
+@contextlib.contextmanager
+def only_one(target: Path) -> Iterator[None]:
+    """Hold the lock of a target: two loads of one database at a time would spoil each other.
+
+    Raises
+    ------
+    OperatorError
+        When another load holds it.
+    """
+    lock = target.with_name(target.name + ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OperatorError(f"Another load into {target.name} is running.", "Wait for its end.") from error
+        yield
+
+
+class Build:
+    """The next release of a DuckDB file."""
+
+    def __init__(self, target: Path, digest: str, *, memory: str, vocabulary: Path | None):
+        self.target, self.path = target, target.with_name(target.name + ".next")
+        self.folder = target.with_name(target.name + ".work")
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.resumed = self._matches(digest)
+        if not self.resumed:
+            self._begin(vocabulary)
+        self.bench = Workbench(self.path, scratch=self.folder / "spill", memory=memory)
+        if not self.resumed:
+            self._lay_out(digest)
+
+    def _matches(self, digest: str) -> bool:
+        """Whether an unfinished release of exactly this plan is there."""
+        if not self.path.exists():
+            return False
+        try:
+            with Workbench(self.path) as bench:
+                return bool(bench.value("SELECT digest FROM ingest.plan") == digest)
+        except Exception:  # killed before the plan was written, or damaged: begin anew
+            return False
+
+    def _begin(self, vocabulary: Path | None) -> None:
+        for stale in (self.path, self.path.with_name(self.path.name + ".wal")):
+            stale.unlink(missing_ok=True)
+        if vocabulary is not None:
+            shutil.copyfile(vocabulary, self.path)
+
+    def _lay_out(self, digest: str) -> None:
+        bench = self.bench
+        with bench.transaction():
+            for statement in _OWN:
+                bench.run(statement)
+            there = set(bench.tables())
+            for table in tables().values():
+                if table.name not in there:
+                    columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
+                    if table.name not in VOCABULARY:
+                        columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT"]
+                    bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
+            bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
+
+    def previous(self) -> dict[str, Any]:
+        """The manifest of the release that is in force; empty when there is none."""
+        return manifest_of(self.target)
+
+    def carry(self) -> None:
+        """Take the hospital's own concepts over from the release in force, so that they keep their numbers."""
+        if not self.target.exists():
+            return
+        bench = self.bench
+        bench.run(f"ATTACH {literal(str(self.target))} AS old (READ_ONLY)")
+        try:
+            known = bench.rows(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = 'old' AND table_name = 'local_concept'"
+            )
+            if known:
+                with self.step("local concepts") as run:
+                    if run:
+                        bench.run("INSERT INTO ingest.local_concept SELECT * FROM old.ingest.local_concept")
+        finally:
+            bench.run("DETACH old")
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[bool]:
+        """One transaction; gives False when an earlier run did it."""
+        if self.bench.rows(f"SELECT 1 FROM ingest.step WHERE name = {literal(name)}"):
+            yield False
+            return
+        with self.bench.transaction():
+            yield True
+            self.bench.run(f"INSERT INTO ingest.step VALUES ({literal(name)}, 0)")
+
+    def settle(self, name: str) -> None:
+        """Put the rejected rows of a table aside, with their reasons."""
+        bench, table = self.bench, tables()[name]
+        full = f"main.{quoted(name)}"
+        if table.key:
+            key = quoted(table.key)
+            bench.run(
+                f"UPDATE {full} SET _reason = 'repeated row' WHERE _reason IS NULL AND {key} IN (SELECT {key} FROM {full}"  # noqa: S608
+                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid) FROM {full}"
+                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
+            )
+        bench.run(
+            f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'row', _reason, _key, _row FROM {full}"  # noqa: S608
+            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL"
+        )
+        for position, bit, text in bench.rows(
+            "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
+            f" WHERE target = {literal(name)} ORDER BY 1, 2"  # noqa: S608
+        ):
+            bench.run(
+                f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"  # noqa: S608
+                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS NULL"
+                f" AND (_note >> {int(bit)}) & 1 = 1"
+            )
+        bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")  # noqa: S608
+
+    def strip(self, name: str) -> None:
+        """Take the loader's columns off a table. In a transaction of its own: the engine alters no table that it changed."""
+        for column in EXTRA:
+            self.bench.run(f"ALTER TABLE main.{quoted(name)} DROP COLUMN {column}")
+
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest and put the release in force."""
+        bench = self.bench
+        with bench.transaction():
+            bench.run(
+                'INSERT INTO ingest.reason SELECT "table", source, what, reason, count(*) FROM ingest.rejected'
+                " GROUP BY ALL ORDER BY ALL"
+            )
+            text = json.dumps(manifest, ensure_ascii=False, sort_keys=True)
+            bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
+            for scaffold in ("plan", "step", "rule", "note"):
+                bench.run(f"DROP TABLE ingest.{scaffold}")
+        bench.run("CHECKPOINT")
+        bench.close()
+        _in_force(self.path, self.target)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _in_force(path: Path, target: Path) -> None:
+    """The new file under the old one's name, on disk before anyone can see it."""
+    for place in (path, path.parent):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            if place is path:
+                os.fsync(handle)
+                path.replace(target)
+            else:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def manifest_of(target: Path) -> dict[str, Any]:
+    """The manifest of the release in a file; empty when there is none."""
+    if not target.exists():
+        return {}
+    with Workbench(target, read_only=True) as bench:
+        if not bench.rows("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'ingest' AND table_name = 'release'"):
+            return {}
+        found: dict[str, Any] = json.loads(
+            bench.value("SELECT manifest FROM ingest.release ORDER BY number DESC LIMIT 1")
+        )
+        return found
+

