@@ -15,6 +15,7 @@ COMMANDS = {
         "atoll.cli.terms:terms",
         "What a hospital's names mean: candidates among standard concepts, and their review.",
     ),
+    "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 
