@@ -1,8 +1,8 @@
 """What the simulated world is made of, read from the tables beside this file, each row with its source.
 
-conditions, drugs, measurements   concept ids, codes and units (each row names where they were taken from), Chinese names
+conditions, drugs, measurements   concept ids, codes and units (each row names its source), Chinese names
 prevalence, acute                 how frequent diseases are, from published surveys where one is named
-risks, effects                    how risk factors, diseases and drugs act: the truth of the simulation, not a medical claim
+risks, effects                    how risk factors, diseases and drugs act: the simulation's truth, no medical claim
 ages                              the adult population by age
 """
 

@@ -7,8 +7,8 @@ together. Chronic disease d begins at the age where the cumulative hazard
 
 reaches a unit exponential draw; risk_d is linear in traits and smoking (`risks.csv`). λ is calibrated so that the share
 of the adult population (`ages.csv`) in which the disease has begun equals the published prevalence by sex
-(`prevalence.csv`); a hospital's burden multiplies it. Death follows Gompertz' law (hazard B·exp(0.093·age)), with factors
-for sex, smoking and the diseases present, conditional on being alive at the first contact.
+(`prevalence.csv`); a hospital's burden multiplies it. Death follows Gompertz' law (hazard B·exp(0.093·age)), with
+factors for sex, smoking and the diseases present, conditional on being alive at the first contact.
 """
 
 from __future__ import annotations

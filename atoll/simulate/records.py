@@ -118,6 +118,6 @@ def _ids(counter: Counters, kind: str, count: int) -> Any:
 
 
 def patient_numbers(records: Records) -> Any:
-    """The hospital's own patient numbers, as its wristbands show them: prefix and eight digits, one to one with the ids."""
+    """The hospital's own patient numbers as on its wristbands: prefix and eight digits, one to one with the ids."""
     scrambled = (records.person_id * 48_271 + 7_919) % 99_999_989  # a prime, so that no two persons share a number
     return np.char.add(records.hospital.prefix, np.char.zfill(scrambled.astype(str), 8))

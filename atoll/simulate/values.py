@@ -22,8 +22,9 @@ CHANCE = {"basic": 0.45, "blood": 0.40, "lipid": 0.22, "liver": 0.18, "diabetes"
           "thyroid": 0.06, "heart": 0.02, "men": 0.05, "vital": 0.75}  # fmt: skip
 RAISED = {"lipid": ("hyperlipidaemia", 0.55), "diabetes": ("diabetes", 0.65), "thyroid": ("hypothyroidism", 0.7),
           "heart": ("failure", 0.65), "liver": ("cirrhosis", 0.7), "basic": ("kidney", 0.8)}  # fmt: skip
+# correlation of a person's own level with the metabolic trait
 SHARED = {"glucose": 0.5, "hba1c": 0.5, "triglyceride": 0.5, "urate": 0.4, "alt": 0.4, "ggt": 0.4, "hdl": -0.4,
-          "systolic": 0.3, "diastolic": 0.3, "cholesterol": 0.3, "ldl": 0.3}  # part of a level from the metabolic trait  # fmt: skip
+          "systolic": 0.3, "diastolic": 0.3, "cholesterol": 0.3, "ldl": 0.3}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Visits:
 
     Memberships: person (index in the block), hospital, start, stop (days).
     Visits: membership, person, hospital, day, end, kind, acute (index in `ACUTE`, −1 for routine).
-    present   visits × chronic diseases: the disease has begun; treated: a drug for it was prescribed at an earlier visit
+    present   visits × chronic diseases: the disease has begun; treated: a drug for it was prescribed before
     conditions, drugs   rows (visit, index in the table)
     """
 

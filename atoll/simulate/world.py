@@ -7,8 +7,8 @@
     OUT/truth/onsets.parquet        when chronic diseases truly began, seen or not
     OUT/truth/faults.csv            every planted fault: file, row, what was done
 
-A block's random numbers come from a counter-based generator keyed by seed and block: the same seed gives the same world,
-whatever else is written.
+A block's random numbers come from a counter-based generator keyed by seed and block: the same seed gives the same
+world, whatever else is written.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ class Truth:
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.persons = parquet.ParquetWriter(folder / "persons.parquet", PERSONS, compression="zstd")
         self.onsets = parquet.ParquetWriter(folder / "onsets.parquet", ONSETS, compression="zstd")
         self.file = (folder / "faults.csv").open("w", encoding="utf-8", newline="")
