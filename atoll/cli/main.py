@@ -11,6 +11,11 @@ COMMANDS = {
     "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
     "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
     "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
+    "terms": (
+        "atoll.cli.terms:terms",
+        "What a hospital's names mean: candidates among standard concepts, and their review.",
+    ),
+    "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 

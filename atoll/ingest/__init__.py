@@ -1,0 +1,1 @@
+"""From a hospital's own data to the OMOP common data model."""

@@ -1,0 +1,217 @@
+"""The candidates of the term matcher: concepts with their names read into parts.
+
+A LOINC long name says component, property, specimen and method (`Glucose [Mass/volume] in Urine by Test strip`); the
+parts are read from the name, so that any list of concepts will do. Other vocabularies' names are one component.
+Sources: a CSV (concept_id, concept_name and whatever else it has) or a folder of an Athena download (CONCEPT.csv,
+CONCEPT_SYNONYM.csv; tab-separated).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from atoll.errors import DataError
+from atoll.ingest.term_text import canonical, split, table
+
+BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
+WITHIN = re.compile(r" (?:in|of|for|from|-) ")
+USUAL_BELOW = re.compile(
+    r"/(?:100 [a-z0-9 ]+|Protein\.total|Hemoglobin\.total|[A-Za-z ]+\.total corrected for albumin)$", re.IGNORECASE
+)
+METHODS = {
+    "automated count": "automated", "manual count": "manual", "light microscopy": "microscopy",
+    "microscopy high power field": "hpf", "microscopy low power field": "lpf", "test strip": "strip",
+    "immunoassay": "immunoassay", "rapid immunoassay": "immunoassay", "coagulation assay": "coagulation",
+    "electrophoresis": "electrophoresis", "calculation": "calculation", "screen method": "screen",
+    "naa with probe detection": "naa", "organism specific culture": "culture", "chromogenic method": "chromogenic",
+}  # fmt: skip
+VALID = ("", "null", "none")
+BEGINNING = 4  # letters that a concept must share with a name to be looked at in a whole vocabulary
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One candidate.
+
+    words, below   canonical words of the component, and of a ratio's second part
+    system         specimen as `systems.csv` names it, or empty
+    property       as `properties.csv` names it; "none" without one
+    method         "" without one, a key of `METHODS`' values, or "other"
+    tail           canonical words of method and property, for names that tell them
+    """
+
+    concept_id: int
+    name: str
+    domain: str
+    words: tuple[str, ...]
+    below: tuple[str, ...]
+    system: str
+    property: str
+    method: str
+    tail: tuple[str, ...]
+    variant: int = 0  # 0 the name itself; 1 a synonym or an earlier decision
+
+
+def parse(concept_id: int, name: str, domain: str = "", variant: int = 0) -> Concept:
+    """Read a concept's name into its parts."""
+    name = name.strip().strip('"')
+    rest, _, method = name.rpartition(" by ") if " by " in name else (name, "", "")
+    found = BRACKET.match(rest)
+    component, kind, more = (found["component"], found["property"], found["more"]) if found else (rest, "", "")
+    if not kind:
+        component, more = _cut_system(component)
+    elif kind and not more and (at := WITHIN.search(component)):  # Cholesterol in HDL [Mass/volume] in Serum
+        component = component[: at.start()] + " " + component[at.end() :]
+    more, repeated = _trailing_property(more)
+    kind = kind or repeated
+    component = re.sub(r"\((?:T4 helper|T8 suppressor(?: cells)?)\)", "", component)
+    above, below, fraction = _ratio(component)
+    words, hints = canonical(above)
+    system = _system(more)
+    tail = canonical(f"{method} {more}")[0]
+    prop = table("properties.csv").get(tuple(split(kind or "")), "text") if kind else "none"
+    if fraction and prop in ("none", "ratio"):
+        prop = "fraction"
+    elif below and prop == "none":
+        prop = "ratio"
+    elif "time" in words and prop == "none":
+        prop = "time"
+    if set(words) & {"observation", "identified"}:  # the analyte of a stain or a culture is its method
+        words += tuple(word for word in tail if word not in words)
+    usual = METHODS.get(method.lower(), "other" if method else "")
+    return Concept(
+        concept_id, name, domain, words or (name.lower(),), canonical(below)[0] if below else (), system, prop, usual,
+        tail + tuple(sorted(hints)), variant,
+    )  # fmt: skip
+
+
+def _cut_system(text: str) -> tuple[str, str]:
+    """`Osmolality of Urine` → component and specimen, where what follows is a specimen."""
+    for at in reversed(list(WITHIN.finditer(text))):
+        if _system(text[at.start() :]):
+            return text[: at.start()], text[at.start() :]
+    return text, ""
+
+
+def _trailing_property(more: str) -> tuple[str, str]:
+    """`in HDL [Mass/volume] in Serum` holds a second bracket: the part after it is the specimen."""
+    if found := re.search(r"\[([^\]]+)\](.*)$", more):
+        return found[2], found[1]
+    return more, ""
+
+
+def _ratio(component: str) -> tuple[str, str, bool]:
+    """Above, below, and whether what stands below is the usual whole (100 leukocytes, total hemoglobin)."""
+    if component.endswith(" actual/normal"):
+        return component.removesuffix(" actual/normal"), "", True
+    if USUAL_BELOW.search(component):
+        return USUAL_BELOW.sub("", component), "", True
+    above, slash, below = component.partition("/")
+    if slash and below.lower().removesuffix(".total").strip() == re.sub(r"\.[^.]*$", "", above).lower().strip():
+        return above, "", True
+    head = above.split(".")[0].split(" ")[0].lower()
+    if slash and below.endswith(".total") and below.lower().startswith(head):
+        return above, "", True
+    return above, below, False
+
+
+def _system(text: str) -> str:
+    words, known = split(text), table("systems.csv")
+    while words and words[0] in ("in", "of", "for", "from", "by"):
+        words = words[1:]
+    return known.get(tuple(words), "")
+
+
+def read_concepts(path: Path) -> list[Concept]:
+    """The concepts of a CSV file with concept_id and concept_name.
+
+    `domain_id` and `concept_synonym` (several, by |) are used where present.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, holds no such columns, or an id is not a number.
+    """
+    found = []
+    for at, row in enumerate(_rows(path), 2):
+        try:
+            number = int(row["concept_id"])
+        except (KeyError, ValueError):
+            raise DataError(
+                f"{path.name}, line {at}: a concept needs a number in the column concept_id.",
+                "Give a CSV with the columns concept_id and concept_name.",
+            ) from None
+        domain = row.get("domain_id") or ("Measurement" if row.get("loinc") else "")
+        found.append(parse(number, row.get("concept_name") or "", domain))
+        synonyms = filter(None, (row.get("concept_synonym") or "").split("|"))
+        found += [parse(number, synonym, domain, 1) for synonym in synonyms]
+    if not found:
+        raise DataError(f"{path.name} holds no concepts.", "Give a CSV with the columns concept_id and concept_name.")
+    return found
+
+
+def read_vocabulary(folder: Path, near: Iterable[str] = (), domains: Iterable[str] = ()) -> list[Concept]:
+    """Standard, valid concepts of an Athena download, with their English synonyms.
+
+    near      words, of which a concept must share the beginning of one: a download holds millions of concepts, and only
+              those can be candidates
+    domains   keeps only concepts of these domains
+    """
+    wanted, found, kept = frozenset(domains), [], dict[int, str]()
+    beginnings = frozenset(word[:BEGINNING] for word in near)
+    for row in _athena(folder / "CONCEPT.csv", ("concept_id", "concept_name", "domain_id", "standard_concept",
+                                                "invalid_reason")):  # fmt: skip
+        number, name, domain, standard, invalid = row
+        if standard != "S" or invalid.lower() not in VALID or (wanted and domain not in wanted):
+            continue
+        kept[int(number)] = domain
+        if _is_near(name, beginnings):
+            found.append(parse(int(number), name, domain))
+    synonyms = folder / "CONCEPT_SYNONYM.csv"
+    if synonyms.exists():
+        for number, name in _athena(synonyms, ("concept_id", "concept_synonym_name")):
+            if int(number) in kept and _is_near(name, beginnings):
+                found.append(parse(int(number), name, kept[int(number)], 1))
+    if not found:
+        raise DataError(f"No standard concept in {folder.name} is like the names.", "Is it the right download?")
+    return found
+
+
+def _is_near(name: str, beginnings: frozenset[str]) -> bool:
+    return not beginnings or any(word[:BEGINNING] in beginnings for word in re.findall(r"[a-z0-9]+", name.lower()))
+
+
+def _athena(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """Rows of a tab-separated file without quoting, in batches."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    try:
+        reader = arrow_csv.open_csv(
+            path,
+            parse_options=arrow_csv.ParseOptions(delimiter="\t", quote_char=False),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string())
+            ),
+        )
+        with reader:
+            for batch in reader:
+                yield from zip(*([v or "" for v in column.to_pylist()] for column in batch.columns), strict=True)
+    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise DataError(
+            f"{path.name} is not a table of an Athena download.",
+            "Give the folder into which the download was unpacked.",
+        ) from error
+
+
+def _rows(path: Path) -> Iterable[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file, restval=""):
+                yield {key.strip().lower(): value for key, value in row.items() if isinstance(key, str)}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} cannot be read as a table.", "Give a UTF-8 file with a line of names.") from error

@@ -1,0 +1,81 @@
+"""The files of the term matcher: names in, suggestions out, code lists of earlier decisions."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from atoll.errors import DataError
+from atoll.ingest.terminology import Name, Suggestion
+
+KNOWN = tuple(field.name for field in fields(Name))
+HEADINGS = ("name", "rank", "concept_id", "probability", "reason")
+
+
+def read_text(path: Path) -> str:
+    """A file's text: UTF-8, else GB18030 as Chinese hospital systems write it."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read.", "Is the path right?") from error
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"{path.name} is neither UTF-8 nor GB18030.", "Save it as UTF-8.")
+
+
+def read_names(path: Path) -> list[Name]:
+    """The names of a CSV file: the column `name`, and those of `KNOWN` that are present.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, or has no column `name` or no row.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    columns = {(heading or "").strip().lower(): heading for heading in rows.fieldnames or ()}
+    if "name" not in columns:
+        found = ", ".join(filter(None, columns)) or "nothing"
+        raise DataError(
+            f"{path.name} has no column `name`; it has: {found[:200]}.",
+            "Name the column with the written terms `name`.",
+        )
+    known = {key: columns[key] for key in KNOWN if key in columns}
+    names = [Name(**{key: (row[heading] or "").strip() for key, heading in known.items()}) for row in rows]
+    if not names:
+        raise DataError(f"{path.name} holds no names.", "Give one row for every name.")
+    return names
+
+
+def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggestion]) -> None:
+    """Suggestions as CSV with `HEADINGS`. A name without a candidate has one row of rank 0."""
+    by_name: dict[int, list[Suggestion]] = {}
+    for suggestion in found:
+        by_name.setdefault(suggestion.at, []).append(suggestion)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADINGS)
+        for at, name in enumerate(names):
+            for s in by_name.get(at, ()):
+                writer.writerow((name.name, s.rank, s.concept_id, f"{s.probability:.4f}", s.reason))
+            if at not in by_name:
+                writer.writerow((name.name, 0, "", "0.0000", "no candidate shares a word or letters with it"))
+
+
+def read_decisions(path: Path) -> dict[str, int]:
+    """A code list of earlier decisions: the columns `name` and `concept_id`, others are not looked at."""
+    found = {}
+    for at, row in enumerate(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""), 2):
+        try:
+            found[row["name"].strip()] = int(row["concept_id"])
+        except (KeyError, ValueError):
+            raise DataError(
+                f"{path.name}, line {at}: a decision needs a name and a number as concept_id.",
+                "Give a CSV with the columns name and concept_id.",
+            ) from None
+    return found
