@@ -233,6 +233,9 @@ def run_study(
             options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
             done[name] = network.run(analysis.algorithm, **options)
         except AtollError as error:
+            if error.code == "WORD_NOT_LISTED":  # here the study's dictionary is the steward's as well
+                column = error.subject
+                error.remedy = f"List its levels in the study: {column}: {{type: category, levels: [first, second]}}."
             yield name, error
         else:
             yield name, done[name]

@@ -215,9 +215,12 @@ class Rows:
             return self._evaluate(factor.expression)
         if isinstance(factor, Level):
             return self._level(factor.column, factor.level)
-        shape = (factor.column, factor.degree, factor.knots, factor.low, factor.high)
+        low, high = factor.low, factor.high
+        shape = (factor.column, factor.degree, factor.knots, low, high, factor.clipped)
         if shape not in self._bases:
-            self._bases[shape] = splines(self._number(factor.column), *shape[1:])
+            x = self._number(factor.column)
+            x = np.clip(x, low, high) if factor.clipped else x
+            self._bases[shape] = splines(x, factor.degree, factor.knots, low, high)
         return self._bases[shape][factor.index]
 
     def _evaluate(self, expression: Expression) -> Any:

@@ -212,7 +212,13 @@ class Pages:
             self._failures.add(address)
             log.warning("a login failed from %s", address)
             return await self._page(
-                visit, "login.html", 401, next=wanted, wrong=visit.say("The hub does not know this token.")
+                visit,
+                "login.html",
+                401,
+                next=wanted,
+                wrong=visit.say(
+                    "The hub does not know this token. Its operator makes a new one with `atoll hub token NAME`."
+                ),
             )
         self._sessions.end(visit.cookie)
         response = RedirectResponse(wanted if NEXT.fullmatch(wanted) else "/", 303)

@@ -34,7 +34,7 @@ class Call:
     kind        number · category · spline · center · scale
     column      the column of all kinds; empty for a number computed by more than naming it
     expression  of a number
-    options     reference, levels (category); df, knots, degree, lower_bound, upper_bound (spline)
+    options     reference, levels (category); df, knots, degree, lower_bound, upper_bound, extrapolation (spline)
     """
 
     kind: str
@@ -152,12 +152,15 @@ def _word(tree: ast.expr) -> str:
 def _spline_options(tree: ast.Call) -> dict[str, Any]:
     names = ("df", "knots", "degree")
     given = dict(zip(names, tree.args[1:], strict=False)) | {k.arg or "": k.value for k in tree.keywords}
-    unknown = set(given) - {*names, "lower_bound", "upper_bound"}
+    unknown = set(given) - {*names, "lower_bound", "upper_bound", "extrapolation"}
     if unknown or len(tree.args) > 4:
         raise ValueError(f"bs has no option {sorted(unknown)[0]!r}" if unknown else "bs has too many arguments")
     options = {name: ast.literal_eval(value) for name, value in given.items()}
     if "knots" in options and not isinstance(options["knots"], list | tuple):
         raise ValueError("knots are a list of numbers")
+    beyond = options.pop("extrapolation", "extend")
+    if beyond not in ("extend", "clip"):
+        raise ValueError('extrapolation is "extend" or "clip"')
     numbers = [*[v for k, v in options.items() if k != "knots"], *options.get("knots", [])]
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e300 for n in numbers):
         raise ValueError("the options of bs are numbers")
@@ -172,7 +175,7 @@ def _spline_options(tree: ast.Call) -> dict[str, Any]:
         raise ValueError(f"df must be a whole number from {degree} to 30")
     if len(options.get("knots", ())) > 25:
         raise ValueError("bs takes at most 25 knots")
-    return options
+    return options | {"extrapolation": beyond}
 
 
 def _expression(tree: ast.expr) -> Expression:

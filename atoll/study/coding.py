@@ -240,9 +240,9 @@ def _numbers(text: str, call: Call, facts: Facts, columns: Dictionary) -> list[t
         centred = ("-", ("column", call.column), mean)
         return [(text, Number(centred if call.kind == "center" else ("/", centred, sd)))]
     low, high, knots = _knots(call, facts, columns)
-    degree = call.options["degree"]
+    degree, clipped = call.options["degree"], call.options["extrapolation"] == "clip"
     return [
-        (f"{text}[{index}]", Spline(call.column, degree, knots, low, high, index))
+        (f"{text}[{index}]", Spline(call.column, degree, knots, low, high, index, clipped))
         for index in range(1, len(knots) + degree + 1)
     ]
 

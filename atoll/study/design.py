@@ -47,7 +47,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Spline:
-    """The B-spline basis function number `index` (from 0); outside low … high its polynomials go on."""
+    """The B-spline basis function number `index` (from 0).
+
+    Outside low … high its polynomials go on, or, when clipped, it keeps the value that it has at the end.
+    """
 
     column: str
     degree: int
@@ -55,6 +58,7 @@ class Spline:
     low: float
     high: float
     index: int
+    clipped: bool = False
 
 
 Factor = Number | Level | Spline
@@ -135,6 +139,7 @@ def _factor_document(factor: Factor) -> dict[str, Any]:
         "knots": list(factor.knots),
         "ends": [factor.low, factor.high],
         "index": factor.index,
+        **({"clipped": True} if factor.clipped else {}),
     }
 
 
@@ -145,7 +150,8 @@ def _factor(document: Mapping[str, Any]) -> Factor:
         return Level(str(document["column"]), str(document["level"]))
     low, high = map(float, document["ends"])
     knots = tuple(map(float, document["knots"]))
-    return Spline(str(document["spline"]), int(document["degree"]), knots, low, high, int(document["index"]))
+    degree, index, clipped = int(document["degree"]), int(document["index"]), document.get("clipped") is True
+    return Spline(str(document["spline"]), degree, knots, low, high, index, clipped)
 
 
 def _listed(expression: Expression) -> Any:

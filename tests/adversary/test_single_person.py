@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import atoll
-from atoll.errors import AtollError
+from atoll.errors import AtollError, DisclosureRefused
 from atoll.study.dictionary import Column
 
 N = 700
@@ -116,3 +116,17 @@ def test_one_who_is_censored_among_many_events(tables):
     north["hiv"][:] = 1.0
     north["hiv"][0] = 0.0
     refused(tables, "kaplan_meier", "too few", time="age", event="hiv", times=[60.0, 100.0])
+
+
+def test_a_spline_that_is_clipped_where_enough_people_are_leaves_a_small_hospital():
+    """The way out that the refusal names: nobody stands alone at the end of a clipped spline."""
+    r = np.random.default_rng(8)
+    bmi = r.normal(27, 4, 3_000).round(1)
+    table = {"bmi": bmi, "y": (r.random(3_000) < 0.3).astype(float)}
+    columns = {"bmi": Column("number", low=10.0, high=80.0), "y": Column("flag")}
+    network = atoll.Network({"north": table}, columns=columns)
+    formula = "y ~ bs(bmi, df=4, lower_bound=21, upper_bound=34{})"
+    with pytest.raises(DisclosureRefused, match="One person would weigh too much"):
+        network.run("glm", formula=formula.format(""), family="binomial")
+    fit = network.run("glm", formula=formula.format(", extrapolation='clip'"), family="binomial")
+    assert len(fit.terms) == 5

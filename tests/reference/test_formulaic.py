@@ -133,6 +133,7 @@ FORMULAS = [
     "y ~ bs(age, knots=(55,), degree=1)",
     "y ~ bs(age, df=4, lower_bound=0, upper_bound=120)",
     "y ~ bs(age, 4)",
+    "y ~ bs(age, knots=[55, 65], lower_bound=45, upper_bound=75, extrapolation='clip')",
     "y ~ log(x) + log2(x) + log10(x) + exp(x) + sqrt(x)",
     "y ~ I(x**2) + I(x ** 3) + I(x/10) + I(x - 5)",
     "y ~ I(x**-1) + I(100 * x) + I(x)",

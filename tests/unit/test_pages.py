@@ -110,7 +110,10 @@ def test_another_investigator_sees_nothing_and_not_even_that_it_exists(client, h
 def test_a_wrong_token_is_told_and_after_five_the_address_waits(client, hub):
     for _ in range(5):
         answer = login(client, "atoll_wrong")
-        assert answer.status_code == 401 and "The hub does not know this token." in answer.text
+        assert (
+            answer.status_code == 401
+            and "The hub does not know this token. Its operator makes a new one" in answer.text
+        )
     answer = login(client, hub.token)
     assert answer.status_code == 429 and "Wait ten minutes, then try again." in answer.text
     assert client.get("/").status_code == 303
