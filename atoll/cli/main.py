@@ -11,6 +11,11 @@ COMMANDS = {
     "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
     "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
     "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
+    "source": ("atoll.cli.source:source", "Look at a hospital's export before it is mapped."),
+    "mapping": ("atoll.cli.mapping:mapping", "Draft, check, explain and compare mappings to OMOP."),
+    "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
+    "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
+    "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 

@@ -210,4 +210,3 @@ def manifest_of(target: Path) -> dict[str, Any]:
             bench.value("SELECT manifest FROM ingest.release ORDER BY number DESC LIMIT 1")
         )
         return found
-

@@ -327,4 +327,3 @@ def refuse_bomb(path: Path, most: float = 200, floor: int = 1_000_000_000) -> No
             f"{path.name} holds {path.stat().st_size:,} bytes and would unpack to {size:,}: a zip bomb.",
             "Do not open it; ask where it came from.",
         )
-
