@@ -16,6 +16,11 @@ COMMANDS = {
         "What a hospital's names mean: candidates among standard concepts, and their review.",
     ),
     "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),
+    "source": ("atoll.cli.source:source", "Look at a hospital's export before it is mapped."),
+    "mapping": ("atoll.cli.mapping:mapping", "Draft, check, explain and compare mappings to OMOP."),
+    "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
+    "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
+    "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
-from atoll.cdm.workbench import MEMORY, literal, quoted
-from atoll.errors import DataError
+from atoll.cdm.vocabulary import require, starter, version_of
+from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
+from atoll.errors import DataError, OperatorError
 from atoll.ingest import derive, persons
 from atoll.ingest.expressions import ExpressionError
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import Build, only_one
+from atoll.ingest.release import Build, manifest_of, only_one
 from atoll.ingest.rules import Compiled, Context, compile_rule
 from atoll.ingest.sources import Source, open_source
 from atoll.study.nodes import Problem, Problems
@@ -52,6 +53,69 @@ class Report:
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types. Holds codes and counts, no row of a person."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def load_url(
+    mapping: Mapping,
+    address: str,
+    url: str,
+    *,
+    vocabulary: Path | None = None,
+    memory: str = MEMORY,
+    today: date | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """The same for a database by its URL. For PostgreSQL the release is made in a file of the site and carried over.
+
+    Raises
+    ------
+    OperatorError
+        For an address of another kind.
+    """
+    from urllib.parse import unquote, urlsplit
+
+    options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "progress": progress}
+    scheme = url.partition(":")[0]
+    if scheme == "duckdb":
+        return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
+    if scheme != "postgresql":
+        raise OperatorError(
+            f"A release cannot be put into {scheme!r}.",
+            "Give duckdb:///FILE or postgresql://USER@HOST/DATABASE?schema=cdm.",
+        )
+    from atoll.cdm.publish import publish, schema_of
+    from atoll.settings import settings
+
+    parts = urlsplit(url)
+    place = f"{parts.hostname}:{parts.port}{parts.path}/{schema_of(url)}"
+    folder = settings().home / "releases"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
+    report = load(mapping, address, target, **options)
+    publish(target, url, progress)
+    return report
+
+
+def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> None:
+    """Hold a mapping against an export and a vocabulary, without loading anything.
+
+    Raises
+    ------
+    Problems
+        With every finding, each with line and column.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
+        build = Build(Path(folder) / "check.duckdb", "check", memory=MEMORY, vocabulary=vocabulary)
+        try:
+            if vocabulary is None:
+                starter(build.bench)
+            require(version_of(vocabulary), mapping.vocabulary)
+            source = open_source(address, build.bench, build.folder, mapping)
+            check(mapping, source, Lookups(build.bench, mapping.lists))
+        finally:
+            build.bench.close()
 
 
 def load(
@@ -93,12 +157,11 @@ class _Load:
         self.began = time.monotonic()
 
     def run(self) -> Report:
-        from atoll.cdm.vocabulary import version_of
-        from atoll.ingest.release import manifest_of
-
         self.progress("reading the files' encodings and hashes")
         previous = manifest_of(self.target)
-        plan = self._plan(version_of(self.vocabulary))
+        version = version_of(self.vocabulary)
+        require(version, self.mapping.vocabulary)
+        plan = self._plan(version)
         if previous.get("plan") == plan["plan"]:
             return Report(previous["release"], False, previous["tables"], manifest=previous)
         build = Build(self.target, plan["plan"], memory=self.memory, vocabulary=self.vocabulary)
@@ -109,8 +172,6 @@ class _Load:
 
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
-        from atoll.cdm.workbench import Workbench
-
         folder = self.target.with_name(self.target.name + ".work")
         with Workbench() as bench:
             source = open_source(self.address, bench, folder, self.mapping)
@@ -145,8 +206,6 @@ class _Load:
         return self._finish(plan, previous)
 
     def _vocabulary(self) -> None:
-        from atoll.cdm.vocabulary import starter
-
         if self.vocabulary is None:
             with self.build.step("vocabulary") as run:
                 if run:

