@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.ingest.chinese import is_chinese, translate
 from atoll.ingest.term_concepts import METHODS
 from atoll.ingest.term_index import Index, weighted
 from atoll.ingest.term_text import HERE, Reading, read, split, systems, unfold
@@ -23,6 +24,7 @@ PROPERTIES = ("mass", "moles", "units", "enzyme", "count", "area", "presence", "
               "daily", "pressure", "entitic", "time", "none")  # fmt: skip
 CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
+USUAL = "blood"  # the specimen of a laboratory test for which none is told
 METHOD_NAMES = ("", *sorted(set(METHODS.values())), "other")
 CATEGORY_WORDS = {
     "chemistry": ("chem", "生化", "biochem", "immun", "serol", "endocr", "免疫", "激素", "肿瘤"),
@@ -121,7 +123,8 @@ def closeness(name: str) -> dict[tuple[str, str], float]:
 
 def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
     """Read a block of names for an index."""
-    readings = [_reading(name.name, index) for name in names]
+    both = [_reading(name.name, name.domain, index) for name in names]
+    readings = [reading for reading, _ in both]
     rows = [_known(reading.words, index) for reading in readings]
     words = weighted(rows, len(index.vocabulary))
     below = weighted([_known(reading.below, index) for reading in readings], len(index.vocabulary))
@@ -138,23 +141,30 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
         unit=weighted(units, len(index.vocabulary)),
         norm=np.sqrt(words.multiply(words).sum(1).A1 + unknown**2),
         mass=words.sum(1).A1 + unknown,
-        system=[reading.system or _fluid(name.fluid) for reading, name in zip(readings, names, strict=True)],
+        system=[
+            reading.system or _fluid(name.fluid) or ("" if domain in ("Drug", "Condition") else USUAL)
+            for (reading, domain), name in zip(both, names, strict=True)
+        ],
         property=[_property(reading, name) for reading, name in zip(readings, names, strict=True)],
         category=[_category(name.category) for name in names],
-        domain=[name.domain for name in names],
+        domain=[domain for _, domain in both],
         decided=[index.decided.get(" ".join(split(name.name))) for name in names],
     )
 
 
-def _reading(text: str, index: Index) -> Reading:
+def _reading(text: str, domain: str, index: Index) -> tuple[Reading, str]:
     """The reading of a name; words that a machine ran together are parted where that makes them known."""
+    if is_chinese(text):
+        chinese = translate(text, domain)
+        reading = read(chinese.english or text)
+        return replace(reading, system=reading.system or chinese.system), domain or chinese.domain
     text = _joined(text, index)
     whole = read(text)
     if all(word in index.vocabulary for word in whole.words) or unfold(text) == text:
-        return whole
+        return whole, domain
     parted = read(unfold(text))
     known = [sum(word in index.vocabulary for word in r.words) / max(len(r.words), 1) for r in (whole, parted)]
-    return parted if known[1] > known[0] else whole
+    return (parted if known[1] > known[0] else whole), domain
 
 
 def _joined(text: str, index: Index) -> str:

@@ -66,7 +66,11 @@ def table(name: str) -> dict[tuple[str, ...], str]:
 @cache
 def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
     """Synonyms and abbreviations: words → canonical words."""
-    return {written: tuple(split(meaning, keep=True)) for written, meaning in table("words_en.csv").items()}
+    found = {written: tuple(split(meaning, keep=True)) for written, meaning in table("words_en.csv").items()}
+    for meaning in list(found.values()):  # what is canonical already stays as it is
+        if 1 < len(meaning) <= LONGEST and not {"/", "#", "%"} & set(meaning):
+            found.setdefault(meaning, meaning)
+    return found
 
 
 @cache

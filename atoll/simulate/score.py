@@ -1,0 +1,228 @@
+"""How much of the simulated truth has arrived in an OMOP database: events, persons, values, faults.
+
+The truth is the hospital's OMOP folder and `truth/` as `world.simulate` wrote them. Persons are matched by
+person_source_value (the hospital's own patient number), events by person, concept and day; a laboratory value has arrived
+when it stands within the rounding of the unit in which the export gave it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from atoll.errors import DataError
+from atoll.simulate.facts import MEASUREMENTS, numbers, whole
+
+EVENTS = {  # table → concept, first day, further day of the key
+    "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
+    "condition_occurrence": ("condition_concept_id", "condition_start_date", None),
+    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", None),
+    "measurement": ("measurement_concept_id", "measurement_date", None),
+    "observation": ("observation_concept_id", "observation_date", None),
+    "death": (None, "death_date", None),
+}
+RELATIVE = 0.012  # a value may differ by so much: the factors of unit conversion are rounded in practice
+PERSON = ("person_id", "person_source_value", "year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id")
+
+
+@dataclass
+class Arrived:
+    """One table: true events, how many of them arrived, and how many arrived that are not true."""
+
+    true: int = 0
+    arrived: int = 0
+    false: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of the true events, between 0 and 1."""
+        return self.arrived / self.true if self.true else 1.0
+
+
+@dataclass
+class Score:
+    """One hospital.
+
+    persons        true, found, wrong (unknown, doubled, or with another birth date or sex)
+    tables         events by table
+    values         measurements that arrived with a comparable value: how many, how many right, units right
+    faults         by kind: planted, and named by the load (kept with a reason)
+    """
+
+    hospital: str
+    persons: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, Arrived] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """Of all true events, the share that arrived."""
+        true = sum(part.true for part in self.tables.values())
+        return sum(part.arrived for part in self.tables.values()) / true if true else 1.0
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types: counts only."""
+        return {
+            "hospital": self.hospital,
+            "share": round(self.share, 6),
+            "persons": self.persons,
+            "tables": {name: {**vars(part), "share": round(part.share, 6)} for name, part in self.tables.items()},
+            "values": self.values,
+            "faults": self.faults,
+        }
+
+
+def score(world: Path, hospital: str, url: str) -> Score:
+    """Compare the database behind `url` with one hospital of a simulated world.
+
+    Raises
+    ------
+    DataError
+        When the world has no such hospital, or the database has no OMOP tables.
+    """
+    truth = world / hospital / "omop"
+    if not truth.is_dir():
+        raise DataError(f"{world} holds no hospital {hospital!r}.", "Its hospitals stand in manifest.json.")
+    found = Score(hospital)
+    true_persons = parquet.read_table(truth / "person.parquet", columns=list(PERSON))
+    persons = _read(url, "person", PERSON)
+    number, right = _persons(found, true_persons, persons)
+    for name in EVENTS:
+        _events(found, name, parquet.read_table(truth / f"{name}.parquet"), url, number, right)
+    _faults(found, world, hospital, url)
+    return found
+
+
+def _read(url: str, table: str, columns: Iterable[str]) -> pa.Table:
+    from atoll.cdm.database import record_batches
+
+    wanted = list(columns)
+    joint = "&" if "?" in url else "?"
+    batches = [batch.select(wanted) for batch in record_batches(f"{url}{joint}table={table}")]
+    return pa.Table.from_batches(batches) if batches else pa.table({name: pa.array([], pa.int64()) for name in wanted})
+
+
+def _persons(found: Score, true: pa.Table, persons: pa.Table) -> tuple[Any, Any]:
+    """Loaded person_id → position in the truth; as two sorted arrays."""
+    at = pc.index_in(persons["person_source_value"].cast(pa.string()), true["person_source_value"].combine_chunks())
+    known = pc.is_valid(at).to_numpy()
+    at = pc.fill_null(at, -1).to_numpy()
+    wrong = int((~known).sum())
+    same = np.ones(len(at), bool)
+    for column in PERSON[2:]:
+        loaded = pc.fill_null(persons[column].cast(pa.int64()), -1).to_numpy()
+        same &= loaded == pc.fill_null(true[column], -1).to_numpy()[at]
+    different = int((known & ~same).sum())
+    doubled = int(known.sum() - len(np.unique(at[known])))
+    found.persons = {
+        "true": true.num_rows, "found": len(np.unique(at[known])), "unknown": wrong, "different": different,
+        "doubled": doubled,
+    }  # fmt: skip
+    ids = persons["person_id"].cast(pa.int64()).to_numpy()
+    order = np.argsort(ids)
+    return ids[order], at[order]
+
+
+def _events(found: Score, name: str, true: pa.Table, url: str, number: Any, right: Any) -> None:
+    concept, day, last = EVENTS[name]
+    columns = [c for c in ("person_id", concept, day, last) if c]
+    if name == "measurement":
+        columns += ["value_as_number", "unit_concept_id"]
+    try:
+        loaded = _read(url, name, columns)
+    except DataError:
+        loaded = true.select(columns).slice(0, 0)
+    codes = np.unique(true[concept].to_numpy()) if concept else np.array([0])
+    true_keys = _keys(true["person_id"].to_numpy() - 1, true, concept, day, last, codes)
+    person = loaded["person_id"].cast(pa.int64()).to_numpy()
+    at = np.searchsorted(number, person).clip(0, max(len(number) - 1, 0))
+    who = np.where(number[at] == person, right[at], -1) if len(number) else np.full(len(person), -1)
+    keys = _keys(who, loaded, concept, day, last, codes)
+    strange = (keys < 0) & _standard(loaded, concept, codes)
+    a, n = np.unique(true_keys, return_counts=True)
+    b, m = np.unique(keys[keys >= 0], return_counts=True)
+    place = np.searchsorted(a, b).clip(0, max(len(a) - 1, 0))
+    hit = a[place] == b if len(a) else np.zeros(len(b), bool)
+    arrived = int(np.minimum(n[place[hit]], m[hit]).sum())
+    found.tables[name] = Arrived(len(true_keys), arrived, int(m.sum()) - arrived + int(strange.sum()))
+    if name == "measurement":
+        _values(found, true, true_keys, loaded, keys)
+
+
+def _standard(loaded: pa.Table, concept: str | None, codes: Any) -> Any:
+    """Rows with a concept of the truth: a local concept (unknown code) is neither true nor false."""
+    if concept is None:
+        return np.ones(loaded.num_rows, bool)
+    return np.isin(pc.fill_null(loaded[concept].cast(pa.int64()), 0).to_numpy(), codes)
+
+
+def _keys(who: Any, table: pa.Table, concept: str | None, day: str, last: str | None, codes: Any) -> Any:
+    """One integer an event: person, concept, day (and last day); −1 where one of them is not of the truth."""
+    code = np.zeros(len(who), np.int64)
+    good = who >= 0
+    if concept is not None:
+        value = pc.fill_null(table[concept].cast(pa.int64()), -1).to_numpy()
+        code = np.searchsorted(codes, value).clip(0, len(codes) - 1)
+        good &= codes[code] == value
+    days = _days(table, day)
+    good &= (days >= 0) & (days < 2**17)
+    key = (who * len(codes) + code) * 2**17 + days
+    if last is not None:
+        length = _days(table, last) - days
+        good &= (length >= 0) & (length < 2**9)
+        key = key * 2**9 + length
+    return np.where(good, key, -1)
+
+
+def _days(table: pa.Table, column: str) -> Any:
+    return pc.fill_null(table[column].cast(pa.date32()).cast(pa.int32()).cast(pa.int64()), -1).to_numpy()
+
+
+def _values(found: Score, true: pa.Table, true_keys: Any, loaded: pa.Table, keys: Any) -> None:
+    """Values and units of measurements that are one for one by person, test and day."""
+    a, first, n = np.unique(true_keys, return_index=True, return_counts=True)
+    b, where, m = np.unique(keys, return_index=True, return_counts=True)
+    common, left, right = np.intersect1d(a[n == 1], b[(m == 1) & (b >= 0)], assume_unique=True, return_indices=True)
+    left, right = first[n == 1][left], where[(m == 1) & (b >= 0)][right]
+    wanted = true["value_as_number"].to_numpy()[left]
+    got = pc.fill_null(loaded["value_as_number"].cast(pa.float64()), np.nan).to_numpy()[right]
+    concept = true["measurement_concept_id"].to_numpy()[left]
+    order = np.argsort(whole(MEASUREMENTS, "concept_id"))
+    step = 0.6 * 10.0 ** -numbers(MEASUREMENTS, "digits_zh") / numbers(MEASUREMENTS, "factor_zh")
+    step = np.maximum(step, 0.6 * 10.0 ** -numbers(MEASUREMENTS, "digits"))[order]
+    allowed = RELATIVE * np.abs(wanted) + step[np.searchsorted(np.sort(whole(MEASUREMENTS, "concept_id")), concept)]
+    unit = pc.fill_null(loaded["unit_concept_id"].cast(pa.int64()), 0).to_numpy()[right]
+    found.values = {
+        "compared": len(common),
+        "right": int((np.abs(got - wanted) <= allowed).sum()),
+        "unit_right": int((unit == true["unit_concept_id"].to_numpy()[left]).sum()),
+    }
+
+
+def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
+    """Whether every planted row stands among the rows that the load kept back with a reason (`ingest.rejected`)."""
+    with (world / "truth" / "faults.csv").open(encoding="utf-8", newline="") as file:
+        planted = [row for row in csv.DictReader(file) if row["hospital"] == hospital]
+    try:
+        named = _named(url)
+    except DataError:
+        named = {}
+    for row in planted:
+        kind = found.faults.setdefault(row["kind"], {"planted": 0, "named": 0})
+        kind["planted"] += 1
+        kind["named"] += row["id"] in named or row["person_id"] in named
+
+
+def _named(url: str) -> Mapping[str, str]:
+    """Key of a kept-back row → reason."""
+    kept = _read(url, "ingest.rejected", ("key", "reason"))
+    return dict(zip(kept["key"].to_pylist(), kept["reason"].to_pylist(), strict=True))
