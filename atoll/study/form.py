@@ -195,7 +195,7 @@ class Form:
             if name in fields and kind != only:
                 self.refuse(fields[name], f"{key}.{name}", f"a {kind} has no {name}.", f"Only a {only} has one.")
         no_range: tuple[float | None, float | None] = (None, None)
-        low, high = self.part(fields, key, "range", Form._range, no_range)
+        low, high = self.part(fields, key, "range", Form.range, no_range)
         return Column(
             type=kind,
             levels=self.part(fields, key, "levels", Form._levels, ()),
@@ -216,7 +216,8 @@ class Form:
             self.refuse(node, key, f"{OTHER!r} is kept for merged small levels.", "Give the level another name.")
         return tuple(levels)
 
-    def _range(self, node: Node, key: str) -> tuple[float | None, float | None]:
+    def range(self, node: Node, key: str) -> tuple[float | None, float | None]:
+        """Two ends as [lowest, highest], of which one may be left empty."""
         items = self.items(node, key)
         if len(items) != 2:
             if isinstance(node.content, list):

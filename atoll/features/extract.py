@@ -1,0 +1,385 @@
+"""A cohort and a document of features → a table, one row an index date, where the data are.
+
+Per domain the records are read once: those with a concept of some feature's set, up to the index date and not a day
+later. They are summed by person and set for each way in which features look at them (window and what is said), and
+only that small table is spread into columns. Outcomes are read apart, so that no feature can see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atoll.cdm.sql import Sql, column, joined, name, sql
+from atoll.cdm.workspace import Workspace
+from atoll.cohort.concepts import ConceptSets, Members
+from atoll.cohort.domains import DOMAINS, Domain
+from atoll.errors import DataError
+from atoll.study.features import VALUES, Concepts, Feature, Features, Outcome
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEMALE, MALE = 8532, 8507  # OMOP gender concepts F and M
+EVERY = -1  # the key of features that look at every record of a domain
+_DOMAIN = {
+    "condition": "ConditionOccurrence",
+    "condition_era": "ConditionEra",
+    "drug": "DrugExposure",
+    "drug_era": "DrugEra",
+    "procedure": "ProcedureOccurrence",
+    "device": "DeviceExposure",
+    "measurement": "Measurement",
+    "observation": "Observation",
+    "visit": "VisitOccurrence",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at the records of a set; features of different sets share it."""
+
+    first: int | None
+    last: int
+    says: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+def extract(workspace: Workspace, cohort: pa.Table, features: Features) -> pa.Table:
+    """One row for each row of the cohort, in its order: `person`, then the columns of `features.dictionary()`.
+
+    cohort   subject_id, cohort_start_date (the index date)
+
+    Raises
+    ------
+    DataError
+        When the CDM lacks a table or its vocabulary.
+    """
+    return _Extraction(workspace, features).table(cohort)
+
+
+class _Extraction:
+    def __init__(self, workspace: Workspace, features: Features):
+        self.workspace, self.features = workspace, features
+        self.index = workspace.table("index_date")
+        self.sets = ConceptSets(workspace)
+        self.keys = {name_: self.sets.key((_members(found),)) for name_, found in features.concepts.items()}
+
+    def table(self, cohort: pa.Table) -> pa.Table:
+        if self.keys:
+            self.sets.resolve()
+        self._place(cohort)
+        try:
+            return self._typed(self.workspace.fetch(self._query()))
+        finally:
+            self.workspace.drop(*list(self.workspace.scratch))
+
+    def _place(self, cohort: pa.Table) -> None:
+        """The index table: row, person, index date, observation around it, death, what the person table says."""
+        import pyarrow as pa
+
+        rows = pa.table(
+            {
+                "row_id": pa.array(range(cohort.num_rows), pa.int64()),
+                "person_id": cohort.column("subject_id").cast(pa.int64()),
+                "index_date": cohort.column("cohort_start_date").cast(pa.date32()),
+            }
+        )
+        given = self.workspace.table("given")
+        self.workspace.upload(given, rows)
+        self.workspace.settle(given)
+        death = (
+            sql("(SELECT person_id, MIN(death_date) AS death_date FROM death GROUP BY person_id)")
+            if self.workspace.columns("death")
+            else sql("(SELECT person_id, CAST(NULL AS DATE) AS death_date FROM person WHERE 1 = 0)")
+        )
+        self.workspace.create(
+            self.index,
+            sql(
+                "SELECT x.row_id, x.person_id, x.index_date, MIN(p.gender_concept_id) AS gender, "
+                "MIN(p.year_of_birth) AS born, MIN(o.observation_period_start_date) AS op_start, "
+                "MAX(o.observation_period_end_date) AS op_end, MIN(d.death_date) AS death "
+                "FROM {given} x LEFT JOIN person p ON p.person_id = x.person_id "
+                "LEFT JOIN observation_period o ON o.person_id = x.person_id "
+                "AND x.index_date BETWEEN o.observation_period_start_date AND o.observation_period_end_date "
+                "LEFT JOIN {death} d ON d.person_id = x.person_id GROUP BY x.row_id, x.person_id, x.index_date",
+                given=given, death=death,
+            ),
+        )  # fmt: skip
+        self.workspace.settle(self.index, by=("person_id",))
+
+    def _query(self) -> Sql:
+        """All columns, in the order of the dictionary."""
+        joins, columns = [], [sql("x.person_id AS person")]
+        spread = {}
+        for domain in dict.fromkeys(feature.domain for feature in self.features.features if feature.domain != "person"):
+            spread[domain] = self._spread(domain)
+            joins.append(sql("LEFT JOIN {t} {d} ON {d}.row_id = x.row_id", t=spread[domain], d=name(f"of_{domain}")))
+        for feature in self.features.features:
+            columns += self._fact(feature) if feature.domain == "person" else _columns(feature)
+        for number, outcome in enumerate(self.features.outcomes):
+            table = self._first_days(number, outcome)
+            joins.append(sql("LEFT JOIN {t} {o} ON {o}.row_id = x.row_id", t=table, o=name(f"outcome_{number}")))
+            columns += self._outcome(number, outcome)
+        return sql(
+            "SELECT {c} FROM {x} x {j} ORDER BY x.row_id", c=joined(", ", columns), x=self.index, j=joined(" ", joins)
+        )
+
+    # ---- facts of the person
+
+    def _fact(self, feature: Feature) -> list[Sql]:
+        days = self.workspace.dialect.days
+        facts = {
+            "age": sql("EXTRACT(YEAR FROM x.index_date) - x.born"),
+            "sex": sql(
+                "CASE x.gender WHEN {f} THEN 'female' WHEN {m} THEN 'male' ELSE 'unknown' END", f=FEMALE, m=MALE
+            ),
+            "year": sql("EXTRACT(YEAR FROM x.index_date)"),
+            "observed": days(sql("x.op_start"), sql("x.index_date")),
+            "followed": self._followed(),
+        }
+        return [sql("{f} AS {n}", f=facts[feature.says], n=_quoted(feature.name))]
+
+    def _followed(self) -> Sql:
+        """Days from the index date to the end of observation, or to death before it."""
+        days = self.workspace.dialect.days
+        return sql(
+            "LEAST({o}, COALESCE({d}, {o}))",
+            o=days(sql("x.index_date"), sql("x.op_end")), d=days(sql("x.index_date"), sql("x.death")),
+        )  # fmt: skip
+
+    # ---- records up to the index date
+
+    def _spread(self, domain: str) -> Sql:
+        """One row an index date with records, one column a feature (f_0, f_1, … in the order of the document)."""
+        features = [feature for feature in self.features.features if feature.domain == domain]
+        looks = list(dict.fromkeys(map(_look, features)))
+        summed = self._summed(domain, features, looks)
+        cells = [
+            sql("MAX(CASE WHEN set_key = {k} THEN {l} END) AS {n}",
+                k=self._key(feature.of), l=name(f"look_{looks.index(_look(feature))}"), n=_cell(feature))
+            for feature in features
+        ]  # fmt: skip
+        table = self.workspace.table(f"spread_{domain}")
+        self.workspace.create(
+            table, sql("SELECT row_id, {c} FROM {t} GROUP BY row_id", c=joined(", ", cells), t=summed)
+        )
+        self.workspace.settle(table, by=("row_id",))
+        return table
+
+    def _summed(self, domain: str, features: list[Feature], looks: list[Look]) -> Sql:
+        """By index date and set: each look's number."""
+        values = any(look.says in VALUES for look in looks)
+        firsts = [look.first for look in looks]
+        first = None if None in firsts else min(day for day in firsts if day is not None)
+        records = self.workspace.table(f"records_{domain}")
+        last = min(0, max(look.last for look in looks))
+        query = self._records(domain, {self._key(feature.of) for feature in features}, first, last, values)
+        self.workspace.create(records, query)
+        cells = (sql("{v} AS {n}", v=self._seen(look), n=name(f"look_{j}")) for j, look in enumerate(looks))
+        table = self.workspace.table(f"summed_{domain}")
+        self.workspace.create(
+            table,
+            sql("SELECT row_id, set_key, {c} FROM {r} GROUP BY row_id, set_key", c=joined(", ", cells), r=records),
+        )
+        self.workspace.drop(records)
+        return table
+
+    def _records(self, domain: str, keys: set[int], first: int | None, last: int, values: bool) -> Sql:
+        """Records of the sets within days of the index date: row_id, set_key, day and, where wanted, the value."""
+        found, dialect = DOMAINS[_DOMAIN[domain]], self.workspace.dialect
+        self._need(found)
+        start = sql("CAST({s} AS DATE)", s=column(sql("t"), found.start))
+        within = [sql("{s} <= {d}", s=start, d=dialect.shift(sql("x.index_date"), last))]
+        if first is not None:
+            within.append(sql("{s} >= {d}", s=start, d=dialect.shift(sql("x.index_date"), first)))
+        more = sql("")
+        if values:
+            high, low = (
+                sql("t.{c}", c=name(c)) if domain == "measurement" else sql("CAST(NULL AS DOUBLE PRECISION)")
+                for c in ("range_high", "range_low")
+            )
+            # numbered in the order of days, so that the last value is the one of the largest number
+            more = sql(
+                ", t.value_as_number AS value, t.unit_concept_id AS unit, {h} AS range_high, {l} AS range_low, "
+                "ROW_NUMBER() OVER (PARTITION BY x.row_id ORDER BY {s}, {id}) AS ordinal",
+                h=high, l=low, s=start, id=column(sql("t"), found.id),
+            )  # fmt: skip
+        parts = []
+        chosen = sorted(keys - {EVERY})
+        if chosen:
+            one_of = joined(", ", (sql("{k}", k=key) for key in chosen))
+            codes = sql(
+                "JOIN {c} k ON k.concept_id = {concept} AND k.set_key IN ({keys})",
+                c=self.sets.codes, concept=column(sql("t"), found.concept), keys=one_of,
+            )  # fmt: skip
+            parts.append((sql("k.set_key"), codes))
+        if EVERY in keys:
+            parts.append((sql("{k}", k=EVERY), sql("")))
+        return joined(
+            " UNION ALL ",
+            (
+                sql(
+                    "SELECT x.row_id, {k} AS set_key, {day} AS day{m} FROM {x} x JOIN {t} t "
+                    "ON t.person_id = x.person_id {codes} WHERE {w}",
+                    k=key, day=dialect.days(sql("x.index_date"), start), m=more, x=self.index, t=name(found.table),
+                    codes=codes, w=joined(" AND ", within),
+                )
+                for key, codes in parts
+            ),
+        )  # fmt: skip
+
+    def _seen(self, look: Look) -> Sql:
+        """What is said of the records in a window, as an aggregate."""
+        where = [sql("day <= {l}", l=look.last)]
+        if look.first is not None:
+            where.append(sql("day >= {f}", f=look.first))
+        if look.says in VALUES:
+            where += self._usable(look)
+        said = joined(" AND ", where)
+        return _SAID[look.says](self.workspace.dialect.engine, sql("FILTER (WHERE {w})", w=said))
+
+    def _usable(self, look: Look) -> list[Sql]:
+        where = [sql("value IS NOT NULL")]
+        if look.unit:
+            code = self.workspace.dialect.text(look.unit)
+            where.append(
+                sql(
+                    "unit IN (SELECT concept_id FROM concept WHERE vocabulary_id = 'UCUM' AND concept_code = {u})",
+                    u=code,
+                )
+            )
+        if look.low is not None:
+            where.append(sql("value >= {v}", v=_number(look.low)))
+        if look.high is not None:
+            where.append(sql("value <= {v}", v=_number(look.high)))
+        if look.says in ("high", "low"):
+            where.append(sql("value > range_high") if look.says == "high" else sql("value < range_low"))
+        return where
+
+    # ---- what comes after
+
+    def _first_days(self, number: int, outcome: Outcome) -> Sql:
+        """The day of the first record of the outcome's set in its window."""
+        first, last = outcome.window
+        table = self.workspace.table(f"outcome_{number}")
+        records = self._records(outcome.domain, {self._key(outcome.of)}, first, last, False)
+        self.workspace.create(table, sql("SELECT row_id, MIN(day) AS day FROM ({r}) r GROUP BY row_id", r=records))
+        self.workspace.settle(table, by=("row_id",))
+        return table
+
+    def _outcome(self, number: int, outcome: Outcome) -> list[Sql]:
+        day, followed, last = column(name(f"outcome_{number}"), "day"), self._followed(), outcome.window[1]
+        happened = sql("COALESCE({d} <= {f}, FALSE)", d=day, f=followed)
+        dead = sql(
+            "COALESCE({d} <= {l}, FALSE)", d=self.workspace.dialect.days(sql("x.index_date"), sql("x.death")), l=last
+        )
+        parts = {
+            "": sql("CASE WHEN {h} THEN 1 WHEN {f} >= {l} OR {x} THEN 0 END", h=happened, f=followed, l=last, x=dead),
+            "_time": sql(
+                "CASE WHEN {h} THEN {d} ELSE GREATEST(LEAST({f}, {l}), 0) END", h=happened, d=day, f=followed, l=last
+            ),
+            "_event": sql("CASE WHEN {h} THEN 1 ELSE 0 END", h=happened),
+        }
+        return [sql("{v} AS {n}", v=value, n=_quoted(outcome.name + end)) for end, value in parts.items()]
+
+    # ---- parts
+
+    def _key(self, of: str) -> int:
+        return self.keys[of] if of else EVERY
+
+    def _need(self, domain: Domain) -> None:
+        if self.workspace.columns(domain.table) is None:
+            raise DataError(f"The CDM has no table {domain.table!r}.", "Load it, or leave out what reads it.")
+
+    def _typed(self, rows: pa.Table) -> pa.Table:
+        """Types that do not depend on the engine: whole numbers for flags, doubles, words."""
+        import pyarrow as pa
+
+        kinds = {"person": pa.int64(), "flag": pa.int8(), "number": pa.float64(), "category": pa.string()}
+        columns = self.features.dictionary()
+        return pa.table({n: _cast(rows.column(i), kinds[columns[n].type]) for i, n in enumerate(columns)})
+
+
+def _cast(values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64())
+    return values.cast(kind, safe=False)
+
+
+def _look(feature: Feature) -> Look:
+    return Look(*feature.window, feature.says, feature.unit, feature.low, feature.high)
+
+
+def _columns(feature: Feature) -> list[Sql]:
+    """A feature's column in the result: nobody without a record has one; what was never measured is unknown."""
+    value = column(name(f"of_{feature.domain}"), _cell(feature))
+    if feature.says in ("any", "count", "days", "high", "low"):
+        return [sql("COALESCE({v}, 0) AS {n}", v=value, n=_quoted(feature.name))]
+    if feature.otherwise is None:
+        return [sql("{v} AS {n}", v=value, n=_quoted(feature.name))]
+    filled, missing = _number(feature.otherwise), _quoted(f"{feature.name}_missing")
+    return [
+        sql("COALESCE({v}, {f}) AS {n}", v=value, f=filled, n=_quoted(feature.name)),
+        sql("CASE WHEN {v} IS NULL THEN 1 ELSE 0 END AS {n}", v=value, n=missing),
+    ]
+
+
+def _flag(engine: str, where: Sql) -> Sql:
+    return sql("CASE WHEN COUNT(*) {w} > 0 THEN 1 ELSE 0 END", w=where)
+
+
+def _edge(largest: bool) -> Callable[[str, Sql], Sql]:
+    """The value with the largest or smallest ordinal."""
+
+    def edge(engine: str, where: Sql) -> Sql:
+        if engine == "postgresql":
+            order = sql("DESC") if largest else sql("ASC")
+            return sql("(ARRAY_AGG(value ORDER BY ordinal {o}) {w})[1]", o=order, w=where)
+        by = sql("max_by") if largest else sql("min_by")
+        return sql("{by}(value, ordinal) {w}", by=by, w=where)
+
+    return edge
+
+
+_SAID: dict[str, Callable[[str, Sql], Sql]] = {
+    "any": _flag,
+    "high": _flag,
+    "low": _flag,
+    "count": lambda engine, where: sql("COUNT(*) {w}", w=where),
+    "days": lambda engine, where: sql("COUNT(DISTINCT day) {w}", w=where),
+    "since": lambda engine, where: sql("-MAX(day) {w}", w=where),
+    "last": _edge(True),
+    "first": _edge(False),
+    "mean": lambda engine, where: sql("AVG(value) {w}", w=where),
+    "min": lambda engine, where: sql("MIN(value) {w}", w=where),
+    "max": lambda engine, where: sql("MAX(value) {w}", w=where),
+    "slope": lambda engine, where: sql("REGR_SLOPE(value, day) {w}", w=where),
+}
+
+
+def _cell(feature: Feature) -> Sql:
+    """A name that any engine takes, from the feature's own, which may be Chinese."""
+    return Sql("f_" + feature.name.encode().hex())
+
+
+def _quoted(text: str) -> Sql:
+    """A result's column; the dictionary gives it its own name back."""
+    return Sql("c_" + text.encode().hex())
+
+
+def _number(value: float) -> Sql:
+    return Sql(f"CAST({value!r} AS DOUBLE PRECISION)")
+
+
+def _members(concepts: Concepts) -> Members:
+    items: Iterable[tuple[int, bool]] = [
+        *((c, False) for c in concepts.include),
+        *((c, True) for c in concepts.exclude),
+    ]
+    return tuple(sorted((c, excluded, concepts.descendants, False) for c, excluded in items))
