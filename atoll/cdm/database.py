@@ -42,6 +42,15 @@ def is_url(source: str) -> bool:
     return source.partition("://")[0] in SCHEMES
 
 
+def without_password(url: str) -> str:
+    """The URL as it may be shown and logged."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
+
+
 def record_batches(url: str) -> Iterator[pa.RecordBatch]:
     """All rows of the table that the URL names, in batches.
 
@@ -79,6 +88,17 @@ def connect(url: str, *, read_only: bool = True, threads: int | None = None, mem
     Unreachable
         When the server does not answer. The sentence never holds a password.
     """
+    ibis = driver("ibis", "cdm")
+    scheme, connection = connection_to(url, read_only=read_only, threads=threads, memory=memory)
+    if scheme == "spark":
+        return ibis.pyspark.connect(connection)
+    return {"duckdb": ibis.duckdb, "postgresql": ibis.postgres}[scheme].from_connection(connection)
+
+
+def connection_to(
+    url: str, *, read_only: bool = True, threads: int | None = None, memory: str | None = None
+) -> tuple[str, Any]:
+    """Engine and the driver's own connection: as `connect`, without Ibis, whose import takes a second."""
     from atoll.cdm import engines
 
     scheme = url.partition(":")[0]
@@ -92,7 +112,7 @@ def connect(url: str, *, read_only: bool = True, threads: int | None = None, mem
         raise OperatorError(f"{threads} threads cannot work.", "Give a number of 1 or more.")
     if memory is not None and not engines.MEMORY.fullmatch(memory):
         raise OperatorError(f"{memory!r} is no amount of memory.", "Write it as 512MB or 4GB.")
-    return openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
+    return scheme, openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
 
 
 def driver(module: str, extra: str) -> Any:

@@ -10,15 +10,12 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from atoll.cdm.database import driver
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
-
-if TYPE_CHECKING:
-    from ibis.backends import BaseBackend
 
 MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 
@@ -69,9 +66,9 @@ def _schemas(text: str) -> list[Sql]:
         ) from error
 
 
-def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> Any:
     """A DuckDB file, or a folder of Parquet files that are read once into memory."""
-    duckdb, ibis = driver("duckdb", "cdm"), driver("ibis", "cdm")
+    duckdb = driver("duckdb", "cdm")
     path, options = _options(url)
     # Spilled rows never go beside the CDM, whose folder may be read-only or shared.
     config: dict[str, Any] = {"temp_directory": tempfile.mkdtemp(prefix="atoll-spill-")}
@@ -82,19 +79,19 @@ def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str |
         raise DataError(f"There is no file {path}.", "Correct the path: duckdb:///FOLDER/FILE.duckdb.")
     try:
         if place.is_dir():
-            return ibis.duckdb.from_connection(_folder(duckdb, place, config))
+            return _folder(duckdb, place, config)
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
-        backend = ibis.duckdb.connect(path, read_only=read_only, enable_external_access="false", **config)
+        connection = duckdb.connect(path, read_only=read_only, config=config | {"enable_external_access": "false"})
         if "schema" in options:
             # A file cdm.duckdb with a schema cdm: only the whole path says which is meant.
-            catalog = backend.con.execute("SELECT current_database()").fetchone()[0].replace('"', '""')
+            catalog = connection.execute("SELECT current_database()").fetchone()[0].replace('"', '""')
             path_of = ",".join(f'"{catalog}".{schema}' for schema in _schemas(options["schema"]))
-            backend.con.execute("SET search_path = " + "'" + path_of.replace("'", "''") + "'")
+            connection.execute("SET search_path = " + "'" + path_of.replace("'", "''") + "'")
     except duckdb.Error as error:
         raise DataError(
             f"{path} cannot be opened as a DuckDB file.", "Is it one, is its schema there, and is no one writing?"
         ) from error
-    return backend
+    return connection
 
 
 def _folder(duckdb: Any, folder: Path, config: dict[str, Any]) -> Any:
@@ -113,9 +110,9 @@ def _folder(duckdb: Any, folder: Path, config: dict[str, Any]) -> Any:
     return connection
 
 
-def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> Any:
     """A PostgreSQL database. Its session may write temporary tables and, when read-only, nothing else."""
-    psycopg, ibis = driver("psycopg", "cdm"), driver("ibis", "cdm")
+    psycopg = driver("psycopg", "cdm")
     parts = urlsplit(url)
     _, options = _options(url)
     kept = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
@@ -141,12 +138,12 @@ def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: s
         connection.execute("SELECT set_config('max_parallel_workers_per_gather', %s, false)", [str(threads - 1)])
     if memory is not None:
         connection.execute("SELECT set_config('work_mem', %s, false)", [memory])
-    return ibis.postgres.from_connection(connection)
+    return connection
 
 
-def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> BaseBackend:
+def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> Any:
     """A Spark session: in this process (`spark:local`, over a folder of Parquet files) or on a cluster."""
-    pyspark, ibis = driver("pyspark.sql", "spark"), driver("ibis", "spark")
+    pyspark = driver("pyspark.sql", "spark")
     _, options = _options(url)
     folder = Path(options.get("folder", ""))
     if "folder" in options and not sorted(folder.glob("*.parquet")):
@@ -168,4 +165,4 @@ def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | 
             session.catalog.setCurrentDatabase(_schemas(options["schema"])[0])
     except Exception as error:  # py4j and Java fail in many ways; none of them is a fault of Atoll
         raise Unreachable("Spark cannot be started or reached.", "Is Java installed, and the address right?") from error
-    return ibis.pyspark.connect(session)
+    return session

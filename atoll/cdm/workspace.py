@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.database import connection_to
 from atoll.cdm.engines import Dialect
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 
 PREFIX = "atoll_"
 _VERSION, _TYPED = "Is it an OMOP CDM of version 5?", "Are its columns of the CDM's types?"
-_ENGINES = {"duckdb": "duckdb", "postgres": "postgresql", "pyspark": "spark"}
 _TYPES = {"int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE PRECISION"}
+
+
+def workspace_at(
+    url: str, *, threads: int | None = None, memory: str | None = None, read_only: bool = True
+) -> Workspace:
+    """The workspace of the database that a URL names; see `database.connect` for what may go wrong."""
+    engine, connection = connection_to(url, read_only=read_only, threads=threads, memory=memory)
+    workspace = _KINDS[engine](engine, connection)
+    workspace.owned = True
+    return workspace
 
 
 def open_workspace(backend: BaseBackend) -> Workspace:
@@ -36,18 +46,21 @@ def open_workspace(backend: BaseBackend) -> Workspace:
     OperatorError
         For a backend of another engine.
     """
-    kinds = {"duckdb": DuckDBWorkspace, "postgres": PostgreSQLWorkspace, "pyspark": SparkWorkspace}
-    if backend.name not in kinds:
+    engines = {"duckdb": "duckdb", "postgres": "postgresql", "pyspark": "spark"}
+    if backend.name not in engines:
         raise OperatorError(f"Cohorts cannot be found on {backend.name}.", "Use DuckDB, PostgreSQL or Spark.")
-    return kinds[backend.name](backend)
+    engine = engines[backend.name]
+    return _KINDS[engine](engine, backend._session if engine == "spark" else backend.con)
 
 
 class Workspace:
     """Scratch tables on one engine. Not for several threads at once."""
 
-    def __init__(self, backend: BaseBackend):
-        self.backend: Any = backend
-        self.dialect = Dialect(_ENGINES[backend.name])
+    owned = False  # whether the connection is closed with the workspace
+
+    def __init__(self, engine: str, connection: Any):
+        self.connection = connection
+        self.dialect = Dialect(engine)
         self.scratch: dict[Sql, None] = {}
         self._columns: dict[str, tuple[str, ...] | None] = {}
 
@@ -100,6 +113,8 @@ class Workspace:
         with contextlib.suppress(Exception):
             self.drop(*list(self.scratch))
         self.scratch.clear()
+        if self.owned:
+            self._disconnect()
 
     def size(self, table: Sql) -> int:
         """Rows of a table."""
@@ -112,6 +127,9 @@ class Workspace:
         """Stop the statement that runs, from another thread."""
 
     # What the engines do differently.
+    def _disconnect(self) -> None:
+        self.connection.close()
+
     def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
         raise NotImplementedError
 
@@ -140,11 +158,11 @@ class Workspace:
 class DuckDBWorkspace(Workspace):
     """Temporary tables of a DuckDB connection."""
 
-    def __init__(self, backend: BaseBackend):
-        super().__init__(backend)
-        self.connection = self.backend.con
+    def __init__(self, engine: str, connection: Any):
+        super().__init__(engine, connection)
         # Rows keep no order here: without the promise, large results are written by all threads.
         self.connection.execute("SET preserve_insertion_order = false")
+        self._spill: str = self.connection.execute("SELECT current_setting('temp_directory')").fetchone()[0]
 
     def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
         import duckdb
@@ -176,10 +194,8 @@ class DuckDBWorkspace(Workspace):
 
     def close(self) -> None:
         super().close()
-        with contextlib.suppress(Exception):
-            folder = self.connection.execute("SELECT current_setting('temp_directory')").fetchone()[0]
-            if "atoll-spill-" in folder:
-                shutil.rmtree(folder, ignore_errors=True)
+        if "atoll-spill-" in self._spill:
+            shutil.rmtree(self._spill, ignore_errors=True)
 
     def interrupt(self) -> None:
         self.connection.interrupt()
@@ -212,10 +228,6 @@ def _first_line(error: BaseException) -> str:
 
 class PostgreSQLWorkspace(Workspace):
     """Temporary tables of a PostgreSQL session."""
-
-    def __init__(self, backend: BaseBackend):
-        super().__init__(backend)
-        self.connection = self.backend.con
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Any]:
@@ -307,9 +319,9 @@ class PostgreSQLWorkspace(Workspace):
 class SparkWorkspace(Workspace):
     """Cached temporary views of a Spark session; what is appended stays a list of frames until it is read."""
 
-    def __init__(self, backend: BaseBackend):
-        super().__init__(backend)
-        self.session = self.backend._session
+    def __init__(self, engine: str, connection: Any):
+        super().__init__(engine, connection)
+        self.session = connection
         # Spark 4.0 loses columns of unions of checkpointed frames when it derives constraints from them.
         self.session.conf.set("spark.sql.constraintPropagation.enabled", "false")
         self.frames: dict[str, Any] = {}
@@ -347,6 +359,9 @@ class SparkWorkspace(Workspace):
         self.session.catalog.dropTempView(table)
         self.frames.pop(table, None)
 
+    def _disconnect(self) -> None:
+        """A Spark session is one a process: it stays."""
+
     def interrupt(self) -> None:
         self.session.sparkContext.cancelAllJobs()
 
@@ -362,3 +377,6 @@ class SparkWorkspace(Workspace):
             raise DataError(
                 f"Spark could not answer a query ({type(error).__name__}).", "Are its columns of the CDM's types?"
             ) from None
+
+
+_KINDS = {"duckdb": DuckDBWorkspace, "postgresql": PostgreSQLWorkspace, "spark": SparkWorkspace}

@@ -9,6 +9,7 @@ from atoll.cli.output import AtollGroup
 COMMANDS = {
     "study": ("atoll.cli.study:study", "Write, check, explain, sign and submit a study."),
     "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
+    "cohort": ("atoll.cli.cohort:cohort", "Circe definitions: find their persons, read them in words."),
     "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
     "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
     "terms": (

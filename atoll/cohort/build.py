@@ -41,8 +41,8 @@ class Plan:
     """What to ask for one definition. `index` is empty when `qualified` asks the CDM itself."""
 
     index: Sql | None
-    qualified: Sql  # has {number} and {index} still open: see `qualified_query`
-    rules: int
+    qualified: Sql
+    rule_names: tuple[str, ...]
     limit: str  # ALL, FIRST or LAST, after the rules
     era: Era | None
     censoring: tuple[Sql, ...]
@@ -51,6 +51,11 @@ class Plan:
     pad: int
     censor_start: date | None
     censor_end: date | None
+
+    @property
+    def rules(self) -> int:
+        """How many inclusion rules there are."""
+        return len(self.rule_names)
 
     @property
     def full(self) -> int:
@@ -101,7 +106,9 @@ class DefinitionCompiler:
         return Plan(
             index=primary if asked else None,
             qualified=self._qualified(definition, groups) if asked else _unasked(primary),
-            rules=len(definition.inclusion_rules),
+            rule_names=tuple(
+                rule.name or f"rule {number}" for number, rule in enumerate(definition.inclusion_rules, 1)
+            ),
             limit=limit,
             era=era,
             censoring=censoring,

@@ -16,6 +16,7 @@ from atoll.cdm.workspace import Workspace
 from atoll.cohort.comparisons import date_range, days, in_concepts, number_range, text_filter
 from atoll.cohort.concepts import DefinitionSets
 from atoll.cohort.domains import DOMAINS, Domain
+from atoll.cohort.periods import merged
 from atoll.cohort.shared import SharedEvents, base_columns
 from atoll.errors import DataError, StudyError
 from atoll.study.circe_criteria import Criterion, CustomEra
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 C = sql("c")
 START, END = sql("c.start_date"), sql("c.end_date")
-OUTSIDE = ("codeset_id", "first", "correlated_criteria", "date_adjustment", "user_defined_period")
+OUTSIDE = (
+    "codeset_id", "first", "correlated_criteria", "date_adjustment", "user_defined_period", "criteria_list",
+)  # fmt: skip
 JOINS = {
     "person": sql("JOIN person p ON p.person_id = c.person_id"),
     "visit": sql("JOIN visit_occurrence v ON v.visit_occurrence_id = c.visit_id AND v.person_id = c.person_id"),
@@ -78,8 +81,6 @@ class CriteriaCompiler:
         DataError
             When the CDM lacks a table or column that it needs.
         """
-        if isinstance(criterion, CustomEra):
-            return self._custom_era(criterion, counted, depth)
         kind = type(criterion).__name__
         if kind not in DOMAINS:
             raise StudyError(
@@ -89,7 +90,7 @@ class CriteriaCompiler:
         row = _Row(DOMAINS[kind])
         row.conditions += self._conditions(criterion, row)
         target = [sql("{t} AS counted", t=self._counted(criterion, counted, row))] if counted else []
-        source = self._rows(criterion, row)
+        source = self._rows(criterion, row, depth)
         start, end = _period(criterion)
         query = sql(
             "SELECT c.person_id, c.event_id, {s} AS start_date, {e} AS end_date, c.visit_id, "
@@ -106,12 +107,14 @@ class CriteriaCompiler:
 
     # -- rows
 
-    def _rows(self, criterion: Criterion, row: _Row) -> Sql:
+    def _rows(self, criterion: Criterion, row: _Row, depth: int) -> Sql:
         """The rows with a concept of the code sets, `First` and adjusted dates applied, as a table expression."""
         self._check_tables(row)
         domain, codeset = row.domain, getattr(criterion, "codeset_id", None)
         source = next((value for field_, value in criterion.attributes() if _is_source(field_, domain)), None)
-        if codeset is not None and source is None:
+        if isinstance(criterion, CustomEra):
+            rows = self._eras(criterion, depth)
+        elif codeset is not None and source is None:
             rows = self.shared.rows(domain, self.sets.key(codeset), row.columns)
         else:
             rows = self._own_rows(domain, codeset, source, row)
@@ -138,6 +141,21 @@ class CriteriaCompiler:
             columns=base_columns(self.workspace, domain, row.columns), t=name(domain.table), j=joined("", joins),
         )  # fmt: skip
 
+    def _eras(self, criterion: CustomEra, depth: int) -> Sql:
+        """Periods of the events of several criteria, merged when they lie no further apart than the gap."""
+        shift, gap = self.dialect.shift, days(criterion.gap_days)
+        events = joined(
+            " UNION ALL ",
+            (sql("SELECT person_id, start_date, {e} AS end_date FROM ({q}) q",
+                 e=shift(sql("end_date"), gap), q=self.events(one, depth=depth))
+             for one in criterion.criteria_list or ()),
+        )  # fmt: skip
+        return sql(
+            "(SELECT person_id, ROW_NUMBER() OVER (ORDER BY person_id, start_date, end_date) AS event_id, start_date, "
+            "{e} AS end_date, CAST(NULL AS BIGINT) AS visit_id FROM ({m}) m)",
+            e=shift(sql("end_date"), -gap), m=merged(events, sql("person_id")),
+        )  # fmt: skip
+
     def _adjusted(self, criterion: Criterion, rows: Sql, row: _Row) -> Sql:
         """Rows whose start and end are moved; those whose end then lies before the start are gone."""
         given = criterion.date_adjustment
@@ -155,6 +173,8 @@ class CriteriaCompiler:
         return sql("(SELECT {k}, {m} FROM {r} a)", k=joined(", ", kept), m=joined(", ", moved), r=rows)
 
     def _check_tables(self, row: _Row) -> None:
+        if not row.domain.table:
+            return
         for table in (row.domain.table, *(TABLES[join] for join in row.joins)):
             if self.workspace.columns(table) is None:
                 raise DataError(f"The CDM has no table {table!r}, which a criterion needs.", "Load it, if only empty.")
@@ -170,6 +190,8 @@ class CriteriaCompiler:
     def _conditions(self, criterion: Criterion, row: _Row) -> Iterator[Sql]:
         for attribute, value in criterion.attributes():
             if attribute in OUTSIDE or attribute.endswith("_exclude") or _is_source(attribute, row.domain):
+                continue
+            if isinstance(criterion, CustomEra) and attribute == "gap_days":
                 continue
             yield from self._condition(criterion, attribute, value, row)
         yield from _within(getattr(criterion, "user_defined_period", None))
@@ -205,7 +227,7 @@ class CriteriaCompiler:
             day = END if attribute == "age_at_end" else START
             years = sql("EXTRACT(YEAR FROM {d}) - p.year_of_birth", d=day)
             return number_range(row.joined("person", years), value, integer=True)
-        if attribute.endswith("_length"):
+        if attribute.endswith("_length") or attribute == "duration":
             return number_range(self.dialect.days(START, END), value, integer=True)
         if attribute.endswith("_ratio"):
             bound = row.column(attribute.removesuffix("_ratio"))
@@ -257,9 +279,6 @@ class CriteriaCompiler:
         raise StudyError(
             f"{type(criterion).__name__} has no {counted} that could be counted.", "Choose another CountColumn."
         )
-
-    def _custom_era(self, criterion: CustomEra, counted: str | None, depth: int) -> Sql:
-        raise StudyError("CustomEra as a criterion is not supported.", "Use DrugEra or ConditionEra.")
 
 
 def _is_source(attribute: str, domain: Domain) -> bool:

@@ -237,4 +237,5 @@ DOMAINS: dict[str, Domain] = {
             "episode_object_concept": ("concept", "episode_object_concept_id"),
         },
     ),
+    "CustomEra": Domain("", "", ""),  # made of other criteria's events
 }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.build import Era, Plan
+from atoll.cohort.periods import merged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,10 +110,10 @@ class Finisher:
                  s=start, e=shift(end, era.gap + era.offset), codes=codes, c=concept, key=era.key)
              for concept in (sql("t.drug_concept_id"), sql("t.drug_source_concept_id"))),
         )  # fmt: skip
-        merged = _merged(exposures, sql("person_id"))
+        spells = merged(exposures, sql("person_id"))
         return sql(
             "SELECT person_id, start_date AS era_start, {e} AS era_end FROM ({m}) m",
-            e=shift(sql("end_date"), -era.gap), m=merged,
+            e=shift(sql("end_date"), -era.gap), m=spells,
         )  # fmt: skip
 
     def collapse(self, plans: Mapping[int, Plan]) -> None:
@@ -125,17 +126,17 @@ class Finisher:
             p=self._periods(plans), j=self._joined_defs("p") if pads else sql(""),
         )  # fmt: skip
         end = shift(sql("m.end_date"), sql("- d.pad")) if pads else sql("m.end_date")
-        merged = sql(
+        cut = sql(
             "SELECT m.definition, m.person_id, "
             "CASE WHEN d.censor_start > m.start_date THEN d.censor_start ELSE m.start_date END AS start_date, "
             "CASE WHEN d.censor_end < {e} THEN d.censor_end ELSE {e} END AS end_date, "
             "CASE WHEN d.censor_start IS NULL AND d.censor_end IS NULL THEN 0 ELSE 1 END AS cut "
-            "FROM ({m}) m{j}", e=end, m=_merged(periods, sql("definition, person_id")), j=self._joined_defs("m"),
+            "FROM ({m}) m{j}", e=end, m=merged(periods, sql("definition, person_id")), j=self._joined_defs("m"),
         )  # fmt: skip
         self.workspace.create(
             self.result,
             sql("SELECT definition, person_id AS subject_id, start_date AS cohort_start_date, "
-                "end_date AS cohort_end_date FROM ({m}) r WHERE cut = 0 OR start_date <= end_date", m=merged),
+                "end_date AS cohort_end_date FROM ({m}) r WHERE cut = 0 OR start_date <= end_date", m=cut),
         )  # fmt: skip
 
     def _joined_defs(self, alias: str) -> Sql:
@@ -177,32 +178,6 @@ class Finisher:
         tables = (self.qualified, self.defs, self.included, self.candidates, self.result, *self.eras.values())
         self.workspace.drop(*tables)
         self.eras.clear()
-
-
-def _merged(periods: Sql, keys: Sql) -> Sql:
-    """Periods of one key that share a day as one: keys, start_date, end_date."""
-    before = sql(
-        "MAX(end_date) OVER (PARTITION BY {k} ORDER BY start_date, end_date "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)",
-        k=keys,
-    )
-    marked = sql(
-        "SELECT {k}, start_date, end_date, CASE WHEN {before} >= start_date THEN 0 ELSE 1 END AS is_new FROM ({p}) a",
-        k=keys,
-        before=before,
-        p=periods,
-    )
-    island = sql(
-        "SUM(is_new) OVER (PARTITION BY {k} ORDER BY start_date, is_new DESC, end_date ROWS UNBOUNDED PRECEDING)",
-        k=keys,
-    )
-    return sql(
-        "SELECT {k}, MIN(start_date) AS start_date, MAX(end_date) AS end_date FROM ("
-        "SELECT {k}, start_date, end_date, {island} AS island FROM ({marked}) b) c GROUP BY {k}, island",
-        k=keys,
-        island=island,
-        marked=marked,
-    )
 
 
 def _defs(plans: Mapping[int, Plan]) -> pa.Table:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atoll.cdm.sql import sql
 from atoll.cdm.workspace import Workspace
+from atoll.cohort.attrition import Attrition, attrition
 from atoll.cohort.build import DefinitionCompiler, Plan
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.finish import Finisher
 from atoll.cohort.shared import SharedEvents
-from atoll.errors import AtollError, DataError, Unreachable
+from atoll.errors import AtollError, DataError, OperatorError, Unreachable
 from atoll.study.circe import CohortExpression
 
 if TYPE_CHECKING:
@@ -29,13 +32,26 @@ class Outcome:
     rows: pa.Table
     failed: dict[str, AtollError] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    attrition: dict[str, Attrition] = field(default_factory=dict)
+
+    def fail(self, name: str, error: AtollError) -> None:
+        """Remember why a definition could not be run. A database that is gone stops the run."""
+        if isinstance(error, Unreachable):
+            raise error
+        self.failed[name] = error
 
 
 class CohortRun:
-    """Finds the cohorts of definitions in the CDM of a workspace."""
+    """Finds the cohorts of definitions in the CDM of a workspace.
 
-    def __init__(self, workspace: Workspace, *, batch: int = 1000):
+    batch     definitions that share one pass over the CDM
+    minutes   when they are over, the query that runs is stopped, and definitions that still wait are not run
+    """
+
+    def __init__(self, workspace: Workspace, *, batch: int = 1000, minutes: float | None = None):
         self.workspace, self.batch = workspace, batch
+        self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.sets = ConceptSets(workspace)
         self.shared = SharedEvents(workspace, self.sets)
         self.finisher = Finisher(workspace)
@@ -59,86 +75,125 @@ class CohortRun:
             raise DataError(
                 "The CDM has no table 'observation_period', without which nobody is in a cohort.", "Load it."
             )
-        failed: dict[str, AtollError] = {}
-        seconds: dict[str, float] = {}
+        outcome = Outcome(pa.table({}))
         tables = []
         for names in _batches(list(definitions), self.batch):
-            chosen = {name: definitions[name] for name in names}
-            tables.append(self._run_batch(chosen, failed, seconds, progress))
-        return Outcome(pa.concat_tables(tables), failed, seconds)
+            tables.append(self._run_batch({name: definitions[name] for name in names}, outcome, progress))
+        outcome.rows = pa.concat_tables(tables)
+        return outcome
 
     def _run_batch(
-        self,
-        definitions: Mapping[str, CohortExpression],
-        failed: dict[str, AtollError],
-        seconds: dict[str, float],
-        progress: Callable[[str], None],
+        self, definitions: Mapping[str, CohortExpression], outcome: Outcome, progress: Callable[[str], None]
     ) -> pa.Table:
         names = list(definitions)
-        plans: dict[int, Plan] = {}
-        compiler = DefinitionCompiler(self.workspace, self.shared, self.index)
-        for number, name in enumerate(names):
-            started, self.shared.user = time.perf_counter(), number
-            try:
-                plans[number] = compiler.plan(definitions[name], self.sets.of(definitions[name]))
-            except AtollError as error:
-                failed[name] = error
-            seconds[name] = time.perf_counter() - started
+        plans = self._plans(definitions, outcome)
         self.sets.resolve()
+        self._note_empty_sets(definitions, outcome)
         for number, cause in self.shared.create().items():
             if plans.pop(number, None):
-                failed[names[number]] = cause
+                outcome.fail(names[number], cause)
         self.finisher.start()
         for number in list(plans):
-            self._qualify(number, names[number], plans, failed, seconds)
+            with self._definition(number, names, plans, outcome):
+                self._qualify(number, plans[number])
             progress(names[number])
         self.finisher.include(plans)
         for number in [number for number, plan in plans.items() if plan.candidates]:
-            with _timed(seconds, names[number]):
-                try:
-                    self.finisher.add_candidates(number, plans[number])
-                except Unreachable:
-                    raise
-                except AtollError as error:
-                    failed[names[number]] = error
-                    del plans[number]
+            with self._definition(number, names, plans, outcome):
+                self.finisher.add_candidates(number, plans[number])
         self.finisher.collapse(plans)
-        rows = self.workspace.fetch(sql("SELECT * FROM {r}", r=self.finisher.result))
+        rows = self.workspace.fetch(
+            sql("SELECT * FROM {r} ORDER BY definition, subject_id, cohort_start_date", r=self.finisher.result)
+        )
+        tables = attrition(self.workspace, self.finisher.qualified, self.finisher.result, plans)
+        outcome.attrition |= {names[number]: table for number, table in tables.items()}
         self.finisher.drop()
         self.shared.drop()
+        self.workspace.drop(self.index)
         return _named(rows, names, set(plans))
 
-    def _qualify(
-        self, number: int, name: str, plans: dict[int, Plan], failed: dict[str, AtollError], seconds: dict[str, float]
-    ) -> None:
-        plan = plans[number]
-        with _timed(seconds, name):
-            try:
-                if plan.index is not None:
-                    self.workspace.create(self.index, plan.index)
-                    self.workspace.settle(self.index)
-                columns = sql("{n} AS definition, q.*", n=number)
-                self.workspace.append(
-                    self.finisher.qualified, sql("SELECT {c} FROM ({q}) q", c=columns, q=plan.qualified)
-                )
-            except Unreachable:
+    def _plans(self, definitions: Mapping[str, CohortExpression], outcome: Outcome) -> dict[int, Plan]:
+        plans: dict[int, Plan] = {}
+        compiler = DefinitionCompiler(self.workspace, self.shared, self.index)
+        for number, (name, definition) in enumerate(definitions.items()):
+            self.shared.user = number
+            with _timed(outcome.seconds, name):
+                try:
+                    plans[number] = compiler.plan(definition, self.sets.of(definition))
+                except AtollError as error:
+                    outcome.fail(name, error)
+        return plans
+
+    @contextmanager
+    def _definition(self, number: int, names: list[str], plans: dict[int, Plan], outcome: Outcome) -> Iterator[None]:
+        """A step of one definition: timed, within the deadline; a failure is its own and no other's."""
+        late = OperatorError(
+            "The time limit was over before its turn came.", "Give more minutes, or fewer definitions."
+        )
+        name = names[number]
+        try:
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                raise late
+            with _timed(outcome.seconds, name), self._watched():
+                yield
+        except AtollError as error:
+            del plans[number]
+            outcome.fail(name, error)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Stop a query that runs beyond the deadline."""
+        if self.deadline is None:
+            yield
+            return
+        passed = threading.Event()
+
+        def stop() -> None:
+            passed.set()
+            self.workspace.interrupt()
+
+        timer = threading.Timer(max(0.0, self.deadline - time.monotonic()), stop)
+        timer.start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not passed.is_set():
                 raise
-            except AtollError as error:
-                failed[name] = error
-                del plans[number]
+            raise OperatorError(
+                "The time limit passed while its query ran.", "Give more minutes, or simplify the definition."
+            ) from None
+        finally:
+            timer.cancel()
+
+    def _qualify(self, number: int, plan: Plan) -> None:
+        if plan.index is not None:
+            self.workspace.create(self.index, plan.index)
+            self.workspace.settle(self.index)
+        query = sql("SELECT {n} AS definition, q.* FROM ({q}) q", n=number, q=plan.qualified)
+        self.workspace.append(self.finisher.qualified, query)
+
+    def _note_empty_sets(self, definitions: Mapping[str, CohortExpression], outcome: Outcome) -> None:
+        """Name the concept sets that have no member in this vocabulary."""
+        found = self.workspace.fetch(sql("SELECT DISTINCT set_key FROM {c}", c=self.sets.codes))
+        there = set(found.column(0).to_pylist())
+        for name, definition in definitions.items():
+            sets = self.sets.of(definition)
+            empty = [
+                entry.name or str(entry.id) for entry in definition.concept_sets
+                if entry.expression.items and sets.key(entry.id) not in there
+            ]  # fmt: skip
+            if empty:
+                outcome.notes[name] = [f"No concept of this vocabulary is in {', '.join(map(repr, empty))}."]
 
 
-class _timed:
-    """Adds the time of a block to a definition's seconds."""
-
-    def __init__(self, seconds: dict[str, float], name: str):
-        self.seconds, self.name = seconds, name
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self.name] = self.seconds.get(self.name, 0.0) + time.perf_counter() - self.started
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time of a block to a definition's seconds."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 def _batches(names: list[str], size: int) -> Iterator[list[str]]:

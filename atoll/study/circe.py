@@ -153,8 +153,10 @@ def written(definition: CohortExpression, *, indent: int | None = 2) -> str:
 
 
 def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
-    """A node and every node below it, each with its place."""
+    """A node and every node below it, each with its place; of concept sets only the sets themselves."""
     yield path, node
+    if isinstance(node, ConceptSet):
+        return
     for name, value in node.children():
         entries = enumerate(value) if isinstance(value, tuple) else [(None, value)]
         for index, entry in entries:
@@ -166,4 +168,10 @@ def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
 
 def unknown_keys(definition: CohortExpression) -> list[str]:
     """The places of keys that Circe does not know. It ignores them; they are kept."""
-    return [f"{path}.{name}" if path else name for path, node in nodes(definition) for name in node.unknown]
+    found = [f"{path}.{name}" if path else name for path, node in nodes(definition) for name in node.unknown]
+    for index, entry in enumerate(definition.concept_sets):
+        below: list[Node] = [entry.expression]
+        for item in entry.expression.items:
+            below += [item, item.concept]
+        found += [f"ConceptSets[{index}]…{name}" for node in below for name in node.unknown]
+    return found

@@ -1,0 +1,66 @@
+"""`atoll cohort …`: who is meant by a Circe definition, in words and in rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atoll.cli.output import AtollGroup, Output, with_output
+
+if TYPE_CHECKING:
+    from atoll.cohort.folder import FolderRun
+
+SOME_FAILED = 3
+PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=AtollGroup)
+def cohort() -> None:
+    """Circe cohort definitions: find their persons, read them in plain words, compare them."""
+
+
+@cohort.command(epilog="Example: atoll cohort run definitions/ --cdm duckdb:///cdm.duckdb --out cohorts.parquet")
+@click.argument("path", type=PATH)
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--out", required=True, type=PATH, help="Parquet file: definition, subject_id, cohort start and end.")
+@click.option(
+    "--report", type=PATH, help="JSON file: rows, persons, attrition and seconds, or the reason of a failure."
+)
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@click.option("--minutes", type=float, help="Stop after so many minutes; what is finished by then is kept.")
+@with_output
+def run(
+    output: Output,
+    path: Path,
+    cdm: str,
+    out: Path,
+    report: Path | None,
+    threads: int | None,
+    memory: str | None,
+    minutes: float | None,
+) -> int:
+    """Find the cohorts of a definition, or of all in a folder, in an OMOP CDM.
+
+    A definition that cannot be run is named in the report and stops no other; the exit code is then 3.
+    """
+    from atoll.cohort.folder import read_definitions, run_definitions
+
+    reading = read_definitions(path)
+    with output.progress("cohort", len(reading.definitions)) as step:
+        done = run_definitions(reading, cdm, threads=threads, memory=memory, minutes=minutes, progress=step)
+    done.write(out, report)
+    document = done.report()
+    output.result(
+        {key: value for key, value in document.items() if key != "definitions"} | {"failures": _failures(done)}
+    )
+    output.say(f"{document['done']} cohorts, {document['rows']:,} rows in {document['seconds']:.1f} s: {out}")
+    for name, error in done.failed.items():
+        output.note(f"{name}: {error}")
+    return SOME_FAILED if done.failed else 0
+
+
+def _failures(done: FolderRun) -> dict[str, str]:
+    return {name: str(error) for name, error in done.failed.items()}

@@ -1,0 +1,80 @@
+"""Where persons are lost: how many enter, keep each rule alone, keep the rules in order, and are left at exit.
+
+Plain numbers of one site. What of them may leave it is settled by `algorithms.attrition` and the gate, never here.
+
+    alone      some event of the person keeps the rule
+    in order   one event of the person keeps this rule and all before it, as the cohort asks
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from atoll.cdm.sql import Sql, sql
+from atoll.cdm.workspace import Workspace
+from atoll.cohort.build import Plan
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Persons that keep one inclusion rule."""
+
+    name: str
+    alone: int
+    in_order: int
+
+
+@dataclass(frozen=True)
+class Attrition:
+    """Persons of one cohort, step by step; events where one person may have several."""
+
+    events: int
+    entered: int
+    rules: tuple[Rule, ...]
+    final: int
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in a report."""
+        return asdict(self) | {"rules": [asdict(rule) for rule in self.rules]}
+
+
+def attrition(workspace: Workspace, qualified: Sql, result: Sql, plans: Mapping[int, Plan]) -> dict[int, Attrition]:
+    """The table of each definition, from its qualified events (with their masks) and its periods.
+
+    Two numbers a person are enough: the union of the masks of the person's events, and the lowest rule that no event
+    keeps together with all before it (the lowest zero bit, at its highest). Few persons differ in both, so a count of
+    pairs is small.
+    """
+    pairs = workspace.fetch(
+        sql(
+            "SELECT definition, kept, lowest, COUNT(*) AS persons, SUM(events) AS events FROM ("
+            "SELECT definition, person_id, BIT_OR(mask) AS kept, MAX(~mask & (mask + 1)) AS lowest, "
+            "COUNT(*) AS events FROM {q} GROUP BY definition, person_id) p GROUP BY definition, kept, lowest",
+            q=qualified,
+        )
+    ).to_pylist()
+    final = workspace.fetch(
+        sql("SELECT definition, COUNT(DISTINCT subject_id) AS n FROM {r} GROUP BY definition", r=result)
+    ).to_pylist()
+    left = {row["definition"]: row["n"] for row in final}
+    entered, events = Counter[int](), Counter[int]()
+    alone, in_order = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    for row in pairs:
+        number = row["definition"]
+        entered[number] += row["persons"]
+        events[number] += int(row["events"])
+        for bit in range(plans[number].rules if number in plans else 0):
+            alone[number, bit] += row["persons"] * bool(row["kept"] & (1 << bit))
+            in_order[number, bit] += row["persons"] * (row["lowest"] > (1 << bit))
+    return {
+        number: Attrition(
+            events[number],
+            entered[number],
+            tuple(Rule(name, alone[number, bit], in_order[number, bit]) for bit, name in enumerate(plan.rule_names)),
+            left.get(number, 0),
+        )
+        for number, plan in plans.items()
+    }

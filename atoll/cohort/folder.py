@@ -1,0 +1,174 @@
+"""A file or folder of Circe definitions on one CDM, with a report: what `atoll cohort run` does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.database import without_password
+from atoll.cdm.workspace import workspace_at
+from atoll.cohort.run import CohortRun, Outcome
+from atoll.errors import AtollError, OperatorError, StudyError
+from atoll.study.circe import CohortExpression, read
+from atoll.study.circe_check import faults, refuse
+
+
+@dataclass
+class Reading:
+    """Definitions of a folder by the stems of their files, and why others cannot be run."""
+
+    definitions: dict[str, CohortExpression] = field(default_factory=dict)
+    failed: dict[str, AtollError] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, in order."""
+        return sorted({*self.definitions, *self.failed}, key=_natural)
+
+
+def read_definitions(path: Path) -> Reading:
+    """The definition of a file, or those of all .json files of a folder.
+
+    Raises
+    ------
+    OperatorError
+        When there is no such file, or no .json file in the folder.
+    """
+    if not path.exists():
+        raise OperatorError(f"There is no {path}.", "Give a Circe definition (.json), or a folder of them.")
+    files = sorted(path.glob("*.json"), key=lambda file: _natural(file.stem)) if path.is_dir() else [path]
+    if not files:
+        raise OperatorError(f"The folder {path} holds no .json file.", "Export the definitions from ATLAS into it.")
+    reading = Reading()
+    for file in files:
+        try:
+            definition = read_definition(file)
+            found = faults(definition)
+            refuse(found)
+        except AtollError as error:
+            reading.failed[file.stem] = error
+        else:
+            reading.definitions[file.stem] = definition
+            reading.notes[file.stem] = [str(fault) for fault in found if fault.level == "warning"]
+    return reading
+
+
+def read_definition(file: Path) -> CohortExpression:
+    """The definition of a file.
+
+    Raises
+    ------
+    StudyError
+        When the file cannot be read, or holds no definition.
+    """
+    try:
+        return read(file.read_bytes())
+    except OSError as error:
+        raise StudyError(
+            f"{file} cannot be read ({error.strerror}).", "Correct the path or its permissions."
+        ) from error
+
+
+def _natural(stem: str) -> tuple[int, str]:
+    return (int(stem), "") if stem.isdecimal() and stem.isascii() else (2**63, stem)
+
+
+@dataclass
+class FolderRun:
+    """What a run of a folder gave."""
+
+    cdm: str
+    reading: Reading
+    outcome: Outcome
+    seconds: float
+
+    @property
+    def failed(self) -> dict[str, AtollError]:
+        """Why definitions were not run, or not to their end."""
+        return {**self.reading.failed, **self.outcome.failed}
+
+    def report(self) -> dict[str, Any]:
+        """One entry a definition: rows, persons, seconds, notes, or the reason why there are none."""
+        counts = _counts(self.outcome)
+        entries: dict[str, Any] = {}
+        for name in self.reading.names:
+            notes = [*self.reading.notes.get(name, []), *self.outcome.notes.get(name, [])]
+            if (error := self.failed.get(name)) is not None:
+                entries[name] = {"status": "failed", "code": error.code, "who": error.actor, "reason": error.what,
+                                 "remedy": error.remedy}  # fmt: skip
+            else:
+                rows, persons = counts.get(name, (0, 0))
+                entries[name] = {"status": "done", "rows": rows, "persons": persons,
+                                 "seconds": round(self.outcome.seconds.get(name, 0.0), 4),
+                                 "attrition": self.outcome.attrition[name].document()}  # fmt: skip
+            entries[name]["notes"] = notes
+        return {
+            "cdm": without_password(self.cdm),
+            "definitions": entries,
+            "done": len(entries) - len(self.failed),
+            "failed": len(self.failed),
+            "rows": self.outcome.rows.num_rows,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def write(self, out: Path, report: Path | None) -> None:
+        """The rows as Parquet and the report as JSON, each whole or not at all.
+
+        Raises
+        ------
+        OperatorError
+            When a file cannot be written.
+        """
+        import pyarrow.parquet as pq
+
+        _whole(out, lambda part: pq.write_table(self.outcome.rows, part, compression="zstd"))
+        if report is not None:
+            text = json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n"
+            _whole(report, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def run_definitions(
+    reading: Reading,
+    cdm: str,
+    *,
+    threads: int | None = None,
+    memory: str | None = None,
+    minutes: float | None = None,
+    progress: Callable[[str], None] = lambda name: None,
+) -> FolderRun:
+    """Run what `read_definitions` read on the CDM that a URL names.
+
+    minutes   definitions whose turn has not come by then are named in the report and not run
+
+    Raises
+    ------
+    OperatorError, DataError, Unreachable
+        When nothing can be run: no such CDM, no vocabulary in it.
+    """
+    started = time.perf_counter()
+    with workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        outcome = CohortRun(workspace, minutes=minutes).run(reading.definitions, progress)
+    return FolderRun(cdm, reading, outcome, time.perf_counter() - started)
+
+
+def _counts(outcome: Outcome) -> dict[str, tuple[int, int]]:
+    grouped = outcome.rows.group_by("definition").aggregate([("subject_id", "count"), ("subject_id", "count_distinct")])
+    names, rows, persons = (grouped.column(name).to_pylist() for name in
+                            ("definition", "subject_id_count", "subject_id_count_distinct"))  # fmt: skip
+    return {name: (n, k) for name, n, k in zip(names, rows, persons, strict=True)}
+
+
+def _whole(path: Path, write: Callable[[Path], object]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
