@@ -57,13 +57,13 @@ COLUMNS = {
     "plan_source_concept_id sponsor_source_concept_id stop_reason_source_concept_id",
     "provider": "provider_id specialty_concept_id",
     "care_site": "care_site_id place_of_service_concept_id",
-    "concept": "concept_id invalid_reason",
+    "concept": "concept_id invalid_reason vocabulary_id_text concept_code_text",
     "concept_ancestor": "ancestor_concept_id descendant_concept_id",
     "concept_relationship": "concept_id_1 concept_id_2 relationship_id invalid_reason",
 }
 DECIMAL = ("value_as_number", "range_low", "range_high", "quantity_number", "dose_value")
 TEXT = ("stop_reason", "lot_number", "value_as_string", "unique_device_id_text", "specimen_source_id_text",
-        "relationship_id", "invalid_reason")  # fmt: skip
+        "relationship_id", "invalid_reason", "vocabulary_id_text", "concept_code_text")  # fmt: skip
 Row = Mapping[str, Any]
 
 

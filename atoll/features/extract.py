@@ -199,7 +199,7 @@ class _Extraction:
         more = sql("")
         if values:
             high, low = (
-                sql("t.{c}", c=name(c)) if domain == "measurement" else sql("CAST(NULL AS DOUBLE PRECISION)")
+                sql("t.{c}", c=name(c)) if domain == "measurement" else sql("CASE WHEN 1 = 0 THEN t.value_as_number END")
                 for c in ("range_high", "range_low")
             )
             # numbered in the order of days, so that the last value is the one of the largest number
@@ -374,7 +374,8 @@ def _quoted(text: str) -> Sql:
 
 
 def _number(value: float) -> Sql:
-    return Sql(f"CAST({value!r} AS DOUBLE PRECISION)")
+    """A number that every engine takes for a double, or compares with one as such."""
+    return Sql(f"({float(value):.17e})")
 
 
 def _members(concepts: Concepts) -> Members:
