@@ -25,7 +25,7 @@ COLUMNS = {
     "condition_end_date condition_type_concept_id condition_status_concept_id stop_reason provider_id "
     "visit_occurrence_id condition_source_concept_id",
     "drug_exposure": "drug_exposure_id person_id drug_concept_id drug_exposure_start_date drug_exposure_end_date "
-    "drug_type_concept_id stop_reason refills quantity_number days_supply route_concept_id lot_number provider_id "
+    "drug_type_concept_id stop_reason refills quantity:d days_supply route_concept_id lot_number provider_id "
     "visit_occurrence_id drug_source_concept_id",
     "procedure_occurrence": "procedure_occurrence_id person_id procedure_concept_id procedure_date "
     "procedure_type_concept_id modifier_concept_id quantity provider_id visit_occurrence_id "
@@ -37,15 +37,15 @@ COLUMNS = {
     "value_as_number value_as_string value_as_concept_id qualifier_concept_id unit_concept_id provider_id "
     "visit_occurrence_id observation_source_concept_id",
     "device_exposure": "device_exposure_id person_id device_concept_id device_exposure_start_date "
-    "device_exposure_end_date device_type_concept_id unique_device_id_text quantity provider_id visit_occurrence_id "
+    "device_exposure_end_date device_type_concept_id unique_device_id:t quantity provider_id visit_occurrence_id "
     "device_source_concept_id",
     "visit_occurrence": "visit_occurrence_id person_id visit_concept_id visit_start_date visit_end_date "
     "visit_type_concept_id provider_id care_site_id visit_source_concept_id",
     "visit_detail": "visit_detail_id person_id visit_detail_concept_id visit_detail_start_date visit_detail_end_date "
     "visit_detail_type_concept_id provider_id care_site_id visit_occurrence_id visit_detail_source_concept_id",
     "death": "person_id death_date death_type_concept_id cause_concept_id cause_source_concept_id",
-    "specimen": "specimen_id person_id specimen_concept_id specimen_type_concept_id specimen_date quantity_number "
-    "unit_concept_id anatomic_site_concept_id disease_status_concept_id specimen_source_id_text",
+    "specimen": "specimen_id person_id specimen_concept_id specimen_type_concept_id specimen_date quantity:d "
+    "unit_concept_id anatomic_site_concept_id disease_status_concept_id specimen_source_id:t",
     "condition_era": "condition_era_id person_id condition_concept_id condition_era_start_date condition_era_end_date "
     "condition_occurrence_count",
     "drug_era": "drug_era_id person_id drug_concept_id drug_era_start_date drug_era_end_date drug_exposure_count "
@@ -57,26 +57,24 @@ COLUMNS = {
     "plan_source_concept_id sponsor_source_concept_id stop_reason_source_concept_id",
     "provider": "provider_id specialty_concept_id",
     "care_site": "care_site_id place_of_service_concept_id",
-    "concept": "concept_id invalid_reason vocabulary_id_text concept_code_text",
+    "concept": "concept_id invalid_reason vocabulary_id concept_code",
     "concept_ancestor": "ancestor_concept_id descendant_concept_id",
     "concept_relationship": "concept_id_1 concept_id_2 relationship_id invalid_reason",
 }
-DECIMAL = ("value_as_number", "range_low", "range_high", "quantity_number", "dose_value")
-TEXT = ("stop_reason", "lot_number", "value_as_string", "unique_device_id_text", "specimen_source_id_text",
-        "relationship_id", "invalid_reason", "vocabulary_id_text", "concept_code_text")  # fmt: skip
+DECIMAL = ("value_as_number", "range_low", "range_high", "dose_value")
+TEXT = ("stop_reason", "lot_number", "value_as_string", "relationship_id", "invalid_reason", "vocabulary_id",
+        "concept_code")  # fmt: skip
 Row = Mapping[str, Any]
 
 
-def _kind(column: str) -> pa.DataType:
-    if column.endswith("_date"):
-        return pa.date32()
-    if column in TEXT:
-        return pa.string()
-    return pa.float64() if column in DECIMAL else pa.int64()
-
-
-def _named(column: str) -> str:
-    return column.removesuffix("_text").removesuffix("_number") if column != "value_as_number" else column
+def _column(text: str) -> tuple[str, pa.DataType]:
+    """Name and type of a column; `name:d` is a decimal, `name:t` a text."""
+    name, _, kind = text.partition(":")
+    if name.endswith("_date"):
+        return name, pa.date32()
+    if kind == "t" or name in TEXT:
+        return name, pa.string()
+    return name, pa.float64() if kind == "d" or name in DECIMAL else pa.int64()
 
 
 def tables(rows: Mapping[str, list[Row]]) -> dict[str, pa.Table]:
@@ -84,11 +82,11 @@ def tables(rows: Mapping[str, list[Row]]) -> dict[str, pa.Table]:
     out = {}
     for table, names in COLUMNS.items():
         columns = {}
-        for column in names.split():
-            values = [row.get(_named(column)) for row in rows.get(table, [])]
-            if column.endswith("_date"):
+        for name, kind in map(_column, names.split()):
+            values = [row.get(name) for row in rows.get(table, [])]
+            if name.endswith("_date"):
                 values = [datetime.date.fromisoformat(v) if isinstance(v, str) else v for v in values]
-            columns[_named(column)] = pa.array(values, _kind(column))
+            columns[name] = pa.array(values, kind)
         unknown = {key for row in rows.get(table, []) for key in row} - set(columns)
         assert not unknown, f"{table} has no column {unknown}"
         out[table] = pa.table(columns)

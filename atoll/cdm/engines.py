@@ -81,7 +81,8 @@ def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str |
         if place.is_dir():
             return _folder(duckdb, place, config)
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
-        connection = duckdb.connect(path, read_only=read_only, config=config | {"enable_external_access": "false"})
+        connection = duckdb.connect(path, read_only=read_only, config=config)
+        connection.execute("SET enable_external_access = false")
         if "schema" in options:
             # A file cdm.duckdb with a schema cdm: only the whole path says which is meant.
             catalog = connection.execute("SELECT current_database()").fetchone()[0].replace('"', '""')
@@ -115,6 +116,7 @@ def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: s
     psycopg = driver("psycopg", "cdm")
     parts = urlsplit(url)
     _, options = _options(url)
+    schemas = _schemas(options["schema"]) if "schema" in options else []
     kept = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
     try:
         connection = psycopg.connect(parts._replace(query=kept).geturl(), connect_timeout=10, autocommit=True)
@@ -125,8 +127,7 @@ def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: s
         ) from None  # the cause may hold the password
     except psycopg.Error:
         raise OperatorError("The address of the PostgreSQL server cannot be read.", "Write it as a URL.") from None
-    if "schema" in options:
-        schemas = _schemas(options["schema"])
+    if schemas:
         for schema in schemas:
             if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [str(schema)]).fetchone():
                 connection.close()
