@@ -24,6 +24,7 @@ PROPERTIES = ("mass", "moles", "units", "enzyme", "count", "area", "presence", "
               "daily", "pressure", "entitic", "time", "none")  # fmt: skip
 CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
+GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
 USUAL = "blood"  # the specimen of a laboratory test for which none is told
 METHOD_NAMES = ("", *sorted(set(METHODS.values())), "other")
 CATEGORY_WORDS = {
@@ -38,7 +39,7 @@ FEATURES = (
     "words of the concept missing", "words of the name missing",
     "specimen same", "specimen close", "specimen not said by the concept", "specimen other",
     "property fits", "property other", "property none", "earlier decision", "domain other", "synonym",
-    "words of the unit", "a value asked, presence given", "a value asked, concentration given",
+    "words of the unit", "a procedure rather than a result", "a value asked, presence given", "a value asked, concentration given",
     *(f"property {p} by default" for p in PROPERTIES),
     *(f"property {p} in {c}" for c in CATEGORIES for p in ("mass", "moles", "presence", "units", "count", "fraction")),
     *(f"specimen {s} in {c}" for c in CATEGORIES for s in BLOODS),
@@ -319,6 +320,8 @@ def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> No
     domains = np.array([concept.domain for concept in index.concepts])[columns]
     wanted = np.array(block.domain)[rows]
     x[:, AT["domain other"]] = (wanted != "") & (domains != "") & (wanted != domains)
+    broad = np.array([GENERAL.search(concept.name) is not None and not concept.system for concept in index.concepts])
+    x[:, AT["a procedure rather than a result"]] = broad[columns]
     x[:, AT["synonym"]] = np.array([concept.variant for concept in index.concepts])[columns] == 1
 
 
