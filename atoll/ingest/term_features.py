@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atoll.ingest.chinese import is_chinese, translate
+from atoll.ingest.chinese import is_chinese, plain, translate
 from atoll.ingest.term_concepts import METHODS
 from atoll.ingest.term_index import Index, weighted
-from atoll.ingest.term_text import HERE, Reading, read, split, systems, unfold
+from atoll.ingest.term_text import HERE, Reading, chinese_systems, read, split, systems, unfold
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -25,6 +25,11 @@ PROPERTIES = ("mass", "moles", "units", "enzyme", "count", "area", "presence", "
 CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
 GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
+CELLS = frozenset((
+    "leukocyte", "erythrocyte", "platelet", "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "granulocyte",
+    "reticulocyte", "blast", "hemoglobin", "hematocrit", "mcv", "mch", "mchc", "prothrombin", "aptt", "inr", "fibrinogen",
+    "coagulation", "thrombin", "antithrombin", "myelocyte", "metamyelocyte", "promyelocyte", "polymorphonuclear",
+))  # fmt: skip
 USUAL = "blood"  # the specimen of a laboratory test for which none is told
 METHOD_NAMES = ("", *sorted(set(METHODS.values())), "other")
 CATEGORY_WORDS = {
@@ -147,7 +152,10 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
             for (reading, domain), name in zip(both, names, strict=True)
         ],
         property=[_property(reading, name) for reading, name in zip(readings, names, strict=True)],
-        category=[_category(name.category) for name in names],
+        category=[
+            _category(name.category) or _usual_category(reading, name.unit)
+            for (reading, _), name in zip(both, names, strict=True)
+        ],
         domain=[domain for _, domain in both],
         decided=[index.decided.get(" ".join(split(name.name))) for name in names],
     )
@@ -187,12 +195,22 @@ def _known(words: Sequence[str], index: Index) -> dict[int, float]:
 
 
 def _fluid(text: str) -> str:
+    if is_chinese(text):
+        return chinese_systems().get(plain(text), "") or translate(text).system
     return systems().get(tuple(split(text)), "")
 
 
 def _category(text: str) -> str:
     lower = text.lower()
     return next((c for c, words in CATEGORY_WORDS.items() if any(w in lower for w in words)), "")
+
+
+def _usual_category(reading: Reading, unit: str) -> str:
+    """Chemistry or hematology where the hospital does not say: cells and clotting are hematology."""
+    words = frozenset(reading.words)
+    if words & CELLS or any(word.startswith("cd") and word[2:3].isdigit() for word in words):
+        return "hematology"
+    return "hematology" if unit_kind(unit) in ("cells", "entitic", "seconds") else "chemistry"
 
 
 UNIT_KINDS = (
