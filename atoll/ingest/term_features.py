@@ -26,8 +26,9 @@ CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
 GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
 CELLS = frozenset((
-    "leukocyte", "erythrocyte", "platelet", "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "granulocyte",
-    "reticulocyte", "blast", "hemoglobin", "hematocrit", "mcv", "mch", "mchc", "prothrombin", "aptt", "inr", "fibrinogen",
+    "leukocyte", "erythrocyte", "platelet", "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil",
+    "granulocyte", "reticulocyte", "blast", "hemoglobin", "hematocrit", "mcv", "mch", "mchc", "prothrombin", "aptt",
+    "inr", "fibrinogen",
     "coagulation", "thrombin", "antithrombin", "myelocyte", "metamyelocyte", "promyelocyte", "polymorphonuclear",
 ))  # fmt: skip
 USUAL = "blood"  # the specimen of a laboratory test for which none is told
@@ -44,7 +45,8 @@ FEATURES = (
     "words of the concept missing", "words of the name missing",
     "specimen same", "specimen close", "specimen not said by the concept", "specimen other",
     "property fits", "property other", "property none", "earlier decision", "domain other", "synonym",
-    "words of the unit", "a procedure rather than a result", "a value asked, presence given", "a value asked, concentration given",
+    "words of the unit", "a procedure rather than a result", "a value asked, presence given",
+    "a value asked, concentration given",
     *(f"property {p} by default" for p in PROPERTIES),
     *(f"property {p} in {c}" for c in CATEGORIES for p in ("mass", "moles", "presence", "units", "count", "fraction")),
     *(f"specimen {s} in {c}" for c in CATEGORIES for s in BLOODS),
