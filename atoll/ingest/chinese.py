@@ -1,9 +1,9 @@
 """Chinese names of tests, drugs and diagnoses as English words, so that one matcher serves both languages.
 
 A name is read from left to right, always taking the longest entry of three tables of our own (`words_zh_lab.csv`,
-`words_zh_drug.csv`, `words_zh_condition.csv`). They were written from general knowledge of Chinese hospital wording and of
-the INN and LOINC names, before any of the names that the tests judge by was looked at; they hold words, never concept ids.
-Latin parts (ALT, HbA1c, CA125) stay as they are.
+`words_zh_drug.csv`, `words_zh_condition.csv`). They were written from general knowledge of Chinese hospital wording and
+of INN and LOINC names, and hold words, never concept ids; tests/reference/README.md says which names they were judged
+by. Latin parts (ALT, HbA1c, CA125) stay as they are.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atoll.ingest.chinese import is_chinese, translate
+from atoll.ingest.chinese import is_chinese, plain, translate
 from atoll.ingest.term_concepts import METHODS
 from atoll.ingest.term_index import Index, weighted
-from atoll.ingest.term_text import HERE, Reading, read, split, systems, unfold
+from atoll.ingest.term_text import HERE, Reading, chinese_systems, read, split, systems, unfold
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -24,6 +24,13 @@ PROPERTIES = ("mass", "moles", "units", "enzyme", "count", "area", "presence", "
               "daily", "pressure", "entitic", "time", "none")  # fmt: skip
 CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
+GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
+CELLS = frozenset((
+    "leukocyte", "erythrocyte", "platelet", "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil",
+    "granulocyte", "reticulocyte", "blast", "hemoglobin", "hematocrit", "mcv", "mch", "mchc", "prothrombin", "aptt",
+    "inr", "fibrinogen",
+    "coagulation", "thrombin", "antithrombin", "myelocyte", "metamyelocyte", "promyelocyte", "polymorphonuclear",
+))  # fmt: skip
 USUAL = "blood"  # the specimen of a laboratory test for which none is told
 METHOD_NAMES = ("", *sorted(set(METHODS.values())), "other")
 CATEGORY_WORDS = {
@@ -38,7 +45,8 @@ FEATURES = (
     "words of the concept missing", "words of the name missing",
     "specimen same", "specimen close", "specimen not said by the concept", "specimen other",
     "property fits", "property other", "property none", "earlier decision", "domain other", "synonym",
-    "words of the unit", "a value asked, presence given", "a value asked, concentration given",
+    "words of the unit", "a procedure rather than a result", "a value asked, presence given",
+    "a value asked, concentration given",
     *(f"property {p} by default" for p in PROPERTIES),
     *(f"property {p} in {c}" for c in CATEGORIES for p in ("mass", "moles", "presence", "units", "count", "fraction")),
     *(f"specimen {s} in {c}" for c in CATEGORIES for s in BLOODS),
@@ -146,7 +154,10 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
             for (reading, domain), name in zip(both, names, strict=True)
         ],
         property=[_property(reading, name) for reading, name in zip(readings, names, strict=True)],
-        category=[_category(name.category) for name in names],
+        category=[
+            _category(name.category) or _usual_category(reading, name.unit)
+            for (reading, _), name in zip(both, names, strict=True)
+        ],
         domain=[domain for _, domain in both],
         decided=[index.decided.get(" ".join(split(name.name))) for name in names],
     )
@@ -186,12 +197,22 @@ def _known(words: Sequence[str], index: Index) -> dict[int, float]:
 
 
 def _fluid(text: str) -> str:
+    if is_chinese(text):
+        return chinese_systems().get(plain(text), "") or translate(text).system
     return systems().get(tuple(split(text)), "")
 
 
 def _category(text: str) -> str:
     lower = text.lower()
     return next((c for c, words in CATEGORY_WORDS.items() if any(w in lower for w in words)), "")
+
+
+def _usual_category(reading: Reading, unit: str) -> str:
+    """Chemistry or hematology where the hospital does not say: cells and clotting are hematology."""
+    words = frozenset(reading.words)
+    if words & CELLS or any(word.startswith("cd") and word[2:3].isdigit() for word in words):
+        return "hematology"
+    return "hematology" if unit_kind(unit) in ("cells", "entitic", "seconds") else "chemistry"
 
 
 UNIT_KINDS = (
@@ -319,6 +340,8 @@ def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> No
     domains = np.array([concept.domain for concept in index.concepts])[columns]
     wanted = np.array(block.domain)[rows]
     x[:, AT["domain other"]] = (wanted != "") & (domains != "") & (wanted != domains)
+    broad = np.array([GENERAL.search(concept.name) is not None and not concept.system for concept in index.concepts])
+    x[:, AT["a procedure rather than a result"]] = broad[columns]
     x[:, AT["synonym"]] = np.array([concept.variant for concept in index.concepts])[columns] == 1
 
 

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CELLS_AS_SPECIMEN = ("redcells", "whitecells")  # in a hospital's name these are what is counted
 LONGEST = 6  # words of the longest phrase in the tables
 GREEK = str.maketrans({letter: f" {name} " for letter, name in zip(
     "αβγδκλ", ("alpha", "beta", "gamma", "delta", "kappa", "lambda"), strict=True)})  # fmt: skip
@@ -75,8 +76,15 @@ def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
 
 @cache
 def systems() -> dict[tuple[str, ...], str]:
-    """Words for a specimen, without the Chinese ones (`chinese.py` reads those)."""
+    """Words for a specimen, without the Chinese ones."""
     return table("systems.csv")
+
+
+@cache
+def chinese_systems() -> dict[str, str]:
+    """Chinese words for a specimen as a column of its own holds them."""
+    with (HERE / "systems.csv").open(encoding="utf-8", newline="") as file:
+        return {written: system for written, system in list(csv.reader(file))[1:] if not written.isascii()}
 
 
 def split(text: str, *, keep: bool = False) -> list[str]:
@@ -121,6 +129,8 @@ def _take_system(words: Sequence[str]) -> tuple[list[str], str]:
     while at < len(words):
         analyte = _longest(words, at, meanings())
         specimen = _longest(words, at, table_)
+        if specimen and table_[tuple(words[at : at + specimen])] in CELLS_AS_SPECIMEN:
+            specimen = 0
         if specimen and specimen >= analyte and len(words) != specimen:
             system = table_[tuple(words[at : at + specimen])]
             at += specimen

@@ -1,4 +1,4 @@
-"""The simulated hospitals as OMOP tables: Parquet, and CSV where asked; they are the truth that loading is scored by."""
+"""The simulated hospitals as OMOP tables, Parquet and CSV: the truth that loading is scored by."""
 
 from __future__ import annotations
 

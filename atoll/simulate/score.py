@@ -1,8 +1,8 @@
 """How much of the simulated truth has arrived in an OMOP database: events, persons, values, faults.
 
 The truth is the hospital's OMOP folder and `truth/` as `world.simulate` wrote them. Persons are matched by
-person_source_value (the hospital's own patient number), events by person, concept and day; a laboratory value has arrived
-when it stands within the rounding of the unit in which the export gave it.
+person_source_value (the hospital's own patient number), events by person, concept and day; a laboratory value has
+arrived when it stands within the rounding of the unit in which the export gave it.
 """
 
 from __future__ import annotations

@@ -63,8 +63,9 @@ class Shape(Export):
             writer.writerow(("类别", "代码", "名称"))
             writer.writerows(("检验", code, row["zh"]) for code, row in zip(LAB_CODES, MEASUREMENTS, strict=True))
             writer.writerows(("药品", code, row["zh"]) for code, row in zip(DRUG_CODES, DRUGS, strict=True))
-        write_codes(self.truth.folder / f"codes_{self.hospital.name}.csv", {
-            "condition": [row["icd10"] for row in CONDITIONS], "drug": DRUG_CODES, "measurement": LAB_CODES})  # fmt: skip
+        icd = [row["icd10"] for row in CONDITIONS]
+        codes = {"condition": icd, "drug": DRUG_CODES, "measurement": LAB_CODES}
+        write_codes(self.truth.folder / f"codes_{self.hospital.name}.csv", codes)
 
     def put(self, tables: Tables) -> None:
         """Write a block; vital signs become columns of the visit, other results stay rows."""

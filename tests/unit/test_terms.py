@@ -1,0 +1,153 @@
+"""Terms: how names are read, and what the command says."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from atoll.cli.main import atoll
+from atoll.errors import DataError
+from atoll.ingest.chinese import translate
+from atoll.ingest.term_concepts import parse, read_concepts, read_vocabulary
+from atoll.ingest.term_text import read
+from atoll.ingest.terminology import Matcher, Name
+
+CONCEPTS = """concept_id,concept_name
+1,Glucose [Mass/volume] in Serum or Plasma
+2,Glucose [Mass/volume] in Urine by Test strip
+3,Alanine aminotransferase [Enzymatic activity/volume] in Serum or Plasma
+4,Leukocytes [#/volume] in Blood by Automated count
+5,Lymphocytes/100 leukocytes in Blood
+6,Lymphocytes [#/volume] in Blood
+7,Protein/Creatinine [Mass Ratio] in Urine
+8,metformin
+"""
+
+
+@pytest.fixture
+def concepts(tmp_path: Path) -> Path:
+    path = tmp_path / "concepts.csv"
+    path.write_text(CONCEPTS)
+    return path
+
+
+def best(concepts: Path, **name: str) -> int:
+    return Matcher(read_concepts(concepts)).suggest([Name(**name)])[0].concept_id
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ({"name": "SGPT"}, 3),
+        ({"name": "Alanin Aminotransf."}, 3),
+        ({"name": "WBC", "unit": "K/uL"}, 4),
+        ({"name": "Glucose, Urine"}, 2),
+        ({"name": "GLU", "fluid": "Blood", "unit": "mg/dL"}, 1),
+        ({"name": "Lymphs", "unit": "%"}, 5),
+        ({"name": "Lymphs #"}, 6),
+        ({"name": "Prot/Creat Ratio", "fluid": "Urine"}, 7),
+        ({"name": "谷丙转氨酶"}, 3),
+        ({"name": "淋巴细胞绝对值"}, 6),
+        ({"name": "淋巴细胞百分比"}, 5),
+        ({"name": "葡萄糖", "fluid": "尿"}, 2),
+        ({"name": "盐酸二甲双胍缓释片 0.5g"}, 8),
+    ],
+)
+def test_a_name_finds_its_concept(concepts: Path, name: dict[str, str], right: int) -> None:
+    assert best(concepts, **name) == right
+
+
+def test_an_earlier_decision_wins_and_says_so(concepts: Path) -> None:
+    found = Matcher(read_concepts(concepts), {"Zucker": 1}).suggest([Name("zucker")])
+    assert found[0].concept_id == 1
+    assert found[0].probability > 0.9
+    assert "decided so before" in found[0].reason
+
+
+def test_what_means_nothing_has_a_small_probability(concepts: Path) -> None:
+    found = Matcher(read_concepts(concepts)).suggest([Name("qwertz gluzzz")])
+    assert all(suggestion.probability < 0.5 for suggestion in found)
+
+
+def test_probabilities_of_a_name_sum_to_at_most_one(concepts: Path) -> None:
+    found = Matcher(read_concepts(concepts)).suggest([Name("Lymphocytes"), Name("Glucose")], top=8)
+    for at in (0, 1):
+        chances = [s.probability for s in found if s.at == at]
+        assert sum(chances) <= 1 + 1e-9
+        assert chances == sorted(chances, reverse=True)
+
+
+def test_a_long_name_is_read_into_its_parts() -> None:
+    concept = parse(1, "Creatine kinase.MB/Creatine kinase.total [Ratio] in Serum or Plasma by Electrophoresis")
+    assert (concept.words, concept.property, concept.system, concept.method) == (
+        ("creatine", "kinase", "mb"), "fraction", "serum", "electrophoresis",
+    )  # fmt: skip
+    assert parse(2, "Amylase/Creatinine renal clearance [Ratio] in Urine").below == ("creatinine", "renal", "clearance")
+
+
+def test_a_specimen_in_the_name_is_no_word_of_the_analyte() -> None:
+    assert read("Albumin, Ascites").system == "peritoneal"
+    assert read("Albumin, Ascites").words == ("albumin",)
+    assert read("Blood").words == ("blood",)
+
+
+def test_chinese_is_read_longest_first() -> None:
+    assert translate("血肌酐").english == "creatinine"
+    assert translate("血肌酐").system == "serum"
+    assert translate("尿素氮").english == "urea nitrogen"  # not urine
+    assert translate("注射用头孢曲松钠").domain == "Drug"
+    assert translate("2型糖尿病").domain == "Condition"
+    assert "unread" in translate("犇骉测定").english
+
+
+def test_suggest_writes_the_file(concepts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names, out = tmp_path / "names.csv", tmp_path / "out.csv"
+    names.write_text("name,unit\nALT,U/L\n谷丙转氨酶,\n", encoding="gb18030")
+    with pytest.raises(SystemExit) as ended:
+        atoll.main(["terms", "suggest", str(names), "--concepts", str(concepts), "--out", str(out), "--json"])
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out)["names"] == 2
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    assert list(rows[0]) == ["name", "rank", "concept_id", "probability", "reason"]
+    assert {row["name"] for row in rows} == {"ALT", "谷丙转氨酶"}
+    assert rows[0]["rank"] == "1"
+    assert rows[0]["concept_id"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("term\nALT\n", "has no column `name`; it has: term"), ("name\n", "holds no names"), ("", "it has: nothing")],
+)
+def test_a_file_of_names_that_cannot_be_used(text: str, says: str, concepts: Path, tmp_path: Path) -> None:
+    from atoll.ingest.term_files import read_names
+
+    path = tmp_path / "names.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_names(path)
+
+
+def test_concepts_that_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "concepts.csv"
+    path.write_text("concept_id,concept_name\nx,Glucose\n")
+    with pytest.raises(DataError, match="line 2: a concept needs a number"):
+        read_concepts(path)
+
+
+def test_a_whole_vocabulary_is_read_by_what_is_near(tmp_path: Path) -> None:
+    head = "concept_id\tconcept_name\tdomain_id\tvocabulary_id\tstandard_concept\tinvalid_reason\n"
+    (tmp_path / "CONCEPT.csv").write_text(
+        head + "1\tGlucose [Mass/volume] in Serum or Plasma\tMeasurement\tLOINC\tS\t\n"
+        "2\tSodium [Moles/volume] in Serum or Plasma\tMeasurement\tLOINC\tS\t\n"
+        "3\tGlucose (old)\tMeasurement\tLOINC\tS\tD\n4\tGlucose local\tMeasurement\tLocal\t\t\n"
+    )
+    (tmp_path / "CONCEPT_SYNONYM.csv").write_text(
+        "concept_id\tconcept_synonym_name\tlanguage\n1\tGluc SerPl\t4180186\n"
+    )
+    found = read_vocabulary(tmp_path, ["glucose"])
+    assert [(concept.concept_id, concept.variant) for concept in found] == [(1, 0), (1, 1)]
+    with pytest.raises(DataError, match="is not a table of an Athena download"):
+        read_vocabulary(tmp_path / "nowhere")
