@@ -315,6 +315,11 @@ def _epoch_days(days: Any) -> Any:
     return _builtin("excel_day", "timestamp", "float64")(days)
 
 
+def later(day: Any, days: Any) -> Any:
+    """A day so many days later, as a date on every engine (Ibis and DuckDB disagree on what date + interval is)."""
+    return _builtin("days_later", "date", "date", "int64")(day, days)
+
+
 def stable_id(text: Any) -> Any:
     """63 bits that depend on the text alone, on every machine and in every release."""
     return _builtin("stable_id", "int64", "string")(text)
@@ -463,7 +468,7 @@ FUNCTIONS: dict[str, Function] = {
     "month": Function(("date/datetime",), "integer", "month(date)", _texts(lambda x: x.month().cast("int64"), "integer")),
     "day": Function(("date/datetime",), "integer", "day(date)", _texts(lambda x: x.day().cast("int64"), "integer")),
     "days": Function(("date", "date"), "integer", "days(later, earlier)", _texts(lambda x, y: x.delta(y, unit="day").cast("int64"), "integer")),
-    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _texts(lambda x, n: (x + n.as_interval("D")).cast("date"), "date")),
+    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _texts(later, "date")),
     "first_of_year": Function(("integer",), "date", "first_of_year(year)", _texts(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d").cast("date"), "date")),
     "concat": Function(("any", "any*"), "text", 'concat(a, "-", b)', _concat),
     "split": Function(("text", "text", "integer"), "text", 'split(x, "/", 1)', _split),

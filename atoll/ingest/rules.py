@@ -13,7 +13,7 @@ from typing import Any
 from atoll.cdm.tables import Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.expressions import Call, ExpressionError, Name, written
-from atoll.ingest.functions import Kind, Value, compiled, fitted, stable_id
+from atoll.ingest.functions import Kind, Value, compiled, fitted, later, stable_id
 from atoll.ingest.lookups import SEPARATOR, Lookups
 from atoll.ingest.mapping import Rule, Written
 
@@ -407,7 +407,7 @@ class _Rule:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
-                after = (days > 0).fill_null(False).ifelse((after + (days - 1).as_interval("D")).cast("date"), after)
+                after = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
             columns[end] = self.ibis.coalesce(columns[end], after)
         for column in self.rule.table.columns.values():
             if column.required and not column.concept and not column.key and column.name != "person_id":
