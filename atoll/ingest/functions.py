@@ -206,7 +206,18 @@ def _case(tree: Case, scope: Scope) -> Value:
         *((condition.ibis, result) for (_, condition), result in zip(conditions, results, strict=False)),
         else_=results[-1],
     )
-    return Value(made, kind, tuple(bad))
+    branches = [condition.ibis for _, condition in conditions]
+
+    def told(part: str) -> Any:
+        """What a look-up in the branch that is taken read, or found."""
+        each = [getattr(value, part) for value in values]
+        if all(one is None for one in each):
+            return None
+        dtype = "string" if part == "source" else "int32"
+        filled = [_ibis().null(dtype) if one is None else one.cast(dtype) for one in each]
+        return _ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
+
+    return Value(made, kind, tuple(bad), told("source"), told("concept"))
 
 
 def _common(values: Sequence[Value], places: Sequence[tuple[int, int]]) -> Kind:
@@ -437,12 +448,13 @@ def _unit(making: _Making, x: Value) -> Value:
 
 
 def _convert(making: _Making, value: Value, unit: Value, wanted: Value, analyte: Value | None = None) -> Value:
-    to = str(making.constant(2, "The wanted unit"))
-    about = "" if analyte is None else str(making.constant(3, "The analyte"))
-    found = making.scope.joined("convert", f"{to}\t{about}", (_text(making, unit),), making.call)
+    found = making.scope.joined(
+        "convert", "", tuple(_text(making, each) for each in (unit, wanted, analyte) if each), making.call
+    )
     number = _as(value, "number")
-    made = number * found["factor"] + found["offset"]
-    return Value(made, "number", (number.notnull() & found["factor"].isnull(),))
+    # without a unit there is nothing to convert: the value stays, and the loader names the row
+    made = _ibis().ifelse(unit.ibis.isnull(), number, number * found["factor"] + found["offset"])
+    return Value(made, "number", (number.notnull() & unit.ibis.notnull() & found["factor"].isnull(),))
 
 
 def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
