@@ -125,9 +125,7 @@ class _Writer:
             lines.append(f"    key: {_quoted(_name(key))}")
         diagnoses = columns.get("diagnosis", [])
         if to == "condition_occurrence" and len(diagnoses) > 1:
-            lines.append(
-                f"    each: {{columns: [{', '.join(_plain(c['name']) for c in diagnoses)}], value: diagnosis}}"
-            )
+            lines += _each(diagnoses, columns.get("diagnosed", []))
         lines.append("    columns:")
         if to != "person":
             lines.append(f"      person_id: {_quoted(_name(person))}")

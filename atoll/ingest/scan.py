@@ -77,7 +77,7 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str,
     answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]  # noqa: S608
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
     columns = [
-        _column(bench, view, name, table.columns[name], rows, filled, distinct, k)
+        _column(bench, view, name, table, rows, filled, distinct, k)
         for name, (filled, distinct, _) in zip(names, found, strict=True)
     ]
     return {
@@ -94,15 +94,16 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str,
 
 
 def _column(
-    bench: Workbench, view: str, name: str, dtype: str, rows: int, filled: int, distinct: int, k: int
+    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int
 ) -> dict[str, Any]:
+    dtype = table.columns[name]
     kind, form = _kind(bench, name, dtype)
     column: dict[str, Any] = {
         "name": name,
         "type": kind,
         "missing": rows - filled,
         "distinct": min(distinct, filled),
-        "meaning": meaning_of(name),
+        "meaning": meaning_of(name, table.name),
         "unique": False,
     }
     if form:
@@ -200,8 +201,27 @@ def meanings() -> tuple[Mapping[str, str], ...]:
     return tuple(csv.DictReader(text.splitlines()))
 
 
-def meaning_of(name: str) -> str:
-    """The meaning that a column's name suggests, or empty."""
+_OF_TABLE = (  # what `id` and `code` mean in a table of this name
+    (r"^(patients?|persons?|病人|患者)", "person", ""),
+    (r"^(encounters?|visits?|admissions?|stays?|就诊)", "visit", ""),
+    (r"^(conditions?|diagnos[ei]s|problems?|诊断)", "", "diagnosis"),
+    (r"^(medication|drug|prescription|处方|用药)", "", "drug"),
+    (r"^(observations?|results?|lab|检验)", "", "test"),
+    (r"^(procedures?|手术)", "", "procedure"),
+)
+
+
+def meaning_of(name: str, table: str = "") -> str:
+    """The meaning that a column's name suggests, in a table of this name; or empty."""
+    for form, own, code in _OF_TABLE:
+        if re.search(form, table, re.IGNORECASE):
+            found = {
+                "id": own,
+                "code": code,
+                "description": f"{code}_name" if code in ("drug", "diagnosis", "test") else "",
+            }
+            if found.get(name.casefold()):
+                return found[name.casefold()]
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
     for row in meanings():
         if re.search(row["pattern"], name, re.IGNORECASE) or re.search(row["pattern"], plain, re.IGNORECASE):
@@ -233,5 +253,7 @@ def _alike(column: Mapping[str, Any], key: str, other: Mapping[str, Any], table:
         return True
     stem = other["name"].casefold().rstrip("s")
     return column["name"].casefold() in (stem, f"{stem}_id", f"{stem}id") or (
-        bool(column["meaning"]) and column["meaning"] == meaning_of(key) and column["meaning"] in ("person", "visit")
+        bool(column["meaning"])
+        and column["meaning"] == meaning_of(key, other["name"])
+        and column["meaning"] in ("person", "visit")
     )
