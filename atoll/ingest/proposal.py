@@ -23,7 +23,7 @@ _NEEDS = {  # table of the model → meanings that a source table must have, the
     "person": (("person",), ("sex", "birth", "birth_year", "race")),
     "death": (("person", "death"), ()),
     "visit_occurrence": (("person", "visit", "start"), ("visit_kind", "end")),
-    "condition_occurrence": (("person", "diagnosis"), ("diagnosed",)),
+    "condition_occurrence": (("person", "diagnosis"), ()),
     "drug_exposure": (("person",), ("drug", "drug_name")),
     "measurement": (("person", "value"), ("test", "test_name")),
     "procedure_occurrence": (("person", "procedure"), ()),
@@ -105,6 +105,9 @@ class _Writer:
             unfit = any(meaning not in columns for meaning in needed)
             if unfit or (helpful and to != "visit_occurrence" and not any(meaning in columns for meaning in helpful)):
                 continue
+            events = {"diagnosis", "drug", "test", "value", "procedure"} & set(columns)
+            if to == "visit_occurrence" and events and "visit_kind" not in columns:
+                continue  # its rows are events of visits
             if to == "person" and lines:
                 continue  # the first table with patients; the others are about them
             lines += self._rule(to, table, columns)
@@ -118,7 +121,7 @@ class _Writer:
         key = own or next((name for name in table["keys"] if name not in (person, visit)), None)
         if to == "death":
             death = _name(_first(columns, "death"))
-            lines += [f"    where: {death} is not missing"]
+            lines += [f"    where: {death} is not missing", "    distinct: true"]
         elif to == "person" and person not in table["keys"]:
             lines += ["    distinct: true                # a patient has several rows here"]
         if key and to != "death":
@@ -178,7 +181,8 @@ class _Writer:
             return [f"{target}: {_quoted(_called('lookup', self._list(meaning, found, table), expression))}"]
         if target == "value_as_number":
             read = _number(column, "number") if column["type"] in ("integer", "number") else f"result({expression})"
-            return [f"{target}: {_quoted(read)}", f"value_source_value: {_quoted(expression)}"]
+            as_text = expression if column["type"] == "text" or column.get("pattern") else f"text({expression})"
+            return [f"{target}: {_quoted(read)}", f"value_source_value: {_quoted(as_text)}"]
         if target == "days_supply":
             return [f"{target}: {_quoted(_number(column, 'integer'))}"]
         if target == "condition_source_value" and len(found) > 1:
