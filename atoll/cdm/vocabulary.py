@@ -8,6 +8,7 @@ sexes, visits, units, types, laboratory tests, ingredients, common conditions by
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import tempfile
@@ -197,6 +198,12 @@ def starter(bench: Workbench) -> None:
         "INSERT INTO main.vocabulary SELECT vocabulary_id, vocabulary_id, 'starter_concepts.csv',"
         f" {literal(STARTER)}, 0 FROM main.concept GROUP BY vocabulary_id"
     )
+
+
+def starter_vocabularies() -> list[str]:
+    """Vocabularies of the starter set."""
+    text = files("atoll.cdm").joinpath("starter_concepts.csv").read_text("utf-8")
+    return sorted({row["vocabulary_id"] for row in csv.DictReader(text.splitlines())})
 
 
 def version_of(path: Path | None) -> str:

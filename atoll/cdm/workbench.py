@@ -21,6 +21,9 @@ _FUNCTIONS = (
     "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN starts_with(x, ' ') OR suffix(x, ' ')"
     " OR starts_with(x, chr(9)) OR suffix(x, chr(9)) OR suffix(x, chr(13)) OR starts_with(x, chr(12288))"
     " OR suffix(x, chr(12288)) THEN nullif(trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '') ELSE x END",
+    "CREATE OR REPLACE TEMP MACRO hl7_text(x) AS CASE WHEN x = '' OR x = '\"\"' THEN NULL WHEN contains(x, '\\') THEN replace("
+    "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\') ELSE x END",
+    "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
 )

@@ -37,12 +37,13 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
 @click.option("--from", "source", required=True, help="The export: a file, a folder, or a database's URL.")
 @click.option("--out", "target", type=PATH, required=True, help="Where the draft goes; its code lists beside it.")
 @click.option("--name", default="", help="The hospital's name in it.")
+@click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @with_output
-def propose(out: Output, source: str, target: Path, name: str) -> None:
+def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path | None) -> None:
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
     from atoll.ingest.proposal import propose as draft
 
-    made = draft(source, target, name or target.stem)
+    made = draft(source, target, name or target.stem, vocabulary)
     out.result(made.to_document())
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:

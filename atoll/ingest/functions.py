@@ -206,7 +206,18 @@ def _case(tree: Case, scope: Scope) -> Value:
         *((condition.ibis, result) for (_, condition), result in zip(conditions, results, strict=False)),
         else_=results[-1],
     )
-    return Value(made, kind, tuple(bad))
+    branches = [condition.ibis for _, condition in conditions]
+
+    def told(part: str) -> Any:
+        """What a look-up in the branch that is taken read, or found."""
+        each = [getattr(value, part) for value in values]
+        if all(one is None for one in each):
+            return None
+        dtype = "string" if part == "source" else "int32"
+        filled = [_ibis().null(dtype) if one is None else one.cast(dtype) for one in each]
+        return _ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
+
+    return Value(made, kind, tuple(bad), told("source"), told("concept"))
 
 
 def _common(values: Sequence[Value], places: Sequence[tuple[int, int]]) -> Kind:
@@ -313,6 +324,11 @@ def strptime(text: Any, signs: str) -> Any:
 
 def _epoch_days(days: Any) -> Any:
     return _builtin("excel_day", "timestamp", "float64")(days)
+
+
+def later(day: Any, days: Any) -> Any:
+    """A day so many days later, as a date on every engine (Ibis and DuckDB disagree on what date + interval is)."""
+    return _builtin("days_later", "date", "date", "int64")(day, days)
 
 
 def stable_id(text: Any) -> Any:
@@ -432,12 +448,13 @@ def _unit(making: _Making, x: Value) -> Value:
 
 
 def _convert(making: _Making, value: Value, unit: Value, wanted: Value, analyte: Value | None = None) -> Value:
-    to = str(making.constant(2, "The wanted unit"))
-    about = "" if analyte is None else str(making.constant(3, "The analyte"))
-    found = making.scope.joined("convert", f"{to}\t{about}", (_text(making, unit),), making.call)
+    found = making.scope.joined(
+        "convert", "", tuple(_text(making, each) for each in (unit, wanted, analyte) if each), making.call
+    )
     number = _as(value, "number")
-    made = number * found["factor"] + found["offset"]
-    return Value(made, "number", (number.notnull() & found["factor"].isnull(),))
+    # without a unit there is nothing to convert: the value stays, and the loader names the row
+    made = _ibis().ifelse(unit.ibis.isnull(), number, number * found["factor"] + found["offset"])
+    return Value(made, "number", (number.notnull() & unit.ibis.notnull() & found["factor"].isnull(),))
 
 
 def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
@@ -463,7 +480,7 @@ FUNCTIONS: dict[str, Function] = {
     "month": Function(("date/datetime",), "integer", "month(date)", _texts(lambda x: x.month().cast("int64"), "integer")),
     "day": Function(("date/datetime",), "integer", "day(date)", _texts(lambda x: x.day().cast("int64"), "integer")),
     "days": Function(("date", "date"), "integer", "days(later, earlier)", _texts(lambda x, y: x.delta(y, unit="day").cast("int64"), "integer")),
-    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _texts(lambda x, n: (x + n.as_interval("D")).cast("date"), "date")),
+    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _texts(later, "date")),
     "first_of_year": Function(("integer",), "date", "first_of_year(year)", _texts(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d").cast("date"), "date")),
     "concat": Function(("any", "any*"), "text", 'concat(a, "-", b)', _concat),
     "split": Function(("text", "text", "integer"), "text", 'split(x, "/", 1)', _split),

@@ -377,7 +377,8 @@ def _keeps_key(rule: Rule) -> str:
 
 
 def _compiled(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
-    return compile_rule(rule, source.table(rule.source), lookups, context)
+    tables = {name: source.table(name) for name in (rule.source, *rule.join)}
+    return compile_rule(rule, tables, lookups, context)
 
 
 def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:
@@ -390,13 +391,14 @@ def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100
     """
     problems: list[Problem] = []
     for rule in mapping.rules:
-        if rule.source not in source.tables:
+        missing = [name for name in (rule.source, *rule.join) if name not in source.tables]
+        if missing:
             found = ", ".join(sorted(source.tables)) or "none"
             problems.append(
                 Problem(
                     rule.place[0],
                     f"rules[{rule.position}].from",
-                    f"the source has no table {rule.source!r}.",
+                    f"the source has no table {missing[0]!r}.",
                     f"Found: {found}.",
                 )
             )

@@ -183,6 +183,8 @@ class Lookups:
 
     def complete(self, kind: str, parameter: str, keys: Any) -> None:
         """Add the keys that a rule will ask for and the look-up does not have: `keys` is an Ibis table of `key` and `rows`."""
+        if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
+            return  # a list of words has no concepts to miss
         table = quoted(self.table(kind, parameter).get_name())
         self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {self.bench.sql(keys)}")  # noqa: S608
         new = (
@@ -242,6 +244,6 @@ def _computed(kind: str, parameter: str, key: str) -> tuple[Any, ...]:
     if kind == "unit":
         return (units.unit_concept(key),)
     if kind == "convert":
-        wanted, _, analyte = parameter.partition("\t")
-        return units.conversion(key, wanted, analyte or None) or (None, None)
+        unit, wanted, *analyte = key.split(SEPARATOR)
+        return units.conversion(unit, wanted, analyte[0] if analyte else None) or (None, None)
     return units.result_parts(key)

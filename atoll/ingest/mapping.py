@@ -50,12 +50,27 @@ class Written:
 
 @dataclass(frozen=True)
 class Each:
-    """One source row becomes a row for each of some columns: their value and name are columns of their own."""
+    """One source row becomes a row for each of some groups of columns, whose values get names of their own.
 
-    columns: tuple[str, ...]
-    value: str
+    groups   columns that belong together, such as a diagnosis and its date; often one
+    values   what they are called in the rule's expressions; rows without the first of them are left out
+    name     what the name of the group's first column is called
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    values: tuple[str, ...]
     name: str
     place: tuple[int, int]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the source that it reads."""
+        return tuple(dict.fromkeys(column for group in self.groups for column in group))
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The columns that it makes."""
+        return (*self.values, self.name)
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ class Rule:
     first: Written | None = None
     distinct: bool = False
     each: Each | None = None
+    join: Entries[str, tuple[str, str]] = field(default_factory=dict)  # table → (own column, its column)
     place: tuple[int, int] = (0, 0)
     position: int = 0
 
@@ -92,7 +108,7 @@ class Rule:
     def names(self) -> tuple[str, ...]:
         """The source's columns that it reads, in order of reading, once each."""
         found = [name.name for one in self.expressions().values() for name in names(one.tree)]
-        made = {self.each.value, self.each.name} if self.each else set()
+        made = set(self.each.made) if self.each else set()
         own = [name for name in found if name not in made] + list(self.each.columns if self.each else ())
         return tuple(dict.fromkeys(own))
 
@@ -141,7 +157,8 @@ class Mapping:
 
     def used(self) -> tuple[str, ...]:
         """Names of the source's tables that it reads."""
-        found = [rule.source for rule in self.rules] + ([self.same.table] if self.same else [])
+        found = [name for rule in self.rules for name in (rule.source, *rule.join)]
+        found += [self.same.table] if self.same else []
         return tuple(dict.fromkeys(found))
 
 
@@ -280,7 +297,7 @@ class _Reader:
     def _rule(self, node: Node, position: int) -> Rule:
         form, key = self.form, f"rules[{position}]"
         fields = form.fields(
-            node, key, ("to", "from", "columns"), ("key", "where", "deleted", "first", "distinct", "each")
+            node, key, ("to", "from", "columns"), ("key", "where", "deleted", "first", "distinct", "each", "join")
         )
         known = {name for name in tables() if name not in (*VOCABULARY, *RESULTS)}
         to = fields["to"].content if "to" in fields else "person"
@@ -310,16 +327,39 @@ class _Reader:
             columns=columns,
             each=self._each(fields["each"], f"{key}.each") if "each" in fields else None,
             distinct=form.part(fields, key, "distinct", Form.flag, False),
+            join=self._joins(fields["join"], f"{key}.join") if "join" in fields else {},
             place=(node.line, 1),
             position=position,
             **parts,
         )
 
+    def _joins(self, node: Node, key: str) -> dict[str, tuple[str, str]]:
+        found = {}
+        for name, entry in self.form.entries(node, key).items():
+            pair = self._group(entry)
+            if len(pair) not in (1, 2):
+                self.form.refuse(entry, f"{key}.{name}", "one or two columns belong here.", "Write [own, theirs].")
+            else:
+                found[name] = (pair[0], pair[-1])
+        return found
+
     def _each(self, node: Node, key: str) -> Each:
         fields = self.form.fields(node, key, ("columns", "value"), ("name",))
-        value = self.form.part(fields, key, "value", Form.text, "value")
-        name = self.form.part(fields, key, "name", Form.text, f"{value}_column")
-        return Each(self._words(fields, key, "columns"), value, name, (node.line, 1))
+        values = self._group(fields["value"]) if "value" in fields else ("value",)
+        name = self.form.part(fields, key, "name", Form.text, f"{values[0]}_column")
+        items = self.form.items(fields["columns"], f"{key}.columns") if "columns" in fields else []
+        groups = tuple(self._group(item) for item in items)
+        for item, group in zip(items, groups, strict=True):
+            if len(group) != len(values):
+                wanted = f"{len(values)} columns" if len(values) > 1 else "one column"
+                self.form.refuse(
+                    item, f"{key}.columns", f"{', '.join(group)} is not {wanted}.", "Name as many as values."
+                )
+        return Each(groups, values, name, (node.line, 1))
+
+    def _group(self, node: Node) -> tuple[str, ...]:
+        items = node.content if isinstance(node.content, list) else [node]
+        return tuple(item.content for item in items if isinstance(item.content, str))
 
     def _same(self, node: Node) -> Same | None:
         fields = self.form.fields(node, "persons.same", ("table", "key", "is"))

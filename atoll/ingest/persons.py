@@ -1,5 +1,8 @@
 """Who is who: from the keys of the source to persons, with their birth and death, merges, and contradictions.
 
+Of two births of one person the earlier is kept, since it contradicts no event, and the other row is named. When sex
+differs too, the rows are two persons under one id: they and their events are put aside.
+
 `ingest.person_key` has one row for each key of the source: the id made from the key, the person that it belongs to (another
 one after a merge), the first day on which that person can have lived, the day of death, and why the person is
 rejected when the rows of one key contradict each other.
@@ -23,19 +26,24 @@ TWO_BIRTHS = "one person with two births"
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
     """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated rows and
     merged persons are taken out of `person`."""
+    born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
-        "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex,"
-        " (year_of_birth, coalesce(month_of_birth, 0), coalesce(day_of_birth, 0)) AS born,"
+        f"CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex, {born} AS born,"  # noqa: S608
         " make_date(year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1)) AS birth"
         " FROM main.person WHERE _reason IS NULL)"
         " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS birth,"
         " NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN "
-        f"'{TWO_PERSONS}' WHEN count(DISTINCT born) > 1 THEN '{TWO_BIRTHS}' END AS status FROM each GROUP BY key"
+        f"'{TWO_PERSONS}' END AS status, min(born) AS born FROM each GROUP BY key"
     )
     bench.run(
         "UPDATE main.person SET _reason = k.status FROM ingest.person_key k"
         " WHERE k.key = _key AND k.status IS NOT NULL AND _reason IS NULL"
     )
+    bench.run(
+        f"UPDATE main.person SET _reason = '{TWO_BIRTHS}' FROM ingest.person_key k"  # noqa: S608
+        f" WHERE k.key = _key AND _reason IS NULL AND {born} <> k.born"
+    )
+    bench.run("ALTER TABLE ingest.person_key DROP COLUMN born")
     bench.run(
         "UPDATE main.person SET _reason = 'repeated row' WHERE _reason IS NULL AND rowid NOT IN"
         " (SELECT min(rowid) FROM main.person WHERE _reason IS NULL GROUP BY person_id)"

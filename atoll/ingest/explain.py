@@ -1,0 +1,172 @@
+"""A mapping in words, and what two versions of it do differently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from atoll.ingest.expressions import Call, Case, Constant, Expression, Name, written
+from atoll.ingest.mapping import Mapping, Rule, Written
+
+_WORDS = {
+    "date": "the day in {0}", "datetime": "the time in {0}", "number": "the number in {0}", "integer": "the whole number in {0}",
+    "year": "the year of {0}", "month": "the month of {0}", "day": "the day of the month of {0}", "text": "{0} as text",
+    "coalesce": "the first of {all} that is there", "concat": "{all} written together", "upper": "{0} in capitals",
+    "lower": "{0} in small letters", "trim": "{0} without blanks", "split": "part {2} of {0}, split at {1}",
+    "slice": "letters of {0} from {1} on", "replace": "{0} with {2} in place of {1}", "lookup": "what the list {0} says of {1}",
+    "code": "the standard concept of the {0} code in {1}", "unit": "the unit {0}", "result": "the number in the result {0}",
+    "operator": "the sign in the result {0}", "finding": "the finding in the result {0}",
+    "convert": "{0}, converted from the unit in {1} to {2}", "add_days": "{0} and {1} days", "days": "days from {1} to {0}",
+    "is missing": "{0} is missing", "not": "not ({0})", "negative": "minus {0}", "round": "{0}, rounded",
+    "starts": "{0} begins with {1}", "contains": "{0} contains {1}", "unless": "{0}, but nothing where it is {1}",
+    "first_of_year": "1 January of {0}", "length": "the length of {0}", "abs": "{0} without its sign", "floor": "{0}, rounded down",
+}  # fmt: skip
+
+
+def explain(mapping: Mapping) -> list[str]:
+    """Sentences, one for each rule and each of its columns."""
+    lines = [f"{mapping.name}: {len(mapping.rules)} rules from {len(mapping.used())} tables."]
+    for rule in mapping.rules:
+        lines += ["", *_rule(rule)]
+    lines += ["", _periods(mapping)]
+    if mapping.same:
+        lines.append(f"Patients that the table {mapping.same.table} says are one become one person.")
+    if mapping.match:
+        values = ", ".join(words(one.tree) for one in mapping.match)
+        lines.append(f"Patients with the same {values} become one person.")
+    if mapping.link_visits:
+        lines.append("An event without a visit gets the visit of its patient in whose days it lies.")
+    return lines
+
+
+def _periods(mapping: Mapping) -> str:
+    if mapping.gap is None:
+        return "A person is observed from the first to the last event."
+    return f"A person is observed while no more than {mapping.gap} days pass between events."
+
+
+def _rule(rule: Rule) -> list[str]:
+    title = f"Each row of {rule.source}"
+    if rule.each:
+        title = f"Each of {', '.join(group[0] for group in rule.each.groups)} in a row of {rule.source}"
+    if rule.where:
+        title += f" where {words(rule.where.tree)}"
+    lines = [f"{title} becomes a row of {rule.to}."]
+    if rule.join:
+        lines.append("  Beside it stand the columns of " + ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items()) + ".")  # fmt: skip
+    if rule.first:
+        lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
+    if rule.distinct:
+        lines.append("  Rows that say the same count once.")
+    lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}.")
+    return lines + [f"  {name} is {words(one.tree)}." for name, one in rule.columns.items()]
+
+
+def words(tree: Expression) -> str:
+    """An expression in words."""
+    if isinstance(tree, Constant):
+        return (
+            "nothing" if tree.value is None else f"“{tree.value}”" if isinstance(tree.value, str) else str(tree.value)
+        )
+    if isinstance(tree, Name):
+        return f"[{tree.name}]"
+    if isinstance(tree, Case):
+        parts = [f"{words(value)} where {words(condition)}" for condition, value in tree.branches]
+        return ", ".join([*parts, f"else {words(tree.otherwise)}"])
+    return _call(tree)
+
+
+def _call(tree: Call) -> str:
+    parts = [words(argument) for argument in tree.arguments]
+    if tree.function == "in":
+        return f"{parts[0]} is one of {', '.join(parts[1:])}"
+    if tree.function in _WORDS:
+        padded = [*parts, *[""] * 4]
+        return _WORDS[tree.function].format(*padded, all=", ".join(parts))
+    if len(parts) == 2:
+        return f"({parts[0]} {tree.function} {parts[1]})"
+    return f"{tree.function}({', '.join(parts)})"
+
+
+def differences(old: Mapping, new: Mapping) -> list[str]:
+    """What the new version does otherwise, a line each."""
+    lines: list[str] = []
+    before, after = _titled(old), _titled(new)
+    lines += [f"- no longer: {title}" for title in before if title not in after]
+    lines += [f"+ new: {title}" for title in after if title not in before]
+    for title in before:
+        if title in after:
+            lines += [f"  {title}: {line}" for line in _rule_differences(before[title], after[title])]
+    for name in sorted(set(old.lists) | set(new.lists)):
+        lines += _list_differences(name, old.lists.get(name), new.lists.get(name))
+    for name in ("gap", "link_visits", "eras", "encoding", "missing", "vocabulary"):
+        if getattr(old, name) != getattr(new, name):
+            lines.append(f"  {name}: {getattr(old, name)!r} → {getattr(new, name)!r}")
+    return lines
+
+
+def _titled(mapping: Mapping) -> dict[str, Rule]:
+    """Rules by title; a second one with the same title gets a number."""
+    found: dict[str, Rule] = {}
+    for rule in mapping.rules:
+        title, number = rule.title, 2
+        while title in found:
+            title, number = f"{rule.title} ({number})", number + 1
+        found[title] = rule
+    return found
+
+
+def _rule_differences(old: Rule, new: Rule) -> list[str]:
+    def shown(one: Written | None) -> str:
+        return written(one.tree) if one else "nothing"
+
+    before, after = old.expressions(), new.expressions()
+    names = dict.fromkeys((*before, *after))
+    lines = [
+        f"{name}: {shown(before.get(name))} → {shown(after.get(name))}"
+        for name in names
+        if shown(before.get(name)) != shown(after.get(name))
+    ]
+    for name in ("distinct", "each", "join"):
+        a, b = getattr(old, name), getattr(new, name)
+        same = a == b or (name == "each" and a and b and (a.groups, a.values) == (b.groups, b.values))
+        lines += [] if same else [f"{name} changed"]
+    return lines
+
+
+def _list_differences(name: str, old: Path | None, new: Path | None) -> list[str]:
+    from atoll.ingest.lookups import read_list
+
+    if old is None or new is None:
+        return [f"{'+ new' if old is None else '- no longer'}: list {name}"]
+    before = {row[0]: row[1:] for row in read_list(name, old)[1]}
+    after = {row[0]: row[1:] for row in read_list(name, new)[1]}
+    changed = sum(1 for code in before if code in after and before[code] != after[code])
+    added, gone = len(set(after) - set(before)), len(set(before) - set(after))
+    return [f"  list {name}: {added} codes more, {gone} fewer, {changed} changed"] if added or gone or changed else []
+
+
+def counts(old: Mapping, new: Mapping, address: str, vocabulary: Path | None) -> list[dict[str, Any]]:
+    """Rows by table, and rows kept aside by reason, that the two versions give for one export."""
+    import tempfile
+
+    from atoll.ingest.load import load
+
+    made = []
+    with tempfile.TemporaryDirectory(prefix="atoll-diff-") as folder:
+        for name, mapping in (("old", old), ("new", new)):
+            made.append(load(mapping, address, Path(folder) / f"{name}.duckdb", vocabulary=vocabulary))
+    before, after = (_counted(report) for report in made)
+    keys = dict.fromkeys((*before, *after))
+    rows = [{"table": t, "what": w, "before": before.get((t, w), 0), "after": after.get((t, w), 0)} for t, w in keys]
+    return [row for row in rows if row["before"] != row["after"]]
+
+
+def _counted(report: Any) -> dict[tuple[str, str], int]:
+    found = {(name, "rows"): rows for name, rows in report.tables.items()}
+    for entry in report.rejected:
+        key = (entry["table"], entry["reason"])
+        found[key] = found.get(key, 0) + entry["rows"]
+    for entry in report.unmapped:
+        found[(entry["vocabulary"], "rows without a concept")] = entry["rows"]
+    return found

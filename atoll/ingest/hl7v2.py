@@ -1,0 +1,150 @@
+r"""HL7 v2 as tables: ADT, ORU, ORM and RDE messages from files, with or without the frame of MLLP.
+
+Files are decoded as MSH-18 says (UNICODE UTF-8, GB 18030-2000, …), else as UTF-8 or GB18030; then each line is one segment
+and the engine does the rest: segments get their message, messages their patient and visit. Fields have names of
+their own; repetitions beyond the first and sub-components are left aside. Escapes (\F\ \S\ \T\ \R\ \E\) are undone.
+
+patients   patient, birth, sex, death, death_indicator                      each combination once
+visits     visit, patient, class, admitted, discharged                      of several messages the last that says it
+diagnoses  row, patient, visit, code, text, system, time, kind
+results    row, patient, visit, kind, code, text, system, value, unit, range, flag, status, time
+drugs      row, patient, visit, code, text, system, start_time, days, amount, unit
+merges     patient (the old number), kept
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from atoll.cdm.workbench import Workbench, literal
+from atoll.errors import DataError
+from atoll.ingest.sources import Opened, Source, SourceFile
+from atoll.ingest.tabular import BLOCK, look, opened
+
+_NAMED = {"UNICODE UTF-8": "utf-8", "UNICODE": "utf-16", "GB 18030-2000": "gb18030", "GB18030": "gb18030", "GBK": "gb18030",
+          "GB2312": "gb18030", "ASCII": "utf-8", "8859/1": "latin-1", "BIG-5": "big5"}  # fmt: skip
+_LINE_ENDS = re.compile(r"[\r\n\x0b\x1c]+")
+
+
+def open_hl7(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
+    """All messages of some files.
+
+    Raises
+    ------
+    DataError
+        When a file does not begin with a message, or its encoding cannot be read.
+    """
+    source = Source(bench, "hl7")
+    seen: list[SourceFile] = []
+    lines: list[Path] = []
+    for file in files:
+        if not file.name.lower().endswith((".hl7", ".er7", ".txt", ".dat", ".msg")):
+            continue
+        encoding, found = _encoding(file)
+        target = folder / f"{found.sha256[:16]}.segments"
+        if not target.exists():
+            _segments(file, encoding, target)
+        lines.append(target)
+        seen.append(SourceFile(file.name, found.sha256, found.size, encoding, "|", found.lines))
+    if not lines:
+        raise DataError("No HL7 v2 file was found.", "Their names end in .hl7, .er7, .txt, .dat or .msg.")
+    _read(bench, lines)
+    for name, query in _TABLES.items():
+        bench.view(name, query)
+        schema = bench.table(name).schema()
+        source.tables[name] = Opened(name, {column: str(dtype) for column, dtype in schema.items()}, tuple(seen))
+    return source
+
+
+def _encoding(file: Path) -> tuple[str, object]:
+    with opened(file) as content:
+        head = content.read(4096).lstrip(codecs.BOM_UTF8 + b"\x0b\r\n ")
+    if not head.startswith((b"MSH", b"FHS", b"BHS")):
+        raise DataError(f"{file.name} does not begin with an HL7 v2 message (MSH).", "Is it another kind of file?")
+    fields = re.split(rb"[\r\n]", head)[0].split(head[3:4])
+    named = fields[17].split(b"~")[0].decode("ascii", "replace").strip().upper() if len(fields) > 17 else ""
+    found = look(file, _NAMED.get(named))
+    return found.encoding, found
+
+
+def _segments(file: Path, encoding: str, target: Path) -> None:
+    """The file with one segment a line, in UTF-8."""
+    partial = target.with_suffix(".partial")
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    rest = ""
+    try:
+        with opened(file) as content, partial.open("w", encoding="utf-8", newline="\n") as out:
+            while block := content.read(BLOCK):
+                rest = _write(rest + decoder.decode(block), out)
+            _write(rest + decoder.decode(b"", True) + "\r", out)
+    except UnicodeDecodeError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(
+            f"{file.name} says it is written in {encoding}, and is not.",
+            "Correct MSH-18, or export the messages again.",
+        ) from error
+    partial.replace(target)
+
+
+def _write(text: str, out: IO[str]) -> str:
+    parts = _LINE_ENDS.split(text)
+    out.writelines(part + "\n" for part in parts[:-1] if part)
+    return parts[-1]
+
+
+def _read(bench: Workbench, lines: Sequence[Path]) -> None:
+    """`hl7_segment`: message, number, kind, fields; with the patient and visit of its message."""
+    listed = literal([str(path) for path in lines])
+    bench.run("DROP TABLE IF EXISTS hl7_line")
+    bench.run(
+        "CREATE TEMP TABLE hl7_line AS SELECT line, row_number() OVER () AS n FROM read_csv("  # noqa: S608 (literal)
+        f"{listed}, columns = {{line: 'VARCHAR'}}, auto_detect = false, header = false, delim = '\x01', quote = '',"
+        " escape = '', max_line_size = 16000000)"
+    )
+    bench.run(
+        "CREATE OR REPLACE TEMP TABLE hl7_segment AS SELECT n, sum(CASE WHEN starts_with(line, 'MSH') THEN 1 ELSE 0 END) OVER"
+        " (ORDER BY n ROWS UNBOUNDED PRECEDING) AS message, left(line, 3) AS kind, string_split(line, '|') AS f FROM hl7_line"
+    )
+    bench.run("DROP TABLE hl7_line")
+    bench.run(
+        "CREATE OR REPLACE TEMP TABLE hl7_message AS SELECT message,"
+        " any_value(CASE WHEN kind = 'PID' THEN split_part(split_part(f[4], '~', 1), '^', 1) END) AS patient,"
+        " any_value(CASE WHEN kind = 'PV1' THEN nullif(split_part(f[20], '^', 1), '') END) AS visit,"
+        " any_value(CASE WHEN kind = 'MSH' THEN f[9] END) AS event FROM hl7_segment GROUP BY message"
+    )
+
+
+def _field(position: int, component: int = 1) -> str:
+    """A component of a field, counted as HL7 counts; nothing when empty, escapes undone."""
+    part = f"split_part(split_part(f[{position + 1}], '~', 1), '^', {component})"
+    return f"hl7_text({part})"
+
+
+_OF = "FROM hl7_segment s JOIN hl7_message m USING (message)"
+_TABLES = {
+    "patients": f"SELECT DISTINCT m.patient, {_field(7)} AS birth, {_field(8)} AS sex, {_field(29)} AS death,"
+    f" {_field(30)} AS death_indicator {_OF} WHERE kind = 'PID' AND {_field(7)} IS NOT NULL",
+    "visits": f"SELECT m.visit, m.patient, arg_max({_field(2)}, n) AS class, min({_field(44)}) AS admitted,"
+    f" max({_field(45)}) AS discharged {_OF} WHERE kind = 'PV1' AND m.visit IS NOT NULL AND {_field(44)} IS NOT NULL"
+    " GROUP BY m.visit, m.patient",
+    "diagnoses": f"SELECT s.message || '-' || {_field(1)} AS row, {_field(1)} AS set_id, m.patient, m.visit, {_field(3)} AS code,"
+    f" {_field(3, 2)} AS text, {_field(3, 3)} AS system, {_field(5)} AS time, {_field(6)} AS kind {_OF} WHERE kind = 'DG1'",
+    "results": f"SELECT s.message || '-' || {_field(1)} AS row, {_field(1)} AS set_id, m.patient, m.visit, {_field(2)} AS kind,"
+    f" {_field(3)} AS code, {_field(3, 2)} AS text, {_field(3, 3)} AS system, {_field(5)} AS value, {_field(6)} AS unit,"
+    f" {_field(7)} AS range, {_field(8)} AS flag, {_field(11)} AS status, coalesce({_field(14)}, o.time) AS time"
+    " FROM hl7_segment s JOIN hl7_message m USING (message) LEFT JOIN (SELECT n, max(CASE WHEN kind = 'OBR' THEN f[8] END)"
+    " OVER (PARTITION BY message, obr) AS time FROM (SELECT n, message, kind, f, sum(CASE WHEN kind = 'OBR' THEN 1 ELSE 0 END)"
+    " OVER (PARTITION BY message ORDER BY n) AS obr FROM hl7_segment WHERE kind IN ('OBR', 'OBX'))) o USING (n)"
+    " WHERE kind = 'OBX'",
+    "drugs": f"SELECT s.message || '-' || coalesce(c.order_id, s.n::VARCHAR) AS row, c.order_id, m.patient, m.visit,"
+    f" {_field(2)} AS code, {_field(2, 2)} AS text, {_field(2, 3)} AS system, coalesce({_field(1, 4)}, c.time) AS start_time,"
+    f" ltrim({_field(1, 3)}, 'D') AS days, {_field(3)} AS amount, {_field(5)} AS unit FROM hl7_segment s"
+    " JOIN hl7_message m USING (message) LEFT JOIN (SELECT n, lag(nullif(split_part(f[3], '^', 1), '')) OVER w AS order_id,"
+    " lag(nullif(f[10], '')) OVER w AS time FROM hl7_segment WHERE kind IN ('ORC', 'RXE') WINDOW w AS (PARTITION BY message"
+    " ORDER BY n)) c USING (n) WHERE kind = 'RXE'",
+    "merges": f"SELECT DISTINCT {_field(1)} AS patient, m.patient AS kept {_OF} WHERE kind = 'MRG' AND {_field(1)} IS NOT NULL",
+}

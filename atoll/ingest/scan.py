@@ -1,0 +1,259 @@
+"""What a hospital's export looks like, as a document: for the data manager who maps it. Nothing of it leaves the site.
+
+Still it is made so that it could be shown: values are named only when at least K rows (K persons, where a column looks
+like the patient's number) hold them, ranges run from the 5th to the 95th percentile, and a column in which nearly every
+value is another one shows none. A column's type is found on the first rows and then held against all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.ingest.functions import pattern
+from atoll.ingest.sources import Opened, Source, open_source
+
+FORMAT = 1
+K = 10
+SAMPLE = 20_000  # rows on which types are found
+FEW = 1_000  # distinct values up to which they are counted
+DATES = ("yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "dd-MM-yyyy",
+         "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
+TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy/MM/dd HH:mm",
+         "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
+SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
+_CODES = (
+    ("ICD10", r"^[A-TV-Z]\d[0-9A-Z](\.[0-9A-Zx]{1,6})?$"),
+    ("LOINC", r"^\d{1,5}-\d$"),
+    ("ATC", r"^[A-V]\d{2}[A-Z]{2}\d{2}$"),
+)
+
+
+def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = None) -> dict[str, Any]:
+    """Look at an export and describe it.
+
+    address   a file, a folder, or the URL of a database
+    k         values that fewer rows hold are not named
+    folder    where readable copies may be written for as long as the scan runs
+
+    Raises
+    ------
+    DataError
+        When the export cannot be read; names the file and, where there is one, the line.
+    """
+    own = bench or Workbench(scratch=folder / "spill")
+    try:
+        source = open_source(address, own, folder)
+        tables = [_table(own, source, table, k) for table in source.tables.values()]
+        _links(own, source, tables)
+        broken = [{"file": f, "line": n, "what": what.lower()} for f, n, what, _ in source.broken()]
+        return {
+            "scan": FORMAT,
+            "kind": source.kind,
+            "k": k,
+            "tables": tables,
+            "broken_lines": broken,
+            "notes": source.notes,
+        }
+    finally:
+        if bench is None:
+            own.close()
+
+
+def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str, Any]:
+    view = quoted(f"source:{table.name}")
+    bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")  # noqa: S608
+    names = list(table.columns)
+    parts = [
+        f"count({quoted(n)}), approx_count_distinct({quoted(n)}), any_value(length({quoted(n)}::VARCHAR))"
+        for n in names
+    ]
+    answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]  # noqa: S608
+    rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
+    columns = [
+        _column(bench, view, name, table, rows, filled, distinct, k)
+        for name, (filled, distinct, _) in zip(names, found, strict=True)
+    ]
+    return {
+        "name": table.name,
+        "rows": rows,
+        "files": [
+            {"name": f.name, "bytes": f.size, "encoding": f.encoding, "delimiter": f.delimiter, "sha256": f.sha256}
+            for f in table.files
+        ],
+        "columns": columns,
+        "keys": [c["name"] for c in columns if rows and c["missing"] == 0 and c["unique"]],
+        "links": [],
+    }
+
+
+def _column(
+    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int
+) -> dict[str, Any]:
+    dtype = table.columns[name]
+    kind, form = _kind(bench, name, dtype)
+    column: dict[str, Any] = {
+        "name": name,
+        "type": kind,
+        "missing": rows - filled,
+        "distinct": min(distinct, filled),
+        "meaning": meaning_of(name, table.name),
+        "unique": False,
+    }
+    if form:
+        column["pattern"] = form
+    if filled and distinct > 0.9 * filled:
+        exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")  # noqa: S608
+        column |= {"distinct": exact, "unique": exact == filled and filled == rows}
+    read = _read(name, kind, form, dtype)
+    if kind in ("integer", "number", "date", "datetime") and filled:
+        low, high, fitting = bench.rows(
+            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"  # noqa: S608
+        )[0]
+        column["not_fitting"] = filled - fitting
+        if not column["unique"] and distinct > 2 and fitting >= 20 * k:
+            column["range"] = [str(low), str(high)] if kind in ("date", "datetime") else [low, high]
+    elif filled:
+        column["vocabulary"] = _vocabulary(bench, name)
+    if 0 < distinct <= FEW and not column["unique"] and column["meaning"] not in ("person", "visit", "name"):
+        column["frequent"] = [
+            {"value": str(value), "rows": n}
+            for value, n in bench.rows(
+                f"SELECT {quoted(name)}, count(*) AS n FROM {view} WHERE {quoted(name)} IS NOT NULL"  # noqa: S608
+                f" GROUP BY 1 HAVING count(*) >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
+            )
+        ]
+    return column
+
+
+def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
+    """Type and, for dates and numbers with another sign, the pattern that the mapping's functions take."""
+    plain = dtype.lstrip("!")
+    for start, kind in (("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
+                        ("date", "date"), ("timestamp", "datetime"), ("boolean", "truth")):  # fmt: skip
+        if plain.startswith(start):
+            return kind, ""
+    if not plain.startswith("string"):
+        return plain.split("<")[0].split("(")[0], ""
+    column = quoted(name)
+    checks = {
+        "n": f"count({column})",
+        "code": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?0[0-9]'))",
+        "integer": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9]{{1,15}}$'))",
+        "number": f"count(try_cast({column} AS DOUBLE))",
+        "comma": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9.]*,[0-9]+$'))",
+    }
+    for form in (*DATES, *TIMES):
+        checks[form] = (
+            f"count(try_strptime({column}, {literal(pattern(form.replace('Z', '')) + ('Z' if form[-1] == 'Z' else ''))}))"
+        )
+    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))  # noqa: S608
+    n = counted["n"]
+    if not n:
+        return "empty", ""
+    best = max((*DATES, *TIMES), key=lambda form: (counted[form], len(form)))
+    if counted[best] >= SURE * n and not (best == "yyyyMMdd" and not _days(bench, name)):
+        return ("datetime" if best in TIMES else "date"), best
+    if counted["code"] > 0.01 * n:
+        return "text", ""
+    for kind in ("integer", "number"):
+        if counted[kind] >= SURE * n:
+            return kind, ""
+    return ("number", ",") if counted["comma"] + counted["integer"] >= SURE * n and counted["comma"] else ("text", "")
+
+
+def _days(bench: Workbench, name: str) -> bool:
+    """Whether numbers of eight digits are days: all between 1880 and 2100."""
+    low, high = bench.rows(f"SELECT min({quoted(name)}), max({quoted(name)}) FROM sampled")[0]  # noqa: S608
+    return "18800101" <= str(low) and str(high) <= "21001231"
+
+
+def _read(name: str, kind: str, form: str, dtype: str) -> str:
+    column = quoted(name)
+    if not dtype.lstrip("!").startswith("string"):
+        return column
+    if kind in ("date", "datetime"):
+        signs = pattern(form.rstrip("Z")) + ("Z" if form.endswith("Z") else "")
+        return f"CAST(try_strptime({column}, {literal(signs)}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
+    if form == ",":
+        column = f"replace(replace({column}, '.', ''), ',', '.')"
+    return f"try_cast({column} AS {'BIGINT' if kind == 'integer' else 'DOUBLE'})"
+
+
+def _vocabulary(bench: Workbench, name: str) -> str:
+    """The vocabulary whose codes a column's values look like, or empty."""
+    parts = [f"avg(CAST(regexp_matches({quoted(name)}::VARCHAR, {literal(form)}) AS INTEGER))" for _, form in _CODES]
+    shares = bench.rows(f"SELECT {', '.join(parts)} FROM sampled WHERE {quoted(name)} IS NOT NULL")[0]  # noqa: S608
+    best = max(range(len(_CODES)), key=lambda i: shares[i] or 0)
+    return _CODES[best][0] if (shares[best] or 0) > 0.8 else ""
+
+
+@functools.cache
+def meanings() -> tuple[Mapping[str, str], ...]:
+    """What columns may mean, by the patterns of their names."""
+    text = files("atoll.ingest").joinpath("meanings.csv").read_text("utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+_OF_TABLE = (  # what `id` and `code` mean in a table of this name
+    (r"^(patients?|persons?|病人|患者)", "person", ""),
+    (r"^(encounters?|visits?|admissions?|stays?|就诊)", "visit", ""),
+    (r"^(conditions?|diagnos[ei]s|problems?|诊断)", "", "diagnosis"),
+    (r"^(medication|drug|prescription|处方|用药)", "", "drug"),
+    (r"^(observations?|results?|lab|检验)", "", "test"),
+    (r"^(procedures?|手术)", "", "procedure"),
+)
+
+
+def meaning_of(name: str, table: str = "") -> str:
+    """The meaning that a column's name suggests, in a table of this name; or empty."""
+    for form, own, code in _OF_TABLE:
+        if re.search(form, table, re.IGNORECASE):
+            found = {
+                "id": own,
+                "code": code,
+                "description": f"{code}_name" if code in ("drug", "diagnosis", "test") else "",
+            }
+            if found.get(name.casefold()):
+                return found[name.casefold()]
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
+    for row in meanings():
+        if re.search(row["pattern"], name, re.IGNORECASE) or re.search(row["pattern"], plain, re.IGNORECASE):
+            return row["meaning"]
+    return ""
+
+
+def _links(bench: Workbench, source: Source, tables: Sequence[dict[str, Any]]) -> None:
+    """Columns whose values are found among another table's keys."""
+    for other in tables:
+        for key in other["keys"]:
+            for table in tables:
+                column = next((c for c in table["columns"] if _alike(c, key, other, table)), None)
+                if table is other or column is None or not table["rows"]:
+                    continue
+                share = bench.value(
+                    f"SELECT avg(CAST(o.k IS NOT NULL AS INTEGER)) FROM (SELECT {quoted(column['name'])}::VARCHAR AS v"  # noqa: S608
+                    f" FROM {quoted('source:' + table['name'])} WHERE {quoted(column['name'])} IS NOT NULL LIMIT {SAMPLE}) t"
+                    f" LEFT JOIN (SELECT {quoted(key)}::VARCHAR AS k FROM {quoted('source:' + other['name'])}) o ON o.k = t.v"
+                )
+                if share is not None and share > 0.9:
+                    table["links"].append(
+                        {"column": column["name"], "table": other["name"], "key": key, "share": round(float(share), 4)}
+                    )
+
+
+def _alike(column: Mapping[str, Any], key: str, other: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    if column["name"].casefold() == key.casefold() and key.casefold() not in ("id", "row", "name", "code"):
+        return True
+    stem = other["name"].casefold().rstrip("s")
+    return column["name"].casefold() in (stem, f"{stem}_id", f"{stem}id") or (
+        bool(column["meaning"])
+        and column["meaning"] == meaning_of(key, other["name"])
+        and column["meaning"] in ("person", "visit")
+    )
