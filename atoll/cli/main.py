@@ -22,6 +22,7 @@ COMMANDS = {
     "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
     "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
     "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
+    "features": ("atoll.cli.features:features", "What is known of each person of a cohort, as a table for analyses."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 

@@ -1,0 +1,124 @@
+"""`atoll features …`: what is known of each person of a cohort at the index date, as a table for analyses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from atoll.study.features import Features
+
+PATH = click.Path(path_type=Path, dir_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.group(cls=AtollGroup)
+def features() -> None:
+    """Features of persons at an index date: columns with windows, and the outcome that is foretold."""
+
+
+@features.command(epilog="Example: atoll features check features.yaml")
+@click.argument("file", type=FILE)
+@with_output
+def check(output: Output, file: Path) -> None:
+    """Read a document of features, and show the columns that it makes."""
+    found = _read(file)
+    columns = found.dictionary()
+    document = {name: column.to_document() for name, column in columns.items()}
+    names = [*(feature.name for feature in found.features), *(outcome.name for outcome in found.outcomes)]
+    ids = {name: found.id_of(name) for name in names}
+    output.result({"columns": document, "ids": ids})
+    rows = [
+        (name, column.type, column.unit, ", ".join(column.levels) or _range(column.low, column.high), ids.get(name, ""))
+        for name, column in columns.items()
+    ]
+    output.table(("column", "type", "unit", "values", "id"), rows)
+
+
+@features.command(
+    epilog="Example: atoll features extract f.yaml --cohort c.parquet --cdm duckdb:///cdm.duckdb --out t.parquet"
+)
+@click.argument("file", type=FILE)
+@click.option("--cohort", required=True, type=FILE, help="What `atoll cohort run` wrote.")
+@click.option("--definition", help="Which definition, where the file holds several.")
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--out", required=True, type=PATH, help="Parquet file: one row an index date.")
+@click.option("--dictionary", type=PATH, help="YAML file for the data dictionary; beside the table if left out.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@with_output
+def extract(
+    output: Output,
+    file: Path,
+    cohort: Path,
+    definition: str | None,
+    cdm: str,
+    out: Path,
+    dictionary: Path | None,
+    threads: int | None,
+    memory: str | None,
+) -> None:
+    """Make the table of a cohort's features and outcome, with its data dictionary.
+
+    The table stays in the hospital: `atoll site dataset add NAME --from TABLE --dictionary FILE` registers it.
+    """
+    import pyarrow.parquet as pq
+    import yaml
+
+    from atoll.cdm.workspace import workspace_at
+    from atoll.features.extract import extract as extracted
+
+    found = _read(file)
+    rows = _cohort(cohort, definition)
+    with workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        table = extracted(workspace, rows, found)
+    dictionary = dictionary or out.with_suffix(".yaml")
+    columns = {"columns": {name: column.to_document() for name, column in found.dictionary().items()}}
+    arriving = out.with_name(f".{out.name}.arriving")
+    try:
+        pq.write_table(table, arriving, compression="zstd")
+        dictionary.write_text(yaml.safe_dump(columns, allow_unicode=True, sort_keys=False), "utf-8")
+        arriving.replace(out)
+    finally:
+        arriving.unlink(missing_ok=True)
+    output.result(
+        {"rows": table.num_rows, "columns": table.num_columns, "table": str(out), "dictionary": str(dictionary)},
+        f"{table.num_rows:,} rows, {table.num_columns} columns: {out}, described in {dictionary}",
+    )
+
+
+def _read(file: Path) -> Features:
+    from atoll.study.features import read
+
+    return read(file.read_text("utf-8"))
+
+
+def _cohort(file: Path, definition: str | None) -> pa.Table:
+    """The rows of one definition."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(file)
+        names = pc.unique(rows.column("definition")).to_pylist()
+    except (pa.ArrowException, KeyError) as error:
+        raise DataError(f"{file} is no file of cohorts.", "Make one with `atoll cohort run`.") from error
+    if definition is None and len(names) > 1:
+        raise DataError(f"{file} holds {len(names)} cohorts.", f"Name one with --definition, as {names[0]!r}.")
+    if definition is not None and definition not in names:
+        known = ", ".join(map(repr, sorted(names)[:5])) or "none"
+        raise DataError(f"{file} holds no persons of a definition {definition!r}.", f"It holds {known}.")
+    return rows if definition is None else rows.filter(pc.equal(rows.column("definition"), definition))
+
+
+def _range(low: float | None, high: float | None) -> str:
+    ends = ["" if end is None else f"{end:g}" for end in (low, high)]
+    return " to ".join(ends) if any(ends) else ""
