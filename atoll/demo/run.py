@@ -66,7 +66,7 @@ class Demo:
             network.approve(list(self.homes.values()), study.hash)
             self._show_approval(study)
         with self.step("The hospitals answer: rounds of numbers, and no patient row"):
-            study.wait(progress=self._progress())
+            study.wait(progress=self._progress(study))
         with self.step("The answer, beside the truth, the pooled rows and each hospital alone"):
             alone = {one.hospital.name: report.alone(one) for one in every}
             self._compare(study, every, alone)
@@ -122,17 +122,24 @@ class Demo:
         self.say(f"   approved by {names}: each for exactly the bytes with hash {study.hash[:16]}…")
         self.say(f"   what a steward reads: atoll site explain {study.hash[:6]} --home {self.homes['reef'].folder}")
 
-    def _progress(self) -> Callable[[dict[str, Any]], None]:
-        """A line when a run starts or ends."""
+    def _progress(self, study: Study) -> Callable[[dict[str, Any]], None]:
+        """A line when a run starts, and one with its rounds when it ends."""
         seen: dict[str, str] = {}
 
         def changed(status: dict[str, Any]) -> None:
             for run in status["runs"]:
-                if run["state"] != seen.get(run["analysis"]) and run["state"] != "waiting":
-                    self.say(f"   {run['analysis']:<7} {run['state']} {run['sentence'] or ''}")
-                seen[run["analysis"]] = run["state"]
+                name, state = run["analysis"], run["state"]
+                if state != seen.get(name) and state != "waiting":
+                    self.say(f"   {name:<7} {self._rounds(study.run(name)) if state == 'finished' else state}".rstrip())
+                seen[name] = state
 
         return changed
+
+    def _rounds(self, run: dict[str, Any]) -> str:
+        """How many rounds a run took, how long each, and how much all hospitals sent."""
+        each = " · ".join(f"{1000 * entry['seconds']:.0f}" for entry in run["rounds"] if entry["seconds"])
+        sent = sum(site["bytes"] for site in run["sites"].values())
+        return f"finished: {len(run['rounds'])} rounds of {each} ms, {sent:,} bytes from {len(run['sites'])} hospitals"
 
     def _compare(self, study: Study, every: list[People], alone: dict[str, report.Alone]) -> None:
         joint = study.result("risk")
