@@ -119,7 +119,7 @@ class Engine:
 
     def __init__(self, name: str, folder: Path, database: str = ""):
         self.name, self.folder, self.database = name, folder, database
-        self.connection = duckdb.connect() if name == "duckdb" else None
+        self.connection = duckdb.connect(config={"threads": 1}) if name == "duckdb" else None
 
     def workspace(self, rows: Mapping[str, list[Row]]) -> Workspace:
         data = tables(rows)

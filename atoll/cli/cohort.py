@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -64,3 +65,32 @@ def run(
 
 def _failures(done: FolderRun) -> dict[str, str]:
     return {name: str(error) for name, error in done.failed.items()}
+
+
+@cohort.command(epilog="Example: atoll cohort explain diabetes.json --language zh")
+@click.argument("file", type=PATH)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_output
+def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
+    """A definition in plain words, with the check list of what may be wrong with it."""
+    from atoll.cohort.folder import read_definition
+    from atoll.study.circe_check import faults
+    from atoll.study.circe_text import explain as explained
+
+    definition = read_definition(file)
+    text = explained(definition, language)
+    output.result({"text": text, "check": [asdict(fault) for fault in faults(definition)]}, text.rstrip())
+
+
+@cohort.command(epilog="Example: atoll cohort diff old.json new.json")
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_output
+def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"]) -> None:
+    """What one definition says and the other does not, in plain words."""
+    from atoll.cohort.folder import read_definition
+    from atoll.study.circe_text import difference
+
+    text = difference(read_definition(first), read_definition(second), language)
+    output.result({"text": text}, text.rstrip())

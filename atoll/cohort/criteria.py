@@ -142,11 +142,11 @@ class CriteriaCompiler:
         )  # fmt: skip
 
     def _eras(self, criterion: CustomEra, depth: int) -> Sql:
-        """Periods of the events of several criteria, merged when they lie no further apart than the gap."""
+        """Periods of the events of several criteria that have an end, merged when no further apart than the gap."""
         shift, gap = self.dialect.shift, days(criterion.gap_days)
         events = joined(
             " UNION ALL ",
-            (sql("SELECT person_id, start_date, {e} AS end_date FROM ({q}) q",
+            (sql("SELECT person_id, start_date, {e} AS end_date FROM ({q}) q WHERE end_date IS NOT NULL",
                  e=shift(sql("end_date"), gap), q=self.events(one, depth=depth))
              for one in criterion.criteria_list or ()),
         )  # fmt: skip

@@ -242,7 +242,7 @@ class Evaluator:
 
     def eras(self, body: Json) -> Iterator[Json]:
         gap = body.get("GapDays") or 0
-        events = [event for one in body["CriteriaList"] for event in self.criterion(one)]
+        events = [event for one in body["CriteriaList"] for event in self.criterion(one) if event.end is not None]
         number = 0
         for person in sorted({event.person for event in events}):
             spells = [(event.start, plus(event.end, gap)) for event in events if event.person == person]

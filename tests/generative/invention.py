@@ -12,9 +12,9 @@ from typing import Any
 
 Json = dict[str, Any]
 FIRST = datetime.date(2020, 1, 1)
-DAYS = 60
-PERSONS = 5
-CONCEPTS = [1, 2, 3, 4, 5, 6]
+DAYS = 40
+PERSONS = 4
+CONCEPTS = [1, 2, 3, 4]
 SOURCES = [101, 102, 103]
 VALUES = [0, 10, 20, 4155142]
 TEXTS = ["", "a", "ab", "b%", "A_b", "a'b\\c", "女"]
@@ -30,7 +30,7 @@ def maybe(r: random.Random, values: list[Any], missing: float = 0.2) -> Any:
     return None if chance(r, missing) else r.choice(values)
 
 
-def day(r: random.Random, first: int = -5, last: int = DAYS + 5) -> datetime.date:
+def day(r: random.Random, first: int = -2, last: int = DAYS + 2) -> datetime.date:
     return FIRST + datetime.timedelta(days=r.randint(first, last))
 
 
@@ -65,8 +65,8 @@ def data(r: random.Random) -> dict[str, list[Json]]:
     ]  # fmt: skip
     rows["observation_period"] = periods(r)
     for table, make in EVENTS.items():
-        count = r.randint(0, 8)
-        numbers = r.sample(range(1, 12), count)  # few, so that visits meet and ids of tables collide
+        count = r.choice([0, 8, 12, 14, 14])
+        numbers = r.sample(range(1, 16), count)  # few, so that visits meet and ids of tables collide
         rows[table] = [make(r, number, r.randint(1, PERSONS)) for number in numbers]
     return rows
 
@@ -76,9 +76,11 @@ def periods(r: random.Random) -> list[Json]:
     number = r.randint(1, 50)
     overlaps = chance(r, 0.1)
     for person in range(1, PERSONS + 1):
-        spans = r.choice([[], [(0, DAYS)], [(0, DAYS)], [(5, 40)], [(0, 20), (22, DAYS)], [(0, 30), (31, 50)]])
+        spans = r.choice(
+            [[], [(0, DAYS)], [(0, DAYS)], [(0, DAYS)], [(5, 30)], [(0, 15), (17, DAYS)], [(0, 20), (21, 35)]]
+        )
         if overlaps and chance(r, 0.3):
-            spans = [(0, 40), (20, DAYS)]
+            spans = [(0, 30), (12, DAYS)]
         for first, last in spans:
             number += 1
             out.append({
@@ -288,8 +290,8 @@ def criterion(r: random.Random, depth: int) -> Json:
         name = "DrugEra"
     body: Json = {}
     if name not in (*PERIODS, "CustomEra") and not chance(r, 0.1):
-        body["CodesetId"] = r.choice([0, 0, 1, 1, 2, 3])
-    if name in SOURCED and chance(r, 0.1):
+        body["CodesetId"] = r.choice([0, 0, 0, 0, 1, 2] if depth == 0 else [0, 0, 1, 1, 2, 3])
+    if name in SOURCED and chance(r, 0.03 if depth == 0 else 0.1):
         body[SOURCED[name]] = r.choice([0, 1, 2, 3])
     if name != "Death" and chance(r, 0.2):
         body["First"] = chance(r, 0.8)
@@ -298,19 +300,19 @@ def criterion(r: random.Random, depth: int) -> Json:
             "StartWith": r.choice(["START_DATE", "END_DATE"]), "StartOffset": r.randint(-3, 3),
             "EndWith": r.choice(["START_DATE", "END_DATE"]), "EndOffset": r.randint(-3, 3),
         }  # fmt: skip
-    if chance(r, 0.35):
+    if chance(r, 0.15 if depth == 0 else 0.25):
         key, how = r.choice(list(ATTRIBUTES[name].items()))
         body[key] = attribute(r, how)
         if how == "ce" and chance(r, 0.5):
             body[f"{key}Exclude"] = chance(r, 0.7)
         if how in ("c", "ce") and chance(r, 0.2):
             body[f"{key}CS"] = selection(r)
-    if chance(r, 0.25):
+    if chance(r, 0.1 if depth == 0 else 0.2):
         body |= of_person_or_place(r, name)
     if name == "CustomEra":
         body["CriteriaList"] = [criterion(r, depth + 1) for _ in range(r.randint(1, 2))]
         body["GapDays"] = r.choice([0, 1, 10])
-    if depth < 2 and chance(r, 0.12 if depth else 0.2):
+    if depth < 2 and chance(r, 0.1):
         body["CorrelatedCriteria"] = group(r, depth + 1)
     return {name: body}
 
@@ -368,7 +370,7 @@ def window(r: random.Random, *, end: bool) -> Json:
 
 def correlated(r: random.Random, depth: int) -> Json:
     found = criterion(r, depth)
-    often: Json = {"Type": r.choice([0, 1, 2, 2]), "Count": r.choice([0, 1, 1, 1, 2, 3])}
+    often: Json = {"Type": r.choice([0, 1, 1, 2, 2, 2]), "Count": r.choice([0, 1, 1, 1, 2, 3])}
     (name,) = found
     if chance(r, 0.2) and name != "CustomEra":
         often["IsDistinct"] = True
@@ -393,7 +395,7 @@ def demographic(r: random.Random) -> Json:
 
 
 def group(r: random.Random, depth: int) -> Json:
-    kind = r.choice(["ALL", "ALL", "ANY", "AT_LEAST", "AT_MOST"])
+    kind = r.choice(["ALL", "ANY", "ANY", "AT_LEAST", "AT_MOST"])
     out: Json = {
         "Type": kind,
         "CriteriaList": [correlated(r, depth) for _ in range(r.choice([0, 1, 1, 1, 2]))],
@@ -401,16 +403,18 @@ def group(r: random.Random, depth: int) -> Json:
         "Groups": [group(r, depth + 1) for _ in range(r.choice([0, 0, 0, 1, 2]))] if depth < 3 else [],
     }
     if kind.startswith("AT_"):
-        out["Count"] = r.randint(0, 2)
+        out["Count"] = r.choice([0, 1, 1, 2])
     return out
 
 
 def concept_set(r: random.Random, number: int) -> Json:
     items = [
-        {"concept": {"CONCEPT_ID": r.choice([*CONCEPTS, *SOURCES])}, "isExcluded": chance(r, 0.15),
-         "includeDescendants": chance(r, 0.5), "includeMapped": chance(r, 0.2)}
-        for _ in range(r.choice([0, 1, 2, 2, 3]))
+        {"concept": {"CONCEPT_ID": r.choice([*CONCEPTS, *CONCEPTS, *SOURCES])}, "isExcluded": chance(r, 0.12),
+         "includeDescendants": chance(r, 0.6), "includeMapped": chance(r, 0.2)}
+        for _ in range(r.choice([0, 2, 2, 3, 3]))
     ]  # fmt: skip
+    if number == 0:  # the set that is used most has members
+        items.append({"concept": {"CONCEPT_ID": 1}, "isExcluded": False, "includeDescendants": True})
     return {"id": number, "name": f"set {number}", "expression": {"items": items}}
 
 
@@ -432,9 +436,7 @@ def definition(r: random.Random) -> Json:
         },
         "QualifiedLimit": limit(r),
         "ExpressionLimit": limit(r),
-        "InclusionRules": [
-            {"name": f"rule {n}", "expression": group(r, 1)} for n in range(r.choice([0, 0, 1, 1, 2, 3]))
-        ],
+        "InclusionRules": [{"name": f"rule {n}", "expression": group(r, 1)} for n in range(r.choice([0, 0, 1, 1, 2]))],
         "CensoringCriteria": [criterion(r, 1) for _ in range(r.choice([0, 0, 0, 1, 2]))],
         "CollapseSettings": {"CollapseType": "ERA", "EraPad": r.choice([0, 0, 1, 10])},
     }
