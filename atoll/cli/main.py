@@ -22,6 +22,7 @@ COMMANDS = {
     "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
     "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
     "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
+    "recovered": ("atoll.cli.recovered:recovered", "How much of a simulated truth has arrived in an OMOP database."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 
