@@ -218,13 +218,13 @@ def test_a_bad_load_is_seen(world: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:
         connection.execute("DELETE FROM condition_occurrence WHERE condition_occurrence_id % 10 = 0")
         connection.execute("UPDATE measurement SET value_as_number = value_as_number * 18 WHERE measurement_id % 5 = 0")
-        connection.execute("INSERT INTO drug_exposure SELECT * FROM drug_exposure LIMIT 7")
+        connection.execute("INSERT INTO observation SELECT * FROM observation LIMIT 7")
         connection.execute("UPDATE person SET year_of_birth = 1900 WHERE person_id = 3")
         connection.execute("INSERT INTO person (person_id, person_source_value) VALUES (999999, 'stranger')")
     found = score(world, "reef", url)
     assert 0.88 < found.tables["condition_occurrence"].share < 0.92
     assert 0.75 < found.values["right"] / found.values["compared"] < 0.85
-    assert found.tables["drug_exposure"].false == 7
+    assert found.tables["observation"].false == 7
     assert (found.persons["unknown"], found.persons["different"]) == (1, 1)
 
 
