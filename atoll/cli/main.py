@@ -9,20 +9,18 @@ from atoll.cli.output import AtollGroup
 COMMANDS = {
     "study": ("atoll.cli.study:study", "Write, check, explain, sign and submit a study."),
     "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
-    "cohort": ("atoll.cli.cohort:cohort", "Circe definitions: find their persons, read them in words."),
     "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
     "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
-    "terms": (
-        "atoll.cli.terms:terms",
-        "What a hospital's names mean: candidates among standard concepts, and their review.",
-    ),
-    "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),
     "source": ("atoll.cli.source:source", "Look at a hospital's export before it is mapped."),
     "mapping": ("atoll.cli.mapping:mapping", "Draft, check, explain and compare mappings to OMOP."),
+    "terms": ("atoll.cli.terms:terms", "Candidates among standard concepts for a hospital's names, and their review."),
     "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
     "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
     "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
+    "cohort": ("atoll.cli.cohort:cohort", "Circe definitions: find their persons, read them in words."),
     "features": ("atoll.cli.features:features", "What is known of each person of a cohort, as a table for analyses."),
+    "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),
+    "recovered": ("atoll.cli.recovered:recovered", "How much of a simulated truth has arrived in an OMOP database."),
     "demo": ("atoll.cli.demo:demo", "A hub and five hospitals on this machine, from nothing to an answer."),
 }
 

@@ -44,7 +44,7 @@ class Shape(Export):
         "mmol/L": ("mmol/L", "mmol/l", "MMOL/L", "毫摩尔/升"),
         "umol/L": ("umol/L", "μmol/L", "µmol/L", "微摩尔/升"),
         "mg/dL": ("mg/dL", "mg/dl", "mg%"),
-        "10^9/L": ("10^9/L", "×10^9/L", "10*9/L", "G/L"),
+        "10^9/L": ("10^9/L", "×10^9/L", "10*9/L", "E9/L"),
         "10*3/uL": ("10^3/uL", "K/uL"),
         "g/L": ("g/L", "克/升"),
         "g/dL": ("g/dL", "g%"),

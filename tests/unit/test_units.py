@@ -1,0 +1,156 @@
+"""Units and results as hospitals write them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoll.ingest.units import (
+    UnitError,
+    canonical,
+    concept_of,
+    conversion,
+    convert,
+    convert_mixed,
+    infer,
+    molar_masses,
+    parse,
+    spellings,
+    unit_concepts,
+)
+from atoll.ingest.values import parse_values, value_words
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "target", "analyte", "expected", "tolerance"),
+    [
+        (100, "mg/dL", "mmol/L", "glucose", 5.55, 0.002),
+        (1, "mg/dL", "umol/L", "creatinine", 88.4, 0.1),
+        (20, "mg/dL", "mmol/L", "urea_nitrogen", 7.14, 0.01),
+        (200, "mg/dL", "mmol/L", "cholesterol", 5.17, 0.01),
+        (150, "mg/dL", "mmol/L", "triglyceride", 1.69, 0.01),
+        (1, "mg/dl", "μmol/L", "bilirubin", 17.1, 0.05),
+        (6, "mg/dL", "umol/L", "urate", 356.9, 0.5),
+        (10, "mg/dL", "mmol/L", "calcium", 2.495, 0.002),
+        (5, "mEq/L", "mmol/L", "calcium", 2.5, 1e-9),
+        (140, "mEq/L", "mmol/L", "sodium", 140, 1e-9),
+        (15, "g/dL", "mmol/L", "hemoglobin", 9.31, 0.01),
+        (7.0, "%", "mmol/mol", "hba1c", 53, 0.1),
+        (48, "mmol/mol", "%", "hba1c", 6.54, 0.01),
+        (150, "克/升", "g/dL", "", 15, 1e-9),
+        (5.6, "毫摩尔/升", "mg/dL", "glucose", 100.9, 0.1),
+        (7.2, "×10^9/L", "K/uL", "", 7.2, 1e-9),
+        (37, "℃", "°F", "", 98.6, 1e-9),
+        (120, "mmHg", "kPa", "", 16.0, 0.01),
+    ],
+)
+def test_conversions_that_clinicians_know(
+    value: float, source: str, target: str, analyte: str, expected: float, tolerance: float
+) -> None:
+    assert convert(value, source, target, analyte) == pytest.approx(expected, abs=tolerance)
+
+
+@given(
+    st.floats(1e-3, 1e4),
+    st.sampled_from([("mg/dL", "mmol/L"), ("g/L", "umol/L"), ("ng/mL", "pmol/L")]),
+    st.sampled_from(sorted(molar_masses())),
+)
+def test_there_and_back_is_the_same(value: float, units: tuple[str, str], analyte: str) -> None:
+    there = convert(value, *units, analyte)
+    assert convert(there, units[1], units[0], analyte) == pytest.approx(value, rel=1e-12)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_unit_or_a_sentence(text: str) -> None:
+    code = canonical(text)
+    if code:
+        parse(code)
+
+
+def test_what_does_not_convert_says_why() -> None:
+    with pytest.raises(UnitError, match="mg/dL does not convert into mmol/L without naming the analyte"):
+        conversion("mg/dL", "mmol/L")
+    with pytest.raises(UnitError, match="'zz/L' is not known"):
+        conversion("zz/L", "mmol/L", "glucose")
+    with pytest.raises(UnitError, match="U/L does not convert into mmol/L of glucose"):
+        conversion("U/L", "mmol/L", "glucose")
+    with pytest.raises(UnitError, match="lacks a closing bracket"):
+        parse("mg/(24.h")
+
+
+def test_every_spelling_leads_to_a_unit() -> None:
+    for written, code in spellings().items():
+        parse(code)
+        assert canonical(written) == code
+    for code in unit_concepts():
+        parse(code)
+
+
+def test_units_that_differ_by_row() -> None:
+    values, done = convert_mixed([5.0, 90.0, 3.0, 4.0], ["mmol/L", "mg/dl", "zz/L", None], "mg/dL", "glucose")
+    assert done.tolist() == [True, True, False, False]
+    assert values[:2] == pytest.approx([90.08, 90.0], abs=0.01)
+    assert np.isnan(values[2:]).all()
+
+
+def test_a_missing_unit_is_proposed_with_a_probability() -> None:
+    random = np.random.default_rng(3)
+    known = {"mmol/L": random.normal(5.5, 0.8, 400), "mg/dL": random.normal(99, 14, 100)}
+    units, chance = infer([5.2, 101.0, 22.0], known)
+    assert chance.sum(axis=1) == pytest.approx(1)
+    assert chance[0, units.index("mmol/L")] > 0.99
+    assert chance[1, units.index("mg/dL")] > 0.99
+    assert chance[2].max() < 0.99  # between the two: not certain
+    assert infer([1.0], {"mmol/L": [5.0]})[0] == []  # too few to know
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value", "operator", "concept"),
+    [
+        ("<0.5", "number", 0.5, "<", 0),
+        ("≤ 10", "number", 10, "<=", 0),
+        ("大于1000", "number", 1000, ">", 0),
+        ("阴性", "negative", 0, None, 9189),
+        ("Positive", "positive", 1, None, 9191),
+        ("1+", "grade", 1, None, 45878548),
+        ("+++", "grade", 3, None, 45876467),
+        ("±", "trace", 0.5, None, 9192),
+        ("12.3↑", "number", 12.3, None, 0),
+        ("１２．３", "number", 12.3, None, 0),
+        ("1,234.5", "number", 1234.5, None, 0),
+        ("1:40", "titre", 40, None, 0),
+        ("＞1:320", "titre", 320, ">", 0),
+        ("3-5", "range", 4, None, 0),
+        ("标本溶血", "text", None, None, 0),
+        ("", "missing", None, None, 0),
+        (None, "missing", None, None, 0),
+    ],
+)
+def test_results(text: str | None, kind: str, value: float | None, operator: str | None, concept: int) -> None:
+    row = parse_values([text]).to_pylist()[0]
+    assert (row["kind"], row["value"], row["operator"], row["concept_id"]) == (kind, value, operator, concept)
+
+
+def test_arrows_are_flags_not_digits() -> None:
+    found = parse_values(["12.3↑", "3.1 L", "7", "↑"])
+    assert found["flag"].to_pylist() == ["H", "L", None, None]
+    assert found["value"].to_pylist()[:3] == [12.3, 3.1, 7.0]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=12)), max_size=30))
+def test_any_column_can_be_read(texts: list[str | None]) -> None:
+    found = parse_values(texts)
+    assert found.num_rows == len(texts)
+    assert found["kind"].null_count == 0
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
+def test_numbers_come_back(value: float) -> None:
+    assert parse_values([repr(value)])["value"].to_pylist() == [value]
+
+
+def test_words_have_one_meaning() -> None:
+    assert all(concept > 0 for _, _, concept in value_words().values())
+    assert concept_of("MG/DL") == concept_of("mg/dl") == unit_concepts()["mg/dL"]
