@@ -124,11 +124,14 @@ class DefinitionCompiler:
         if not primary.criteria_list:
             raise StudyError("The definition has no primary criterion, so nobody enters.", "Add an initial event.")
         limit = limit_of(primary.primary_limit)
-        events = joined(
-            " UNION ALL ",
-            (sql("SELECT e.*, {n} AS source FROM ({e}) e", n=number, e=criteria.events(criterion))
-             for number, criterion in enumerate(primary.criteria_list)),
-        )  # fmt: skip
+        events = criteria.events(primary.criteria_list[0])
+        several = len(primary.criteria_list) > 1
+        if several:
+            events = joined(
+                " UNION ALL ",
+                (sql("SELECT e.*, {n} AS source FROM ({e}) e", n=number, e=criteria.events(criterion))
+                 for number, criterion in enumerate(primary.criteria_list)),
+            )  # fmt: skip
         shift, window = self.workspace.dialect.shift, primary.observation_window
         enough = [
             sql("op.person_id = e.person_id"),
@@ -145,9 +148,10 @@ class DefinitionCompiler:
         if numbered or limit != "ALL":
             # Beyond the date and the id Circe leaves the order open; here it is the same on every engine.
             number = sql(
-                "ROW_NUMBER() OVER (PARTITION BY e.person_id ORDER BY e.sort_date {d}, e.event_id, e.source, "
+                "ROW_NUMBER() OVER (PARTITION BY e.person_id ORDER BY e.sort_date {d}, e.event_id{source}, "
                 "e.start_date, e.end_date NULLS LAST, e.visit_id NULLS LAST, op.observation_period_start_date, "
                 "op.observation_period_end_date)", d=DESCENDING if limit == "LAST" else ASCENDING,
+                source=sql(", e.source") if several else sql(""),
             )  # fmt: skip
         query = sql(
             "SELECT e.person_id, {number} AS event_id, e.start_date, e.end_date, "

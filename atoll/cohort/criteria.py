@@ -115,7 +115,12 @@ class CriteriaCompiler:
         if isinstance(criterion, CustomEra):
             rows = self._eras(criterion, depth)
         elif codeset is not None and source is None:
-            rows = self.shared.rows(domain, self.sets.key(codeset), row.columns)
+            key = self.sets.key(codeset)
+            rows = self.shared.rows(domain, key, row.columns)
+            if getattr(criterion, "first", None) or criterion.date_adjustment is not None:
+                rows = sql("(SELECT * FROM {t} WHERE set_key = {k})", t=rows, k=key)
+            else:
+                row.conditions.insert(0, sql("c.set_key = {k}", k=key))
         else:
             rows = self._own_rows(domain, codeset, source, row)
         if getattr(criterion, "first", None):

@@ -35,7 +35,7 @@ class Index:
     person: bool = False
 
     def count(self, match: Sql) -> Sql:
-        """The number of matches of a query (person_id, event_id), as a column."""
+        """The number of matches in a table expression `i`, as a column."""
         number = self.matches.setdefault(match, len(self.matches))
         return sql("COALESCE(h.{c}, 0)", c=name(f"c{number}"))
 
@@ -45,10 +45,7 @@ class Index:
         if self.matches:
             union = joined(
                 " UNION ALL ",
-                (
-                    sql("SELECT {k} AS k, m.person_id, m.event_id FROM ({m}) m", k=k, m=m)
-                    for m, k in self.matches.items()
-                ),
+                (sql("SELECT {k} AS k, i.person_id, i.event_id FROM {m}", k=k, m=m) for m, k in self.matches.items()),
             )
             counts = joined(
                 ", ",
@@ -135,13 +132,11 @@ class GroupCompiler:
         where = joined(" AND ", [sql("a.person_id = i.person_id"), *self._around(member)])
         if counted:
             match = sql(
-                "SELECT DISTINCT i.person_id, i.event_id, a.counted FROM {t} i JOIN ({e}) a ON {w} "
-                "WHERE a.counted IS NOT NULL", t=index.table, e=events, w=where,
+                "(SELECT DISTINCT i.person_id, i.event_id, a.counted FROM {t} i JOIN ({e}) a ON {w} "
+                "WHERE a.counted IS NOT NULL) i", t=index.table, e=events, w=where,
             )  # fmt: skip
         else:
-            match = sql(
-                "SELECT i.person_id, i.event_id FROM {t} i JOIN ({e}) a ON {w}", t=index.table, e=events, w=where
-            )
+            match = sql("{t} i JOIN ({e}) a ON {w}", t=index.table, e=events, w=where)
         return sql("{c} {s} {n}", c=index.count(match), s=_COMPARE[often.type], n=often.count or 0)
 
     def _around(self, member: CorrelatedCriteria) -> Iterator[Sql]:

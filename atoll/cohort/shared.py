@@ -57,12 +57,12 @@ class SharedEvents:
         self.user = 0  # the definition that is being compiled
 
     def rows(self, domain: Domain, key: int, columns: Iterable[str]) -> Sql:
-        """A table expression: the rows of the domain with a concept of the set."""
+        """The table whose rows with `set_key = key` are those of the domain with a concept of the set."""
         self._domains[domain.table] = domain
         self._users.setdefault(domain.table, set()).add(self.user)
         self._keys.setdefault(domain.table, {})[key] = None
         self._columns.setdefault(domain.table, {}).update(dict.fromkeys(columns))
-        return sql("(SELECT * FROM {t} WHERE set_key = {k})", t=self._table(domain), k=key)
+        return self._table(domain)
 
     def codes(self, domain: Domain) -> Sql:
         """The table of codes as this domain is joined to it."""
