@@ -19,6 +19,7 @@ from atoll.errors import AtollError, DataError, DisclosureRefused, NotPermitted,
 from atoll.governance.signatures import SignedStudy, read_or_make_key, sign_study
 from atoll.network.http import Connection
 from atoll.settings import settings
+from atoll.study.dataset import files_beside
 from atoll.study.protocol import read
 from atoll.ui.results import Result
 
@@ -212,7 +213,7 @@ def _signed(path: Path) -> SignedStudy:
     if path.suffix == ".json":
         return SignedStudy.from_bytes(content)
     key, _ = read_or_make_key(settings().home / "investigator" / "key.pem")
-    return sign_study(read(content.decode("utf-8-sig"), check=check), key)
+    return sign_study(read(content.decode("utf-8-sig"), check=check, files=files_beside(path)), key)
 
 
 def _refused(error: dict[str, Any]) -> AtollError:

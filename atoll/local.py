@@ -209,9 +209,15 @@ class Network:
 
 
 def run_study(
-    study: Study, tables: Mapping[str, Any], threads: int | None = None
+    study: Study,
+    tables: Mapping[str, Any],
+    threads: int | None = None,
+    made: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[tuple[str, Result | AtollError]]:
-    """Run a study's analyses in this process, in order; `tables` holds one table a site.
+    """Run a study's analyses in this process, in order.
+
+    tables   one table a site, for datasets that stewards register
+    made     by site and dataset: tables of the study's recipes, as `features.recipe` makes them
 
     An analysis that is refused gives its error, and the others go on. The study's own dictionary and privacy floor
     hold. A dataset counts as public when the study says so:
@@ -222,13 +228,14 @@ def run_study(
     DataError
         When a table cannot be read.
     """
-    opened = _opened({site: tables[site] for site in study.sites})
+    opened = _opened({site: tables[site] for site in study.sites if site in tables})
+    kept = {name: _opened({site: made[site][name] for site in study.sites}) for name in study.recipes} if made else {}
     policy: Literal["strict", "public"] = "public" if study.privacy.public else "strict"
     done: dict[str, Result] = {}
     for name in in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()}):
         analysis = study.analyses[name]
         columns = study.datasets[analysis.dataset]
-        network = Network(opened, policy, columns, threads, study.privacy.limits())
+        network = Network(kept.get(analysis.dataset, opened), policy, columns, threads, study.privacy.limits())
         try:
             options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
             done[name] = network.run(analysis.algorithm, **options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from atoll.cli.output import Output, with_output
+from atoll.cli.study import read_study
 from atoll.errors import AtollError, StudyError
 
 if TYPE_CHECKING:
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
     "--table",
     "tables",
     multiple=True,
-    required=True,
     metavar="SITE=FILE",
     help="A site's CSV or Parquet file; once a site.",
+)
+@click.option(
+    "--cdm",
+    "cdms",
+    multiple=True,
+    metavar="SITE=URL",
+    help="A site's OMOP data, for datasets that the study makes from a cohort; once a site.",
 )
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
 )
 @with_output
-def run(out: Output, file: Path, tables: Sequence[str], output: Path | None) -> None:
+def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], output: Path | None) -> None:
     """Run a study over tables on this machine.
 
     \b
@@ -37,18 +44,25 @@ def run(out: Output, file: Path, tables: Sequence[str], output: Path | None) -> 
     """
     from atoll.local import run_study
 
-    study = _study(file)
-    opened = _tables(tables)
-    missing = sorted(set(study.sites) - set(opened))
+    _, study = read_study(file)
+    opened, urls = _tables(tables), _named(cdms, "CDM", "URL")
+    wanted = bool(set(study.datasets) - set(study.recipes))
+    missing = sorted(set(study.sites) - (set(opened) if wanted else set(urls)))
     if missing:
         raise StudyError(
             f"The study asks {', '.join(study.sites)}; there is no table for {', '.join(missing)}.",
-            f"Add --table {missing[0]}=FILE.",
+            f"Add --table {missing[0]}=FILE, or --cdm {missing[0]}=URL.",
         )
+    if study.recipes and (without := sorted(set(study.sites) - set(urls))):
+        raise StudyError(
+            f"The study makes {', '.join(study.recipes)} from OMOP data; there are none for {', '.join(without)}.",
+            f"Add --cdm {without[0]}=URL.",
+        )
+    made = _made(out, study, urls)
     results: dict[str, Any] = {}
     refused: dict[str, AtollError] = {}
     with out.progress("Running", len(study.analyses)) as step:
-        for name, result in run_study(study, opened):
+        for name, result in run_study(study, opened, made=made):
             if isinstance(result, AtollError):
                 refused[name] = result
             else:
@@ -67,32 +81,33 @@ def run(out: Output, file: Path, tables: Sequence[str], output: Path | None) -> 
         raise type(error)(f"{name}: {error.what}", error.remedy, code=error.code, subject=error.subject)
 
 
-def _study(file: Path) -> Study:
-    from atoll.algorithms.registry import check
-    from atoll.governance.signatures import SignedStudy
-    from atoll.study.protocol import read
-
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise StudyError(f"{file} cannot be read: {error.strerror}.", "`atoll study new` writes one.") from error
-    if file.suffix == ".json":
-        return SignedStudy.from_bytes(content).study()
-    return read(content.decode("utf-8-sig"), check=check)
+def _named(entries: Sequence[str], what: str, value: str) -> dict[str, str]:
+    """SITE=VALUE, once a site."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        site, mark, given = entry.partition("=")
+        if not mark or not site or not given:
+            raise StudyError(f"{entry!r} names no site.", f"Write SITE={value}, for instance north={value.lower()}.")
+        if site in found:
+            raise StudyError(f"Two {what}s are given for {site!r}.", f"Give each site one {what}, under its own name.")
+        found[site] = given
+    return found
 
 
 def _tables(entries: Sequence[str]) -> dict[str, Path]:
-    tables: dict[str, Path] = {}
-    for entry in entries:
-        site, equals, path = entry.partition("=")
-        if not equals or not site or not path:
-            raise click.BadParameter(f"{entry!r} is not SITE=FILE.", param_hint="--table")
-        if site in tables:
-            raise StudyError(
-                f"Two tables are given for {site!r}.", "Give each site one table, under a name of its own."
-            )
-        tables[site] = Path(path)
-    return tables
+    return {site: Path(path) for site, path in _named(entries, "table", "FILE").items()}
+
+
+def _made(out: Output, study: Study, urls: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """By site and dataset: the tables that the study's recipes make from each site's OMOP data."""
+    from atoll.features.recipe import table_at
+
+    made: dict[str, dict[str, Any]] = {}
+    with out.progress("Cohorts and features", len(study.sites) * len(study.recipes)) as step:
+        for site in study.sites if study.recipes else ():
+            made[site] = {name: table_at(urls[site], recipe) for name, recipe in study.recipes.items()}
+            step(f"{site}: {', '.join(f'{t.num_rows:,} rows of {name}' for name, t in made[site].items())}")
+    return made
 
 
 def write_results(results: dict[str, Any], folder: Path) -> None:

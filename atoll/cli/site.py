@@ -130,9 +130,57 @@ def _decision(action: str, help: str) -> None:
     def decide(out: Output, study: str, home: Path) -> None:
         with opened(home) as (folder, store):
             row = store.study(study)
+            made = _make(out, folder, store, row) if action == "approve" else []
             state = store.decide(row["hash"], action)
         folder.wake()
-        out.result({"study": row["hash"], "state": state}, f"{row['title']} ({row['hash'][:12]}): {state}")
+        rows = {made_.source.partition(" of study")[0]: made_.rows for made_ in made}
+        out.result(
+            {"study": row["hash"], "state": state, "made": rows}, f"{row['title']} ({row['hash'][:12]}): {state}"
+        )
+
+
+def _make(out: Output, home: Home, store: SiteStore, row: Any) -> list[Registration]:
+    """The tables of a study's recipes, made before it is approved: a steward sees how many rows it is about."""
+    from atoll.governance.signatures import SignedStudy
+    from atoll.site.datasets import Registry, made_name
+
+    study, registry = SignedStudy.from_bytes(row["signed"]).study(), Registry(home, store)
+    missing = [name for name in study.recipes if made_name(study, name) not in registry.names()]
+    if not missing:
+        return []
+    cdm = store.fact("cdm")
+    if cdm is None:
+        raise OperatorError(
+            f"The study makes {', '.join(missing)} from this hospital's OMOP data, and this site knows of none.",
+            "Name them: atoll site cdm URL.",
+        )
+    made = []
+    with out.progress("Making", len(missing)) as step:
+        for name in missing:
+            made.append(registry.make(study, name, cdm, threads=settings().threads))
+            step(f"{name}: {made[-1].rows:,} rows")
+    return made
+
+
+@site.command(epilog="Example: atoll site cdm duckdb:///data/omop.duckdb")
+@click.argument("url", required=False)
+@home_option
+@with_output
+def cdm(out: Output, url: str | None, home: Path) -> None:
+    """Say where this hospital's OMOP data are, or show it. Studies that are approved may make tables from them."""
+    from atoll.cdm.workspace import workspace_at
+    from atoll.site.datasets import without_password
+
+    with opened(home) as (_, store):
+        if url is not None:
+            with workspace_at(url) as workspace:
+                persons = workspace.columns("person")
+            if persons is None:
+                raise OperatorError(f"{without_password(url)} has no table of persons.", "Give the address of an OMOP database.")
+            store.set_facts(cdm=url)
+        known = store.fact("cdm")
+    place = without_password(known) if known else None
+    out.result({"cdm": place}, place or "This site knows of no OMOP data. Name them: atoll site cdm URL.")
 
 
 _decision("approve", "Approve a study, by the beginning of its hash; a paused one goes on.")

@@ -56,7 +56,7 @@ def new(out: Output, file: Path) -> None:
 @with_output
 def check(out: Output, file: Path) -> None:
     """Say everything that is wrong with a study, or that nothing is."""
-    signed, found = _read(file, today=date.today())
+    signed, found = read_study(file, today=date.today())
     unpinned = sorted(name for name, site in found.sites.items() if not site.key)
     out.result(
         {
@@ -93,7 +93,7 @@ def explain(out: Output, file: Path, site: str | None, language: str | None) -> 
     """Say in plain words what a study would do with a hospital's data."""
     from atoll.study.describe import explain as in_words
 
-    _, found = _read(file)
+    _, found = read_study(file)
     chosen: Any = language or settings().language
     text = in_words(found, site, chosen)
     out.result({"hash": found.hash, "site": site, "language": chosen, "text": text}, text.rstrip("\n"))
@@ -109,7 +109,7 @@ def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace
     """Sign a study; the signed file is what hub and hospitals receive."""
     from atoll.governance.signatures import fingerprint, public_bytes, read_key, read_or_make_key, sign_study
 
-    before, found = _read(file, today=date.today())
+    before, found = read_study(file, today=date.today())
     if before:
         raise StudyError(f"{file} is signed already.", "Sign the document that you wrote (YAML).")
     standard = settings().home / "investigator" / "key.pem"
@@ -126,10 +126,11 @@ def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace
     out.say(f"  your key   {mine}")
 
 
-def _read(file: Path, today: date | None = None) -> tuple[SignedStudy | None, Study]:
+def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | None, Study]:
     """A study as written (YAML), or as signed, when the file's name ends in `.signed.json`."""
     from atoll.algorithms.registry import check as check_options
     from atoll.governance.signatures import SignedStudy
+    from atoll.study.dataset import files_beside
     from atoll.study.protocol import read
 
     try:
@@ -144,7 +145,7 @@ def _read(file: Path, today: date | None = None) -> tuple[SignedStudy | None, St
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{file} is not in UTF-8 (line {line}).", "Save it as UTF-8 in your editor.") from error
-    return None, read(text, check=check_options, today=today)
+    return None, read(text, check=check_options, today=today, files=files_beside(file))
 
 
 def _write(target: Path, content: bytes, replace: bool) -> None:

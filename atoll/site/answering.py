@@ -9,7 +9,7 @@ from typing import Any
 
 from atoll.errors import DisclosureRefused, NotPermitted
 from atoll.network.messages import Place
-from atoll.site.datasets import Registry, read_policy
+from atoll.site.datasets import Registry, made_name, read_policy
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
 from atoll.site.runner import Outcome, Permit, Runner
@@ -49,7 +49,7 @@ class Answering:
             )
         permit = Permit(
             analysis.algorithm,
-            analysis.dataset,
+            made_name(study, analysis.dataset) if analysis.dataset in study.recipes else analysis.dataset,
             study.datasets[analysis.dataset],
             tuple(sorted(study.sites)),
             study.privacy.public,

@@ -24,6 +24,7 @@ from atoll.site.store import SiteStore, utc_now
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.form import Form
 from atoll.study.nodes import from_yaml
+from atoll.study.protocol import Study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -153,7 +154,31 @@ class Registry:
             arriving.replace(self.path(name))
         finally:
             arriving.unlink(missing_ok=True)
-        return self._register(Registration(name, _shown(source), rows, columns, public, utc_now(), 0, 0, notes))
+        return self._register(Registration(name, without_password(source), rows, columns, public, utc_now(), 0, 0, notes))
+
+    def make(self, study: Study, dataset: str, cdm: str, *, threads: int | None = None) -> Registration:
+        """Make the table of a study's recipe from this hospital's OMOP data, and register it under the study's hash.
+
+        Raises
+        ------
+        AtollError
+            When the cohort or its features cannot be found; what was made before stays.
+        """
+        import pyarrow.parquet as pq
+
+        from atoll.features.recipe import table_at
+
+        made = table_at(cdm, study.recipes[dataset], threads=threads)
+        name, columns = made_name(study, dataset), study.datasets[dataset]
+        self._home.datasets.mkdir(mode=0o700, exist_ok=True)
+        arriving = self._home.datasets / f".{name}.{secrets.token_hex(8)}.parquet"
+        try:
+            pq.write_table(made, arriving, compression="zstd")
+            arriving.replace(self.path(name))
+        finally:
+            arriving.unlink(missing_ok=True)
+        source = f"{dataset} of study {study.hash[:12]}, from {without_password(cdm)}"
+        return self._register(Registration(name, source, made.num_rows, columns, "", utc_now(), 0, 0, ()))
 
     def describe(self, name: str, columns: Dictionary) -> Registration:
         """Replace the dictionary of a registered dataset, after its rows were checked against the new one."""
@@ -202,6 +227,11 @@ class Registry:
         return Dataset(table, registration.columns, bool(registration.public))
 
 
+def made_name(study: Study, dataset: str) -> str:
+    """Under which name a site keeps the table that it made for a study."""
+    return f"study-{study.hash[:16]}-{sorted(study.recipes).index(dataset)}"
+
+
 def _state_of(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
@@ -210,7 +240,7 @@ def _state_of(path: Path) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns)
 
 
-def _shown(source: str) -> str:
+def without_password(source: str) -> str:
     """A source without the password that its address may hold."""
     scheme, mark, rest = source.partition("://")
     if not mark:

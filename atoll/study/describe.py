@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from atoll.errors import StudyError
+from atoll.study.circe_text import explain as explain_cohort
+from atoll.study.dataset import Recipe
 from atoll.study.dictionary import Column
+from atoll.study.feature_words import in_words
 from atoll.study.protocol import Analysis, Study
 from atoll.study.sentences import ALGORITHMS, COLUMNS, FRAME, LEAVES, LIMITS, OPTIONS, WORDS, Pair
 
@@ -79,9 +82,19 @@ class _Text:
 
     def read(self) -> Iterator[str]:
         for name, columns in sorted(self.study.datasets.items()):
+            if recipe := self.study.recipes.get(name):
+                yield from self.made(name, recipe)
+                continue
             yield self.frame("dataset", dataset=name)
             yield from (f"- {column}{self.colon}{self.column(entry)}" for column, entry in sorted(columns.items()))
         yield self.frame("stays")
+
+    def made(self, name: str, recipe: Recipe) -> Iterator[str]:
+        language: Language = "zh" if self.index else "en"
+        yield self.frame("made", dataset=name)
+        yield from (f"  {line}" for line in explain_cohort(recipe.definition, language, check=False).splitlines())
+        yield self.frame("made_columns")
+        yield from (f"- {line}" for line in in_words(recipe.features, language))
 
     @property
     def colon(self) -> str:

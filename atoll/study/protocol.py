@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import rfc8785
 
 from atoll.errors import StudyError
+from atoll.study.dataset import Dataset, Files, Recipe, no_files, read_datasets
 from atoll.study.dictionary import Dictionary
 from atoll.study.form import Form, nearest
 from atoll.study.nodes import Node, from_json, from_yaml
@@ -91,6 +92,7 @@ class Study:
     privacy: PrivacyFloor
     valid_from: date
     valid_until: date
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types, in the form that `read` reads; what was left out stays out."""
@@ -102,8 +104,7 @@ class Study:
             "investigator": _given(asdict(self.investigator)),
             "sites": {name: _given(asdict(site)) for name, site in self.sites.items()},
             "datasets": {
-                name: {"columns": {column: entry.to_document() for column, entry in columns.items()}}
-                for name, columns in self.datasets.items()
+                name: Dataset(columns, self.recipes.get(name)).to_document() for name, columns in self.datasets.items()
             },
             "analyses": {
                 name: _given({"algorithm": a.algorithm, "dataset": a.dataset, "label": a.label}) | dict(a.options)
@@ -139,11 +140,13 @@ class Study:
             )
 
 
-def read(text: str, *, check: Check | None = None, today: date | None = None) -> Study:
+def read(
+    text: str, *, check: Check | None = None, today: date | None = None, files: Files = no_files
+) -> Study:
     """The study in a document that a person wrote (YAML).
 
     `check(algorithm, options, columns)` raises a StudyError whose `subject` is an option; `today` refuses
-    a study whose last day has passed.
+    a study whose last day has passed; `files` gives the text of a cohort definition that the study names.
 
     Raises
     ------
@@ -151,7 +154,7 @@ def read(text: str, *, check: Check | None = None, today: date | None = None) ->
         With every finding, each with its line.
     """
     root, problems = from_yaml(text, _TITLE)
-    return _study(root, Form(problems), check, today)
+    return _study(root, Form(problems), check, today, files)
 
 
 def from_canonical(body: bytes, *, check: Check | None = None) -> Study:
@@ -162,7 +165,7 @@ def from_canonical(body: bytes, *, check: Check | None = None) -> Study:
     Problems
         With every finding, or when writing the study again gives other bytes.
     """
-    study = _study(from_json(body, _TITLE), Form(), check, None)
+    study = _study(from_json(body, _TITLE), Form(), check, None, None)
     if study.canonical() != body:
         raise StudyError(
             "The study's bytes are not in canonical form, so its hash could mean two things.",
@@ -181,11 +184,12 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value != ""}
 
 
-def _study(root: Node, form: Form, check: Check | None, today: date | None) -> Study:
+def _study(root: Node, form: Form, check: Check | None, today: date | None, files: Files | None) -> Study:
     fields = form.fields(root, "", _NEEDED, ("privacy",))
     part = partial(form.part, fields, "")
     part("atoll", _format, None)
-    datasets: dict[str, Dictionary] = part("datasets", _datasets, {})
+    found: dict[str, Dataset] = part("datasets", read_datasets, {}, files)
+    datasets = {name: dataset.columns for name, dataset in found.items()}
     first, last = part("valid", _valid, (date.min, date.max), today)
     study = Study(
         title=part("title", Form.text, ""),
@@ -197,6 +201,7 @@ def _study(root: Node, form: Form, check: Check | None, today: date | None) -> S
         privacy=part("privacy", _privacy, PrivacyFloor()),
         valid_from=first,
         valid_until=last,
+        recipes={name: dataset.recipe for name, dataset in found.items() if dataset.recipe},
     )
     form.finish(_TITLE)
     return study
@@ -223,15 +228,6 @@ def _sites(form: Form, node: Node, key: str) -> dict[str, SiteEntry]:
             form.refuse(entry, f"{path}.key", f"this is also the key of {twin}.", "Each hospital has its own key.")
         sites[name] = SiteEntry(print_)
     return sites
-
-
-def _datasets(form: Form, node: Node, key: str) -> dict[str, Dictionary]:
-    datasets: dict[str, Dictionary] = {}
-    for name, entry in form.entries(node, key, needed="dataset").items():
-        path = f"{key}.{form.name(name, entry, key)}"
-        fields = form.fields(entry, path, ("columns",))
-        datasets[name] = form.part(fields, path, "columns", Form.columns, {})
-    return datasets
 
 
 def _analyses(

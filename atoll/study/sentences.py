@@ -28,6 +28,14 @@ FRAME: dict[str, Pair] = {
         "From the dataset {dataset} these columns, and no others, may be read:",
         "只允许从数据集 {dataset} 读取下列各列，其他列一概不读：",
     ),
+    "made": (
+        "The dataset {dataset} is made here from this hospital's OMOP data. Its persons:",
+        "数据集 {dataset} 由本院的 OMOP 数据在本院生成。其人群：",
+    ),
+    "made_columns": (
+        "Of each of them, at the start of the cohort (the index date):",
+        "对其中每一位，在入组日（索引日期）取：",
+    ),
     "stays": (
         "They are read on this hospital's own computer; the rows stay there.",
         "数据只在本院的计算机上读取，逐行数据不离开本院。",

@@ -1,0 +1,122 @@
+"""What an analysis reads at a hospital: a registered table, or a table made there from a cohort and features.
+
+    datasets:
+      checkup:   {columns: {age: {type: number, unit: a}}}         registered by the steward, column by column
+      screening: {cohort: at-risk.json, features: {…}}              made from the hospital's OMOP data by this recipe
+
+A study that is written names the file of a Circe definition; a study that is signed holds the definition itself, so
+that the steward approves the very words that decide who is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atoll.errors import StudyError
+from atoll.study import circe
+from atoll.study.dictionary import Dictionary
+from atoll.study.features import Features, read_node
+from atoll.study.form import Form
+from atoll.study.nodes import Node
+
+Files = Callable[[str], str]
+_NONE = Features({}, ())
+
+
+def no_files(name: str) -> str:
+    """For a study that comes without a folder.
+
+    Raises
+    ------
+    StudyError
+        Always.
+    """
+    raise StudyError(f"The cohort definition {name!r} is a file, and the study came without its folder.", "Give both.")
+
+
+def files_beside(study: Path) -> Files:
+    """Files in the folder of a study, and below it."""
+
+    def text_of(name: str) -> str:
+        folder = study.resolve().parent
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            raise StudyError(f"{name!r} lies outside the study's folder.", "Put the definition beside the study.")
+        try:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"The cohort definition {name!r} cannot be read.", f"Put it into {folder}.") from error
+
+    return text_of
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A Circe definition, as its JSON text, and the features of its persons at the start of their cohort."""
+
+    cohort: str
+    features: Features
+
+    @property
+    def definition(self) -> circe.CohortExpression:
+        """The definition that the text holds."""
+        return circe.read(self.cohort)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"cohort": self.cohort, "features": self.features.to_document()}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The columns of a dataset; `recipe` is None where a steward registers the table."""
+
+    columns: Dictionary
+    recipe: Recipe | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types, as a study holds them."""
+        if self.recipe is not None:
+            return self.recipe.to_document()
+        return {"columns": {name: column.to_document() for name, column in self.columns.items()}}
+
+
+def read_datasets(form: Form, node: Node, key: str, files: Files | None) -> dict[str, Dataset]:
+    """The datasets of a study. `files` gives the text of a file that is named; without it only definitions stand.
+
+    Findings go to the form.
+    """
+    found = {}
+    for name, entry in form.entries(node, key, needed="dataset").items():
+        path = f"{key}.{form.name(name, entry, key)}"
+        made = isinstance(entry.content, dict) and bool({"cohort", "features"} & set(entry.content))
+        fields = form.fields(entry, path, ("cohort", "features") if made else ("columns",))
+        if made:
+            features = form.part(fields, path, "features", read_node, _NONE)
+            text = form.part(fields, path, "cohort", _definition, "", files)
+            found[name] = Dataset(features.dictionary(), Recipe(text, features))
+        else:
+            columns: Mapping[str, Any] = form.part(fields, path, "columns", Form.columns, {})
+            found[name] = Dataset(columns)
+    return found
+
+
+def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:
+    """The definition's JSON text in its canonical formatting: one line, keys in the order in which they were read."""
+    text = node.content if isinstance(node.content, str) else ""
+    try:
+        if not text.lstrip().startswith("{"):
+            if files is None:
+                form.refuse(node, key, f"{node.shown()} names a file.", "Sign the study: that takes the file into it.")
+                return ""
+            return circe.written(circe.read(files(text)), indent=None)
+        formatted = circe.written(circe.read(text), indent=None)
+    except StudyError as error:
+        form.refuse(node, key, error.what, error.remedy)
+        return ""
+    if files is None and formatted != text:
+        form.refuse(node, key, "the definition is not in canonical form.", "Sign the study with `atoll study sign`.")
+    return formatted
