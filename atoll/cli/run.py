@@ -87,7 +87,7 @@ def _named(entries: Sequence[str], what: str, value: str) -> dict[str, str]:
     for entry in entries:
         site, mark, given = entry.partition("=")
         if not mark or not site or not given:
-            raise StudyError(f"{entry!r} names no site.", f"Write SITE={value}, for instance north={value.lower()}.")
+            raise click.BadParameter(f"{entry!r} is not SITE={value}.", param_hint=f"--{what.lower()}")
         if site in found:
             raise StudyError(f"Two {what}s are given for {site!r}.", f"Give each site one {what}, under its own name.")
         found[site] = given

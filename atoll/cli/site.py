@@ -176,7 +176,7 @@ def cdm(out: Output, url: str | None, home: Path) -> None:
             with workspace_at(url) as workspace:
                 persons = workspace.columns("person")
             if persons is None:
-                raise OperatorError(f"{without_password(url)} has no table of persons.", "Give the address of an OMOP database.")
+                raise OperatorError(f"{without_password(url)} has no table of persons.", "Is it an OMOP database?")
             store.set_facts(cdm=url)
         known = store.fact("cdm")
     place = without_password(known) if known else None

@@ -154,7 +154,8 @@ class Registry:
             arriving.replace(self.path(name))
         finally:
             arriving.unlink(missing_ok=True)
-        return self._register(Registration(name, without_password(source), rows, columns, public, utc_now(), 0, 0, notes))
+        shown = without_password(source)
+        return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, notes))
 
     def make(self, study: Study, dataset: str, cdm: str, *, threads: int | None = None) -> Registration:
         """Make the table of a study's recipe from this hospital's OMOP data, and register it under the study's hash.
@@ -166,7 +167,9 @@ class Registry:
         """
         import pyarrow.parquet as pq
 
+        from atoll.features.proposal import check
         from atoll.features.recipe import table_at
+        from atoll.features.table import ParquetTable
 
         made = table_at(cdm, study.recipes[dataset], threads=threads)
         name, columns = made_name(study, dataset), study.datasets[dataset]
@@ -174,6 +177,7 @@ class Registry:
         arriving = self._home.datasets / f".{name}.{secrets.token_hex(8)}.parquet"
         try:
             pq.write_table(made, arriving, compression="zstd")
+            check(ParquetTable(arriving), columns)
             arriving.replace(self.path(name))
         finally:
             arriving.unlink(missing_ok=True)

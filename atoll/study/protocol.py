@@ -140,9 +140,7 @@ class Study:
             )
 
 
-def read(
-    text: str, *, check: Check | None = None, today: date | None = None, files: Files = no_files
-) -> Study:
+def read(text: str, *, check: Check | None = None, today: date | None = None, files: Files = no_files) -> Study:
     """The study in a document that a person wrote (YAML).
 
     `check(algorithm, options, columns)` raises a StudyError whose `subject` is an option; `today` refuses
