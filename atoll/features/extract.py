@@ -199,7 +199,9 @@ class _Extraction:
         more = sql("")
         if values:
             high, low = (
-                sql("t.{c}", c=name(c)) if domain == "measurement" else sql("CASE WHEN 1 = 0 THEN t.value_as_number END")
+                sql("t.{c}", c=name(c))
+                if domain == "measurement"
+                else sql("CASE WHEN 1 = 0 THEN t.value_as_number END")
                 for c in ("range_high", "range_low")
             )
             # numbered in the order of days, so that the last value is the one of the largest number
