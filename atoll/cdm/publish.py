@@ -93,7 +93,7 @@ def _table(sql: Any, cursor: Any, bench: Workbench, name: str, schema: Any) -> N
     )
     cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(full, columns))
     listed = ", ".join(quoted(column) for column in table.columns)
-    reader = bench.run(f"SELECT {listed} FROM main.{quoted(name)}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
+    reader = bench.run(f"SELECT {listed} FROM main.{quoted(name)}").to_arrow_reader(BATCH)
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(full, names)) as copy:
         for batch in reader:

@@ -70,7 +70,7 @@ class Column:
         """The type as Ibis writes it."""
         if self.kind == "integer":
             wide = (
-                (self.key and not self.name == "concept_id")
+                (self.key and self.name != "concept_id")
                 or self.references.partition(".")[0] not in ("", "concept")
                 or self.name.endswith("event_id")
             )

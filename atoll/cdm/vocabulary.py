@@ -74,7 +74,7 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
                     _read(bench, name, found[name])
             result = Loaded(
                 _version(bench), {name: bench.value(f"SELECT count(*) FROM {quoted(name)}") for name in VOCABULARY}
-            )  # noqa: S608
+            )
             bench.run("CHECKPOINT")
         partial.replace(target)
     finally:
@@ -161,7 +161,7 @@ def _read(bench: Workbench, name: str, path: Path) -> None:
     )
     try:
         bench.run(
-            f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM read_csv({literal(str(path))},"  # noqa: S608
+            f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM read_csv({literal(str(path))},"
             f" columns = {literal(types)}, {options}){order}"
         )
     except duckdb.Error as error:
@@ -181,7 +181,7 @@ def starter(bench: Workbench) -> None:
     """Fill the vocabulary tables of `main`, which must be there and empty, with the starter set."""
     with as_file(files("atoll.cdm").joinpath("starter_concepts.csv")) as path:
         bench.run(
-            "INSERT INTO main.concept SELECT concept_id, concept_name, domain_id, vocabulary_id, concept_class_id,"  # noqa: S608
+            "INSERT INTO main.concept SELECT concept_id, concept_name, domain_id, vocabulary_id, concept_class_id,"
             " nullif(standard_concept, ''), concept_code, DATE '1970-01-01', DATE '2099-12-31', NULL"
             f" FROM read_csv({literal(str(path))}, header = true, all_varchar = true)"
         )
@@ -191,7 +191,7 @@ def starter(bench: Workbench) -> None:
     )
     with as_file(files("atoll.cdm").joinpath("starter_ancestors.csv")) as path:
         bench.run(
-            "INSERT INTO main.concept_ancestor SELECT ancestor_concept_id, descendant_concept_id, min_levels_of_separation,"  # noqa: S608
+            "INSERT INTO main.concept_ancestor SELECT ancestor_concept_id, descendant_concept_id, min_levels_of_separation,"
             f" max_levels_of_separation FROM read_csv({literal(str(path))}, header = true)"
         )
     bench.run(

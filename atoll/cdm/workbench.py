@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atoll.errors import DataError, OperatorError
+from atoll.errors import OperatorError
 
 MEMORY = "1400MB"  # of the engine's own accounting; the process stays below 2 GB with it
 _FUNCTIONS = (
@@ -137,7 +137,7 @@ class Workbench:
             name
             for (name,) in self.rows(
                 "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()"
-                f" AND table_schema = {literal(schema)} ORDER BY table_name"  # noqa: S608 (literal)
+                f" AND table_schema = {literal(schema)} ORDER BY table_name"
             )
         ]
 
@@ -194,7 +194,7 @@ class Workbench:
             "max_line_size": 16_000_000,
         }
         written = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
-        return f"SELECT * FROM read_csv({literal([str(file) for file in files])}, {written})"  # noqa: S608 (literal)
+        return f"SELECT * FROM read_csv({literal([str(file) for file in files])}, {written})"
 
     def broken_lines(self) -> list[tuple[str, int, str, str]]:
         """File, line, what is wrong and the line itself, of all CSV lines that could not be read so far."""

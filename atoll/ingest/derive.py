@@ -31,21 +31,21 @@ def observation_periods(bench: Workbench, gap: int | None, filled: Sequence[str]
             last = f"coalesce({quoted(end)}, {quoted(start)})" if end else quoted(start)
             if name == "drug_exposure":
                 last = quoted(start)  # a supply that lasts is no observation
-            parts.append(f"SELECT person_id, {quoted(start)} AS first, {last} AS last FROM main.{quoted(name)}")  # noqa: S608
+            parts.append(f"SELECT person_id, {quoted(start)} AS first, {last} AS last FROM main.{quoted(name)}")
     if not parts:
         return
     events = " UNION ALL ".join(
-        f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({part}) GROUP BY person_id"  # noqa: S608
+        f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({part}) GROUP BY person_id"
         if gap is None
         else part
         for part in parts
     )
     if gap is None:
-        grouped = f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({events}) GROUP BY person_id"  # noqa: S608
+        grouped = f"SELECT person_id, min(first) AS first, max(last) AS last FROM ({events}) GROUP BY person_id"
     else:
-        grouped = _joined_up(f"SELECT person_id, 0 AS concept, first, last FROM ({events})", gap)  # noqa: S608
+        grouped = _joined_up(f"SELECT person_id, 0 AS concept, first, last FROM ({events})", gap)
     bench.run(
-        "INSERT INTO main.observation_period (observation_period_id, person_id, observation_period_start_date,"  # noqa: S608
+        "INSERT INTO main.observation_period (observation_period_id, person_id, observation_period_start_date,"
         " observation_period_end_date, period_type_concept_id) SELECT stable_id('observation_period' || chr(31) ||"
         f" p.person_id || chr(31) || first), p.person_id, first, last, {EHR} FROM (SELECT g.person_id, first,"
         " CASE WHEN k.death < last AND k.death >= first THEN k.death ELSE last END AS last"
@@ -61,7 +61,7 @@ def _joined_up(spans: str, gap: int) -> str:
         " max(last) - min(first) AS length FROM (SELECT *, sum(begins) OVER (PARTITION BY person_id, concept"
         " ORDER BY first, last ROWS UNBOUNDED PRECEDING) AS era FROM (SELECT *, last - first AS days, CASE WHEN first <="
         f" max(last) OVER (PARTITION BY person_id, concept ORDER BY first, last ROWS BETWEEN UNBOUNDED PRECEDING"
-        f" AND 1 PRECEDING) + {gap} THEN 0 ELSE 1 END AS begins FROM ({spans}))) GROUP BY person_id, concept, era"  # noqa: S608
+        f" AND 1 PRECEDING) + {gap} THEN 0 ELSE 1 END AS begins FROM ({spans}))) GROUP BY person_id, concept, era"
     )
 
 
@@ -73,7 +73,7 @@ def condition_eras(bench: Workbench, gap: int = GAP) -> None:
         " WHERE condition_concept_id <> 0"
     )
     bench.run(
-        "INSERT INTO main.condition_era SELECT stable_id('condition_era' || chr(31) || person_id || chr(31) || concept"  # noqa: S608
+        "INSERT INTO main.condition_era SELECT stable_id('condition_era' || chr(31) || person_id || chr(31) || concept"
         f" || chr(31) || first), person_id, concept, first, last, n FROM ({_joined_up(spans, gap)})"
         " ORDER BY person_id, first, concept"
     )
@@ -91,7 +91,7 @@ def drug_eras(bench: Workbench, gap: int = GAP) -> None:
         " WHERE d.drug_concept_id <> 0"
     )
     bench.run(
-        "INSERT INTO main.drug_era SELECT stable_id('drug_era' || chr(31) || person_id || chr(31) || concept || chr(31)"  # noqa: S608
+        "INSERT INTO main.drug_era SELECT stable_id('drug_era' || chr(31) || person_id || chr(31) || concept || chr(31)"
         " || first), person_id, concept, first, last, n, greatest(length - days, 0) FROM"
         f" ({_joined_up(spans, gap)}) ORDER BY person_id, first, concept"
     )

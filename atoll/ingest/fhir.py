@@ -155,7 +155,7 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
         options = "maximum_object_size = 2000000000, format = 'auto', columns = {entry: 'STRUCT(resource JSON)[]'}"
         try:
             bench.run(
-                f"COPY (SELECT entry.resource::VARCHAR FROM (SELECT unnest(entry) AS entry FROM read_json("  # noqa: S608
+                f"COPY (SELECT entry.resource::VARCHAR FROM (SELECT unnest(entry) AS entry FROM read_json("
                 f"{literal(str(file))}, {options})) WHERE entry.resource IS NOT NULL) TO {literal(str(target))}"
                 " (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
             )
@@ -213,7 +213,7 @@ def _table(source: Source, kind: str, files: list[Path], components: list[Path],
     bench = source.bench
     columns, selected = TYPES[kind]
     where = f"WHERE resourceType = {literal(kind)}"
-    query = f"SELECT {selected} FROM {_json(files, {'resourceType': 'VARCHAR', **columns})} {where}"  # noqa: S608
+    query = f"SELECT {selected} FROM {_json(files, {'resourceType': 'VARCHAR', **columns})} {where}"
     if components:
         part = f"STRUCT(code {_CODING}, " + ", ".join(f"{quoted(n)} {t}" for n, t in _VALUES.items()) + ")[]"
         own = ", ".join(f"part.{name}" for name in ("code", *_VALUES))

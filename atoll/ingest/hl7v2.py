@@ -23,7 +23,7 @@ from typing import IO
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
 from atoll.ingest.sources import Opened, Source, SourceFile
-from atoll.ingest.tabular import BLOCK, look, opened
+from atoll.ingest.tabular import BLOCK, Look, look, opened
 
 _NAMED = {"UNICODE UTF-8": "utf-8", "UNICODE": "utf-16", "GB 18030-2000": "gb18030", "GB18030": "gb18030", "GBK": "gb18030",
           "GB2312": "gb18030", "ASCII": "utf-8", "8859/1": "latin-1", "BIG-5": "big5"}  # fmt: skip
@@ -60,7 +60,7 @@ def open_hl7(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
     return source
 
 
-def _encoding(file: Path) -> tuple[str, object]:
+def _encoding(file: Path) -> tuple[str, Look]:
     with opened(file) as content:
         head = content.read(4096).lstrip(codecs.BOM_UTF8 + b"\x0b\r\n ")
     if not head.startswith((b"MSH", b"FHS", b"BHS")):
@@ -101,7 +101,7 @@ def _read(bench: Workbench, lines: Sequence[Path]) -> None:
     listed = literal([str(path) for path in lines])
     bench.run("DROP TABLE IF EXISTS hl7_line")
     bench.run(
-        "CREATE TEMP TABLE hl7_line AS SELECT line, row_number() OVER () AS n FROM read_csv("  # noqa: S608 (literal)
+        "CREATE TEMP TABLE hl7_line AS SELECT line, row_number() OVER () AS n FROM read_csv("
         f"{listed}, columns = {{line: 'VARCHAR'}}, auto_detect = false, header = false, delim = '\x01', quote = '',"
         " escape = '', max_line_size = 16000000)"
     )
@@ -124,6 +124,8 @@ def _field(position: int, component: int = 1) -> str:
     return f"hl7_text({part})"
 
 
+# 10^9/L is a unit and no two components, whatever the standard says
+_UNIT = f"CASE WHEN {_field(6)} = '10' THEN concat_ws('^', '10', {_field(6, 2)}) ELSE {_field(6)} END"
 _OF = "FROM hl7_segment s JOIN hl7_message m USING (message)"
 _TABLES = {
     "patients": f"SELECT DISTINCT m.patient, {_field(7)} AS birth, {_field(8)} AS sex, {_field(29)} AS death,"
@@ -134,7 +136,7 @@ _TABLES = {
     "diagnoses": f"SELECT s.message || '-' || {_field(1)} AS row, {_field(1)} AS set_id, m.patient, m.visit, {_field(3)} AS code,"
     f" {_field(3, 2)} AS text, {_field(3, 3)} AS system, {_field(5)} AS time, {_field(6)} AS kind {_OF} WHERE kind = 'DG1'",
     "results": f"SELECT s.message || '-' || {_field(1)} AS row, {_field(1)} AS set_id, m.patient, m.visit, {_field(2)} AS kind,"
-    f" {_field(3)} AS code, {_field(3, 2)} AS text, {_field(3, 3)} AS system, {_field(5)} AS value, {_field(6)} AS unit,"
+    f" {_field(3)} AS code, {_field(3, 2)} AS text, {_field(3, 3)} AS system, {_field(5)} AS value, {_UNIT} AS unit,"
     f" {_field(7)} AS range, {_field(8)} AS flag, {_field(11)} AS status, coalesce({_field(14)}, o.time) AS time"
     " FROM hl7_segment s JOIN hl7_message m USING (message) LEFT JOIN (SELECT n, max(CASE WHEN kind = 'OBR' THEN f[8] END)"
     " OVER (PARTITION BY message, obr) AS time FROM (SELECT n, message, kind, f, sum(CASE WHEN kind = 'OBR' THEN 1 ELSE 0 END)"

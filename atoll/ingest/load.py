@@ -25,7 +25,7 @@ from atoll.ingest import derive, persons
 from atoll.ingest.expressions import ExpressionError
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import Build, manifest_of, only_one
+from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
 from atoll.ingest.rules import Compiled, Context, compile_rule
 from atoll.ingest.sources import Source, open_source
 from atoll.study.nodes import Problem, Problems
@@ -230,6 +230,8 @@ class _Load:
                     persons.deaths(self.bench)
                 elif self.mapping.link_visits and "visit_occurrence" in filled:
                     self._link(name)
+                if name not in ("person", "death") and self.build.repeated(name):
+                    self._name_repeated(name, rules, filled)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:
@@ -257,9 +259,26 @@ class _Load:
         row = literal_row(kept)
         listed = ", ".join(quoted(name) for name in columns)
         bench.run(
-            f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"  # noqa: S608
-            f" CASE WHEN {_keeps_key(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN _reason IS NOT NULL"
-            f" OR _note <> 0 THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+            f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
+            f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN {row} END,"
+            f" {rule.position} FROM ({bench.sql(made.query)})"
+        )
+
+    def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
+        """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
+        key, parts = quoted(str(tables()[name].key)), []
+        for rule in rules:
+            made = _compiled(rule, self.source, self.lookups, self._context(filled))
+            for kind, parameter, keys in made.asked:
+                self.lookups.complete(kind, parameter, keys)
+            row = literal_row([column for column in made.query.columns if column.startswith("source:")])
+            parts.append(
+                f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM ({self.bench.sql(made.query)})"
+                f" WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
+            )
+        self.bench.run(
+            f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row FROM (SELECT *,"
+            f" row_number() OVER (PARTITION BY id) AS n FROM ({' UNION ALL '.join(parts)})) WHERE n > 1"
         )
 
     def _context(self, filled: Sequence[str]) -> Context:
@@ -274,7 +293,7 @@ class _Load:
             return
         full = f"main.{quoted(name)}"
         self.bench.run(
-            f"UPDATE {full} SET visit_occurrence_id = l.visit FROM (SELECT e.rowid AS row, arg_max(v.visit_occurrence_id,"  # noqa: S608
+            f"UPDATE {full} SET visit_occurrence_id = l.visit FROM (SELECT e.rowid AS row, arg_max(v.visit_occurrence_id,"
             f" (v.visit_start_date, v.visit_occurrence_id)) AS visit FROM {full} e JOIN main.visit_occurrence v ON"
             f" v.person_id = e.person_id AND e.{quoted(start)} BETWEEN v.visit_start_date AND v.visit_end_date"
             f" WHERE e.visit_occurrence_id IS NULL AND e._reason IS NULL GROUP BY e.rowid) l WHERE l.row = {full}.rowid"
@@ -319,7 +338,7 @@ class _Load:
             )
         number = int(previous.get("release", 0)) + 1
         names = [name for name in tables() if name not in VOCABULARY]
-        counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}  # noqa: S608
+        counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
         counts = {name: rows for name, rows in counts.items() if rows}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         manifest = {**plan, "release": number, "made": now, "tables": counts, "today": str(self.today)}
@@ -371,8 +390,8 @@ def literal_row(kept: Sequence[str]) -> str:
     return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
 
 
-def _keeps_key(rule: Rule) -> str:
-    """Persons are told apart by their keys later; other tables keep a key only for rows that are put aside."""
+def _keeps(rule: Rule) -> str:
+    """Which rows keep key and source row until the table is settled: persons are judged later, other rows at once."""
     return "true" if rule.to in ("person", "death") else "_reason IS NOT NULL OR _note <> 0"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ class Lookups:
         """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
         key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in _DOTLESS else "trim(concept_code)"
         self.bench.run(
-            f"CREATE TEMP TABLE {quoted(name)} AS "  # noqa: S608 (literal, quoted)
+            f"CREATE TEMP TABLE {quoted(name)} AS "
             f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM main.concept"
             f" WHERE vocabulary_id = {literal(vocabulary)}),"
             " valid AS (SELECT concept_id_1, concept_id_2, relationship_id FROM main.concept_relationship"
@@ -186,7 +186,7 @@ class Lookups:
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
         table = quoted(self.table(kind, parameter).get_name())
-        self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {self.bench.sql(keys)}")  # noqa: S608
+        self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {self.bench.sql(keys)}")
         new = (
             f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
             if kind not in ("list", "code")
@@ -197,53 +197,79 @@ class Lookups:
             self._local(kind, parameter, table, new)
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
-            self._compute(kind, parameter, table, found)
+            self._compute(kind, table, found)
 
     def _local(self, kind: str, parameter: str, table: str, new: str) -> None:
         """Give each unmapped code its own concept, in the order of codes, and count its rows."""
         owner = literal(parameter if kind == "code" else f"list {parameter}")
         self.bench.run(
-            f"INSERT INTO ingest.local_concept SELECT {owner}, key, (SELECT coalesce(max(concept_id), {LOCAL - 1})"  # noqa: S608
+            f"INSERT INTO ingest.local_concept SELECT {owner}, key, (SELECT coalesce(max(concept_id), {LOCAL - 1})"
             f" FROM ingest.local_concept) + row_number() OVER (ORDER BY key) {new}"
             f" AND key NOT IN (SELECT concept_code FROM ingest.local_concept WHERE vocabulary = {owner})"
         )
         self.bench.run(
-            f"INSERT INTO ingest.unmapped SELECT {owner}, key, rows {new}"  # noqa: S608
+            f"INSERT INTO ingest.unmapped SELECT {owner}, key, rows {new}"
             f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner})"
         )
         rank = ", rank" if kind == "code" else ""
         one = ", 1" if kind == "code" else ""
         known = "SELECT concept_code, concept_id FROM ingest.local_concept WHERE vocabulary = " + owner
         self.bench.run(
-            f"UPDATE {table} SET concept_id = 0, source_concept_id = coalesce(source_concept_id, l.concept_id)"  # noqa: S608
+            f"UPDATE {table} SET concept_id = 0, source_concept_id = coalesce(source_concept_id, l.concept_id)"
             f" FROM ({known}) l WHERE key = l.concept_code AND coalesce({table}.concept_id, 0) = 0"
         )
         self.bench.run(
-            f"INSERT INTO {table} (key, concept_id, source_concept_id{rank}) SELECT l.concept_code, 0, l.concept_id{one}"  # noqa: S608
+            f"INSERT INTO {table} (key, concept_id, source_concept_id{rank}) SELECT l.concept_code, 0, l.concept_id{one}"
             f" FROM ({known}) l JOIN asked a ON a.key = l.concept_code"
             f" WHERE l.concept_code NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
         )
 
-    def _compute(self, kind: str, parameter: str, table: str, keys: Iterable[str]) -> None:
-        import pyarrow as pa
-
-        rows = [(key, *_computed(kind, parameter, key)) for key in keys]
-        if not rows:
+    def _compute(self, kind: str, table: str, keys: Sequence[str]) -> None:
+        if not keys:
             return
-        columns = ("key", *self.columns(kind, parameter))
-        arrays = [pa.array(list(column)) for column in zip(*rows, strict=True)]
-        self.bench.duckdb.register("lookup_rows", pa.table(dict(zip(columns, arrays, strict=True))))
-        self.bench.run(f"INSERT INTO {table} SELECT * FROM lookup_rows")  # noqa: S608
+        self.bench.duckdb.register("lookup_rows", _ANSWERS[kind](keys))
+        self.bench.run(f"INSERT INTO {table} SELECT * FROM lookup_rows")
         self.bench.duckdb.unregister("lookup_rows")
 
 
-def _computed(kind: str, parameter: str, key: str) -> tuple[Any, ...]:
-    """One answer of `ingest.units`."""
-    from atoll.ingest import units
+def _units(keys: Sequence[str]) -> Any:
+    import pyarrow as pa
 
-    if kind == "unit":
-        return (units.unit_concept(key),)
-    if kind == "convert":
+    from atoll.ingest.units import concept_of
+
+    return pa.table({"key": list(keys), "concept_id": pa.array([concept_of(key) for key in keys], pa.int32())})
+
+
+def _conversions(keys: Sequence[str]) -> Any:
+    """Factor and offset for unit, wanted unit and analyte in one key; nothing where they do not convert."""
+    import pyarrow as pa
+
+    from atoll.ingest.units import UnitError, conversion
+
+    made: list[tuple[float | None, float | None]] = []
+    for key in keys:
         unit, wanted, *analyte = key.split(SEPARATOR)
-        return units.conversion(unit, wanted, analyte[0] if analyte else None) or (None, None)
-    return units.result_parts(key)
+        try:
+            made.append((1.0, 0.0) if unit == wanted else conversion(unit, wanted, *analyte))
+        except UnitError:
+            made.append((None, None))
+    factors, offsets = zip(*made, strict=True)
+    return pa.table(
+        {"key": list(keys), "factor": pa.array(factors, pa.float64()), "offset": pa.array(offsets, pa.float64())}
+    )
+
+
+def _results(keys: Sequence[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from atoll.ingest.values import parse_values
+
+    found = parse_values(list(keys))
+    concepts = [
+        pc.if_else(pc.equal(found[name], 0), None, found[name]) for name in ("operator_concept_id", "concept_id")
+    ]
+    return pa.table([pa.array(list(keys)), found["value"], *concepts], names=["key", "number", "operator", "word"])
+
+
+_ANSWERS = {"unit": _units, "convert": _conversions, "result": _results}

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
-from atoll.ingest.functions import compiled
+from atoll.ingest.compiler import compiled
 from atoll.ingest.lookups import SEPARATOR, Lookups
 from atoll.ingest.mapping import Mapping
-from atoll.ingest.rules import _Scope
+from atoll.ingest.rule_source import RuleScope
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -28,7 +28,7 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
     merged persons are taken out of `person`."""
     born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
-        f"CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex, {born} AS born,"  # noqa: S608
+        f"CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex, {born} AS born,"
         " make_date(year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1)) AS birth"
         " FROM main.person WHERE _reason IS NULL)"
         " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS birth,"
@@ -40,7 +40,7 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
         " WHERE k.key = _key AND k.status IS NOT NULL AND _reason IS NULL"
     )
     bench.run(
-        f"UPDATE main.person SET _reason = '{TWO_BIRTHS}' FROM ingest.person_key k"  # noqa: S608
+        f"UPDATE main.person SET _reason = '{TWO_BIRTHS}' FROM ingest.person_key k"
         f" WHERE k.key = _key AND _reason IS NULL AND {born} <> k.born"
     )
     bench.run("ALTER TABLE ingest.person_key DROP COLUMN born")
@@ -55,7 +55,7 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     """Pairs of keys (old, surviving) that a table of the source says are one person."""
     if mapping.same is None:
         return []
-    scope = _Scope(source.table(mapping.same.table), lookups)
+    scope = RuleScope(source.table(mapping.same.table), lookups)
     old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in (mapping.same.key, mapping.same.other))
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))
@@ -66,7 +66,7 @@ def _matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookup
     """Pairs of keys whose persons have the same values in the columns to match by."""
     pairs: list[tuple[str, str]] = []
     for rule in (rule for rule in mapping.rules if rule.to == "person" and mapping.match and rule.key):
-        scope = _Scope(source.table(rule.source), lookups)
+        scope = RuleScope(source.table(rule.source), lookups)
         parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
         value = parts[0]
         for part in parts[1:]:

@@ -176,7 +176,7 @@ class _Writer:
             return [f"{target}: {_quoted(_date(column))}"]
         if target.endswith("_concept_id"):
             vocabulary = column.get("vocabulary")
-            if vocabulary in self.known:
+            if vocabulary and vocabulary in self.known:
                 return [f"{target}: {_quoted(_called('code', vocabulary, expression))}"]
             return [f"{target}: {_quoted(_called('lookup', self._list(meaning, found, table), expression))}"]
         if target == "value_as_number":

@@ -23,6 +23,7 @@ from atoll.cdm.tables import VOCABULARY, tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import OperatorError
 
+REPEATED = "repeated row"
 EXTRA = ("_key", "_reason", "_note", "_row", "_rule")  # columns of a table that is being filled
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
@@ -143,24 +144,36 @@ class Build:
         if table.key:
             key = quoted(table.key)
             bench.run(
-                f"UPDATE {full} SET _reason = 'repeated row' WHERE _reason IS NULL AND {key} IN (SELECT {key} FROM {full}"  # noqa: S608
+                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key} FROM {full}"
                 f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid) FROM {full}"
                 f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
             )
         bench.run(
-            f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'row', _reason, _key, _row FROM {full}"  # noqa: S608
-            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL"
+            f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'row', _reason, _key, _row FROM {full}"
+            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
+            f"{literal(REPEATED)} OR _row IS NOT NULL)"
         )
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
-            f" WHERE target = {literal(name)} ORDER BY 1, 2"  # noqa: S608
+            f" WHERE target = {literal(name)} ORDER BY 1, 2"
         ):
             bench.run(
-                f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"  # noqa: S608
+                f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"
                 f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS NULL"
                 f" AND (_note >> {int(bit)}) & 1 = 1"
             )
-        bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")  # noqa: S608
+        bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
+
+    def repeated(self, name: str) -> bool:
+        """Whether a key stands on more than one row that could stay; the ids go to the temporary table `repeated`."""
+        key = tables()[name].key
+        if key is None:
+            return False
+        self.bench.run(
+            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {quoted(key)} AS id FROM main.{quoted(name)}"
+            f" WHERE _reason IS NULL GROUP BY {quoted(key)} HAVING count(*) > 1"
+        )
+        return bool(self.bench.value("SELECT count(*) FROM repeated"))
 
     def strip(self, name: str) -> None:
         """Take the loader's columns off a table. In a transaction of its own: the engine alters no table that it changed."""

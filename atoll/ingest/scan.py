@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, literal, quoted
-from atoll.ingest.functions import pattern
+from atoll.ingest.kinds import pattern
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1
@@ -68,13 +68,13 @@ def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = No
 
 def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str, Any]:
     view = quoted(f"source:{table.name}")
-    bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")  # noqa: S608
+    bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
     names = list(table.columns)
     parts = [
         f"count({quoted(n)}), approx_count_distinct({quoted(n)}), any_value(length({quoted(n)}::VARCHAR))"
         for n in names
     ]
-    answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]  # noqa: S608
+    answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
     columns = [
         _column(bench, view, name, table, rows, filled, distinct, k)
@@ -109,12 +109,12 @@ def _column(
     if form:
         column["pattern"] = form
     if filled and distinct > 0.9 * filled:
-        exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")  # noqa: S608
+        exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")
         column |= {"distinct": exact, "unique": exact == filled and filled == rows}
     read = _read(name, kind, form, dtype)
     if kind in ("integer", "number", "date", "datetime") and filled:
         low, high, fitting = bench.rows(
-            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"  # noqa: S608
+            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"
         )[0]
         column["not_fitting"] = filled - fitting
         if not column["unique"] and distinct > 2 and fitting >= 20 * k:
@@ -125,7 +125,7 @@ def _column(
         column["frequent"] = [
             {"value": str(value), "rows": n}
             for value, n in bench.rows(
-                f"SELECT {quoted(name)}, count(*) AS n FROM {view} WHERE {quoted(name)} IS NOT NULL"  # noqa: S608
+                f"SELECT {quoted(name)}, count(*) AS n FROM {view} WHERE {quoted(name)} IS NOT NULL"
                 f" GROUP BY 1 HAVING count(*) >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
             )
         ]
@@ -153,7 +153,7 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
         checks[form] = (
             f"count(try_strptime({column}, {literal(pattern(form.replace('Z', '')) + ('Z' if form[-1] == 'Z' else ''))}))"
         )
-    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))  # noqa: S608
+    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))
     n = counted["n"]
     if not n:
         return "empty", ""
@@ -170,7 +170,7 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
 
 def _days(bench: Workbench, name: str) -> bool:
     """Whether numbers of eight digits are days: all between 1880 and 2100."""
-    low, high = bench.rows(f"SELECT min({quoted(name)}), max({quoted(name)}) FROM sampled")[0]  # noqa: S608
+    low, high = bench.rows(f"SELECT min({quoted(name)}), max({quoted(name)}) FROM sampled")[0]
     return "18800101" <= str(low) and str(high) <= "21001231"
 
 
@@ -189,7 +189,7 @@ def _read(name: str, kind: str, form: str, dtype: str) -> str:
 def _vocabulary(bench: Workbench, name: str) -> str:
     """The vocabulary whose codes a column's values look like, or empty."""
     parts = [f"avg(CAST(regexp_matches({quoted(name)}::VARCHAR, {literal(form)}) AS INTEGER))" for _, form in _CODES]
-    shares = bench.rows(f"SELECT {', '.join(parts)} FROM sampled WHERE {quoted(name)} IS NOT NULL")[0]  # noqa: S608
+    shares = bench.rows(f"SELECT {', '.join(parts)} FROM sampled WHERE {quoted(name)} IS NOT NULL")[0]
     best = max(range(len(_CODES)), key=lambda i: shares[i] or 0)
     return _CODES[best][0] if (shares[best] or 0) > 0.8 else ""
 
@@ -238,7 +238,7 @@ def _links(bench: Workbench, source: Source, tables: Sequence[dict[str, Any]]) -
                 if table is other or column is None or not table["rows"]:
                     continue
                 share = bench.value(
-                    f"SELECT avg(CAST(o.k IS NOT NULL AS INTEGER)) FROM (SELECT {quoted(column['name'])}::VARCHAR AS v"  # noqa: S608
+                    f"SELECT avg(CAST(o.k IS NOT NULL AS INTEGER)) FROM (SELECT {quoted(column['name'])}::VARCHAR AS v"
                     f" FROM {quoted('source:' + table['name'])} WHERE {quoted(column['name'])} IS NOT NULL LIMIT {SAMPLE}) t"
                     f" LEFT JOIN (SELECT {quoted(key)}::VARCHAR AS k FROM {quoted('source:' + other['name'])}) o ON o.k = t.v"
                 )

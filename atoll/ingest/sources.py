@@ -203,7 +203,7 @@ class _Files:
             for (sign, own), members in forms.items()
         ]
         listed = ", ".join(f"cleaned({quoted(column)}) AS {quoted(column)}" for column in columns)
-        self.bench.view(name, " UNION ALL ".join(f"SELECT {listed} FROM ({part})" for part in parts))  # noqa: S608
+        self.bench.view(name, " UNION ALL ".join(f"SELECT {listed} FROM ({part})" for part in parts))
         self.source.tables[name] = Opened(name, dict.fromkeys(columns, "string"), tuple(seen))
 
     def _excel(self, name: str, files: Sequence[Path]) -> None:
@@ -226,7 +226,7 @@ class _Files:
         try:
             self.bench.view(
                 name, f"SELECT * FROM read_parquet({literal([str(path) for path in paths])}, union_by_name=true)"
-            )  # noqa: S608
+            )
         except duckdb.Error as error:
             raise DataError(f"{seen[0].name} is a damaged Parquet file.", "Export it again.") from error
         _add(self.source, name, seen)
@@ -234,12 +234,12 @@ class _Files:
 
 def _view(bench: Workbench, name: str, rows: str) -> None:
     """A view over rows as the engine reads them, texts without blanks round them."""
-    described = bench.rows(f"DESCRIBE SELECT * FROM {rows}")  # noqa: S608
+    described = bench.rows(f"DESCRIBE SELECT * FROM {rows}")
     columns = [
         f"cleaned({quoted(column)}) AS {quoted(column)}" if kind == "VARCHAR" else quoted(column)
         for column, kind, *_ in described
     ]
-    bench.view(name, f"SELECT {', '.join(columns)} FROM {rows}")  # noqa: S608
+    bench.view(name, f"SELECT {', '.join(columns)} FROM {rows}")
 
 
 def _add(source: Source, name: str, seen: tuple[SourceFile, ...]) -> None:

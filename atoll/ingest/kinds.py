@@ -1,0 +1,178 @@
+"""Values of a mapping's expressions: their types, and what the functions that make them share.
+
+Types: text, integer, number, date, datetime, truth (a condition), and missing, which fits everywhere. A whole number
+may stand for a number and a date for a time; nothing else changes by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from atoll.ingest.expressions import Call, Constant, ExpressionError, Name
+
+Kind = Literal["text", "integer", "number", "date", "datetime", "truth", "missing"]
+DTYPES = {"text": "string", "integer": "int64", "number": "float64", "date": "date", "datetime": "timestamp",
+           "truth": "boolean"}  # fmt: skip
+_PATTERN = (("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"),
+            ("M", "%-m"), ("d", "%-d"), ("H", "%-H"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """A compiled expression.
+
+    ibis     the Ibis expression
+    kind     its type
+    bad      Ibis conditions: a text was there and could not be read
+    source   the Ibis expression of the text that a look-up read, or None
+    concept  the Ibis expression of the concept of that text itself, or None
+    """
+
+    ibis: Any
+    kind: Kind
+    bad: tuple[Any, ...] = ()
+    source: Any = None
+    concept: Any = None
+
+
+class Scope(Protocol):
+    """Where an expression stands: the source table's columns, and what can be looked up."""
+
+    def column(self, name: Name) -> Value:
+        """A column; raises ExpressionError when there is none."""
+
+    def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
+        """Columns of a joined table, by name."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a function sees beside its arguments."""
+
+    scope: Scope
+    call: Call
+
+    def constant(self, position: int, what: str) -> Any:
+        """The argument at a position when it is written out, which some arguments must be."""
+        argument = self.call.arguments[position]
+        if not isinstance(argument, Constant):
+            raise ExpressionError(argument.place, f"{what} must be written out here.", "Write it as text in quotes.")
+        return argument.value
+
+    def refuse(self, what: str, remedy: str) -> ExpressionError:
+        return ExpressionError(self.call.place, what, remedy)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function.
+
+    takes     a type for each argument ("?" optional, "*" any number)
+    gives     the type of its value
+    says      how it is written, for people
+    make      from a `Making` and the arguments to the value
+    forgives  it judges by itself which unreadable texts of its arguments matter
+    """
+
+    takes: tuple[str, ...]
+    gives: str
+    says: str
+    make: Callable[..., Value] = field(compare=False)
+    forgives: bool = False
+
+
+def ibis() -> Any:
+    """Ibis, imported when it is first needed."""
+    import ibis as package
+
+    return package
+
+
+def called(kind: str) -> str:
+    return {"integer": "whole number", "truth": "condition"}.get(kind, kind)
+
+
+def common(values: Sequence[Value], places: Sequence[tuple[int, int]]) -> Kind:
+    """The type that values have together; whole numbers join numbers, dates join times."""
+    kind: Kind = "missing"
+    for value, place in zip(values, places, strict=True):
+        if value.kind in ("missing", kind):
+            continue
+        pair = {kind, value.kind}
+        if kind == "missing":
+            kind = value.kind
+        elif pair == {"integer", "number"}:
+            kind = "number"
+        elif pair == {"date", "datetime"}:
+            kind = "datetime"
+        else:
+            raise ExpressionError(
+                place, f"this is a {called(value.kind)}, the value before it a {called(kind)}.", "Make them alike."
+            )
+    return kind
+
+
+def as_kind(value: Value, kind: Kind) -> Any:
+    if kind == "missing":
+        return value.ibis
+    if value.kind == "missing":
+        return ibis().null(DTYPES[kind])
+    return value.ibis if value.kind == kind else value.ibis.cast(DTYPES[kind])
+
+
+def pattern(text: str) -> str:
+    """A date's pattern as people write it (`yyyy-MM-dd HH:mm`) in the engine's own signs."""
+    made, position = "", 0
+    while position < len(text):
+        for sign, code in _PATTERN:
+            if text.startswith(sign, position):
+                made, position = made + code, position + len(sign)
+                break
+        else:
+            letter = text[position]
+            if letter.isascii() and letter.isalpha() and letter != "T":
+                raise ValueError(letter)
+            made, position = made + ("%%" if letter == "%" else letter), position + 1
+    return made
+
+
+def strptime(text: Any, signs: str) -> Any:
+    """A text read as a time by the engine; nothing where it does not fit."""
+    return builtin("try_strptime", "timestamp", "string", "string")(text, signs)
+
+
+def excel_day(days: Any) -> Any:
+    return builtin("excel_day", "timestamp", "float64")(days)
+
+
+def later(day: Any, days: Any) -> Any:
+    """A day so many days later, as a date on every engine (Ibis and DuckDB disagree on what date + interval is)."""
+    return builtin("days_later", "date", "date", "int64")(day, days)
+
+
+def stable_id(text: Any) -> Any:
+    """63 bits that depend on the text alone, on every machine and in every release."""
+    return builtin("stable_id", "int64", "string")(text)
+
+
+_MADE: dict[tuple[str, ...], Any] = {}
+
+
+def builtin(name: str, gives: str, *takes: str) -> Any:
+    """A function that the engine of the loader has (see `cdm.workbench`), for Ibis."""
+    key = (name, gives, *takes)
+    if key not in _MADE:
+        package = ibis()
+
+        def made(*_: Any) -> None: ...
+
+        made.__name__ = name
+        parameters = [
+            inspect.Parameter(f"x{position}", inspect.Parameter.POSITIONAL_OR_KEYWORD) for position in range(len(takes))
+        ]
+        made.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        _MADE[key] = package.udf.scalar.builtin(made, name=name, signature=(tuple(takes), gives))
+    return _MADE[key]

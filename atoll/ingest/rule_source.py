@@ -1,0 +1,238 @@
+"""What a rule reads: the rows of its source, its key, and the look-ups that its expressions ask for, as joins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from atoll.ingest.compiler import compiled
+from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
+from atoll.ingest.kinds import Kind, Value, stable_id
+from atoll.ingest.lookups import SEPARATOR, Lookups
+from atoll.ingest.mapping import Rule, Written
+
+_PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
+_FUNCTIONS = {"lookup": "list", "code": "code", "unit": "unit", "convert": "convert", "result": "result",
+              "operator": "result", "finding": "result"}  # fmt: skip
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
+    ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"), ("json", "text"),
+)  # fmt: skip
+
+
+def kind_of(dtype: str) -> Kind | None:
+    """The language's type for an Ibis type, or None when it has none (lists, structs)."""
+    return next((kind for start, kind in _KINDS if dtype.lstrip("!").startswith(start)), None)
+
+
+@dataclass
+class RuleScope:
+    """The columns of a rule's source, and its look-ups: collected first, then joined, the inner ones before the outer.
+
+    found   look-up → its columns' names in `table`
+    """
+
+    table: Any
+    lookups: Lookups
+    asked: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
+
+    def column(self, name: Name) -> Value:
+        if name.name not in self.table.columns:
+            from difflib import get_close_matches
+
+            known = [column for column in self.table.columns if not column.startswith("_")]
+            near = get_close_matches(name.name, known, 1)
+            few = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
+            remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {few}. Text stands in quotes."
+            raise ExpressionError(name.place, f"the source has no column `{name.name}`.", remedy)
+        column = self.table[name.name]
+        kind = kind_of(str(column.type()))
+        if kind is None:
+            raise ExpressionError(
+                name.place, f"`{name.name}` holds {column.type()}.", "Only plain values can be mapped."
+            )
+        if kind == "text":
+            return Value(column.cast("string"), "text")
+        dtype = {"integer": "int64", "number": "float64", "datetime": "timestamp"}.get(kind)
+        return Value(column.cast(dtype) if dtype else column, kind)
+
+    def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
+        import ibis
+
+        parts = [call.arguments[place] for place in _PARTS[kind] if place < len(call.arguments)]
+        key = (kind, parameter, ", ".join(map(written, parts)))
+        if key in self.found:
+            return {column: self.table[name] for column, name in self.found[key].items()}
+        try:
+            columns = self.lookups.columns(kind, parameter)
+        except KeyError as error:
+            there = ", ".join(error.args) or "none"
+            word = "code list" if kind == "list" else "vocabulary loaded that is"
+            raise ExpressionError(
+                call.arguments[0].place,
+                f"there is no {word} called {parameter!r}.",
+                f"There are: {there}." if kind == "list" else f"Loaded: {there}. `atoll vocabulary load` brings more.",
+            ) from None
+        inner = {name for part in parts for name in _lookups_in(part)}
+        if not inner - {known for _, _, known in self.found}:
+            self.asked[key] = self.lookups.key(kind, parameter, _together([one.ibis for one in keys]))
+        types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
+                 "offset": "float64", "number": "float64", "operator_concept_id": "int32",
+                 "value_as_concept_id": "int32"}  # fmt: skip
+        return {column: ibis.null(types.get(column, "string")) for column in columns}
+
+
+def _lookups_in(tree: Expression) -> Iterator[str]:
+    """What the look-ups within an expression look for."""
+    if isinstance(tree, Call):
+        if (kind := _FUNCTIONS.get(tree.function)) is not None:
+            yield ", ".join(written(tree.arguments[place]) for place in _PARTS[kind] if place < len(tree.arguments))
+        for argument in tree.arguments:
+            yield from _lookups_in(argument)
+    elif isinstance(tree, Case):
+        for part in (*(one for branch in tree.branches for one in branch), tree.otherwise):
+            yield from _lookups_in(part)
+
+
+def _together(texts: list[Any]) -> Any:
+    """Several texts as one key; missing when the first is."""
+    made = texts[0]
+    for text in texts[1:]:
+        made = made + SEPARATOR + text.fill_null("")
+    return made
+
+
+def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
+    """The rows of the source that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
+    table = tables[rule.source]
+    for name, (own, theirs) in rule.join.items():
+        table = _joined(rule, table, name, own, tables[name], theirs)
+    if rule.each is None:
+        return table
+    missing = [name for name in rule.each.columns if name not in table.columns]
+    if missing:
+        raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
+    import ibis
+
+    each = rule.each
+    parts = [
+        ibis.struct(
+            {**{value: table[column] for value, column in zip(each.values, group, strict=True)}, each.name: group[0]}
+        )
+        for group in each.groups
+    ]
+    kept = [name for name in table.columns if name not in each.made]
+    long = table.select(*kept, _each=ibis.array(parts).unnest())
+    long = long.select(*kept, **{name: long["_each"][name] for name in each.made})
+    return long.filter(long[each.values[0]].notnull())
+
+
+def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str) -> Any:
+    """Rows with the columns of another table, found by a key; a column that both have keeps the first one's value."""
+    for column, there, title in ((own, table, rule.source), (theirs, other, name)):
+        if column not in there.columns:
+            raise ExpressionError(
+                rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
+            )
+    other = other.distinct(on=theirs, keep="first")
+    other = other.rename({f"_{name}_{column}": column for column in other.columns})
+    joined = table.left_join(other, table[own] == other[f"_{name}_{theirs}"])
+    new = {column.removeprefix(f"_{name}_"): joined[column] for column in other.columns}
+    kept = {column: joined[column] for column in table.columns}
+    return joined.select(**kept, **{column: value for column, value in new.items() if column not in kept})
+
+
+def key_of(rule: Rule, scope: Any) -> Any:
+    """The text that tells a rule's rows apart, in every release the same."""
+    if rule.key is not None:
+        key = compiled(rule.key.tree, scope)
+        text = key.ibis.cast("string")
+    else:
+        parts = [compiled(Name(name), scope).ibis.cast("string").fill_null("") for name in rule.names()]
+        parts = parts or [scope.table[scope.table.columns[0]].cast("string")]
+        text = parts[0]
+        for part in parts[1:]:
+            text = text + SEPARATOR + part
+    if rule.each is not None:
+        text = text + SEPARATOR + scope.table[rule.each.name]
+    return text
+
+
+def row_id(table: str, text: Any) -> Any:
+    """The id of the row of a table with this key."""
+    import ibis
+
+    return stable_id(ibis.literal(f"{table}{SEPARATOR}") + text)
+
+
+def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
+    """Where a source repeats a row's values on many rows: each row once, or of each key the first."""
+    import ibis
+
+    scope = RuleScope(rows, lookups)
+    if rule.first is not None:
+        order = compiled(rule.first.tree, scope).ibis
+        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, rows[rule.names()[0]]])
+        rows = rows.mutate(_first=number)
+        return rows.filter(rows["_first"] == 0).drop("_first")
+    if rule.distinct:
+        return rows.select(*columns_read(rule)).distinct()
+    return rows
+
+
+def columns_read(rule: Rule) -> list[str]:
+    """The columns that a rule reads, after `each`."""
+    each = rule.each
+    gone = set(each.columns) if each else set()
+    return [name for name in rule.names() if name not in gone] + (list(each.made) if each else [])
+
+
+def condition_of(expression: Written, scope: RuleScope) -> Any:
+    value = compiled(expression.tree, scope)
+    if value.kind != "truth":
+        raise ExpressionError(
+            expression.place, f"`{expression.key.rpartition('.')[2]}` takes a condition.", 'Write x = "a".'
+        )
+    return value.ibis
+
+
+def distinct_keys(rows: Any, key: Any) -> Any:
+    keyed = rows.select(key=key)
+    return keyed.group_by("key").agg(rows=keyed.count())
+
+
+def with_lookups(rule: Rule, rows: Any, lookups: Lookups) -> tuple[RuleScope, list[tuple[str, str, Any]]]:
+    """The rule's rows with the columns of all look-ups, and the keys that each look-up will be asked for."""
+    scope, asked = RuleScope(rows, lookups), []
+    while True:
+        for expression in rule.expressions().values():
+            compiled(expression.tree, scope)
+        if not scope.asked:
+            return scope, asked
+        asked += [(kind, name, distinct_keys(scope.table, key)) for (kind, name, _), key in scope.asked.items()]
+        scope = _joining(rule, scope, lookups)
+
+
+def _joining(rule: Rule, scope: RuleScope, lookups: Lookups) -> RuleScope:
+    first, found = len(scope.found), dict(scope.found)
+    joined = scope.table.mutate(**{f"_key{first + i}": key for i, key in enumerate(scope.asked.values())})
+    for i, (kind, parameter, text) in enumerate(scope.asked, first):
+        right = lookups.table(kind, parameter)
+        if kind == "code" and not drives(rule, parameter, text):
+            right = right.filter(right["rank"] == 1)
+        right = right.rename({f"_join{i}_{column}": column for column in right.columns})
+        joined = joined.left_join(right, joined[f"_key{i}"] == right[f"_join{i}_key"])
+        found[(kind, parameter, text)] = {name.split("_", 2)[2]: name for name in right.columns}
+    return RuleScope(joined, lookups, found=found)
+
+
+def drives(rule: Rule, vocabulary: str, text: str) -> bool:
+    """Whether this code says what the row is about: then each of its standard concepts gets a row."""
+    column = rule.columns.get(rule.table.concept() or "")
+    tree = column.tree if column else None
+    return (
+        isinstance(tree, Call) and tree.function == "code" and written(tree.arguments[1]) == text
+        and getattr(tree.arguments[0], "value", None) == vocabulary
+    )  # fmt: skip
