@@ -156,11 +156,11 @@ def _product(tokens: Sequence[str], at: int, code: str) -> tuple[float, dict[str
 def _term(token: str, code: str) -> tuple[float, dict[str, int]]:
     if token.startswith("{"):
         return 1.0, {}
-    if found := re.fullmatch(r"10[*^](-?\d+)", token):
+    if found := re.fullmatch(r"10[*^](-?\d{1,2})", token):
         return 10.0 ** int(found[1]), {}
-    if token.isdigit():
+    if re.fullmatch(r"[1-9]\d{0,8}", token):
         return float(token), {}
-    found = re.fullmatch(r"(.*?)(-?\d+)?", token)
+    found = re.fullmatch(r"(.*?)(-?\d)?", token)
     assert found is not None
     name, power = found[1], int(found[2] or 1)
     for text, exponent in ((token, 1), (name, power)):
@@ -211,8 +211,19 @@ def conversion(source: str, target: str, analyte: str = "") -> tuple[float, floa
         left, right = _in_moles(left, mass, charge), _in_moles(right, mass, charge)
         if left.dimension == right.dimension:
             return left.factor / right.factor, 0.0
+    if _enzymatic(left.dimension) == _enzymatic(right.dimension):
+        return left.factor / right.factor, 0.0
     of = f" of {analyte}" if analyte else " without naming the analyte"
     raise UnitError(f"{a} does not convert into {b}{of}.", "Check the unit, or name the analyte.")
+
+
+def _enzymatic(dimension: Dimension) -> dict[str, int]:
+    """A dimension with international and arbitrary units as enzyme units: laboratories write U/L and IU/L alike."""
+    found: dict[str, int] = {}
+    for name, power in dimension:
+        key = "enzyme" if name in ("international", "arbitrary") else name
+        found[key] = found.get(key, 0) + power
+    return found
 
 
 def _known(written: str) -> str:

@@ -8,7 +8,8 @@ arrived when it stands within the rounding of the unit in which the export gave 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,19 @@ from pyarrow import parquet
 from atoll.errors import DataError
 from atoll.simulate.facts import MEASUREMENTS, numbers, whole
 
-EVENTS = {  # table → concept, first day, further day of the key
+EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first and last day of the key
     "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
     "condition_occurrence": ("condition_concept_id", "condition_start_date", None),
     "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", None),
     "measurement": ("measurement_concept_id", "measurement_date", None),
-    "observation": ("observation_concept_id", "observation_date", None),
+    "observation": ("observation_concept_id", None, None),  # asked once; exports do not say when
     "death": (None, "death_date", None),
 }
 KEPT = {  # planted rows that a load may keep without their bad part: kind → table
     "missing_unit": "measurement", "unknown_unit": "measurement", "not_a_number": "measurement",
     "negative_length": "drug_exposure", "ends_before_start": "visit_occurrence",
 }  # fmt: skip
+UNKNOWN_CODES = frozenset(("R99X", "YP00000", "JY0000", "X-4711", "99999-X", "999", "local drug", "local test"))
 RELATIVE = 0.012  # a value may differ by so much: the factors of unit conversion are rounded in practice
 PERSON = ("person_id", "person_source_value", "year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id")
 
@@ -112,7 +114,7 @@ def _read(url: str, table: str, columns: Iterable[str]) -> pa.Table:
     wanted = list(columns)
     joint = "&" if "?" in url else "?"
     batches = [batch.select(wanted) for batch in record_batches(f"{url}{joint}table={table}")]
-    return pa.Table.from_batches(batches) if batches else pa.table({name: pa.array([], pa.int64()) for name in wanted})
+    return pa.Table.from_batches(batches) if batches else pa.table({name: pa.nulls(0) for name in wanted})
 
 
 def _persons(found: Score, true: pa.Table, persons: pa.Table) -> tuple[Any, Any]:
@@ -169,7 +171,7 @@ def _standard(loaded: pa.Table, concept: str | None, codes: Any) -> Any:
     return np.isin(pc.fill_null(loaded[concept].cast(pa.int64()), 0).to_numpy(), codes)
 
 
-def _keys(who: Any, table: pa.Table, concept: str | None, day: str, last: str | None, codes: Any) -> Any:
+def _keys(who: Any, table: pa.Table, concept: str | None, day: str | None, last: str | None, codes: Any) -> Any:
     """One integer an event: person, concept, day (and last day); −1 where one of them is not of the truth."""
     code = np.zeros(len(who), np.int64)
     good = who >= 0
@@ -177,7 +179,7 @@ def _keys(who: Any, table: pa.Table, concept: str | None, day: str, last: str | 
         value = pc.fill_null(table[concept].cast(pa.int64()), -1).to_numpy()
         code = np.searchsorted(codes, value).clip(0, len(codes) - 1)
         good &= codes[code] == value
-    days = _days(table, day)
+    days = _days(table, day) if day is not None else np.zeros(len(who), np.int64)
     good &= (days >= 0) & (days < 2**17)
     key = (who * len(codes) + code) * 2**17 + days
     if last is not None:
@@ -213,23 +215,35 @@ def _values(found: Score, true: pa.Table, true_keys: Any, loaded: pa.Table, keys
 
 
 def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
-    """Whether every planted row stands among the rows that the load kept back with a reason (`ingest.rejected`)."""
+    """Whether every planted fault was named by the load.
+
+    Its row stands among those kept back with a reason (`ingest.rejected`), its code among those without a concept
+    (`ingest.unmapped`); a duplicate is dealt with when nothing arrived twice.
+    """
     with (world / "truth" / "faults.csv").open(encoding="utf-8", newline="") as file:
         planted = [row for row in csv.DictReader(file) if row["hospital"] == hospital]
-    try:
-        named = _named(url)
-    except DataError:
-        named = {}
+    named, unmapped = _words(url, "ingest.rejected", ("key", "row")), _words(url, "ingest.unmapped", ("concept_code",))
     for row in planted:
-        name = KEPT.get(row["kind"])
-        if name and found.tables[name].false:  # such a row may stay, without its bad part
-            found.tables[name].false -= 1
+        table = KEPT.get(row["kind"])
+        if table and found.tables[table].false:  # such a row may stay, without its bad part
+            found.tables[table].false -= 1
+    once = all(part.false == 0 for part in found.tables.values())
+    for row in planted:
         kind = found.faults.setdefault(row["kind"], {"planted": 0, "named": 0})
         kind["planted"] += 1
-        kind["named"] += row["id"] in named or row["person_id"] in named
+        if row["kind"] == "unknown_code":
+            kind["named"] += bool(unmapped & UNKNOWN_CODES)
+        elif row["kind"] == "duplicate_row":
+            kind["named"] += once
+        else:
+            kind["named"] += row["id"] in named or (not row["id"] and row["person_id"] in named)
 
 
-def _named(url: str) -> Mapping[str, str]:
-    """Key of a kept-back row → reason."""
-    kept = _read(url, "ingest.rejected", ("key", "reason"))
-    return dict(zip(kept["key"].to_pylist(), kept["reason"].to_pylist(), strict=True))
+def _words(url: str, table: str, columns: Sequence[str]) -> set[str]:
+    """Every word of a table's texts; empty when there is no such table."""
+    try:
+        kept = _read(url, table, columns)
+    except DataError:
+        return set()
+    texts = (text for column in columns for text in kept[column].to_pylist() if text)
+    return {word for text in texts for word in (text, *re.split(r"[^\w.^-]+", text))}

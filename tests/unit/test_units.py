@@ -43,6 +43,8 @@ from atoll.ingest.values import parse_values, value_words
         (5.6, "毫摩尔/升", "mg/dL", "glucose", 100.9, 0.1),
         (7.2, "×10^9/L", "K/uL", "", 7.2, 1e-9),
         (37, "℃", "°F", "", 98.6, 1e-9),
+        (40, "IU/L", "U/L", "", 40, 1e-9),
+        (2.1, "μIU/mL", "mIU/L", "", 2.1, 1e-9),
         (120, "mmHg", "kPa", "", 16.0, 0.01),
     ],
 )

@@ -38,9 +38,10 @@ class Shape(Export):
         p, v, d, m, o = (tables[name] for name in ("patients", "visits", "diagnoses", "drugs", "labs"))
         self._write("Patient", p, "patient", _patient(p))
         self._write("Encounter", v, "visit", _encounter(v))
-        self._write("Condition", d, "row", _condition(d))
-        self._write("MedicationRequest", m, "row", _medication(m))
-        self._write("Observation", o, "row", _observation(o))
+        for name, table, make in (("Condition", d, _condition), ("MedicationRequest", m, _medication),
+                                  ("Observation", o, _observation)):  # fmt: skip
+            numbered = table.append_column("id", joined(name[0], table["row"]))
+            self._write(name, numbered, "id", make(numbered))
 
     def _write(self, name: str, table: pa.Table, key: str, lines: Any) -> None:
         if table.num_rows:
@@ -112,7 +113,7 @@ def _condition(d: pa.Table) -> Any:
     system = pc.if_else(pc.less(d["code"], 0), LOCAL, ICD10)
     code = _coding(system, looked_up([row["icd10"] for row in CONDITIONS], d["code"], "R99X"),
                    looked_up([row["own_name"] for row in CONDITIONS], d["code"], "local finding"))  # fmt: skip
-    return joined('{"resourceType":"Condition","id":"C', d["row"], '","code":', code, _refs(d), ',"onsetDateTime":"',
+    return joined('{"resourceType":"Condition","id":"', d["id"], '","code":', code, _refs(d), ',"onsetDateTime":"',
                   d["date"], '"}')  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _medication(m: pa.Table) -> Any:
     system = pc.if_else(pc.less(m["code"], 0), LOCAL, RXNORM)
     code = _coding(system, looked_up([row["rxnorm"] for row in DRUGS], m["code"], "X-4711"),
                    looked_up([row["own_name"] for row in DRUGS], m["code"], "local drug"))  # fmt: skip
-    return joined('{"resourceType":"MedicationRequest","id":"M', m["row"], '","status":"completed","intent":"order",'
+    return joined('{"resourceType":"MedicationRequest","id":"', m["id"], '","status":"completed","intent":"order",'
                   '"medicationCodeableConcept":', code, _refs(m), ',"authoredOn":"', m["date"],
                   '","dispenseRequest":{"expectedSupplyDuration":{"value":', m["days"], ',"unit":"d"}}}')  # fmt: skip
 
@@ -134,5 +135,5 @@ def _observation(o: pa.Table) -> Any:
     number = joined(',"valueQuantity":{"value":', o["value"], spelt, unit, "}")
     text = joined(',"valueString":"', o["value"], '"')
     value = pc.if_else(pc.match_substring_regex(o["value"], r"^-?[0-9.]+(e-?[0-9]+)?$"), number, text)
-    return joined('{"resourceType":"Observation","id":"O', o["row"], '","status":"final","code":', code, _refs(o),
+    return joined('{"resourceType":"Observation","id":"', o["id"], '","status":"final","code":', code, _refs(o),
                   ',"effectiveDateTime":"', o["date"], '"', value, "}")  # fmt: skip

@@ -6,7 +6,8 @@ them). MSH-18 names the encoding. Codes: ICD-10 (I10), LOINC (LN), RxNorm (RXNOR
 
 from __future__ import annotations
 
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ class Shape(Export):
     """adt.hl7, oru.hl7, rde.hl7."""
 
     chinese_units = 0.7
+    spellings: ClassVar[Mapping[str, Sequence[str]]] = {"10^9/L": ("10*9/L", "10\\S\\9/L")}  # ^ is a separator
 
     def start(self) -> None:
         """Open the files."""
