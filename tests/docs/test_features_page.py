@@ -25,7 +25,7 @@ sites: {{north: }}
   people: {{algorithm: describe, dataset: screening, columns: [age]}}
 valid: {{from: 2026-11-01, until: 2099-11-01}}
 """
-DEFINITION = {"PrimaryCriteria": {"CriteriaList": [{"VisitOccurrence": {}}]}}
+DEFINITION = {"PrimaryCriteria": {"CriteriaList": [{"VisitOccurrence": {}}], "ObservationWindow": {}}}
 
 
 @pytest.mark.parametrize(
