@@ -80,6 +80,11 @@ class Workspace:
             self._columns[table] = self._find_columns(name(table))
         return self._columns[table]
 
+    def kinds(self, table: str) -> dict[str, str]:
+        """What each column of a table holds: integer, number, text, date, datetime or other."""
+        with self._failing(name(table)):
+            return {column.lower(): _kind(type_) for column, type_ in self._find_types(name(table))}
+
     def create(self, table: Sql, query: Sql) -> None:
         """A new scratch table with the rows of a query."""
         self.scratch[table] = None
@@ -133,6 +138,10 @@ class Workspace:
     def _find_columns(self, table: Sql) -> tuple[str, ...] | None:
         raise NotImplementedError
 
+    def _find_types(self, table: Sql) -> Iterator[tuple[str, str]]:
+        """Columns with the engine's own word for their type."""
+        raise NotImplementedError
+
     def _create(self, table: Sql, query: Sql) -> None:
         raise NotImplementedError
 
@@ -155,6 +164,18 @@ class Workspace:
         yield
 
 
+_KINDS_OF = (  # the beginning of an engine's word for a type, in lower case
+    ("timestamp", "datetime"), ("date", "date"), ("varchar", "text"), ("string", "text"), ("text", "text"),
+    ("bpchar", "text"), ("char", "text"), ("decimal", "number"), ("numeric", "number"), ("double", "number"),
+    ("float", "number"), ("real", "number"), ("bool", "other"), ("bigint", "integer"), ("smallint", "integer"),
+    ("tinyint", "integer"), ("hugeint", "integer"), ("uint", "integer"), ("int", "integer"), ("number", "number"),
+)  # fmt: skip
+
+
+def _kind(type_: str) -> str:
+    return next((kind for word, kind in _KINDS_OF if type_.lower().startswith(word)), "other")
+
+
 class DuckDBWorkspace(Workspace):
     """Temporary tables of a DuckDB connection."""
 
@@ -172,6 +193,10 @@ class DuckDBWorkspace(Workspace):
         except duckdb.CatalogException:
             return None
         return tuple(column[0].lower() for column in found)
+
+    def _find_types(self, table: Sql) -> Iterator[tuple[str, str]]:
+        description = self.connection.execute(sql("SELECT * FROM {t} LIMIT 0", t=table)).description
+        return ((column[0], str(column[1])) for column in description)
 
     def _create(self, table: Sql, query: Sql) -> None:
         self.connection.execute(sql("CREATE OR REPLACE TEMP TABLE {t} AS {q}", t=table, q=query))
@@ -248,6 +273,10 @@ class PostgreSQLWorkspace(Workspace):
         except psycopg.errors.UndefinedTable:
             return None
         return tuple(column.name.lower() for column in found)
+
+    def _find_types(self, table: Sql) -> Iterator[tuple[str, str]]:
+        description = self.connection.execute(sql("SELECT * FROM {t} LIMIT 0", t=table)).description
+        return ((column.name, column.type_display) for column in description)
 
     def _create(self, table: Sql, query: Sql) -> None:
         with self._writing() as connection:
@@ -330,6 +359,9 @@ class SparkWorkspace(Workspace):
         if not self.session.catalog.tableExists(table):
             return None
         return tuple(column.lower() for column in self.session.table(table).columns)
+
+    def _find_types(self, table: Sql) -> Iterator[tuple[str, str]]:
+        return iter(self.session.table(table).dtypes)
 
     def _create(self, table: Sql, query: Sql) -> None:
         self._keep(table, self.session.sql(query).localCheckpoint(eager=True))

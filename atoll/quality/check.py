@@ -1,0 +1,81 @@
+"""One check of data quality: what is looked at, what counts as a fault, and how many faults are allowed.
+
+Kahn's frame (Kahn et al. 2016, doi:10.13063/2327-9214.1244): *conformance* (do values keep to the model),
+*completeness* (are they there) and *plausibility* (can they be true). A family is one function that makes its checks
+from the tables of the model and from tables of parameters; nothing here reads data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from atoll.cdm.sql import Sql, sql
+
+Kind = Literal["conformance", "completeness", "plausibility"]
+Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "persons", "units", "sexes", "tests"]
+TRUE = sql("TRUE")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    family    the function that made it
+    shape     how it is run: see `quality.run`
+    of        which rows are looked at; `t` is the row (of `codes`: `value` and `c`, its concept)
+    fault     which of them are at fault
+    among     of `units` the units that are plausible, of `sexes` the sex that is not
+    allowed   largest share of faults that passes
+    subject   what the fault is about, in words of the model: a concept, a unit, another table
+    """
+
+    family: str
+    kind: Kind
+    shape: Shape
+    table: str
+    column: str = ""
+    concept: int = 0
+    subject: str = ""
+    of: Sql = TRUE
+    fault: Sql = TRUE
+    among: tuple[int, ...] = ()
+    allowed: float = 0.0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a row is joined to: p (its person), d (the person's death), o (the person's observation);
+        of a code: c (its concept)."""
+        return tuple(part for part in "pdoc" if re.search(rf"\b{part}\.", f"{self.of} {self.fault}"))
+
+    @property
+    def id(self) -> str:
+        """What the check is called in every report: family:table.column:concept:subject."""
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        return ":".join(filter(None, [self.family, place, str(self.concept or ""), self.subject]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found. `total` rows were looked at, `faults` of them are at fault; None: it could not be run.
+
+    verdict   passed · failed · empty (nothing to look at) · missing (no such table or column)
+    """
+
+    check: Check
+    total: int
+    faults: int
+    verdict: Literal["passed", "failed", "empty", "missing"]
+
+    @property
+    def share(self) -> float:
+        """Faults per row looked at."""
+        return self.faults / self.total if self.total else 0.0
+
+
+def judged(check: Check, total: int, faults: int) -> Finding:
+    """A finding from its two numbers."""
+    if not total:
+        return Finding(check, 0, 0, "empty")
+    return Finding(check, total, faults, "failed" if faults > check.allowed * total else "passed")

@@ -1,0 +1,84 @@
+"""What a run found, as a document, as words for each family, and the difference between two releases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from atoll.quality import completeness, conformance, plausibility
+from atoll.quality.check import Finding
+from atoll.quality.tests import FAMILIES as TESTS
+
+DRIFT = 0.05  # change of a share of faults between two releases that is told
+_OF_TESTS = {
+    "one_unit": "A test is in one unit.",
+    "no_negative": "Values of a test are not negative.",
+    "one_scale": "Values of a test lie on one scale, and not partly on that of another unit.",
+    "same_for_sexes": "The middle value of a test is of one size in both sexes.",
+    "same_over_ages": "The middle value of a test is of one size at all ages.",
+    "same_over_years": "The middle value of a test is of one size from year to year.",
+}
+
+
+def words() -> dict[str, str]:
+    """What each family looks at, in a sentence."""
+    found = {}
+    for module in (conformance, completeness, plausibility):
+        for family in module.FAMILIES:
+            found[family.__name__] = (family.__doc__ or "").strip()
+    return found | {name: _OF_TESTS[name] for name in TESTS}
+
+
+def to_document(findings: Iterable[Finding], *, seconds: float = 0.0, database: str = "") -> dict[str, Any]:
+    """A run as plain JSON types: numbers of rows and names of the model, nothing of a person.
+
+    Findings are in the order: failed with the largest share first, then by name.
+    """
+    every = sorted(findings, key=lambda finding: (finding.verdict != "failed", -finding.share, finding.check.id))
+    counts = Counter(finding.verdict for finding in every)
+    kinds = Counter(finding.check.kind for finding in every if finding.verdict == "failed")
+    return {
+        "atoll quality": 1,
+        "database": database,
+        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(seconds, 1),
+        "checks": len(every),
+        "verdicts": {verdict: counts.get(verdict, 0) for verdict in ("passed", "failed", "empty", "missing")},
+        "failed": {kind: kinds.get(kind, 0) for kind in ("conformance", "completeness", "plausibility")},
+        "findings": [_entry(finding) for finding in every],
+    }
+
+
+def _entry(finding: Finding) -> dict[str, Any]:
+    check = finding.check
+    return {
+        "id": check.id,
+        "family": check.family,
+        "kind": check.kind,
+        "table": check.table,
+        "column": check.column,
+        "concept": check.concept or None,
+        "subject": check.subject,
+        "rows": finding.total,
+        "faults": finding.faults,
+        "share": round(finding.share, 6),
+        "allowed": check.allowed,
+        "verdict": finding.verdict,
+    }
+
+
+def drift(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Checks whose verdict changed between two releases, or whose share of faults moved by more than `DRIFT`."""
+    before = {entry["id"]: entry for entry in earlier["findings"]}
+    found = []
+    for entry in later["findings"]:
+        old = before.get(entry["id"])
+        if old is None or "empty" in (old["verdict"], entry["verdict"]):
+            continue
+        moved = entry["share"] - old["share"]
+        if old["verdict"] != entry["verdict"] or abs(moved) > DRIFT:
+            found.append({"id": entry["id"], "was": old["share"], "is": entry["share"],
+                          "verdict_was": old["verdict"], "verdict_is": entry["verdict"]})  # fmt: skip
+    return sorted(found, key=lambda change: -abs(change["is"] - change["was"]))

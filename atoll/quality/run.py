@@ -1,0 +1,270 @@
+"""All checks on a database: those that look at the same rows are asked in one query.
+
+table    is it there: the names of tables and columns
+type     what a column holds: the engine's catalogue
+rows     conditions on a row, its person, death and observation: one pass over the table
+codes    conditions on a concept: one count of each code, then the vocabulary
+links    is the row there that is referred to: one join a parent
+key      do keys repeat: one count
+months   how many records a month: one count
+persons  who has records: one count
+units, sexes   a concept with its units or sexes: one count
+tests    the commonest laboratory tests: see `tests`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from atoll.cdm.sql import Sql, joined, name, sql
+from atoll.cdm.workspace import Workspace
+from atoll.quality import completeness, conformance, plausibility, tests
+from atoll.quality.check import Check, Finding, judged
+from atoll.quality.plausibility import AFTER_DEATH
+
+AT_ONCE = 80  # checks in one query
+JUMP = 10.0  # from one month to the next
+FEWEST = 200  # records of a month before a jump says something
+FITS = {  # what a column of each kind may hold
+    "integer": ("integer",),
+    "number": ("number", "integer"),
+    "text": ("text",),
+    "date": ("date",),
+    "datetime": ("datetime",),
+}
+Progress = Callable[[str], None]
+
+
+def all_checks() -> list[Check]:
+    """Every check that does not depend on what a database holds, in the order of families."""
+    modules = (conformance, completeness, plausibility)
+    return [check for module in modules for family in module.FAMILIES for check in family()]
+
+
+def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Finding]:
+    """The findings of every check.
+
+    Raises
+    ------
+    DataError
+        When the database has no table of persons.
+    """
+    checks = all_checks()
+    findings = {check.id: _absent(workspace, check) for check in checks}
+    open_ = [check for check in checks if findings[check.id] is None]
+    by_table = sorted(open_, key=lambda check: check.table)
+    with _people(workspace):
+        for table, group in groupby(by_table, key=lambda check: check.table):
+            progress(table)
+            for finding in _of_table(workspace, table, list(group)):
+                findings[finding.check.id] = finding
+    progress("laboratory tests")
+    made = list(tests.look(workspace)) if workspace.columns("measurement") else []
+    return [finding for finding in findings.values() if finding is not None] + made
+
+
+def _absent(workspace: Workspace, check: Check) -> Finding | None:
+    """The finding of a check whose table or column is not there, or that asks just that; else None."""
+    columns = workspace.columns(check.table)
+    there = columns is not None and (not check.column or check.column in columns)
+    if check.shape == "table" and (columns is not None or not check.column):
+        return Finding(check, 1, int(not there), "passed" if there else "failed")
+    return None if there else Finding(check, 0, 0, "missing")
+
+
+class _people:
+    """Scratch tables that rows are joined to: the last day after a death, and the time of observation."""
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+
+    def __enter__(self) -> None:
+        workspace = self.workspace
+        late = workspace.dialect.shift(sql("MIN(death_date)"), AFTER_DEATH)
+        death = sql(
+            "SELECT person_id, MIN(death_date) AS death_date, {l} AS last_date FROM death GROUP BY person_id", l=late
+        )
+        observed = sql(
+            "SELECT person_id, MIN(observation_period_start_date) AS first_date, "
+            "MAX(observation_period_end_date) AS last_date FROM observation_period GROUP BY person_id"
+        )
+        none = sql("SELECT person_id, CAST(NULL AS DATE) AS first_date, CAST(NULL AS DATE) AS death_date, "
+                   "CAST(NULL AS DATE) AS last_date FROM person WHERE 1 = 0")  # fmt: skip
+        workspace.create(workspace.table("deaths"), death if workspace.columns("death") else none)
+        workspace.create(workspace.table("observed"), observed if workspace.columns("observation_period") else none)
+
+    def __exit__(self, *_: object) -> None:
+        self.workspace.drop(self.workspace.table("deaths"), self.workspace.table("observed"))
+
+
+def _of_table(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    askers = {"type": _types, "rows": _rows, "codes": _codes, "links": _links, "key": _keys, "months": _months,
+              "persons": _persons, "units": _units, "sexes": _sexes}  # fmt: skip
+    for shape, ask in askers.items():
+        chosen = [check for check in checks if check.shape == shape]
+        for start in range(0, len(chosen), AT_ONCE):
+            yield from ask(workspace, table, chosen[start : start + AT_ONCE])
+
+
+def _counted(workspace: Workspace, checks: list[Check], source: Sql, weight: Sql) -> Iterator[Finding]:
+    """Both numbers of every check by one query over a source."""
+    cells = []
+    for number, check in enumerate(checks):
+        of = sql("({o})", o=check.of)
+        both = sql("{o} AND ({f})", o=of, f=check.fault)
+        cells += [
+            sql(
+                "COALESCE(SUM(CASE WHEN {w} THEN {n} ELSE 0 END), 0) AS {a}",
+                w=where,
+                n=weight,
+                a=name(f"{which}_{number}"),
+            )
+            for which, where in (("total", of), ("faults", both))
+        ]
+    row = workspace.fetch(sql("SELECT {c} FROM {s}", c=joined(", ", cells), s=source)).to_pylist()[0]
+    for number, check in enumerate(checks):
+        yield judged(check, int(row[f"total_{number}"]), int(row[f"faults_{number}"]))
+
+
+def _rows(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    needs = {part for check in checks for part in check.needs}
+    joins = {
+        "p": sql(" LEFT JOIN person p ON p.person_id = t.person_id"),
+        "d": sql(" LEFT JOIN {d} d ON d.person_id = t.person_id", d=workspace.table("deaths")),
+        "o": sql(" LEFT JOIN {o} o ON o.person_id = t.person_id", o=workspace.table("observed")),
+    }
+    source = sql("{t} t{j}", t=name(table), j=joined("", [joins[part] for part in sorted(needs)]))
+    yield from _counted(workspace, checks, source, sql("1"))
+
+
+def _types(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    kinds = workspace.kinds(table)
+    for check in checks:
+        yield judged(check, 1, int(kinds.get(check.column, "other") not in FITS[check.subject]))
+
+
+def _codes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    vocabulary = workspace.columns("concept") is not None
+    for column, group in groupby(sorted(checks, key=lambda check: check.column), key=lambda check: check.column):
+        chosen = list(group)
+        source = sql(
+            "(SELECT {c} AS value, COUNT(*) AS n FROM {t} WHERE {c} IS NOT NULL GROUP BY {c}) g",
+            c=name(column), t=name(table),
+        )  # fmt: skip
+        if vocabulary:
+            source = sql("{s} LEFT JOIN concept c ON c.concept_id = g.value", s=source)
+        else:
+            blind = [check for check in chosen if "c" in check.needs]
+            yield from (Finding(check, 0, 0, "missing") for check in blind)
+            chosen = [check for check in chosen if check not in blind]
+        if chosen:
+            yield from _counted(workspace, chosen, source, sql("n"))
+
+
+def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    for check in checks:
+        parent = check.subject
+        if workspace.columns(parent) is None:
+            yield Finding(check, 0, 0, "missing")
+            continue
+        source = sql(
+            "{t} t LEFT JOIN (SELECT DISTINCT {k} AS known FROM {p}) r ON r.known = t.{c}",
+            t=name(table), k=name(_key_of(parent)), p=name(parent), c=name(check.column),
+        )  # fmt: skip
+        asked = Check(**{**vars(check), "fault": sql("r.known IS NULL")})
+        for finding in _counted(workspace, [asked], source, sql("1")):
+            yield judged(check, finding.total, finding.faults)
+
+
+def _key_of(table: str) -> str:
+    from atoll.cdm.tables import tables as model
+
+    return model()[table].key or "person_id"
+
+
+def _keys(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    for check in checks:
+        query = sql("SELECT COUNT({k}) AS n, COUNT(DISTINCT {k}) AS d FROM {t}", k=name(check.column), t=name(table))
+        row = workspace.fetch(query).to_pylist()[0]
+        yield judged(check, int(row["n"]), int(row["n"]) - int(row["d"]))
+
+
+def _persons(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    query = sql(
+        "SELECT COUNT(*) AS n, SUM(CASE WHEN r.person_id IS NULL THEN 1 ELSE 0 END) AS without "
+        "FROM person p LEFT JOIN (SELECT DISTINCT person_id FROM {t}) r ON r.person_id = p.person_id",
+        t=name(table),
+    )
+    row = workspace.fetch(query).to_pylist()[0]
+    n, without = int(row["n"]), int(row["without"] or 0)
+    for check in checks:
+        filled = check.family == "person_observed" or without < n  # a table that holds nothing is not used here
+        yield judged(check, n if filled else 0, without)
+
+
+def _months(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    from atoll.cdm.tables import tables as model
+
+    start = model()[table].start() or ""
+    query = sql(
+        "SELECT EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d}) AS month, COUNT(*) AS n FROM {t} "
+        "WHERE {d} IS NOT NULL GROUP BY EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d})",
+        d=name(start), t=name(table),
+    )  # fmt: skip
+    counts = {int(row["month"]): int(row["n"]) for row in workspace.fetch(query).to_pylist()}
+    for check in checks:
+        yield judged(check, *(_gaps(counts) if check.family == "no_gap" else _jumps(counts)))
+
+
+def _gaps(counts: dict[int, int]) -> tuple[int, int]:
+    """Months between the first and last with many records, and those of them that are empty."""
+    busy = [month for month, n in counts.items() if n >= FEWEST]
+    if not busy:
+        return 0, 0
+    span = range(min(busy), max(busy) + 1)
+    return len(span), sum(month not in counts for month in span)
+
+
+def _jumps(counts: dict[int, int]) -> tuple[int, int]:
+    pairs = [(counts[m], counts[m + 1]) for m in counts if m + 1 in counts and max(counts[m], counts[m + 1]) >= FEWEST]
+    inner = pairs[1:-1]  # the first and the last month are seldom whole
+    return len(inner), sum(max(a, b) > JUMP * min(a, b) for a, b in inner)
+
+
+def _grouped(workspace: Workspace, query: Sql) -> dict[int, dict[int, int]]:
+    found: dict[int, dict[int, int]] = {}
+    for row in workspace.fetch(query).to_pylist():
+        found.setdefault(int(row["concept"]), {})[int(row["code"] or 0)] = int(row["n"])
+    return found
+
+
+def _units(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    wanted = joined(", ", _ids(checks))
+    query = sql(
+        "SELECT measurement_concept_id AS concept, unit_concept_id AS code, COUNT(*) AS n FROM measurement "
+        "WHERE measurement_concept_id IN ({w}) AND unit_concept_id <> 0 AND value_as_number IS NOT NULL "
+        "GROUP BY measurement_concept_id, unit_concept_id", w=wanted,
+    )  # fmt: skip
+    found = _grouped(workspace, query)
+    for check in checks:
+        units = found.get(check.concept, {})
+        yield judged(check, sum(units.values()), sum(n for unit, n in units.items() if unit not in check.among))
+
+
+def _sexes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    query = sql(
+        "SELECT t.{c} AS concept, p.gender_concept_id AS code, COUNT(*) AS n FROM {t} t "
+        "JOIN person p ON p.person_id = t.person_id WHERE t.{c} IN ({w}) AND p.gender_concept_id IN ({f}, {m}) "
+        "GROUP BY t.{c}, p.gender_concept_id",
+        c=name(checks[0].column), t=name(table), w=joined(", ", _ids(checks)), f=plausibility.FEMALE,
+        m=plausibility.MALE,
+    )  # fmt: skip
+    found = _grouped(workspace, query)
+    for check in checks:
+        sexes = found.get(check.concept, {})
+        yield judged(check, sum(sexes.values()), sum(sexes.get(sex, 0) for sex in check.among))
+
+
+def _ids(checks: Iterable[Check]) -> Iterator[Sql]:
+    return (sql("{c}", c=check.concept) for check in checks)

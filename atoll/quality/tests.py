@@ -1,0 +1,178 @@
+"""Checks of single laboratory tests, made for the commonest ones that a database holds.
+
+Units are what goes wrong most: a hospital that changes its analyser, a value in mmol/L under the name of mg/dL. So each
+test is looked at by itself: one unit, no impossible sign, one scale, the same level in both sexes, over the ages and
+from year to year. What is normal is taken from the data themselves; the limits here are ratios of medians.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from atoll.cdm.sql import Sql, sql
+from atoll.cdm.workspace import Workspace
+from atoll.quality.check import Check, Finding, judged
+
+COMMONEST = 150
+FEWEST = 100  # values of a group before its median says something
+OTHER_UNITS = 0.05  # share of values in another unit than the usual one
+NEGATIVE = 0.001
+SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
+FAR = 0.02  # share of values on another scale
+GROUP_RATIO = 6.0  # of the median of a sex or an age group to that of all
+YEAR_RATIO = 3.0  # of the medians of two years
+FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years")
+
+
+@dataclass
+class Test:
+    """What is known of one test: numbers of values, and medians by group in its usual unit."""
+
+    concept: int
+    n: int
+    unit: int
+    in_unit: int
+    negative: int = 0
+    far: int = 0
+    median: float = math.nan
+    sexes: dict[int, tuple[int, float]] = field(default_factory=dict)
+    ages: dict[int, tuple[int, float]] = field(default_factory=dict)
+    years: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+
+def look(workspace: Workspace) -> Iterator[Finding]:
+    """The findings of every check of the commonest tests."""
+    tests = _commonest(workspace)
+    if not tests:
+        return
+    values = workspace.table("test_values")
+    _collect(workspace, values, tests)
+    _medians(workspace, values, tests)
+    _scales(workspace, values, tests)
+    workspace.drop(values)
+    for test in tests.values():
+        yield from _judge(test)
+
+
+def _commonest(workspace: Workspace) -> dict[int, Test]:
+    rows = workspace.fetch(
+        sql(
+            "SELECT measurement_concept_id AS concept, COALESCE(unit_concept_id, 0) AS unit, COUNT(*) AS n "
+            "FROM measurement WHERE value_as_number IS NOT NULL AND measurement_concept_id <> 0 "
+            "GROUP BY measurement_concept_id, COALESCE(unit_concept_id, 0)"
+        )
+    ).to_pylist()
+    found: dict[int, list[tuple[int, int]]] = {}
+    for row in rows:
+        found.setdefault(int(row["concept"]), []).append((int(row["n"]), int(row["unit"])))
+    totals = sorted(found, key=lambda concept: (-sum(n for n, _ in found[concept]), concept))[:COMMONEST]
+    return {concept: _test(concept, found[concept]) for concept in totals}
+
+
+def _test(concept: int, units: list[tuple[int, int]]) -> Test:
+    in_unit, unit = _usual(units)
+    return Test(concept, sum(n for n, other in units if other), unit, in_unit)
+
+
+def _usual(units: list[tuple[int, int]]) -> tuple[int, int]:
+    """The commonest unit that is known, and how many values are in it."""
+    return max([(n, unit) for n, unit in units if unit] or units)
+
+
+def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
+    """The values of these tests in their usual unit, with sex, age group and year."""
+    import pyarrow as pa
+
+    chosen = workspace.table("chosen_tests")
+    concepts = pa.array(list(tests), pa.int64())
+    workspace.upload(chosen, pa.table({"concept": concepts, "unit": pa.array([t.unit for t in tests.values()])}))
+    workspace.create(
+        values,
+        sql(
+            "SELECT m.measurement_concept_id AS concept, m.value_as_number AS value, p.gender_concept_id AS sex, "
+            "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / 20) AS age, "
+            "EXTRACT(YEAR FROM m.measurement_date) AS year FROM measurement m "
+            "JOIN {c} c ON c.concept = m.measurement_concept_id AND c.unit = COALESCE(m.unit_concept_id, 0) "
+            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL",
+            c=chosen,
+        ),
+    )
+    workspace.drop(chosen)
+
+
+def _medians(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
+    median = {
+        "duckdb": sql("QUANTILE_CONT(value, 0.5)"),
+        "postgresql": sql("PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY value)"),
+        "spark": sql("PERCENTILE(value, 0.5)"),
+    }[workspace.dialect.engine]
+    for row in workspace.fetch(
+        sql("SELECT concept, {m} AS median, SUM(CASE WHEN value < 0 THEN 1 ELSE 0 END) AS negative "
+            "FROM {v} GROUP BY concept", m=median, v=values)
+    ).to_pylist():  # fmt: skip
+        test = tests[int(row["concept"])]
+        test.median, test.negative = float(row["median"]), int(row["negative"])
+    for by, groups in (("sex", "sexes"), ("age", "ages"), ("year", "years")):
+        query = sql(
+            "SELECT concept, {by} AS code, COUNT(*) AS n, {m} AS median FROM {v} WHERE {by} IS NOT NULL "
+            "GROUP BY concept, {by}",
+            by=sql(by), m=median, v=values,
+        )  # fmt: skip
+        for row in workspace.fetch(query).to_pylist():
+            entry = (int(row["n"]), float(row["median"]))
+            getattr(tests[int(row["concept"])], groups)[int(row["code"])] = entry
+
+
+def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
+    """Values that lie as far from the median as another unit would put them, with a valley between the two.
+
+    HbA1c in mmol/mol is some 7 times HbA1c in %; most other units are farther apart. A test that varies by itself,
+    as an inflammation marker does, fills the valley: then no value is far.
+    """
+    import pyarrow as pa
+
+    known = {c: t for c, t in tests.items() if t.median > 0}
+    bounds = workspace.table("test_medians")
+    workspace.upload(
+        bounds,
+        pa.table(
+            {"concept": pa.array(list(known), pa.int64()), "median": pa.array([t.median for t in known.values()])}
+        ),
+    )
+    query = sql(
+        "SELECT v.concept, SUM(CASE WHEN ABS(LN(v.value / b.median)) BETWEEN 0.9 AND 1.5 THEN 1 ELSE 0 END) AS valley, "
+        "SUM(CASE WHEN ABS(LN(v.value / b.median)) > 1.5 THEN 1 ELSE 0 END) AS far "
+        "FROM {v} v JOIN {b} b ON b.concept = v.concept WHERE v.value > 0 GROUP BY v.concept",
+        v=values, b=bounds,
+    )  # fmt: skip
+    for row in workspace.fetch(query).to_pylist():
+        test = tests[int(row["concept"])]
+        test.far = int(row["far"]) if int(row["far"]) > 3 * int(row["valley"]) else 0
+    workspace.drop(bounds)
+
+
+def _judge(test: Test) -> Iterator[Finding]:
+    def check(family: str, allowed: float = 0.0) -> Check:
+        return Check(family, "plausibility", "tests", "measurement", "value_as_number", test.concept, allowed=allowed)
+
+    yield judged(check("one_unit", OTHER_UNITS), test.n, test.n - test.in_unit if test.unit else 0)
+    signed = test.in_unit and test.negative > SIGNED * test.in_unit
+    yield judged(check("no_negative", NEGATIVE), test.in_unit, 0 if signed else test.negative)
+    yield judged(check("one_scale", FAR), test.in_unit, test.far)
+    for family, groups, most in (
+        ("same_for_sexes", test.sexes, GROUP_RATIO),
+        ("same_over_ages", test.ages, GROUP_RATIO),
+    ):
+        known = [median for n, median in groups.values() if n >= FEWEST]
+        yield judged(check(family), len(known), sum(_apart(median, test.median) > most for median in known))
+    years = [test.years[year][1] for year in sorted(test.years) if test.years[year][0] >= FEWEST]
+    jumps = [_apart(a, b) > YEAR_RATIO for a, b in itertools.pairwise(years)]
+    yield judged(check("same_over_years"), len(jumps), sum(jumps))
+
+
+def _apart(a: float, b: float) -> float:
+    """The ratio of two medians, above 1; of signed ones there is none."""
+    return max(a / b, b / a) if a > 0 and b > 0 else 1.0
