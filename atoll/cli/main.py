@@ -17,6 +17,7 @@ COMMANDS = {
     "vocabulary": ("atoll.cli.vocabulary:vocabulary", "The vocabularies that codes are looked up in."),
     "load": ("atoll.cli.load:load", "Load an export into the OMOP model."),
     "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
+    "quality": ("atoll.cli.quality:quality", "How good the data are: checks that a hospital runs itself."),
     "cohort": ("atoll.cli.cohort:cohort", "Circe definitions: find their persons, read them in words."),
     "features": ("atoll.cli.features:features", "What is known of each person of a cohort, as a table for analyses."),
     "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),

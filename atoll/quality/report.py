@@ -1,4 +1,4 @@
-"""What a run found, as a document, as words for each family, and the difference between two releases."""
+"""What a run found, as a document, and the difference between two releases."""
 
 from __future__ import annotations
 
@@ -7,28 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from atoll.quality import completeness, conformance, plausibility
 from atoll.quality.check import Finding
-from atoll.quality.tests import FAMILIES as TESTS
 
 DRIFT = 0.05  # change of a share of faults between two releases that is told
-_OF_TESTS = {
-    "one_unit": "A test is in one unit.",
-    "no_negative": "Values of a test are not negative.",
-    "one_scale": "Values of a test lie on one scale, and not partly on that of another unit.",
-    "same_for_sexes": "The middle value of a test is of one size in both sexes.",
-    "same_over_ages": "The middle value of a test is of one size at all ages.",
-    "same_over_years": "The middle value of a test is of one size from year to year.",
-}
-
-
-def words() -> dict[str, str]:
-    """What each family looks at, in a sentence."""
-    found = {}
-    for module in (conformance, completeness, plausibility):
-        for family in module.FAMILIES:
-            found[family.__name__] = (family.__doc__ or "").strip()
-    return found | {name: _OF_TESTS[name] for name in TESTS}
 
 
 def to_document(findings: Iterable[Finding], *, seconds: float = 0.0, database: str = "") -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""`atoll quality …`: how good the data of an OMOP database are, by checks that a hospital runs itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.errors import DataError
+
+PATH = click.Path(path_type=Path, dir_okay=False)
+LISTED = 25
+
+
+@click.group(cls=AtollGroup)
+def quality() -> None:
+    """How good the data are: conformance, completeness, plausibility (Kahn's frame)."""
+
+
+@quality.command(
+    epilog="Example: atoll quality run --cdm duckdb:///cdm.duckdb --report quality.json --page quality.html"
+)
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--report", type=PATH, help="Write every finding as JSON.")
+@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--earlier", type=PATH, help="The report of an earlier release: say what is different now.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@with_output
+def run(
+    output: Output,
+    cdm: str,
+    report: Path | None,
+    page: Path | None,
+    earlier: Path | None,
+    threads: int | None,
+    memory: str | None,
+) -> None:
+    """Run all checks on an OMOP database. Only numbers of rows are written, and they stay at the hospital."""
+    from atoll.cdm.workspace import workspace_at
+    from atoll.quality.report import drift, to_document
+    from atoll.quality.run import run as run_all
+
+    before = _report(earlier) if earlier else None
+    started = time.perf_counter()
+    with output.progress("quality") as step, workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        findings = run_all(workspace, step)
+    document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm))
+    changes = drift(before, document) if before else []
+    if report:
+        report.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+    if page:
+        page.write_text(_page(document, changes), "utf-8")
+    output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
+    _show(output, document, changes)
+
+
+@quality.command()
+@click.option("--kind", type=click.Choice(["conformance", "completeness", "plausibility"]), help="Of this kind only.")
+@with_output
+def checks(output: Output, kind: str | None) -> None:
+    """List the families of checks, with what each looks at and how many checks it makes."""
+    from collections import Counter
+
+    from atoll.quality.run import all_checks
+    from atoll.quality.tests import FAMILIES
+    from atoll.quality.words import WORDS
+
+    every = all_checks()
+    counts, kinds = Counter(check.family for check in every), {check.family: check.kind for check in every}
+    kinds |= dict.fromkeys(FAMILIES, "plausibility")
+    rows = [
+        (family, kinds[family], str(counts[family]) if family in counts else "per test", WORDS[family][0])
+        for family in kinds
+        if kind in (None, kinds[family])
+    ]
+    output.result([dict(zip(("family", "kind", "checks", "looks_at"), row, strict=True)) for row in rows])
+    output.table(("family", "kind", "checks", "looks at"), rows)
+
+
+def _report(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        if not isinstance(document, dict) or "atoll quality" not in document:
+            raise ValueError
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} is no report of quality.", "Write one with `atoll quality run --report`.") from error
+    return document
+
+
+def _place(url: str) -> str:
+    """The database without a password."""
+    scheme, mark, rest = url.partition("://")
+    return scheme + mark + rest.rpartition("@")[2] if mark else url
+
+
+def _page(document: dict[str, Any], changes: list[dict[str, Any]]) -> str:
+    from atoll.quality.words import KINDS, VERDICTS, WORDS
+    from atoll.settings import settings
+    from atoll.ui.quality import page
+
+    return page(document, WORDS, KINDS, VERDICTS, changes, settings().language)
+
+
+def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+    verdicts = document["verdicts"]
+    output.say(
+        f"{document['checks']:,} checks in {document['seconds']:.1f} s: {verdicts['failed']} failed, "
+        f"{verdicts['passed']:,} passed, {verdicts['empty'] + verdicts['missing']:,} found nothing to look at"
+    )
+    failed = [entry for entry in document["findings"] if entry["verdict"] == "failed"]
+    rows = [
+        (entry["id"], f"{entry['faults']:,}", f"{entry['rows']:,}", f"{entry['share']:.2%}", f"{entry['allowed']:.0%}")
+        for entry in failed[:LISTED]
+    ]
+    if rows:
+        output.table(("failed check", "faults", "rows", "share", "allowed"), rows)
+    if len(failed) > LISTED:
+        output.note(f"{len(failed) - LISTED} more failed: --report FILE and --page FILE hold them all.")
+    for change in changes[:LISTED]:
+        output.say(f"changed: {change['id']} from {change['was']:.2%} to {change['is']:.2%}")
