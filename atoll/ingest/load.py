@@ -107,7 +107,7 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
-        build = Build(Path(folder) / "check.duckdb", "check", memory=MEMORY, vocabulary=vocabulary)
+        build = Build(Path(folder) / "check.duckdb", "check", (), memory=MEMORY, vocabulary=vocabulary)
         try:
             if vocabulary is None:
                 starter(build.bench)
@@ -164,7 +164,7 @@ class _Load:
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"]:
             return Report(previous["release"], False, previous["tables"], manifest=previous)
-        build = Build(self.target, plan["plan"], memory=self.memory, vocabulary=self.vocabulary)
+        build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
             return self._make(build, plan, previous)
         finally:
@@ -201,7 +201,6 @@ class _Load:
         for name in self._order():
             self._fill(name, [rule for rule in self.mapping.rules if rule.to == name], filled)
             filled.append(name)
-        self._empty(filled)
         self._derive(filled)
         return self._finish(plan, previous)
 
@@ -298,13 +297,6 @@ class _Load:
             f" v.person_id = e.person_id AND e.{quoted(start)} BETWEEN v.visit_start_date AND v.visit_end_date"
             f" WHERE e.visit_occurrence_id IS NULL AND e._reason IS NULL GROUP BY e.rowid) l WHERE l.row = {full}.rowid"
         )
-
-    def _empty(self, filled: Sequence[str]) -> None:
-        """Tables that no rule fills lose the loader's columns."""
-        with self.build.step("empty tables") as run:
-            for name in tables() if run else ():
-                if name not in filled and name not in VOCABULARY:
-                    self.build.strip(name)
 
     def _derive(self, filled: Sequence[str]) -> None:
         makers: dict[str, Callable[[], None]] = {

@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,11 @@ def only_one(target: Path) -> Iterator[None]:
 
 
 class Build:
-    """The next release of a DuckDB file."""
+    """The next release of a DuckDB file; `filled` are the tables that rules fill."""
 
-    def __init__(self, target: Path, digest: str, *, memory: str, vocabulary: Path | None):
+    def __init__(
+        self, target: Path, digest: str, filled: Collection[str], *, memory: str, vocabulary: Path | None
+    ):  # fmt: skip
         self.target, self.path = target, target.with_name(target.name + ".next")
         self.folder = target.with_name(target.name + ".work")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,7 +76,7 @@ class Build:
             self._begin(vocabulary)
         self.bench = Workbench(self.path, scratch=self.folder / "spill", memory=memory)
         if not self.resumed:
-            self._lay_out(digest)
+            self._lay_out(digest, filled)
 
     def _matches(self, digest: str) -> bool:
         """Whether an unfinished release of exactly this plan is there."""
@@ -92,7 +94,7 @@ class Build:
         if vocabulary is not None:
             shutil.copyfile(vocabulary, self.path)
 
-    def _lay_out(self, digest: str) -> None:
+    def _lay_out(self, digest: str, filled: Collection[str]) -> None:
         bench = self.bench
         with bench.transaction():
             for statement in _OWN:
@@ -101,7 +103,7 @@ class Build:
             for table in tables().values():
                 if table.name not in there:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
-                    if table.name not in VOCABULARY:
+                    if table.name in filled:
                         columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT"]
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
