@@ -1,6 +1,7 @@
 """A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
 
-Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and whoever
+Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
+whoever
 reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
 that was killed goes on behind its last step when the same command is typed again, with the same result.
 
@@ -19,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.tables import VOCABULARY, tables
+from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import OperatorError
 
@@ -34,12 +35,14 @@ _OWN = (
     "CREATE TABLE ingest.note (position SMALLINT, bit INTEGER, note VARCHAR)",
     "CREATE TABLE ingest.step (name VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.release (number INTEGER, manifest VARCHAR)",
-    'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, key VARCHAR, row VARCHAR)',
+    'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR,'
+    " key VARCHAR, row VARCHAR)",
     'CREATE TABLE ingest.reason ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, rows BIGINT)',
     "CREATE TABLE ingest.local_concept (vocabulary VARCHAR, concept_code VARCHAR, concept_id BIGINT)",
     "CREATE TABLE ingest.unmapped (vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
-    "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status VARCHAR)",
+    "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
+    " VARCHAR)",
 )
 
 
@@ -146,8 +149,10 @@ class Build:
         if table.key:
             key = quoted(table.key)
             bench.run(
-                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key} FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid) FROM {full}"
+                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key}"
+                f" FROM {full}"
+                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid)"
+                f" FROM {full}"
                 f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
             )
         bench.run(
@@ -161,7 +166,8 @@ class Build:
         ):
             bench.run(
                 f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"
-                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS NULL"
+                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS"
+                " NULL"
                 f" AND (_note >> {int(bit)}) & 1 = 1"
             )
         bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
@@ -178,7 +184,7 @@ class Build:
         return bool(self.bench.value("SELECT count(*) FROM repeated"))
 
     def strip(self, name: str) -> None:
-        """Take the loader's columns off a table. In a transaction of its own: the engine alters no table that it changed."""
+        """Take the loader's columns off a table, in a transaction of its own: none alters a table that it changed."""
         for column in EXTRA:
             self.bench.run(f"ALTER TABLE main.{quoted(name)} DROP COLUMN {column}")
 

@@ -130,12 +130,14 @@ def _other(path: Path) -> str:
         return _western(name, first)
     if counted["neither"]:
         raise DataError(
-            f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030; {counted['neither']:,} lines are like it.",
+            f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030; {counted['neither']:,} lines are"
+            " like it.",
             "Export the file again as UTF-8, or name its encoding in the mapping (source: encoding:).",
         )
     if counted["utf-8"] * 200 > counted["gb18030"]:
         raise DataError(
-            f"{name} is written in two encodings: line {first['utf-8']:,} is UTF-8, line {first['gb18030']:,} is GB18030.",
+            f"{name} is written in two encodings: line {first['utf-8']:,} is UTF-8, line {first['gb18030']:,} is"
+            " GB18030.",
             "Export it again in one encoding; reading either as the other would turn names into other names.",
         )
     return "gb18030"
@@ -275,7 +277,7 @@ def excel_sheets(path: Path, folder: Path, sha256: str) -> dict[str, Path]:
 
 def _openpyxl() -> Any:
     try:
-        import openpyxl
+        import openpyxl  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         from atoll.errors import OperatorError
 

@@ -180,7 +180,7 @@ def test_readers_of_the_old_release_read_on(tmp_path):
 def test_only_one_load_at_a_time(tmp_path):
     with (
         only_one(tmp_path / "cdm.duckdb"),
-        pytest.raises(OperatorError, match="Another load into cdm.duckdb is running"),
+        pytest.raises(OperatorError, match=r"Another load into cdm\.duckdb is running"),
     ):
         loaded(tmp_path)
 

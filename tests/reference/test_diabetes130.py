@@ -37,5 +37,7 @@ def test_counts_are_those_of_the_source(tmp_path):
     severe = [finding for finding in validate(url).findings if finding.severe]
     assert severe == []
     with Workbench(tmp_path / "diabetes130.duckdb", read_only=True) as bench:
-        above = bench.value("SELECT count(*) FROM measurement WHERE value_as_number = 8 AND operator_concept_id = 4172704")
+        above = bench.value(
+            "SELECT count(*) FROM measurement WHERE value_as_number = 8 AND operator_concept_id = 4172704"
+        )
     assert above == pc.sum(pc.equal(text["A1Cresult"], ">8")).as_py()
