@@ -1,6 +1,8 @@
-"""A finished release carried to PostgreSQL: tables in a schema beside the one in force, renamed over it in one transaction.
+"""A finished release carried to PostgreSQL: tables in a schema beside the one in force, renamed over it in one
+transaction.
 
-Whoever reads the old schema reads on to the end of the transaction; the next one sees the new. Tables are filled by COPY
+Whoever reads the old schema reads on to the end of the transaction; the next one sees the new. Tables are filled by
+COPY
 before keys and indexes are made.
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from atoll.errors import OperatorError
 
-MEMORY = "1400MB"  # of the engine's own accounting; the process stays below 2 GB with it
+MEMORY = "1200MB"  # of the engine's own accounting; the process stays below 2 GB with it
 _FUNCTIONS = (
     # 63 bits of MD5: the same id for the same text on every machine and with every version; it hides nothing
     "CREATE OR REPLACE TEMP MACRO stable_id(x) AS CAST(md5_number(x) >> 65 AS BIGINT)",
@@ -21,8 +21,10 @@ _FUNCTIONS = (
     "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN starts_with(x, ' ') OR suffix(x, ' ')"
     " OR starts_with(x, chr(9)) OR suffix(x, chr(9)) OR suffix(x, chr(13)) OR starts_with(x, chr(12288))"
     " OR suffix(x, chr(12288)) THEN nullif(trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '') ELSE x END",
-    "CREATE OR REPLACE TEMP MACRO hl7_text(x) AS CASE WHEN x = '' OR x = '\"\"' THEN NULL WHEN contains(x, '\\') THEN replace("
-    "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\') ELSE x END",
+    "CREATE OR REPLACE TEMP MACRO hl7_text(x) AS CASE WHEN x = '' OR x = '\"\"' THEN NULL WHEN contains(x, '\\')"
+    " THEN replace("
+    "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\')"
+    " ELSE x END",
     "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
@@ -201,7 +203,8 @@ class Workbench:
         if "reject_errors" not in {name for (name,) in self.rows("SELECT table_name FROM duckdb_tables()")}:
             return []
         return self.rows(
-            "SELECT DISTINCT s.file_path, e.line, min(e.error_type::VARCHAR), any_value(e.csv_line) FROM reject_errors e"
+            "SELECT DISTINCT s.file_path, e.line, min(e.error_type::VARCHAR), any_value(e.csv_line) FROM"
+            " reject_errors e"
             " JOIN reject_scans s USING (scan_id, file_id) GROUP BY s.file_path, e.line ORDER BY 1, 2"
         )
 

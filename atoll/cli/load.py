@@ -18,7 +18,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE or postgresql://…?schema=NAME.")
 @click.option("--report", type=PATH, help="Write what was loaded, rejected and not understood as JSON.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
-@click.option("--memory", default="1400MB", show_default=True, help="Of the engine; the process takes a little more.")
+@click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
 @with_output
 def load(

@@ -2,7 +2,8 @@
 
 Periods   from a person's first to last event, or split where nothing happened for more than `gap` days; never before
           birth or after death.
-Eras      the same concept again within 30 days is one era (OHDSI's era scripts); drugs by ingredient, which is looked up
+Eras      the same concept again within 30 days is one era (OHDSI's era scripts); drugs by ingredient, which is
+looked up
           in `concept_ancestor`, else the drug itself. A drug without an end lasts its days of supply, else one day.
 """
 
@@ -49,17 +50,19 @@ def observation_periods(bench: Workbench, gap: int | None, filled: Sequence[str]
         " observation_period_end_date, period_type_concept_id) SELECT stable_id('observation_period' || chr(31) ||"
         f" p.person_id || chr(31) || first), p.person_id, first, last, {EHR} FROM (SELECT g.person_id, first,"
         " CASE WHEN k.death < last AND k.death >= first THEN k.death ELSE last END AS last"
-        f" FROM ({grouped}) g JOIN (SELECT person_id, any_value(death) AS death FROM ingest.person_key GROUP BY person_id) k"
+        f" FROM ({grouped}) g JOIN (SELECT person_id, any_value(death) AS death FROM ingest.person_key GROUP BY"
+        " person_id) k"
         " USING (person_id)) p ORDER BY person_id, first"
     )
 
 
 def _joined_up(spans: str, gap: int) -> str:
-    """Spans of the same person and concept joined where the next begins at most `gap` days after all earlier have ended."""
+    """Spans of one person and concept joined where the next begins at most `gap` days after all before it ended."""
     return (
         "SELECT person_id, concept, min(first) AS first, max(last) AS last, count(*) AS n, sum(days) AS days,"
         " max(last) - min(first) AS length FROM (SELECT *, sum(begins) OVER (PARTITION BY person_id, concept"
-        " ORDER BY first, last ROWS UNBOUNDED PRECEDING) AS era FROM (SELECT *, last - first AS days, CASE WHEN first <="
+        " ORDER BY first, last ROWS UNBOUNDED PRECEDING) AS era FROM (SELECT *, last - first AS days, CASE WHEN"
+        " first <="
         f" max(last) OVER (PARTITION BY person_id, concept ORDER BY first, last ROWS BETWEEN UNBOUNDED PRECEDING"
         f" AND 1 PRECEDING) + {gap} THEN 0 ELSE 1 END AS begins FROM ({spans}))) GROUP BY person_id, concept, era"
     )

@@ -9,17 +9,22 @@ from atoll.ingest.expressions import Call, Case, Constant, Expression, Name, wri
 from atoll.ingest.mapping import Mapping, Rule, Written
 
 _WORDS = {
-    "date": "the day in {0}", "datetime": "the time in {0}", "number": "the number in {0}", "integer": "the whole number in {0}",
+    "date": "the day in {0}", "datetime": "the time in {0}", "number": "the number in {0}",
+    "integer": "the whole number in {0}",
     "year": "the year of {0}", "month": "the month of {0}", "day": "the day of the month of {0}", "text": "{0} as text",
     "coalesce": "the first of {all} that is there", "concat": "{all} written together", "upper": "{0} in capitals",
     "lower": "{0} in small letters", "trim": "{0} without blanks", "split": "part {2} of {0}, split at {1}",
-    "slice": "letters of {0} from {1} on", "replace": "{0} with {2} in place of {1}", "lookup": "what the list {0} says of {1}",
-    "code": "the standard concept of the {0} code in {1}", "unit": "the unit {0}", "result": "the number in the result {0}",
+    "slice": "letters of {0} from {1} on", "replace": "{0} with {2} in place of {1}",
+    "lookup": "what the list {0} says of {1}",
+    "code": "the standard concept of the {0} code in {1}", "unit": "the unit {0}",
+    "result": "the number in the result {0}",
     "operator": "the sign in the result {0}", "finding": "the finding in the result {0}",
-    "convert": "{0}, converted from the unit in {1} to {2}", "add_days": "{0} and {1} days", "days": "days from {1} to {0}",
+    "convert": "{0}, converted from the unit in {1} to {2}", "add_days": "{0} and {1} days",
+    "days": "days from {1} to {0}",
     "is missing": "{0} is missing", "not": "not ({0})", "negative": "minus {0}", "round": "{0}, rounded",
     "starts": "{0} begins with {1}", "contains": "{0} contains {1}", "unless": "{0}, but nothing where it is {1}",
-    "first_of_year": "1 January of {0}", "length": "the length of {0}", "abs": "{0} without its sign", "floor": "{0}, rounded down",
+    "first_of_year": "1 January of {0}", "length": "the length of {0}",
+    "abs": "{0} without its sign", "floor": "{0}, rounded down",
 }  # fmt: skip
 
 
@@ -53,7 +58,8 @@ def _rule(rule: Rule) -> list[str]:
         title += f" where {words(rule.where.tree)}"
     lines = [f"{title} becomes a row of {rule.to}."]
     if rule.join:
-        lines.append("  Beside it stand the columns of " + ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items()) + ".")  # fmt: skip
+        found = ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items())
+        lines.append(f"  Beside it stand the columns of {found}.")
     if rule.first:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:

@@ -41,7 +41,8 @@ def _coded(column: str, prefix: str = "") -> str:
 
 _WHO = f"id, coalesce({_id('subject')}, {_id('patient')}) AS patient, {_id('encounter')} AS encounter, status"
 _VALUE = (
-    "valueQuantity.value AS value, coalesce(valueQuantity.code, valueQuantity.unit) AS unit, valueQuantity.unit AS unit_text,"
+    "valueQuantity.value AS value, coalesce(valueQuantity.code, valueQuantity.unit) AS unit, valueQuantity.unit AS"
+    " unit_text,"
     f" valueQuantity.comparator AS comparator, {_coded('valueCodeableConcept', 'value_')},"
     " coalesce(valueString, valueInteger::VARCHAR, valueBoolean::VARCHAR) AS value_string"
 )
@@ -52,13 +53,16 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
          "deceasedBoolean": "BOOLEAN", "identifier": "STRUCT(system VARCHAR, value VARCHAR)[]",
          "link": "STRUCT(other STRUCT(reference VARCHAR), type VARCHAR)[]",
          "extension": "STRUCT(url VARCHAR, valueCode VARCHAR, valueString VARCHAR)[]"},
-        "id, identifier[1].value AS identifier, gender, birthDate AS birth, deceasedDateTime AS death, deceasedBoolean AS"
+        "id, identifier[1].value AS identifier, gender, birthDate AS birth, deceasedDateTime AS death,"
+        " deceasedBoolean AS"
         " deceased, list_filter(link, l -> l.type = 'replaced-by')[1].other.reference AS replaced_by_reference,"
-        " extension[1].url AS extension_url, coalesce(extension[1].valueCode, extension[1].valueString) AS extension_value",
+        " extension[1].url AS extension_url, coalesce(extension[1].valueCode, extension[1].valueString) AS"
+        " extension_value",
     ),
     "Encounter": (
         {**_ABOUT, "class": "STRUCT(code VARCHAR)", "period": _PERIOD, "type": f"{_CODING}[]", "serviceProvider": _REF},
-        f"id, {_id('subject')} AS patient, status, class.code AS class, period.start AS start_time, period.end AS end_time,"
+        f"id, {_id('subject')} AS patient, status, class.code AS class, period.start AS start_time, period.end AS"
+        " end_time,"
         f" {_coded('type[1]')}, {_id('serviceProvider')} AS organization",
     ),
     "Condition": (
@@ -68,8 +72,8 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         " coalesce(abatementDateTime, onsetPeriod.end) AS end_time, clinicalStatus.coding[1].code AS clinical_status",
     ),
     "Observation": (
-        {**_ABOUT, **_VALUES, "code": _CODING, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD, "issued": "VARCHAR",
-         "category": f"{_CODING}[]"},
+        {**_ABOUT, **_VALUES, "code": _CODING, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
+         "issued": "VARCHAR", "category": f"{_CODING}[]"},
         f"{_WHO}, {_coded('code')}, coalesce(effectiveDateTime, effectivePeriod.start, issued) AS time, {_VALUE},"
         " category[1].coding[1].code AS category",
     ),
@@ -84,7 +88,8 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
     "MedicationAdministration": (
         {**_ABOUT, "context": _REF, "medicationCodeableConcept": _CODING, "effectiveDateTime": "VARCHAR",
          "effectivePeriod": _PERIOD, "dosage": "STRUCT(dose STRUCT(value DOUBLE, unit VARCHAR))"},
-        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded('medicationCodeableConcept')},"
+        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status,"
+        f" {_coded('medicationCodeableConcept')},"
         " coalesce(effectiveDateTime, effectivePeriod.start) AS start_time, effectivePeriod.end AS end_time,"
         " dosage.dose.value AS quantity, dosage.dose.unit AS unit",
     ),
@@ -169,7 +174,8 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
 def _json(files: Sequence[Path], columns: dict[str, str]) -> str:
     # a field that a file does not have is empty; everything that is not asked for is skipped while it is read
     return (
-        f"read_json({literal([str(file) for file in files])}, format = 'newline_delimited', maximum_object_size = 67108864,"
+        f"read_json({literal([str(file) for file in files])}, format = 'newline_delimited', maximum_object_size ="
+        " 67108864,"
         f" columns = {literal(columns)})"
     )
 
@@ -219,8 +225,10 @@ def _table(source: Source, kind: str, files: list[Path], components: list[Path],
         own = ", ".join(f"part.{name}" for name in ("code", *_VALUES))
         rows = _json(components, {"resourceType": "VARCHAR", **columns, "component": part})
         query += (
-            f" UNION ALL BY NAME SELECT {selected} FROM (SELECT * EXCLUDE (id, code, {', '.join(_VALUES)}), id || '#' || n AS id,"
-            f" {own} FROM (SELECT *, unnest(component) AS part, generate_subscripts(component, 1) AS n FROM {rows} {where}"
+            f" UNION ALL BY NAME SELECT {selected} FROM (SELECT * EXCLUDE (id, code, {', '.join(_VALUES)}), id ||"
+            " '#' || n AS id,"
+            f" {own} FROM (SELECT *, unnest(component) AS part, generate_subscripts(component, 1) AS n FROM {rows}"
+            f" {where}"
             " AND component IS NOT NULL))"
         )
     bench.view(kind, query)

@@ -2,8 +2,10 @@
 
     source → rules (one query each) → checks → periods and eras → a release, put in force as a whole
 
-Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot stay
-with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and vocabulary
+Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot
+stay
+with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
+vocabulary
 give the same tables, also when the load was killed in between.
 """
 
@@ -107,7 +109,7 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
-        build = Build(Path(folder) / "check.duckdb", "check", memory=MEMORY, vocabulary=vocabulary)
+        build = Build(Path(folder) / "check.duckdb", "check", (), memory=MEMORY, vocabulary=vocabulary)
         try:
             if vocabulary is None:
                 starter(build.bench)
@@ -164,7 +166,7 @@ class _Load:
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"]:
             return Report(previous["release"], False, previous["tables"], manifest=previous)
-        build = Build(self.target, plan["plan"], memory=self.memory, vocabulary=self.vocabulary)
+        build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
             return self._make(build, plan, previous)
         finally:
@@ -201,7 +203,6 @@ class _Load:
         for name in self._order():
             self._fill(name, [rule for rule in self.mapping.rules if rule.to == name], filled)
             filled.append(name)
-        self._empty(filled)
         self._derive(filled)
         return self._finish(plan, previous)
 
@@ -260,7 +261,8 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         bench.run(
             f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
-            f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN {row} END,"
+            f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
+            f" {row} END,"
             f" {rule.position} FROM ({bench.sql(made.query)})"
         )
 
@@ -273,11 +275,13 @@ class _Load:
                 self.lookups.complete(kind, parameter, keys)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
-                f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM ({self.bench.sql(made.query)})"
+                f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM"
+                f" ({self.bench.sql(made.query)})"
                 f" WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
             )
         self.bench.run(
-            f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row FROM (SELECT *,"
+            f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row FROM"
+            " (SELECT *,"
             f" row_number() OVER (PARTITION BY id) AS n FROM ({' UNION ALL '.join(parts)})) WHERE n > 1"
         )
 
@@ -293,18 +297,12 @@ class _Load:
             return
         full = f"main.{quoted(name)}"
         self.bench.run(
-            f"UPDATE {full} SET visit_occurrence_id = l.visit FROM (SELECT e.rowid AS row, arg_max(v.visit_occurrence_id,"
+            f"UPDATE {full} SET visit_occurrence_id = l.visit FROM (SELECT e.rowid AS row,"
+            " arg_max(v.visit_occurrence_id,"
             f" (v.visit_start_date, v.visit_occurrence_id)) AS visit FROM {full} e JOIN main.visit_occurrence v ON"
             f" v.person_id = e.person_id AND e.{quoted(start)} BETWEEN v.visit_start_date AND v.visit_end_date"
             f" WHERE e.visit_occurrence_id IS NULL AND e._reason IS NULL GROUP BY e.rowid) l WHERE l.row = {full}.rowid"
         )
-
-    def _empty(self, filled: Sequence[str]) -> None:
-        """Tables that no rule fills lose the loader's columns."""
-        with self.build.step("empty tables") as run:
-            for name in tables() if run else ():
-                if name not in filled and name not in VOCABULARY:
-                    self.build.strip(name)
 
     def _derive(self, filled: Sequence[str]) -> None:
         makers: dict[str, Callable[[], None]] = {
@@ -322,7 +320,8 @@ class _Load:
         with self.build.step("own concepts") as run:
             if run:
                 self.bench.run(
-                    "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata', left(vocabulary, 20),"
+                    "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata',"
+                    " left(vocabulary, 20),"
                     " 'Undefined', NULL, left(concept_code, 50), DATE '1970-01-01', DATE '2099-12-31', NULL"
                     " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
                 )
@@ -349,7 +348,8 @@ class _Load:
         report.rejected = [
             dict(zip(("table", "source", "what", "reason", "rows"), row, strict=True))
             for row in bench.rows(
-                'SELECT "table", source, what, reason, count(*) FROM ingest.rejected GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4'
+                'SELECT "table", source, what, reason, count(*) FROM ingest.rejected'
+                " GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4"
             )
         ]
         report.unmapped = [
@@ -368,7 +368,8 @@ class _Load:
             if text.rstrip("\r\n").count("\n") > 0:
                 lost = text.rstrip("\r\n").count("\n")
                 raise DataError(
-                    f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",
+                    f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be"
+                    " read.",
                     "Correct that line, or export the file again. The release in force was not touched.",
                 )
 
@@ -379,8 +380,10 @@ class _Load:
         self.bench.run(
             "INSERT INTO main.cdm_source (cdm_source_name, cdm_source_abbreviation, cdm_holder, source_release_date,"
             " cdm_release_date, cdm_version, vocabulary_version, cdm_etl_reference, cdm_version_concept_id) VALUES ("
-            f"{literal(self.mapping.name)}, {literal(self.mapping.name[:25])}, {literal(self.mapping.name)}, {today}, {today},"
-            f" 'v5.4', {literal(str(manifest['vocabulary'])[:20])}, {literal('mapping ' + manifest['mapping']['sha256'][:12])}, 0)"
+            f"{literal(self.mapping.name)}, {literal(self.mapping.name[:25])}, {literal(self.mapping.name)},"
+            f" {today}, {today},"
+            f" 'v5.4', {literal(str(manifest['vocabulary'])[:20])},"
+            f" {literal('mapping ' + manifest['mapping']['sha256'][:12])}, 0)"
         )
 
 

@@ -1,6 +1,7 @@
 """What an expression can look up, as tables beside the source: code lists, vocabularies, units, results in words.
 
-Each is a table `key → columns`. Codes that it does not know are added before a rule runs, with concept 0 and a concept of
+Each is a table `key → columns`. Codes that it does not know are added before a rule runs, with concept 0 and a
+concept of
 the hospital's own (from 2,000,000,000 on) as their source concept: they stay countable, and keep their number in
 every later release.
 """
@@ -71,7 +72,7 @@ def _check_concepts(name: str, number: int, header: list[str], row: list[str]) -
 
 
 class Lookups:
-    """All look-ups of one load. Tables of `main` must hold the vocabulary; `ingest.local_concept` what is the hospital's."""
+    """All look-ups of one load. `main` must hold the vocabulary, `ingest.local_concept` what is the hospital's own."""
 
     def __init__(self, bench: Workbench, lists: Mapping[str, Path]):
         self.bench, self.lists = bench, lists
@@ -145,18 +146,21 @@ class Lookups:
         key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in _DOTLESS else "trim(concept_code)"
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
-            f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM main.concept"
+            f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"
+            " main.concept"
             f" WHERE vocabulary_id = {literal(vocabulary)}),"
             " valid AS (SELECT concept_id_1, concept_id_2, relationship_id FROM main.concept_relationship"
             "  WHERE invalid_reason IS NULL AND relationship_id IN ('Maps to', 'Concept replaced by')),"
             " replaced AS (SELECT s.concept_id, v.concept_id_2 AS next FROM source s JOIN valid v"
-            "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Concept replaced by' WHERE s.invalid_reason IS NOT NULL),"
+            "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Concept replaced by' WHERE"
+            " s.invalid_reason IS NOT NULL),"
             " mapped AS (SELECT s.concept_id, v.concept_id_2 AS target FROM source s JOIN valid v"
             "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Maps to'"
             "  UNION SELECT r.concept_id, coalesce(v.concept_id_2, r.next) FROM replaced r LEFT JOIN valid v"
             "  ON v.concept_id_1 = r.next AND v.relationship_id = 'Maps to'"
             "  WHERE r.concept_id NOT IN (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to')"
-            "  UNION SELECT concept_id, concept_id FROM source WHERE standard_concept = 'S' AND invalid_reason IS NULL),"
+            "  UNION SELECT concept_id, concept_id FROM source WHERE standard_concept = 'S' AND invalid_reason IS"
+            " NULL),"
             " standard AS (SELECT m.concept_id, c.concept_id AS target, c.domain_id FROM mapped m JOIN main.concept c"
             "  ON c.concept_id = m.target AND c.standard_concept = 'S' AND c.invalid_reason IS NULL),"
             " one AS (SELECT key, arg_min(concept_id, (invalid_reason IS NOT NULL, concept_id)) AS concept_id,"
@@ -182,7 +186,7 @@ class Lookups:
         return text
 
     def complete(self, kind: str, parameter: str, keys: Any) -> None:
-        """Add the keys that a rule will ask for and the look-up does not have: `keys` is an Ibis table of `key` and `rows`."""
+        """Add what a rule will ask for and the look-up does not have; `keys` is an Ibis table of `key` and `rows`."""
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
         table = quoted(self.table(kind, parameter).get_name())
@@ -219,7 +223,8 @@ class Lookups:
             f" FROM ({known}) l WHERE key = l.concept_code AND coalesce({table}.concept_id, 0) = 0"
         )
         self.bench.run(
-            f"INSERT INTO {table} (key, concept_id, source_concept_id{rank}) SELECT l.concept_code, 0, l.concept_id{one}"
+            f"INSERT INTO {table} (key, concept_id, source_concept_id{rank}) SELECT l.concept_code, 0,"
+            f" l.concept_id{one}"
             f" FROM ({known}) l JOIN asked a ON a.key = l.concept_code"
             f" WHERE l.concept_code NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
         )

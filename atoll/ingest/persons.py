@@ -3,7 +3,8 @@
 Of two births of one person the earlier is kept, since it contradicts no event, and the other row is named. When sex
 differs too, the rows are two persons under one id: they and their events are put aside.
 
-`ingest.person_key` has one row for each key of the source: the id made from the key, the person that it belongs to (another
+`ingest.person_key` has one row for each key of the source: the id made from the key, the person that it belongs to
+(another
 one after a merge), the first day on which that person can have lived, the day of death, and why the person is
 rejected when the rows of one key contradict each other.
 """
@@ -24,14 +25,17 @@ TWO_BIRTHS = "one person with two births"
 
 
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
-    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated rows and
+    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated
+    rows and
     merged persons are taken out of `person`."""
     born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
-        f"CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex, {born} AS born,"
+        "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex,"
+        f" {born} AS born,"
         " make_date(year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1)) AS birth"
         " FROM main.person WHERE _reason IS NULL)"
-        " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS birth,"
+        " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS"
+        " birth,"
         " NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN "
         f"'{TWO_PERSONS}' END AS status, min(born) AS born FROM each GROUP BY key"
     )
@@ -110,7 +114,8 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
     )
     # a key that has no row of its own still leads to its person
     bench.run(
-        "INSERT INTO ingest.person_key SELECT m.key, stable_id(m.key), k.person_id, k.birth, NULL, k.status FROM ingest.merged m"
+        "INSERT INTO ingest.person_key SELECT m.key, stable_id(m.key), k.person_id, k.birth, NULL, k.status FROM"
+        " ingest.merged m"
         " JOIN ingest.person_key k ON k.key = m.kept WHERE m.key NOT IN (SELECT key FROM ingest.person_key)"
     )
     bench.run(

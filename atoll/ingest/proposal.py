@@ -1,7 +1,8 @@
 """A draft of a mapping from what an export looks like. It is a beginning: what could not be told is marked TODO.
 
 Tables are chosen by the meanings that their columns' names suggest (`meanings.csv`), types and patterns come from the
-scan, and a code list is laid beside the mapping for every column of local codes, filled with the values that the scan may
+scan, and a code list is laid beside the mapping for every column of local codes, filled with the values that the
+scan may
 show and with empty concepts.
 """
 

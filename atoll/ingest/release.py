@@ -1,6 +1,7 @@
 """A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
 
-Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and whoever
+Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
+whoever
 reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
 that was killed goes on behind its last step when the same command is typed again, with the same result.
 
@@ -15,11 +16,11 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.tables import VOCABULARY, tables
+from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import OperatorError
 
@@ -34,12 +35,14 @@ _OWN = (
     "CREATE TABLE ingest.note (position SMALLINT, bit INTEGER, note VARCHAR)",
     "CREATE TABLE ingest.step (name VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.release (number INTEGER, manifest VARCHAR)",
-    'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, key VARCHAR, row VARCHAR)',
+    'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR,'
+    " key VARCHAR, row VARCHAR)",
     'CREATE TABLE ingest.reason ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, rows BIGINT)',
     "CREATE TABLE ingest.local_concept (vocabulary VARCHAR, concept_code VARCHAR, concept_id BIGINT)",
     "CREATE TABLE ingest.unmapped (vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
-    "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status VARCHAR)",
+    "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
+    " VARCHAR)",
 )
 
 
@@ -63,9 +66,11 @@ def only_one(target: Path) -> Iterator[None]:
 
 
 class Build:
-    """The next release of a DuckDB file."""
+    """The next release of a DuckDB file; `filled` are the tables that rules fill."""
 
-    def __init__(self, target: Path, digest: str, *, memory: str, vocabulary: Path | None):
+    def __init__(
+        self, target: Path, digest: str, filled: Collection[str], *, memory: str, vocabulary: Path | None
+    ):  # fmt: skip
         self.target, self.path = target, target.with_name(target.name + ".next")
         self.folder = target.with_name(target.name + ".work")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -74,7 +79,7 @@ class Build:
             self._begin(vocabulary)
         self.bench = Workbench(self.path, scratch=self.folder / "spill", memory=memory)
         if not self.resumed:
-            self._lay_out(digest)
+            self._lay_out(digest, filled)
 
     def _matches(self, digest: str) -> bool:
         """Whether an unfinished release of exactly this plan is there."""
@@ -92,7 +97,7 @@ class Build:
         if vocabulary is not None:
             shutil.copyfile(vocabulary, self.path)
 
-    def _lay_out(self, digest: str) -> None:
+    def _lay_out(self, digest: str, filled: Collection[str]) -> None:
         bench = self.bench
         with bench.transaction():
             for statement in _OWN:
@@ -101,7 +106,7 @@ class Build:
             for table in tables().values():
                 if table.name not in there:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
-                    if table.name not in VOCABULARY:
+                    if table.name in filled:
                         columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT"]
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
@@ -144,8 +149,10 @@ class Build:
         if table.key:
             key = quoted(table.key)
             bench.run(
-                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key} FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid) FROM {full}"
+                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key}"
+                f" FROM {full}"
+                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid)"
+                f" FROM {full}"
                 f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
             )
         bench.run(
@@ -159,7 +166,8 @@ class Build:
         ):
             bench.run(
                 f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"
-                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS NULL"
+                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS"
+                " NULL"
                 f" AND (_note >> {int(bit)}) & 1 = 1"
             )
         bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
@@ -176,7 +184,7 @@ class Build:
         return bool(self.bench.value("SELECT count(*) FROM repeated"))
 
     def strip(self, name: str) -> None:
-        """Take the loader's columns off a table. In a transaction of its own: the engine alters no table that it changed."""
+        """Take the loader's columns off a table, in a transaction of its own: none alters a table that it changed."""
         for column in EXTRA:
             self.bench.run(f"ALTER TABLE main.{quoted(name)} DROP COLUMN {column}")
 

@@ -17,7 +17,8 @@ _FUNCTIONS = {"lookup": "list", "code": "code", "unit": "unit", "convert": "conv
               "operator": "result", "finding": "result"}  # fmt: skip
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
-    ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"), ("json", "text"),
+    ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"),
+    ("json", "text"),
 )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def _together(texts: list[Any]) -> Any:
 
 
 def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
-    """The rows of the source that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
+    """The rows that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
     table = tables[rule.source]
     for name, (own, theirs) in rule.join.items():
         table = _joined(rule, table, name, own, tables[name], theirs)
@@ -205,7 +206,8 @@ def distinct_keys(rows: Any, key: Any) -> Any:
 
 def with_lookups(rule: Rule, rows: Any, lookups: Lookups) -> tuple[RuleScope, list[tuple[str, str, Any]]]:
     """The rule's rows with the columns of all look-ups, and the keys that each look-up will be asked for."""
-    scope, asked = RuleScope(rows, lookups), []
+    scope = RuleScope(rows, lookups)
+    asked: list[tuple[str, str, Any]] = []
     while True:
         for expression in rule.expressions().values():
             compiled(expression.tree, scope)

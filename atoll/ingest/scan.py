@@ -150,9 +150,7 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
         "comma": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9.]*,[0-9]+$'))",
     }
     for form in (*DATES, *TIMES):
-        checks[form] = (
-            f"count(try_strptime({column}, {literal(pattern(form.replace('Z', '')) + ('Z' if form[-1] == 'Z' else ''))}))"
-        )
+        checks[form] = f"count(try_strptime({column}, {literal(_signs(form))}))"
     counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))
     n = counted["n"]
     if not n:
@@ -168,10 +166,15 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
     return ("number", ",") if counted["comma"] + counted["integer"] >= SURE * n and counted["comma"] else ("text", "")
 
 
+def _signs(form: str) -> str:
+    """A pattern in the engine's signs; a Z at its end stands for itself."""
+    return pattern(form.rstrip("Z")) + ("Z" if form.endswith("Z") else "")
+
+
 def _days(bench: Workbench, name: str) -> bool:
     """Whether numbers of eight digits are days: all between 1880 and 2100."""
     low, high = bench.rows(f"SELECT min({quoted(name)}), max({quoted(name)}) FROM sampled")[0]
-    return "18800101" <= str(low) and str(high) <= "21001231"
+    return str(low) >= "18800101" and str(high) <= "21001231"
 
 
 def _read(name: str, kind: str, form: str, dtype: str) -> str:
@@ -179,8 +182,7 @@ def _read(name: str, kind: str, form: str, dtype: str) -> str:
     if not dtype.lstrip("!").startswith("string"):
         return column
     if kind in ("date", "datetime"):
-        signs = pattern(form.rstrip("Z")) + ("Z" if form.endswith("Z") else "")
-        return f"CAST(try_strptime({column}, {literal(signs)}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
+        return f"CAST(try_strptime({column}, {literal(_signs(form))}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
     if form == ",":
         column = f"replace(replace({column}, '.', ''), ',', '.')"
     return f"try_cast({column} AS {'BIGINT' if kind == 'integer' else 'DOUBLE'})"
@@ -239,8 +241,10 @@ def _links(bench: Workbench, source: Source, tables: Sequence[dict[str, Any]]) -
                     continue
                 share = bench.value(
                     f"SELECT avg(CAST(o.k IS NOT NULL AS INTEGER)) FROM (SELECT {quoted(column['name'])}::VARCHAR AS v"
-                    f" FROM {quoted('source:' + table['name'])} WHERE {quoted(column['name'])} IS NOT NULL LIMIT {SAMPLE}) t"
-                    f" LEFT JOIN (SELECT {quoted(key)}::VARCHAR AS k FROM {quoted('source:' + other['name'])}) o ON o.k = t.v"
+                    f" FROM {quoted('source:' + table['name'])} WHERE {quoted(column['name'])} IS NOT NULL LIMIT"
+                    f" {SAMPLE}) t"
+                    f" LEFT JOIN (SELECT {quoted(key)}::VARCHAR AS k FROM {quoted('source:' + other['name'])}) o ON"
+                    " o.k = t.v"
                 )
                 if share is not None and share > 0.9:
                     table["links"].append(

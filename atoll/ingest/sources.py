@@ -253,7 +253,8 @@ def _same_columns(name: str, found: Sequence[tuple[str, ...]], files: Sequence[P
     for columns in found[1:]:
         if different := sorted(set(first) ^ set(columns)):
             raise DataError(
-                f"The files of table {name!r} have different columns: {', '.join(different[:5])} is not in all of them.",
+                f"The files of table {name!r} have different columns: {', '.join(different[:5])} is not in all of"
+                " them.",
                 f"They are {', '.join(file.name for file in files[:5])}: export them alike, or make them two tables.",
             )
     return first
@@ -267,7 +268,7 @@ def _hash(path: Path) -> tuple[str, int]:
 
 
 def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None) -> Source:
-    """Tables of a database. A DuckDB file is attached read-only; another database's tables are read once into Parquet."""
+    """Tables of a database. A DuckDB file is attached; another database's tables are read once into Parquet."""
     import hashlib
 
     import pyarrow.parquet as pq

@@ -28,6 +28,7 @@ TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 EXCEL = (".xlsx", ".xlsm")
 PARQUET = (".parquet", ".pq")
 _DELIMITERS = ",\t;|\x1f^"
+_COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")  # a character of GB2312; an umlaut and a letter are none
 _CJK = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2}")  # a Chinese character in UTF-8
 
 
@@ -115,7 +116,7 @@ def _encoding(path: Path, head: bytes, plain: bool) -> str:
 def _other(path: Path) -> str:
     """GB18030, or a sentence about the lines that are not."""
     first: dict[str, int] = {}
-    counted = {"utf-8": 0, "gb18030": 0, "neither": 0}
+    counted = {"utf-8": 0, "gb18030": 0, "rare": 0, "neither": 0}
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             if line.isascii():
@@ -125,16 +126,18 @@ def _other(path: Path) -> str:
                 counted[kind] += 1
                 first.setdefault(kind, number)
     name = path.name
-    if counted["neither"] and not counted["gb18030"]:
+    if counted["rare"] > counted["gb18030"] or (counted["neither"] and not counted["gb18030"]):
         return _western(name, first)
     if counted["neither"]:
         raise DataError(
-            f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030; {counted['neither']:,} lines are like it.",
+            f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030; {counted['neither']:,} lines are"
+            " like it.",
             "Export the file again as UTF-8, or name its encoding in the mapping (source: encoding:).",
         )
     if counted["utf-8"] * 200 > counted["gb18030"]:
         raise DataError(
-            f"{name} is written in two encodings: line {first['utf-8']:,} is UTF-8, line {first['gb18030']:,} is GB18030.",
+            f"{name} is written in two encodings: line {first['utf-8']:,} is UTF-8, line {first['gb18030']:,} is"
+            " GB18030.",
             "Export it again in one encoding; reading either as the other would turn names into other names.",
         )
     return "gb18030"
@@ -149,14 +152,15 @@ def _kind_of(line: bytes) -> str:
         pass
     try:
         line.decode("gb18030")
-        return "gb18030"
+        return "gb18030" if _COMMON.search(line) else "rare"
     except UnicodeDecodeError:
         return "neither"
 
 
 def _western(name: str, first: dict[str, int]) -> str:
+    line = min(first[kind] for kind in ("rare", "neither") if kind in first)
     raise DataError(
-        f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030.",
+        f"Line {line:,} of {name} is neither UTF-8 nor GB18030.",
         "Name its encoding in the mapping (source: encoding: cp1252, for instance), or export it as UTF-8.",
     )
 
@@ -209,9 +213,9 @@ def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None)
 
 def _consistency(lines: Sequence[str], sign: str) -> tuple[int, int]:
     """How well a sign splits lines into equally many fields: lines that agree with the first, then fields."""
-    first = len(next(csv.reader(lines[:1], delimiter=sign), []))
-    if first < 2:
+    if not lines or lines[0].count(sign) == 0:
         return 0, 0
+    first = len(next(csv.reader(lines[:1], delimiter=sign), []))
     agreeing = 0
     with contextlib.suppress(csv.Error):
         agreeing = sum(len(row) == first for row in csv.reader(lines, delimiter=sign))
@@ -273,7 +277,7 @@ def excel_sheets(path: Path, folder: Path, sha256: str) -> dict[str, Path]:
 
 def _openpyxl() -> Any:
     try:
-        import openpyxl
+        import openpyxl  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         from atoll.errors import OperatorError
 

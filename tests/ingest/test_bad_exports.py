@@ -1,0 +1,179 @@
+"""Exports as they should not be: each gets a sentence that names the file and, where there is one, the line."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from atoll.cdm.vocabulary import require
+from atoll.cdm.workbench import Workbench
+from atoll.errors import DataError
+from atoll.ingest import tabular
+from atoll.ingest.lookups import read_list
+from atoll.ingest.sources import open_source
+from atoll.study.nodes import Problems
+from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
+
+
+def opened(path, folder):
+    with Workbench() as bench:
+        return open_source(str(path), bench, folder)
+
+
+def test_gb18030_with_chinese_headings(tmp_path):
+    text = "病人ID,性别\n1,男\n2,女\n".encode("gb18030")
+    (tmp_path / "病人.csv").write_bytes(text)
+    with Workbench() as bench:
+        source = open_source(str(tmp_path), bench, tmp_path / "work")
+        assert source.tables["病人"].files[0].encoding == "gb18030"
+        assert bench.ibis.to_pyarrow(source.table("病人")).to_pylist()[1] == {"病人ID": "2", "性别": "女"}
+
+
+def test_two_encodings_in_one_file(tmp_path):
+    lines = ["姓名".encode(), "王小明".encode("gb18030"), "李雷雷".encode(), "韩梅梅".encode("gb18030")]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    with pytest.raises(DataError, match=r"a\.csv is written in two encodings: line 1 is UTF-8, line 2 is GB18030"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_neither_encoding(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"name\nMeyer\nM\xfcller\n")
+    with pytest.raises(DataError, match=r"Line 3 of a\.csv is neither UTF-8 nor GB18030.*encoding: cp1252"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_mixed_line_ends_and_a_mark_are_no_error(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\n3,4\r\n")
+    with Workbench() as bench:
+        source = open_source(str(tmp_path), bench, tmp_path / "work")
+        assert bench.ibis.to_pyarrow(source.table("a")).to_pylist() == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
+def test_no_byte_at_all(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.csv is empty: not even a line with column names"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_a_hundred_thousand_columns(tmp_path):
+    (tmp_path / "a.csv").write_text(",".join(f"c{i}" for i in range(100_000)) + "\n")
+    with pytest.raises(DataError, match=r"a\.csv has 100,000 columns; at most 4,096 are read"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_no_header(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    with pytest.raises(DataError, match=r"The first line of a\.csv holds only numbers: it has no header"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_two_columns_of_one_name(tmp_path):
+    (tmp_path / "a.csv").write_text("x,X\n3,4\n")
+    with pytest.raises(DataError, match=r"a\.csv has two columns called 'x'"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_a_gz_file_that_ends_in_the_middle(tmp_path):
+    import gzip
+
+    text = "a,b\n" + "".join(f"{i * 7919 % 104729},{i}\n" for i in range(20_000))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode())[:-2000])
+    with pytest.raises(DataError, match=r"a\.csv\.gz cannot be read: it is damaged or ends in the middle"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_ndjson_that_ends_in_the_middle(tmp_path):
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType":"Patient","id":"1"}\n{"resourceType":"Pat')
+    with pytest.raises(DataError, match=r"Patient\.ndjson ends in the middle of line 2"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_a_broken_line_of_ndjson_is_set_aside(tmp_path):
+    (tmp_path / "Patient.ndjson").write_text(
+        '{"resourceType":"Patient","id":"1"}\n{oops}\n{"resourceType":"Patient","id":"2"}\n'
+    )
+    source = opened(tmp_path, tmp_path / "work")
+    assert source.aside == [("Patient.ndjson", 2, "NO JSON", "{oops}\n")]
+
+
+def test_excel_dates_and_numbers(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    from datetime import datetime
+
+    book = openpyxl.Workbook()
+    book.active.append(["id", "day", "value"])
+    book.active.append([1, datetime(2024, 1, 31), 2.50])
+    book.active.append([2, "31.01.2024", "<0.5"])
+    book.save(tmp_path / "book.xlsx")
+    book.close()
+    with Workbench() as bench:
+        source = open_source(str(tmp_path / "book.xlsx"), bench, tmp_path / "work")
+        (name,) = source.tables
+        found = bench.ibis.to_pyarrow(source.table(name)).to_pylist()
+    assert found == [
+        {"id": "1", "day": "2024-01-31", "value": "2.5"},
+        {"id": "2", "day": "31.01.2024", "value": "<0.5"},
+    ]
+
+
+def test_excel_serial_days_in_a_csv(tmp_path):
+    text = MAPPING.replace("date(day)", 'date(day, "excel")')
+    loaded(tmp_path, text, results=RESULTS.splitlines()[0] + "\na,1,v1,43841,2345-7,1,mg/dL\n")
+    assert rows(tmp_path, "SELECT measurement_date::VARCHAR FROM measurement") == [("2020-01-11",)]
+
+
+def test_a_zip_bomb(tmp_path):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sheet.xml", b"0" * 3_000_000)
+    (tmp_path / "a.xlsx").write_bytes(out.getvalue())
+    with pytest.raises(DataError, match=r"a\.xlsx holds .* bytes and would unpack to 3,000,000: a zip bomb"):
+        tabular.refuse_bomb(tmp_path / "a.xlsx", floor=1_000_000)
+
+
+def test_a_code_list_with_a_duplicate(tmp_path):
+    (tmp_path / "sex.csv").write_text("code,concept_id\nM,8507\nF,8532\nM,8507\n")
+    with pytest.raises(DataError, match=r"Line 4 of the list sex\.csv repeats the code 'M' of line 2"):
+        read_list("sex", tmp_path / "sex.csv")
+
+
+def test_a_code_list_with_a_word_for_a_concept(tmp_path):
+    (tmp_path / "sex.csv").write_text("code,concept_id\nM,male\n")
+    with pytest.raises(
+        DataError, match=r"Line 2 of the list sex\.csv has 'male' as concept_id\. A concept is a whole number"
+    ):
+        read_list("sex", tmp_path / "sex.csv")
+
+
+def test_a_mapping_that_names_a_missing_column(tmp_path):
+    with pytest.raises(
+        Problems, match=r"Line 11, column 40, rules\[0\]: the source has no column `sexx`\. Did you mean `sex`\?"
+    ):
+        loaded(tmp_path, MAPPING.replace('lookup("sex", sex)', 'lookup("sex", sexx)'))
+
+
+def test_a_mapping_that_names_a_missing_table(tmp_path):
+    with pytest.raises(Problems, match=r"rules\[2\]\.from: the source has no table 'stays'\. Found: patients, results"):
+        loaded(tmp_path, MAPPING.replace("from: visits", "from: stays"))
+
+
+@pytest.mark.parametrize("version", ["v5.0 27-FEB-25", "unknown"])
+def test_a_vocabulary_older_than_the_mapping(version):
+    with pytest.raises(
+        DataError, match=f"The vocabulary is {version}, older than the mapping, which was written for v5.0 29-AUG-25"
+    ):
+        require(version, "v5.0 29-AUG-25")
+    require("v5.0 30-AUG-2025", "v5.0 29-AUG-25")
+
+
+def test_files_of_one_table_with_other_columns(tmp_path):
+    (tmp_path / "a1.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "a2.csv").write_text("x,z\n1,2\n")
+    text = MAPPING.replace('source: {missing: ["?"]}', 'source: {tables: {results: {file: "a*.csv"}}}')
+    with (
+        Workbench() as bench,
+        pytest.raises(DataError, match="The files of table 'results' have different columns: y, z"),
+    ):
+        open_source(str(tmp_path), bench, tmp_path / "work", mapping(tmp_path / "m", text))
