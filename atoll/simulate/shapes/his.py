@@ -40,6 +40,7 @@ class Shape(Export):
     """Four CSV files in GB18030 and a dictionary."""
 
     chinese_units = 0.85
+    impossible = ("diagnoses.duplicate_row",)  # a diagnosis is a part of a row here
     spellings: ClassVar[Mapping[str, Sequence[str]]] = {
         "mmol/L": ("mmol/L", "mmol/l", "MMOL/L", "毫摩尔/升"),
         "umol/L": ("umol/L", "μmol/L", "µmol/L", "微摩尔/升"),
