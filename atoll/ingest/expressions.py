@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Union
 
 MOST = 4_000  # characters of one expression
 DEEPEST = 40  # levels of nesting
@@ -62,7 +61,7 @@ class Case:
     place: tuple[int, int] = field(compare=False, default=(1, 1))
 
 
-Expression = Union[Constant, Name, Call, Case]
+Expression = Constant | Name | Call | Case
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+)

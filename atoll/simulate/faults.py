@@ -36,7 +36,7 @@ EXPECTED = {
 
 
 def plant(rng: np.random.Generator, tables: Tables, leave_out: Sequence[str] = ()) -> Tables:
-    """The tables with planted rows at random places; kinds in `leave_out` (or table.kind) are not possible in this shape."""
+    """The tables with planted rows at random places; kinds in `leave_out` (or table.kind) are not of this shape."""
     found = dict(tables)
     for name, kinds in KINDS.items():
         table = tables[name]

@@ -80,7 +80,7 @@ class Shape(Export):
         for name, columns in parts.items():
             block = pa.table(list(columns), [f"c{i}" for i in range(len(columns))])
             self.connection.register("block", block)
-            self.connection.execute(f"INSERT INTO {name} SELECT * FROM block")
+            self.connection.execute(f"INSERT INTO {name} SELECT * FROM block")  # noqa: S608 (names of our own)
             self.connection.unregister("block")
         self.connection.execute("COMMIT")
         for name, table, key in (("patient", p, "patient"), ("encounter", v, "visit"), ("diagnosis", d, "row"),
