@@ -32,7 +32,7 @@ COLUMNS = {
     "procedure_source_concept_id",
     "measurement": "measurement_id person_id measurement_concept_id measurement_date measurement_type_concept_id "
     "operator_concept_id value_as_number value_as_concept_id unit_concept_id range_low range_high provider_id "
-    "visit_occurrence_id measurement_source_concept_id",
+    "visit_occurrence_id measurement_source_concept_id value_source_value",
     "observation": "observation_id person_id observation_concept_id observation_date observation_type_concept_id "
     "value_as_number value_as_string value_as_concept_id qualifier_concept_id unit_concept_id provider_id "
     "visit_occurrence_id observation_source_concept_id",
@@ -63,7 +63,7 @@ COLUMNS = {
 }
 DECIMAL = ("value_as_number", "range_low", "range_high", "dose_value")
 TEXT = ("stop_reason", "lot_number", "value_as_string", "relationship_id", "invalid_reason", "vocabulary_id",
-        "concept_code")  # fmt: skip
+        "concept_code", "value_source_value")  # fmt: skip
 Row = Mapping[str, Any]
 
 

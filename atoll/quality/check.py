@@ -8,6 +8,7 @@ from the tables of the model and from tables of parameters; nothing here reads d
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +49,12 @@ class Check:
         """What a row is joined to: p (its person), d (the person's death), o (the person's observation);
         of a code: c (its concept)."""
         return tuple(part for part in "pdoc" if re.search(rf"\b{part}\.", f"{self.of} {self.fault}"))
+
+    def reads(self) -> Iterator[tuple[str, str]]:
+        """Tables and columns that its conditions name."""
+        tables = {"t": self.table, "p": "person", "c": "concept"}
+        for alias, column in re.findall(r"\b([tpc])\.([a-z_]+)", f"{self.of} {self.fault}"):
+            yield tables[alias], column
 
     @property
     def id(self) -> str:

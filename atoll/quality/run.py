@@ -19,6 +19,7 @@ from itertools import groupby
 
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.workspace import Workspace
+from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.plausibility import AFTER_DEATH
@@ -50,6 +51,8 @@ def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Fi
     DataError
         When the database has no table of persons.
     """
+    if workspace.columns("person") is None:
+        raise DataError("The database has no table of persons.", "Is it an OMOP database, and its schema named?")
     checks = all_checks()
     findings = {check.id: _absent(workspace, check) for check in checks}
     open_ = [check for check in checks if findings[check.id] is None]
@@ -60,7 +63,8 @@ def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Fi
             for finding in _of_table(workspace, table, list(group)):
                 findings[finding.check.id] = finding
     progress("laboratory tests")
-    made = list(tests.look(workspace)) if workspace.columns("measurement") else []
+    has = set(workspace.columns("measurement") or ())
+    made = list(tests.look(workspace)) if has >= set(tests.READS) else []
     return [finding for finding in findings.values() if finding is not None] + made
 
 
@@ -70,6 +74,8 @@ def _absent(workspace: Workspace, check: Check) -> Finding | None:
     there = columns is not None and (not check.column or check.column in columns)
     if check.shape == "table" and (columns is not None or not check.column):
         return Finding(check, 1, int(not there), "passed" if there else "failed")
+    if check.shape != "table":
+        there = there and all(column in (workspace.columns(table) or ()) for table, column in check.reads())
     return None if there else Finding(check, 0, 0, "missing")
 
 
@@ -154,12 +160,7 @@ def _codes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
         )  # fmt: skip
         if vocabulary:
             source = sql("{s} LEFT JOIN concept c ON c.concept_id = g.value", s=source)
-        else:
-            blind = [check for check in chosen if "c" in check.needs]
-            yield from (Finding(check, 0, 0, "missing") for check in blind)
-            chosen = [check for check in chosen if check not in blind]
-        if chosen:
-            yield from _counted(workspace, chosen, source, sql("n"))
+        yield from _counted(workspace, chosen, source, sql("n"))
 
 
 def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:

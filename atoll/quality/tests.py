@@ -16,6 +16,7 @@ from atoll.cdm.sql import Sql, sql
 from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Check, Finding, judged
 
+READS = ("measurement_concept_id", "value_as_number", "unit_concept_id", "measurement_date", "person_id")
 COMMONEST = 150
 FEWEST = 100  # values of a group before its median says something
 OTHER_UNITS = 0.05  # share of values in another unit than the usual one

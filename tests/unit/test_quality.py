@@ -1,0 +1,224 @@
+"""Quality: clean data pass, a planted fault is found by the check that is made for it, on every engine."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from atoll.quality import completeness, conformance, plausibility
+from atoll.quality.plausibility import sexes, units_of_tests
+from atoll.quality.report import drift, to_document
+from atoll.quality.run import all_checks, run
+from atoll.quality.tests import FAMILIES
+from atoll.quality.words import KINDS, WORDS
+from atoll.ui.quality import page
+from tests.cdm import Engine
+from tests.reference.shared import SHARED
+
+CONDITION, GLUCOSE, VISIT, MGDL, MMOL = 201826, 3004501, 9202, 8840, 8753
+PROSTATE, _, _ = next(entry for entry in sexes() if entry[1:] == ("condition_occurrence", "male"))
+FIRST = datetime.date(2019, 1, 1)
+
+
+def clean(n: int = 300) -> dict[str, list]:
+    """A small database without a fault: a visit, a diagnosis and two tests a person."""
+    r = np.random.default_rng(3)
+    rows: dict[str, list] = {name: [] for name in ("person", "observation_period", "visit_occurrence")}
+    rows |= {"condition_occurrence": [], "measurement": [], "death": []}
+    for p in range(1, n + 1):
+        day = FIRST + datetime.timedelta(days=int(r.integers(0, 700)))
+        rows["person"].append({"person_id": p, "year_of_birth": int(r.integers(1940, 1999)),
+                               "gender_concept_id": 8532 if p % 2 else 8507, "race_concept_id": 1,
+                               "ethnicity_concept_id": 1})  # fmt: skip
+        rows["observation_period"].append(
+            {"observation_period_id": p, "person_id": p, "observation_period_start_date": FIRST,
+             "observation_period_end_date": "2022-12-31", "period_type_concept_id": 1}
+        )  # fmt: skip
+        rows["visit_occurrence"].append(
+            {"visit_occurrence_id": p, "person_id": p, "visit_concept_id": VISIT, "visit_start_date": day,
+             "visit_end_date": day, "visit_type_concept_id": 1}
+        )  # fmt: skip
+        rows["condition_occurrence"].append(
+            {"condition_occurrence_id": p, "person_id": p, "condition_concept_id": CONDITION,
+             "condition_start_date": day, "condition_type_concept_id": 1, "visit_occurrence_id": p}
+        )  # fmt: skip
+        for k in range(2):
+            rows["measurement"].append(
+                {"measurement_id": 2 * p + k, "person_id": p, "measurement_concept_id": GLUCOSE,
+                 "measurement_date": day, "value_as_number": float(r.normal(100, 15)), "unit_concept_id": MGDL,
+                 "measurement_type_concept_id": 1, "visit_occurrence_id": p}
+            )  # fmt: skip
+    concepts = (CONDITION, GLUCOSE, VISIT, MGDL, MMOL, PROSTATE, 1, 8507, 8532)
+    rows["concept"] = [{"concept_id": concept} for concept in concepts]
+    return rows
+
+
+def failed(engine: Engine, rows: dict[str, list]) -> set[str]:
+    """Checks that failed, but for what the small database does not have: tables, columns, texts."""
+    with engine.workspace(rows) as workspace:
+        findings = run(workspace)
+    outside = ("table_there", "column_there", "concept_domain", "concept_standard", "birth_given")
+    return {f.check.id for f in findings if f.verdict == "failed" and f.check.family not in outside}
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgresql"])
+def engine(request, tmp_path_factory):
+    database = ""
+    if request.param == "postgresql":
+        import psycopg
+
+        server = request.getfixturevalue("postgres")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE quality")
+        database = f"{server}/quality"
+    engine = Engine(request.param, tmp_path_factory.mktemp("quality"), database)
+    yield engine
+    engine.close()
+
+
+def change(rows: dict[str, list], table: str, count: int = 1, **values) -> dict[str, list]:
+    """The rows with other values in the first `count` of a table."""
+    for row in rows[table][:count]:
+        row.update(values)
+    return rows
+
+
+FAULTS = {
+    "after_birth:condition_occurrence.condition_start_date": lambda r: change(
+        r, "condition_occurrence", condition_start_date="1900-05-01"),
+    "before_death:measurement.measurement_date": lambda r: {
+        **change(r, "measurement", measurement_date="2021-06-01"),
+        "death": [{"person_id": 1, "death_date": "2021-01-01"}],
+    },
+    "not_future:visit_occurrence.visit_end_date": lambda r: change(r, "visit_occurrence", visit_end_date="2150-01-01"),
+    "end_after_start:visit_occurrence.visit_end_date": lambda r: change(
+        r, "visit_occurrence", visit_end_date="2018-12-31"),
+    "required:condition_occurrence.condition_start_date": lambda r: change(
+        r, "condition_occurrence", condition_start_date=None),
+    "unique_key:measurement.measurement_id": lambda r: change(r, "measurement", 2, measurement_id=7_000_000),
+    "one_row_a_person:death.person_id": lambda r: {
+        **r, "death": [{"person_id": 1, "death_date": "2022-12-30"}, {"person_id": 1, "death_date": "2022-12-31"}]},
+    "reference_known:measurement.person_id:person": lambda r: change(r, "measurement", person_id=999_999),
+    "reference_known:condition_occurrence.visit_occurrence_id:visit_occurrence": lambda r: change(
+        r, "condition_occurrence", visit_occurrence_id=999_999),
+    "concept_known:condition_occurrence.condition_concept_id": lambda r: change(
+        r, "condition_occurrence", condition_concept_id=77),
+    "code_mapped:condition_occurrence.condition_concept_id": lambda r: change(
+        r, "condition_occurrence", 60, condition_concept_id=0),
+    "unit_given:measurement.unit_concept_id": lambda r: change(r, "measurement", 200, unit_concept_id=None),
+    "value_given:measurement.value_as_number": lambda r: change(r, "measurement", 200, value_as_number=None),
+    "person_observed:observation_period": lambda r: {**r, "observation_period": r["observation_period"][1:]},
+    "within_observation:condition_occurrence.condition_start_date": lambda r: change(
+        r, "condition_occurrence", 40, condition_start_date="2018-06-01"),
+    "age_possible:person.year_of_birth": lambda r: change(r, "person", year_of_birth=1700),
+    "one_unit:measurement.value_as_number:3004501": lambda r: change(r, "measurement", 100, unit_concept_id=MMOL),
+    "no_negative:measurement.value_as_number:3004501": lambda r: change(r, "measurement", 10, value_as_number=-90.0),
+    "one_scale:measurement.value_as_number:3004501": lambda r: change(r, "measurement", 60, value_as_number=5.6),
+    "sex_possible:condition_occurrence.condition_concept_id:" + f"{PROSTATE}:male": lambda r: change(
+        r, "condition_occurrence", 20, condition_concept_id=PROSTATE),
+}  # fmt: skip
+
+
+def test_clean_data_pass(engine):
+    assert failed(engine, clean()) == set()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named_and_little_else(fault):
+    engine = Engine("duckdb", None)  # type: ignore[arg-type]
+    try:
+        found = failed(engine, FAULTS[fault](clean()))
+    finally:
+        engine.close()
+    assert fault in found
+    assert len(found) <= 4, found
+
+
+def test_all_faults_at_once_on_every_engine(engine):
+    rows = clean()
+    for plant in (FAULTS["end_after_start:visit_occurrence.visit_end_date"],
+                  FAULTS["one_scale:measurement.value_as_number:3004501"],
+                  FAULTS["unique_key:measurement.measurement_id"]):  # fmt: skip
+        rows = plant(rows)
+    found = failed(engine, rows)
+    assert {"end_after_start:visit_occurrence.visit_end_date", "one_scale:measurement.value_as_number:3004501",
+            "unique_key:measurement.measurement_id"} <= found  # fmt: skip
+
+
+def test_a_gap_and_a_jump_in_time():
+    rows = clean(0)
+    day = datetime.date(2019, 1, 15)
+    for month in range(12):
+        many = {3: 0, 8: 5000}.get(month, 300)
+        when = day.replace(month=month + 1)
+        rows["condition_occurrence"] += [
+            {"condition_occurrence_id": 10_000 * month + k, "person_id": 1, "condition_concept_id": CONDITION,
+             "condition_start_date": when, "condition_type_concept_id": 1}
+            for k in range(many)
+        ]  # fmt: skip
+    rows["person"] = [{"person_id": 1, "year_of_birth": 1950, "gender_concept_id": 8507}]
+    engine = Engine("duckdb", None)  # type: ignore[arg-type]
+    try:
+        found = failed(engine, rows)
+    finally:
+        engine.close()
+    assert {"no_gap:condition_occurrence:gap", "no_jump:condition_occurrence:jump"} <= found
+
+
+def test_there_are_two_thousand_checks_and_each_has_a_name_of_its_own():
+    checks = all_checks()
+    assert len(checks) >= 2_000 and len({check.id for check in checks}) == len(checks)
+    assert {check.kind for check in checks} == set(KINDS)
+
+
+def test_every_family_is_said_in_both_languages():
+    families = {f.__name__ for m in (conformance, completeness, plausibility) for f in m.FAMILIES} | set(FAMILIES)
+    assert families == set(WORDS)
+
+
+def test_the_report_tells_numbers_and_drift_and_no_row(tmp_path):
+    engine = Engine("duckdb", None)  # type: ignore[arg-type]
+    try:
+        with engine.workspace(clean()) as workspace:
+            before = to_document(run(workspace))
+        rows = change(clean(), "measurement", person_id=987654321, value_as_number=123456.789)
+        with engine.workspace(FAULTS["unit_given:measurement.unit_concept_id"](rows)) as workspace:
+            after = to_document(run(workspace))
+    finally:
+        engine.close()
+    assert "unit_given:measurement.unit_concept_id" in [change["id"] for change in drift(before, after)]
+    text = json.dumps(after)
+    assert "987654321" not in text and "123456.789" not in text and after["verdicts"]["failed"] >= 1
+    from atoll.quality.words import VERDICTS
+
+    html = page(after, WORDS, KINDS, VERDICTS, drift(before, after), "zh")
+    assert "数据质量" in html and "数值带有已知单位" in html and "Quality" not in html
+
+
+@pytest.mark.skipif(not (SHARED / "vocabulary").exists(), reason="the shared facts are not on this machine")
+def test_the_parameters_are_the_facts_they_name():
+    with (SHARED / "vocabulary" / "measurement_ranges.csv").open() as file:
+        units = {int(row["conceptId"]): tuple(map(int, row["plausibleUnitConceptIds"].split(",")))
+                 for row in csv.DictReader(file) if row["plausibleUnitConceptIds"]}  # fmt: skip
+    assert units_of_tests() == units
+    with (SHARED / "vocabulary" / "sex_specific.csv").open() as file:
+        facts = tuple((int(r["concept_id"]), r["table"].lower(), r["sex"].lower()) for r in csv.DictReader(file))
+    assert sexes() == facts
+
+
+def test_a_database_that_is_none_of_persons(tmp_path):
+    from click.testing import CliRunner
+
+    from atoll.cli.main import atoll
+
+    (tmp_path / "x.parquet").parent.mkdir(exist_ok=True)
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "thing.parquet")
+    done = CliRunner().invoke(atoll, ["quality", "run", "--cdm", f"duckdb:///{tmp_path}"])
+    assert done.exit_code and "no table of persons" in done.output
