@@ -72,6 +72,7 @@ class DefinitionSets:
 
     def __init__(self, all_sets: ConceptSets, sets: dict[int, tuple[Members, ...]]):
         self._all, self._sets = all_sets, sets
+        self.asked: dict[int, int] = {}  # id → key of the sets that criteria asked for
 
     def key(self, number: int) -> int:
         """The key in the table of codes of the set with this id.
@@ -86,7 +87,8 @@ class DefinitionSets:
                 f"A criterion uses concept set {number}, which the definition does not hold.",
                 "Add the set, or correct CodesetId.",
             )
-        return self._all.key(self._sets[number])
+        self.asked[number] = self._all.key(self._sets[number])
+        return self.asked[number]
 
 
 def _members(entry: ConceptSet) -> Members:

@@ -13,7 +13,7 @@ from atoll.cdm.sql import sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.attrition import Attrition, attrition
 from atoll.cohort.build import DefinitionCompiler, Plan
-from atoll.cohort.concepts import ConceptSets
+from atoll.cohort.concepts import ConceptSets, DefinitionSets
 from atoll.cohort.finish import Finisher
 from atoll.cohort.shared import SharedEvents
 from atoll.errors import AtollError, DataError, OperatorError, Unreachable
@@ -86,56 +86,68 @@ class CohortRun:
         self, definitions: Mapping[str, CohortExpression], outcome: Outcome, progress: Callable[[str], None]
     ) -> pa.Table:
         names = list(definitions)
-        plans = self._plans(definitions, outcome)
+        sets = {name: self.sets.of(definition) for name, definition in definitions.items()}
+        plans = self._plans(definitions, sets, outcome)
         self.sets.resolve()
-        self._note_empty_sets(definitions, outcome)
+        self._note_empty_sets(definitions, sets, outcome)
         for number, cause in self.shared.create().items():
             if plans.pop(number, None):
                 outcome.fail(names[number], cause)
         self.finisher.start()
         for number in list(plans):
-            with self._definition(number, names, plans, outcome):
-                self._qualify(number, plans[number])
+            self._step(self._qualify, number, names, plans, outcome)
             progress(names[number])
+        if not plans:
+            self._drop()
+            return _named(None, names, set())
         self.finisher.include(plans)
         for number in [number for number, plan in plans.items() if plan.candidates]:
-            with self._definition(number, names, plans, outcome):
-                self.finisher.add_candidates(number, plans[number])
+            self._step(self.finisher.add_candidates, number, names, plans, outcome)
         self.finisher.collapse(plans)
         rows = self.workspace.fetch(
             sql("SELECT * FROM {r} ORDER BY definition, subject_id, cohort_start_date", r=self.finisher.result)
         )
         tables = attrition(self.workspace, self.finisher.qualified, self.finisher.result, plans)
         outcome.attrition |= {names[number]: table for number, table in tables.items()}
-        self.finisher.drop()
-        self.shared.drop()
-        self.workspace.drop(self.index)
+        self._drop()
         return _named(rows, names, set(plans))
 
-    def _plans(self, definitions: Mapping[str, CohortExpression], outcome: Outcome) -> dict[int, Plan]:
+    def _plans(
+        self, definitions: Mapping[str, CohortExpression], sets: Mapping[str, DefinitionSets], outcome: Outcome
+    ) -> dict[int, Plan]:
         plans: dict[int, Plan] = {}
         compiler = DefinitionCompiler(self.workspace, self.shared, self.index)
         for number, (name, definition) in enumerate(definitions.items()):
             self.shared.user = number
             with _timed(outcome.seconds, name):
                 try:
-                    plans[number] = compiler.plan(definition, self.sets.of(definition))
+                    plans[number] = compiler.plan(definition, sets[name])
                 except AtollError as error:
                     outcome.fail(name, error)
         return plans
 
-    @contextmanager
-    def _definition(self, number: int, names: list[str], plans: dict[int, Plan], outcome: Outcome) -> Iterator[None]:
+    def _drop(self) -> None:
+        self.finisher.drop()
+        self.shared.drop()
+        self.workspace.drop(self.index)
+
+    def _step(
+        self,
+        step: Callable[[int, Plan], None],
+        number: int,
+        names: list[str],
+        plans: dict[int, Plan],
+        outcome: Outcome,
+    ) -> None:
         """A step of one definition: timed, within the deadline; a failure is its own and no other's."""
-        late = OperatorError(
-            "The time limit was over before its turn came.", "Give more minutes, or fewer definitions."
-        )
         name = names[number]
         try:
             if self.deadline is not None and time.monotonic() > self.deadline:
-                raise late
+                raise OperatorError(
+                    "The time limit was over before its turn came.", "Give more minutes, or fewer definitions."
+                )
             with _timed(outcome.seconds, name), self._watched():
-                yield
+                step(number, plans[number])
         except AtollError as error:
             del plans[number]
             outcome.fail(name, error)
@@ -172,16 +184,18 @@ class CohortRun:
         query = sql("SELECT {n} AS definition, q.* FROM ({q}) q", n=number, q=plan.qualified)
         self.workspace.append(self.finisher.qualified, query)
 
-    def _note_empty_sets(self, definitions: Mapping[str, CohortExpression], outcome: Outcome) -> None:
-        """Name the concept sets that have no member in this vocabulary."""
+    def _note_empty_sets(
+        self, definitions: Mapping[str, CohortExpression], sets: Mapping[str, DefinitionSets], outcome: Outcome
+    ) -> None:
+        """Name the concept sets that a definition uses and that have no member in this vocabulary."""
         found = self.workspace.fetch(sql("SELECT DISTINCT set_key FROM {c}", c=self.sets.codes))
-        there = set(found.column(0).to_pylist())
+        there = {-1, *found.column(0).to_pylist()}
         for name, definition in definitions.items():
-            sets = self.sets.of(definition)
             empty = [
-                entry.name or str(entry.id) for entry in definition.concept_sets
-                if entry.expression.items and sets.key(entry.id) not in there
-            ]  # fmt: skip
+                entry.name or str(entry.id)
+                for entry in definition.concept_sets
+                if entry.expression.items and sets[name].asked.get(entry.id, -1) not in there
+            ]
             if empty:
                 outcome.notes[name] = [f"No concept of this vocabulary is in {', '.join(map(repr, empty))}."]
 
@@ -201,13 +215,15 @@ def _batches(names: list[str], size: int) -> Iterator[list[str]]:
         yield names[start : start + size]
 
 
-def _named(rows: pa.Table, names: list[str], kept: set[int]) -> pa.Table:
+def _named(rows: pa.Table | None, names: list[str], kept: set[int]) -> pa.Table:
     """The rows with the names of their definitions, in types that do not depend on the engine."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kinds = (pa.int32(), pa.int64(), pa.date32(), pa.date32())
-    rows = pa.table({c: rows.column(c).cast(kind) for c, kind in zip(COLUMNS, kinds, strict=True)})
+    if rows is None:
+        rows = pa.table({column: pa.array([], kind) for column, kind in zip(COLUMNS, kinds, strict=True)})
+    rows = pa.table({column: rows.column(column).cast(kind) for column, kind in zip(COLUMNS, kinds, strict=True)})
     if len(kept) < len(names):
         rows = rows.filter(pc.is_in(rows.column("definition"), pa.array(sorted(kept), pa.int32())))
     named = pa.array(names or [""], pa.string()).take(rows.column("definition").combine_chunks())

@@ -91,7 +91,7 @@ class Node:
         for name in self.given:
             out[name] = self.unknown[name] if name in self.unknown else _plain(getattr(self, fields[name]))
         for name, attribute in fields.items():
-            if name not in out and (entry := getattr(self, attribute)) is not None:
+            if name not in out and (entry := getattr(self, attribute)) not in (None, ()):
                 out[name] = _plain(entry)
         return out
 

@@ -1,0 +1,267 @@
+"""`atoll cohort`: rows, report and exit codes; one broken definition stops no other; nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from atoll.cdm.workspace import DuckDBWorkspace, workspace_at
+from atoll.cli.main import atoll
+from atoll.cohort import run as module
+from atoll.cohort.run import CohortRun
+from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.study.circe import read
+from tests.cdm import load_duckdb, load_postgresql, tables
+from tests.spec.conftest import VOCABULARY
+from tests.spec.definitions import (
+    YEAR,
+    all_of,
+    around,
+    condition,
+    conditions,
+    days,
+    definition,
+    drug,
+    ends,
+    observed,
+    rules,
+)
+
+ROWS = VOCABULARY | {
+    "observation_period": YEAR,
+    "condition_occurrence": conditions((1, 1, "2020-03-01"), (2, 1, "2020-04-01"), (2, 1, "2020-05-01")),
+}
+GOOD = definition(condition(), **ends("StartDate", 0))
+
+
+def a_cdm(path, rows=ROWS, without=()):
+    with duckdb.connect(str(path)) as connection:
+        load_duckdb(connection, {name: table for name, table in tables(rows).items() if name not in without})
+    return f"duckdb:///{path}"
+
+
+@pytest.fixture
+def cdm(tmp_path):
+    return a_cdm(tmp_path / "cdm.duckdb")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "definitions"
+    path.mkdir()
+    (path / "10.json").write_text(json.dumps(GOOD))
+    (path / "9.json").write_text(json.dumps(definition(condition(3))))
+    return path
+
+
+def command(*arguments):
+    """Exit code, standard output and standard error, as a shell would see them."""
+    runner = CliRunner()
+    result = runner.invoke(atoll, ["cohort", *map(str, arguments)], standalone_mode=True)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_folder_becomes_a_parquet_file_and_a_report(folder, cdm, tmp_path):
+    code, stdout, _ = command(
+        "run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet", "--report", tmp_path / "r.json"
+    )
+    assert code == 0
+    assert "2 cohorts, 3 rows" in stdout
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table.column_names == ["definition", "subject_id", "cohort_start_date", "cohort_end_date"]
+    assert [str(kind) for kind in table.schema.types] == ["string", "int64", "date32[day]", "date32[day]"]
+    assert [tuple(map(str, row.values())) for row in table.to_pylist()] == [
+        ("10", "1", "2020-03-01", "2020-03-01"),
+        ("10", "2", "2020-04-01", "2020-04-01"),
+        ("10", "2", "2020-05-01", "2020-05-01"),
+    ]
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert list(report["definitions"]) == ["9", "10"]
+    ten = report["definitions"]["10"]
+    assert (ten["status"], ten["rows"], ten["persons"]) == ("done", 3, 2)
+    assert ten["attrition"] == {"events": 3, "entered": 2, "rules": [], "final": 2}
+    assert (report["done"], report["failed"], report["rows"], report["cdm"]) == (2, 0, 3, cdm)
+    assert not [path for path in tmp_path.iterdir() if "part" in path.name]
+
+
+def test_one_broken_definition_never_stops_the_others(folder, cdm, tmp_path):
+    broken = {
+        "a": "no json",
+        "b": '{"cohort": 1}',
+        "c": json.dumps(definition({"Sneeze": {}})),
+        "d": json.dumps(definition(condition(77))),
+        "e": json.dumps(definition(condition(), **rules(all_of(around(drug(), days(9, 1)))))),
+        "f": json.dumps(definition({"Episode": {}})),
+        "g": json.dumps(definition(drug(EffectiveDrugDose={"Value": 1, "Op": "gt"}))),
+    }
+    for name, text in broken.items():
+        (folder / f"{name}.json").write_text(text)
+    code, _, stderr = command(
+        "run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet", "--report", tmp_path / "r.json"
+    )
+    assert code == 3
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["done"], report["failed"]) == (2, 7)
+    reasons = {name: entry["reason"] for name, entry in report["definitions"].items() if entry["status"] == "failed"}
+    for name, words in {
+        "a": "This is no JSON", "b": "no Circe definition", "c": "'Sneeze', which is no kind", "d": "concept set 77",
+        "e": "starts after its end", "f": "The CDM has no table 'episode'", "g": "has no column 'effective_drug_dose'",
+    }.items():  # fmt: skip
+        assert words in reasons[name]
+        assert f"{name}: " in stderr
+    assert pq.read_table(tmp_path / "o.parquet").num_rows == 3
+
+
+def test_a_table_that_is_missing_fails_who_needs_it(folder, tmp_path):
+    (folder / "drugs.json").write_text(json.dumps(definition(drug())))
+    cdm = a_cdm(tmp_path / "less.duckdb", without=("drug_exposure",))
+    code, _, stderr = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet")
+    assert code == 3
+    assert "drugs: The CDM has no table 'drug_exposure', which a criterion needs." in stderr
+
+
+@pytest.mark.parametrize(
+    ("without", "words"),
+    [(("concept_ancestor",), "The CDM has no vocabulary: the table 'concept_ancestor' is not there."),
+     (("observation_period",), "The CDM has no table 'observation_period'")],
+)  # fmt: skip
+def test_a_cdm_without_vocabulary_or_periods_is_refused(folder, tmp_path, without, words):
+    cdm = a_cdm(tmp_path / "less.duckdb", without=without)
+    code, _, stderr = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet")
+    assert code == DataError.exit_code
+    assert words in stderr
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_what_is_not_there_is_a_sentence(folder, cdm, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    out = ("--out", tmp_path / "o.parquet")
+    for arguments, code, words in [
+        ((tmp_path / "none", "--cdm", cdm, *out), 14, "There is no"),
+        ((empty, "--cdm", cdm, *out), 14, "holds no .json file"),
+        ((folder, "--cdm", "duckdb:///nowhere.duckdb", *out), 11, "There is no file"),
+        ((folder, "--cdm", "oracle:x", *out), 14, "cannot be reached by 'oracle'"),
+        ((folder, "--cdm", cdm, *out, "--memory", "lots"), 14, "no amount of memory"),
+        ((folder, "--cdm", cdm, "--out", tmp_path / "cdm.duckdb" / "x"), 14, "cannot be written"),
+    ]:
+        found, _, stderr = command("run", *arguments)
+        assert (found, words in stderr) == (code, True), stderr
+
+
+def test_a_cohort_of_nobody_and_of_everybody(tmp_path):
+    rows = ROWS | {"observation_period": observed(*((n, "2020-01-01", "2020-12-31") for n in range(1, 7)))}
+    everybody = definition({"ObservationPeriod": {}})
+    nobody = definition(condition(1, ConditionType=[{"CONCEPT_ID": 99}]))
+    with workspace_at(a_cdm(tmp_path / "x.duckdb", rows)) as workspace:
+        outcome = CohortRun(workspace).run(
+            {name: read(json.dumps(d)) for name, d in (("all", everybody), ("no", nobody))}
+        )
+    assert outcome.rows.column("definition").to_pylist() == ["all"] * 6
+    assert outcome.attrition["no"].final == 0
+
+
+def test_a_set_without_members_is_noted(tmp_path):
+    document = definition(condition(9))
+    rows = ROWS | {"concept": [{"concept_id": 1}]}
+    with workspace_at(a_cdm(tmp_path / "x.duckdb", rows)) as workspace:
+        outcome = CohortRun(workspace).run({"x": read(json.dumps(document))})
+    assert outcome.notes["x"] == ["No concept of this vocabulary is in 'set 9'."]
+
+
+def test_a_time_limit_keeps_what_is_finished(cdm):
+    with workspace_at(cdm) as workspace:
+        run = CohortRun(workspace, minutes=60)
+
+        def late(_name):
+            run.deadline = 0.0
+
+        outcome = run.run({name: read(json.dumps(GOOD)) for name in "ab"}, progress=late)
+    assert set(outcome.rows.column("definition").to_pylist()) == {"a"}
+    assert str(outcome.failed["b"]).startswith("The time limit was over before its turn came. Give more minutes")
+
+
+def test_a_time_limit_that_is_over_at_once(folder, cdm, tmp_path):
+    code, _, stderr = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet", "--minutes", "0")
+    assert code == 3
+    assert "10: The time limit was over" in stderr
+    assert pq.read_table(tmp_path / "o.parquet").num_rows == 0
+
+
+def test_a_query_that_runs_too_long_is_stopped(cdm):
+    slow = "SELECT COUNT(*) FROM range(10000000000) a, range(1000) b"
+    with workspace_at(cdm) as workspace:
+        stop = threading.Timer(0.3, workspace.interrupt)
+        stop.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            workspace.fetch(module.sql(slow))
+        assert time.monotonic() - started < 60
+        stop.join()
+
+
+def test_an_interrupted_run_leaves_nothing(cdm, monkeypatch):
+    with workspace_at(cdm) as workspace:
+        monkeypatch.setattr(module.CohortRun, "_qualify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            CohortRun(workspace).run({"x": read(json.dumps(GOOD))})
+        assert workspace.scratch
+        DuckDBWorkspace.drop(workspace, *list(workspace.scratch))
+        assert workspace.connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall() == []
+
+
+def test_a_database_that_goes_away_stops_the_run(database):
+    import psycopg
+
+    load_postgresql(database, tables(ROWS))
+    with workspace_at(database) as workspace:
+        pid = workspace.connection.info.backend_pid
+
+        def kill(_name):
+            with psycopg.connect(database, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+        definitions = {name: read(json.dumps(GOOD)) for name in "ab"}
+        with pytest.raises(Unreachable, match=r"The PostgreSQL server went away\. Start again when it is back"):
+            CohortRun(workspace).run(definitions, progress=kill)
+
+
+def test_nothing_is_left_in_postgresql(database):
+    load_postgresql(database, tables(ROWS))
+    with workspace_at(database) as workspace:
+        CohortRun(workspace).run({"x": read(json.dumps(GOOD))})
+        workspace.owned = False
+        workspace.close()
+        left = workspace.connection.execute("SELECT relname FROM pg_class WHERE relname LIKE 'atoll%'").fetchall()
+        workspace.owned = True
+    assert left == []
+
+
+def test_explain_and_diff(folder):
+    code, stdout, _ = command("explain", folder / "10.json")
+    assert code == 0
+    assert "- a diagnosis of “set 1”" in stdout
+    code, stdout, _ = command("explain", folder / "10.json", "--language", "zh")
+    assert "“set 1”的诊断" in stdout
+    code, stdout, _ = command("diff", folder / "9.json", folder / "10.json")
+    assert (code, "− only in the first: - a diagnosis of “set 3”" in stdout) == (0, True)
+    code, stdout, _ = command("explain", folder / "10.json", "--json")
+    assert json.loads(stdout)["check"][0]["level"] == "note"
+    code, _, stderr = command("explain", folder / "none.json")
+    assert (code, "cannot be read" in stderr) == (10, True)
+
+
+def test_an_engine_that_is_none_is_refused():
+    from atoll.cdm.workspace import open_workspace
+
+    class Strange:
+        name = "sqlite"
+
+    with pytest.raises(OperatorError, match=r"Cohorts cannot be found on sqlite"):
+        open_workspace(Strange())
