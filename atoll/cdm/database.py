@@ -1,5 +1,4 @@
-"""Tables of a hospital's databases by URL. This module, `engines` and `workbench` are the only ones that name an
-engine.
+"""Tables of a hospital's databases by URL. This module, `engines` and `workbench` are the only ones that name an engine.
 
 `record_batches` reads one table:
     duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
@@ -133,7 +132,7 @@ def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
         with duckdb.connect(path, read_only=True, config={"enable_external_access": "false"}) as connection:
             names = ".".join(_quoted(part) for part in table.split("."))
-            yield from connection.execute(f"SELECT * FROM {names}").to_arrow_reader(BATCH)
+            yield from connection.execute(f"SELECT * FROM {names}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
     except duckdb.CatalogException as error:
         raise DataError(f"{path} has no table {table!r}.", "Look at its tables with any DuckDB client.") from error
     except duckdb.Error as error:

@@ -30,7 +30,7 @@ class Programs:
     def start(self, *words: str) -> str:
         """Start `atoll …` and return the first line that it prints."""
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 (our own interpreter and words)
                 [sys.executable, "-m", "atoll", *words],
                 stdout=subprocess.PIPE,
                 stderr=log,

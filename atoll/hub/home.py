@@ -129,7 +129,7 @@ def init(
 
 def _listen_on(hostname: str) -> str:
     """This machine alone when the address says so, else every network it is on."""
-    return "127.0.0.1" if hostname in ("localhost", "127.0.0.1") else "0.0.0.0"
+    return "127.0.0.1" if hostname in ("localhost", "127.0.0.1") else "0.0.0.0"  # noqa: S104
 
 
 def invite(home: Home, site: str, *, hours: float = HOURS) -> str:

@@ -139,7 +139,7 @@ class Agent:
 
     def _rest(self, pause: float) -> float:
         """Wait before the next attempt; the hub is away, so nobody waits for us."""
-        self._ending.wait(pause * random.uniform(0.5, 1.0))
+        self._ending.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
         return min(2 * pause, LONGEST_PAUSE)
 
     def _question(self) -> Poll:

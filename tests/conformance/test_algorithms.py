@@ -109,7 +109,7 @@ def test_chunks_do_not_matter(name: str, options: dict[str, Any], size: int, mon
 def test_replay_is_exact(name: str, options: dict[str, Any]) -> None:
     net = network(split(world(7), np.random.default_rng(8).integers(0, 3, 400)))
     result, questions, answers = recorded(net, name, options)
-    fresh: Callable[[], Any] = lambda: program(Analysis(name, options, net.columns, net.sites, net.public))
+    fresh: Callable[[], Any] = lambda: program(Analysis(name, options, net.columns, net.sites, net.public))  # noqa: E731
     for i, question in enumerate(questions):
         again = advance(fresh(), answers[:i])
         assert not isinstance(again, Finished)

@@ -78,7 +78,7 @@ def test_a_number_that_is_words_at_one_site():
 
 
 def test_dates_written_as_text():
-    dates = lambda n: [f"{1 + i % 28}.{1 + i % 12}.{1950 + i % 60}" for i in range(n)]
+    dates = lambda n: [f"{1 + i % 28}.{1 + i % 12}.{1950 + i % 60}" for i in range(n)]  # noqa: E731
     text = sentence(StudyError, changed(birth=dates) | changed("s0", birth=dates), formula="y ~ birth")
     assert "The column 'birth' cannot be used: " in text
     assert "dates written as text" in text or "s2 has no such column" in text

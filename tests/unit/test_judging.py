@@ -34,7 +34,7 @@ def refit(y, eta, free):
     """Maximum likelihood of y on a + b η (b = 1 unless free), by a general optimiser."""
     design = np.column_stack([np.ones_like(eta), eta]) if free else np.ones((len(eta), 1))
     offset = 0.0 if free else eta
-    loss = lambda b: np.logaddexp(0, np.where(y == 1, -1, 1) * (design @ b + offset)).sum()
+    loss = lambda b: np.logaddexp(0, np.where(y == 1, -1, 1) * (design @ b + offset)).sum()  # noqa: E731
     return minimize(loss, [0.0, 1.0] if free else [0.0], method="BFGS", options={"gtol": 1e-8}).x
 
 
