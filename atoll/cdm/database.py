@@ -1,5 +1,4 @@
-"""Tables of a hospital's databases by URL. This module, `engines` and `workbench` are the only ones that name an
-engine.
+"""Tables of a hospital's databases by URL. Only this module, `engines` and `workbench` name an engine.
 
 `record_batches` reads one table:
     duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
