@@ -61,11 +61,7 @@ class Case:
     place: tuple[int, int] = field(compare=False, default=(1, 1))
 
 
-<<<<<<< HEAD
-Expression = Constant | Name | Call | Case
-=======
 Expression = Union[Constant, Name, Call, Case]  # noqa: UP007 (a type that holds itself)
->>>>>>> ingest
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+)
