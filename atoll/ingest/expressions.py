@@ -61,7 +61,7 @@ class Case:
     place: tuple[int, int] = field(compare=False, default=(1, 1))
 
 
-Expression = Union[Constant, Name, Call, Case]  # noqa: UP007 (a type that holds itself)
+Expression = Constant | Name | Call | Case
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+)
