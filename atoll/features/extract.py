@@ -1,27 +1,32 @@
 """A cohort and a document of features → a table, one row an index date, where the data are.
 
 Per domain the records are read once: those with a concept of some feature's set, up to the index date and not a day
-later. They are summed by person and set for each way in which features look at them (window and what is said), and
-only that small table is spread into columns. Outcomes are read apart, so that no feature can see them.
+later. They are summed by set and index date for each way in which features look at them (window and what is said);
+only these sums come out of the engine, a block of index dates at a time, and fill the columns. Outcomes are read
+apart, so that no feature can see them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, Members
 from atoll.cohort.domains import DOMAINS, Domain
 from atoll.errors import DataError
+from atoll.privacy.statistics import Array
 from atoll.study.features import VALUES, Concepts, Feature, Features, Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FEMALE, MALE = 8532, 8507  # OMOP gender concepts F and M
+AT_ONCE = 200_000  # index dates whose columns are filled together
 EVERY = -1  # the key of features that look at every record of a domain
 _DOMAIN = {
     "condition": "ConditionOccurrence",
@@ -69,11 +74,17 @@ class _Extraction:
         self.keys = {name_: self.sets.key((_members(found),)) for name_, found in features.concepts.items()}
 
     def table(self, cohort: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
         if self.keys:
             self.sets.resolve()
         self._place(cohort)
         try:
-            return self._typed(self.workspace.fetch(self._query()))
+            asked = dict.fromkeys(f.domain for f in self.features.features if f.domain != "person")
+            summed = {domain: self._summed(domain) for domain in asked}
+            outcomes = [self._first_days(number, outcome) for number, outcome in enumerate(self.features.outcomes)]
+            starts = range(0, max(cohort.num_rows, 1), AT_ONCE)
+            return pa.concat_tables([self._block(start, summed, outcomes) for start in starts])
         finally:
             self.workspace.drop(*list(self.workspace.scratch))
 
@@ -111,26 +122,56 @@ class _Extraction:
         )  # fmt: skip
         self.workspace.settle(self.index, by=("person_id",))
 
-    def _query(self) -> Sql:
-        """All columns, in the order of the dictionary."""
-        joins, columns = [], [sql("x.person_id AS person")]
-        spread = {}
-        for domain in dict.fromkeys(feature.domain for feature in self.features.features if feature.domain != "person"):
-            spread[domain] = self._spread(domain)
-            joins.append(sql("LEFT JOIN {t} {d} ON {d}.row_id = x.row_id", t=spread[domain], d=name(f"of_{domain}")))
-        for feature in self.features.features:
-            columns += self._fact(feature) if feature.domain == "person" else _columns(feature)
-        for number, outcome in enumerate(self.features.outcomes):
-            table = self._first_days(number, outcome)
-            joins.append(sql("LEFT JOIN {t} {o} ON {o}.row_id = x.row_id", t=table, o=name(f"outcome_{number}")))
+    def _block(self, start: int, summed: dict[str, Sql], outcomes: list[Sql]) -> pa.Table:
+        """The table's rows from `start` on."""
+        import pyarrow as pa
+
+        facts = self.workspace.fetch(self._facts(start, outcomes))
+        found = dict(zip(self._named(), facts.columns, strict=True))
+        for domain, table in summed.items():
+            features = [feature for feature in self.features.features if feature.domain == domain]
+            for name_, values in self._filled(table, features, start, facts.num_rows):
+                found[name_] = values
+        kinds = {"person": pa.int64(), "flag": pa.int8(), "number": pa.float64(), "category": pa.string()}
+        columns = self.features.dictionary()
+        return pa.table({n: _cast(found[n], kinds[column.type]) for n, column in columns.items()})
+
+    def _named(self) -> list[str]:
+        """The columns of `_facts`."""
+        facts = [feature.name for feature in self.features.features if feature.domain == "person"]
+        return ["person", *facts, *(name_ for outcome in self.features.outcomes for name_ in outcome.columns())]
+
+    def _facts(self, start: int, outcomes: list[Sql]) -> Sql:
+        """What the person and the outcomes say, one row an index date, in their order."""
+        columns, joins = [sql("x.person_id")], []
+        columns += [self._fact(feature) for feature in self.features.features if feature.domain == "person"]
+        for number, (outcome, table) in enumerate(zip(self.features.outcomes, outcomes, strict=True)):
+            joins.append(sql(" LEFT JOIN {t} {o} ON {o}.row_id = x.row_id", t=table, o=name(f"outcome_{number}")))
             columns += self._outcome(number, outcome)
+        named = (sql("{c} AS {n}", c=column_, n=name(f"column_{place}")) for place, column_ in enumerate(columns))
         return sql(
-            "SELECT {c} FROM {x} x {j} ORDER BY x.row_id", c=joined(", ", columns), x=self.index, j=joined(" ", joins)
-        )
+            "SELECT {c} FROM {x} x{j} WHERE x.row_id >= {a} AND x.row_id < {b} ORDER BY x.row_id",
+            c=joined(", ", named), x=self.index, j=joined("", joins), a=start, b=start + AT_ONCE,
+        )  # fmt: skip
+
+    def _filled(self, summed: Sql, features: list[Feature], start: int, n: int) -> Iterator[tuple[str, Any]]:
+        """The columns of a domain's features: the sums of their sets, put where their index date stands."""
+        looks = _looks(features)
+        rows = self.workspace.fetch(
+            sql("SELECT * FROM {t} WHERE row_id >= {a} AND row_id < {b} ORDER BY set_key", t=summed, a=start,
+                b=start + AT_ONCE)
+        )  # fmt: skip
+        keys, places = (rows.column(i).to_numpy() for i in range(2))
+        for feature in features:
+            first, last = np.searchsorted(keys, [self._key(feature.of), self._key(feature.of) + 1])
+            seen = rows.column(2 + looks.index(_look(feature))).slice(first, last - first)
+            values = np.full(n, np.nan)
+            values[places[first:last] - start] = seen.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+            yield from _columns(feature, values)
 
     # ---- facts of the person
 
-    def _fact(self, feature: Feature) -> list[Sql]:
+    def _fact(self, feature: Feature) -> Sql:
         days = self.workspace.dialect.days
         facts = {
             "age": sql("EXTRACT(YEAR FROM x.index_date) - x.born"),
@@ -141,7 +182,7 @@ class _Extraction:
             "observed": days(sql("x.op_start"), sql("x.index_date")),
             "followed": self._followed(),
         }
-        return [sql("{f} AS {n}", f=facts[feature.says], n=_quoted(feature.name))]
+        return facts[feature.says]
 
     def _followed(self) -> Sql:
         """Days from the index date to the end of observation, or to death before it."""
@@ -153,25 +194,10 @@ class _Extraction:
 
     # ---- records up to the index date
 
-    def _spread(self, domain: str) -> Sql:
-        """One row an index date with records, one column a feature (f_0, f_1, … in the order of the document)."""
+    def _summed(self, domain: str) -> Sql:
+        """By set and index date: each look's number."""
         features = [feature for feature in self.features.features if feature.domain == domain]
-        looks = list(dict.fromkeys(map(_look, features)))
-        summed = self._summed(domain, features, looks)
-        cells = [
-            sql("MAX(CASE WHEN set_key = {k} THEN {l} END) AS {n}",
-                k=self._key(feature.of), l=name(f"look_{looks.index(_look(feature))}"), n=_cell(feature))
-            for feature in features
-        ]  # fmt: skip
-        table = self.workspace.table(f"spread_{domain}")
-        self.workspace.create(
-            table, sql("SELECT row_id, {c} FROM {t} GROUP BY row_id", c=joined(", ", cells), t=summed)
-        )
-        self.workspace.settle(table, by=("row_id",))
-        return table
-
-    def _summed(self, domain: str, features: list[Feature], looks: list[Look]) -> Sql:
-        """By index date and set: each look's number."""
+        looks = _looks(features)
         values = any(look.says in VALUES for look in looks)
         firsts = [look.first for look in looks]
         first = None if None in firsts else min(day for day in firsts if day is not None)
@@ -183,7 +209,7 @@ class _Extraction:
         table = self.workspace.table(f"summed_{domain}")
         self.workspace.create(
             table,
-            sql("SELECT row_id, set_key, {c} FROM {r} GROUP BY row_id, set_key", c=joined(", ", cells), r=records),
+            sql("SELECT set_key, row_id, {c} FROM {r} GROUP BY set_key, row_id", c=joined(", ", cells), r=records),
         )
         self.workspace.drop(records)
         return table
@@ -204,11 +230,9 @@ class _Extraction:
                 else sql("CASE WHEN 1 = 0 THEN t.value_as_number END")
                 for c in ("range_high", "range_low")
             )
-            # numbered in the order of days, so that the last value is the one of the largest number
             more = sql(
-                ", t.value_as_number AS value, t.unit_concept_id AS unit, {h} AS range_high, {l} AS range_low, "
-                "ROW_NUMBER() OVER (PARTITION BY x.row_id ORDER BY {s}, {id}) AS ordinal",
-                h=high, l=low, s=start, id=column(sql("t"), found.id),
+                ", {id} AS id, t.value_as_number AS value, t.unit_concept_id AS unit, {h} AS range_high, "
+                "{l} AS range_low", h=high, l=low, id=column(sql("t"), found.id),
             )  # fmt: skip
         parts = []
         chosen = sorted(keys - {EVERY})
@@ -279,14 +303,11 @@ class _Extraction:
         dead = sql(
             "COALESCE({d} <= {l}, FALSE)", d=self.workspace.dialect.days(sql("x.index_date"), sql("x.death")), l=last
         )
-        parts = {
-            "": sql("CASE WHEN {h} THEN 1 WHEN {f} >= {l} OR {x} THEN 0 END", h=happened, f=followed, l=last, x=dead),
-            "_time": sql(
-                "CASE WHEN {h} THEN {d} ELSE GREATEST(LEAST({f}, {l}), 0) END", h=happened, d=day, f=followed, l=last
-            ),
-            "_event": sql("CASE WHEN {h} THEN 1 ELSE 0 END", h=happened),
-        }
-        return [sql("{v} AS {n}", v=value, n=_quoted(outcome.name + end)) for end, value in parts.items()]
+        return [
+            sql("CASE WHEN {h} THEN 1 WHEN {f} >= {l} OR {x} THEN 0 END", h=happened, f=followed, l=last, x=dead),
+            sql("CASE WHEN {h} THEN {d} ELSE GREATEST(LEAST({f}, {l}), 0) END", h=happened, d=day, f=followed, l=last),
+            sql("CASE WHEN {h} THEN 1 ELSE 0 END", h=happened),
+        ]
 
     # ---- parts
 
@@ -296,14 +317,6 @@ class _Extraction:
     def _need(self, domain: Domain) -> None:
         if self.workspace.columns(domain.table) is None:
             raise DataError(f"The CDM has no table {domain.table!r}.", "Load it, or leave out what reads it.")
-
-    def _typed(self, rows: pa.Table) -> pa.Table:
-        """Types that do not depend on the engine: whole numbers for flags, doubles, words."""
-        import pyarrow as pa
-
-        kinds = {"person": pa.int64(), "flag": pa.int8(), "number": pa.float64(), "category": pa.string()}
-        columns = self.features.dictionary()
-        return pa.table({n: _cast(rows.column(i), kinds[columns[n].type]) for i, n in enumerate(columns)})
 
 
 def _cast(values: Any, kind: Any) -> Any:
@@ -318,18 +331,23 @@ def _look(feature: Feature) -> Look:
     return Look(*feature.window, feature.says, feature.unit, feature.low, feature.high)
 
 
-def _columns(feature: Feature) -> list[Sql]:
-    """A feature's column in the result: nobody without a record has one; what was never measured is unknown."""
-    value = column(name(f"of_{feature.domain}"), _cell(feature))
+def _looks(features: Iterable[Feature]) -> list[Look]:
+    """The different ways in which these features look at records."""
+    return list(dict.fromkeys(map(_look, features)))
+
+
+def _columns(feature: Feature, values: Array) -> Iterator[tuple[str, Any]]:
+    """A feature's columns: who has no record has none; what was never measured is unknown."""
+    import pyarrow as pa
+
+    unknown = np.isnan(values)
     if feature.says in ("any", "count", "days", "high", "low"):
-        return [sql("COALESCE({v}, 0) AS {n}", v=value, n=_quoted(feature.name))]
-    if feature.otherwise is None:
-        return [sql("{v} AS {n}", v=value, n=_quoted(feature.name))]
-    filled, missing = _number(feature.otherwise), _quoted(f"{feature.name}_missing")
-    return [
-        sql("COALESCE({v}, {f}) AS {n}", v=value, f=filled, n=_quoted(feature.name)),
-        sql("CASE WHEN {v} IS NULL THEN 1 ELSE 0 END AS {n}", v=value, n=missing),
-    ]
+        yield feature.name, pa.array(np.where(unknown, 0.0, values))
+    elif feature.otherwise is None:
+        yield feature.name, pa.array(values, mask=unknown)
+    else:
+        yield feature.name, pa.array(np.where(unknown, feature.otherwise, values))
+        yield f"{feature.name}_missing", pa.array(unknown.astype(np.int8))
 
 
 def _flag(engine: str, where: Sql) -> Sql:
@@ -337,14 +355,15 @@ def _flag(engine: str, where: Sql) -> Sql:
 
 
 def _edge(largest: bool) -> Callable[[str, Sql], Sql]:
-    """The value with the largest or smallest ordinal."""
+    """The value of the last or first day; of several on one day, that of the largest or smallest id."""
 
     def edge(engine: str, where: Sql) -> Sql:
         if engine == "postgresql":
             order = sql("DESC") if largest else sql("ASC")
-            return sql("(ARRAY_AGG(value ORDER BY ordinal {o}) {w})[1]", o=order, w=where)
+            return sql("(ARRAY_AGG(value ORDER BY day {o}, id {o}) {w})[1]", o=order, w=where)
         by = sql("max_by") if largest else sql("min_by")
-        return sql("{by}(value, ordinal) {w}", by=by, w=where)
+        place = sql("STRUCT(day, id)") if engine == "spark" else sql("CAST(day AS HUGEINT) * {b} + id", b=2**64)
+        return sql("{by}(value, {p}) {w}", by=by, p=place, w=where)
 
     return edge
 
@@ -363,16 +382,6 @@ _SAID: dict[str, Callable[[str, Sql], Sql]] = {
     "max": lambda engine, where: sql("MAX(value) {w}", w=where),
     "slope": lambda engine, where: sql("REGR_SLOPE(value, day) {w}", w=where),
 }
-
-
-def _cell(feature: Feature) -> Sql:
-    """A name that any engine takes, from the feature's own, which may be Chinese."""
-    return Sql("f_" + feature.name.encode().hex())
-
-
-def _quoted(text: str) -> Sql:
-    """A result's column; the dictionary gives it its own name back."""
-    return Sql("c_" + text.encode().hex())
 
 
 def _number(value: float) -> Sql:
