@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cohorts
 import footprint
 import models
 
@@ -34,6 +35,7 @@ def main() -> None:
         ("rounds over the network", rounds),
         ("logistic regression", lambda: models.compare("logistic", ("statsmodels", "R", "glum"))),
         ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
+        ("cohorts", cohorts.rows),
         ("footprint", footprint.rows),
     ):
         print(f"bench: {title} …", file=sys.stderr, flush=True)
