@@ -157,7 +157,8 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
         return file
     target = folder / f"{_sha256(file)[:16]}.ndjson"
     if not target.exists():
-        options = "maximum_object_size = 2000000000, format = 'auto', columns = {entry: 'STRUCT(resource JSON)[]'}"
+        most = max(16_777_216, file.stat().st_size + 1024)
+        options = f"maximum_object_size = {most}, format = 'auto', columns = {{entry: 'STRUCT(resource JSON)[]'}}"
         try:
             bench.run(
                 f"COPY (SELECT entry.resource::VARCHAR FROM (SELECT unnest(entry) AS entry FROM read_json("

@@ -27,6 +27,7 @@ DATES = ("yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "dd/MM/yyyy", "MM
          "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
 TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy/MM/dd HH:mm",
          "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
+EXACT = 100_000  # rows up to which distinct values are counted, not estimated
 SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
 _CODES = (
     ("ICD10", r"^[A-TV-Z]\d[0-9A-Z](\.[0-9A-Zx]{1,6})?$"),
@@ -108,8 +109,9 @@ def _column(
     }
     if form:
         column["pattern"] = form
-    if filled and distinct > 0.9 * filled:
+    if filled and (filled <= EXACT or distinct > 0.8 * filled):
         exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")
+        distinct = exact
         column |= {"distinct": exact, "unique": exact == filled and filled == rows}
     read = _read(name, kind, form, dtype)
     if kind in ("integer", "number", "date", "datetime") and filled:

@@ -1,0 +1,115 @@
+"""A scan shows types and patterns and hides what few hold; its proposal loads; explanations and differences in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from atoll.ingest.explain import counts, differences, explain
+from atoll.ingest.load import check_against, load
+from atoll.ingest.mapping import read_mapping
+from atoll.ingest.proposal import propose
+from atoll.ingest.scan import meaning_of, scan
+from tests.ingest.exports import MAPPING, TODAY, mapping, write
+
+N = 400
+PATIENTS = "病人ID,性别,出生日期,备注\n" + "".join(
+    f"P{i:04},{'男' if i % 2 else '女'},19{50 + i % 40}/0{1 + i % 9}/1{i % 9},{'罕见' if i == 7 else '常见'}\n"
+    for i in range(N)
+)
+VISITS = "就诊号,病人ID,入院日期,出院日期,费用\n" + "".join(
+    f'V{i},P{i % N:04},202401{1 + i % 28:02},202402{1 + i % 28:02},"{i // 2},5"\n' for i in range(2 * N)
+)
+
+
+@pytest.fixture
+def export(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "病人.csv").write_bytes(PATIENTS.encode("gb18030"))
+    (folder / "就诊.csv").write_bytes(VISITS.encode("gb18030"))
+    return folder
+
+
+def columns(document, name):
+    (table,) = [table for table in document["tables"] if table["name"] == name]
+    return {column["name"]: column for column in table["columns"]}, table
+
+
+def test_what_a_scan_shows(export, tmp_path):
+    document = scan(str(export), folder=tmp_path / "w")
+    patients, table = columns(document, "病人")
+    visits, stays = columns(document, "就诊")
+    assert table["files"][0]["encoding"] == "gb18030"
+    assert (patients["出生日期"]["type"], patients["出生日期"]["pattern"]) == ("date", "yyyy/MM/dd")
+    assert (visits["入院日期"]["type"], visits["入院日期"]["pattern"]) == ("date", "yyyyMMdd")
+    assert (visits["费用"]["type"], visits["费用"]["pattern"]) == ("number", ",")
+    assert patients["性别"]["frequent"] == [{"value": "女", "rows": 200}, {"value": "男", "rows": 200}]
+    assert table["keys"] == ["病人ID"]
+    assert stays["links"] == [{"column": "病人ID", "table": "病人", "key": "病人ID", "share": 1.0}]
+
+
+def test_what_a_scan_hides(export, tmp_path):
+    document = scan(str(export), folder=tmp_path / "w")
+    patients, _ = columns(document, "病人")
+    assert patients["备注"]["frequent"] == [{"value": "常见", "rows": N - 1}]
+    assert "frequent" not in patients["病人ID"]
+    assert "P0007" not in str(document)
+    visits, _ = columns(document, "就诊")
+    low, high = visits["费用"]["range"]
+    assert low > 0.5
+    assert high < N - 1
+
+
+def test_the_page_stands_alone(export, tmp_path):
+    from atoll.ui.scan import page
+
+    document = scan(str(export), folder=tmp_path / "w")
+    text = page(document, "zh")
+    assert "导出数据的内容" in text
+    assert "src=" not in text
+    assert "href=" not in text
+    assert "罕见" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "meaning"),
+    [
+        ("病人ID", "", "person"), ("patient_nbr", "", "person"), ("Id", "patients", "person"), ("ENCOUNTER", "", "visit"),
+        ("诊断编码3", "", "diagnosis"), ("CODE", "medications", "drug"), ("BirthDate", "", "birth"), ("weather", "", ""),
+    ],
+)  # fmt: skip
+def test_meanings_of_names(name, table, meaning):
+    assert meaning_of(name, table) == meaning
+
+
+def test_a_proposal_fits_its_export_and_loads(export, tmp_path):
+    made = propose(str(export), tmp_path / "m" / "river.yaml", "river")
+    assert made.lists == ["sex.csv"]
+    proposed = read_mapping(tmp_path / "m" / "river.yaml")
+    check_against(proposed, str(export))
+    report = load(proposed, str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (report.tables["person"], report.tables["visit_occurrence"]) == (N, 2 * N)
+    assert report.rejected == []
+
+
+def test_explanations():
+    from pathlib import Path
+
+    sentences = explain(read_mapping(Path("examples/exports/his/mapping.yaml")))
+    assert "Each row of patients becomes a row of person." in sentences
+    assert "  gender_concept_id is what the list “sex” says of [性别]." in sentences
+    assert "  year_of_birth is the year of the day in [出生日期]." in sentences
+
+
+def test_differences_and_their_effect_on_counts(tmp_path):
+    export = write(tmp_path / "export")
+    old = mapping(tmp_path / "old")
+    new = mapping(tmp_path / "new", MAPPING.replace("number(value)", "number(unit)"), sex="code,concept_id\nM,8507\n")
+    assert differences(old, old) == []
+    assert differences(old, new) == [
+        "  measurement from results: value_as_number: number(value) → number(unit)",
+        "  list sex: 0 codes more, 1 fewer, 0 changed",
+    ]
+    effect = counts(old, new, str(export), None)
+    assert {"table": "measurement", "what": "unreadable value_as_number", "before": 0, "after": 3} in effect
+    assert {"table": "list sex", "what": "rows without a concept", "before": 0, "after": 2} in effect
