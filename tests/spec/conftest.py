@@ -1,4 +1,7 @@
-"""Every specification runs on every engine: a table literal, a definition, the rows that it must give."""
+"""Every specification runs on every engine: a table literal, a definition, the rows that it must give.
+
+Spark takes seconds a test, so its runs are for `make soak`; 60 random definitions on it are in every run.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ VOCABULARY = {
 }
 
 
-@pytest.fixture(scope="session", params=["duckdb", "postgresql", "spark"])
+@pytest.fixture(scope="session", params=["duckdb", "postgresql", pytest.param("spark", marks=pytest.mark.soak)])
 def engine(request, tmp_path_factory):
     """An engine with an empty CDM; Spark only where it is installed, PostgreSQL likewise."""
     name = request.param
