@@ -23,7 +23,7 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
 from atoll.errors import DataError, OperatorError
-from atoll.ingest import derive, persons
+from atoll.ingest import derive, persons, reuse
 from atoll.ingest.expressions import ExpressionError
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
@@ -185,11 +185,12 @@ class _Load:
             "mapping": {"name": self.mapping.name, "sha256": self.mapping.digest},
             "vocabulary": vocabulary,
             "atoll": VERSION,
+            "today": str(self.today),
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
         bench = self.bench = build.bench
-        self.build = build
+        self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
         self.source = open_source(self.address, bench, build.folder, self.mapping)
@@ -217,6 +218,8 @@ class _Load:
         return [*(n for n in ORDER if n in wanted), *sorted(wanted - set(ORDER))]
 
     def _fill(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
+        if self._taken(name, rules, filled):
+            return
         for rule in rules:
             with self.build.step(f"rule {rule.position}") as run:
                 if run:
@@ -238,6 +241,26 @@ class _Load:
             if run:
                 self.build.strip(name)
 
+    def _taken(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> bool:
+        """Whether the table could be taken from the release in force; the first of its steps."""
+        with self.build.step(f"take {name}") as run:
+            if run:
+                mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
+                taken = reuse.take(self.bench, self.target, name, mark)
+                self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
+        if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
+            return False
+        self._say(f"{name}: unchanged")
+        self.done += sum(self.source.tables[rule.source].size for rule in rules)
+        if name == "death":
+            with self.build.step("settle death") as run:
+                if run:
+                    persons.deaths(self.bench)
+        with self.build.step(f"strip {name}") as run:
+            if run:
+                self.build.strip(name)
+        return True
+
     def _say(self, text: str) -> None:
         """Progress with the remaining time, from the bytes that are still to be read."""
         left = ""
@@ -251,7 +274,7 @@ class _Load:
         bench = self.bench
         made = _compiled(rule, self.source, self.lookups, self._context(filled))
         for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys)
+            self.lookups.complete(kind, parameter, keys, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -272,7 +295,7 @@ class _Load:
         for rule in rules:
             made = _compiled(rule, self.source, self.lookups, self._context(filled))
             for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys)
+                self.lookups.complete(kind, parameter, keys, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM"
@@ -340,7 +363,7 @@ class _Load:
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
         counts = {name: rows for name, rows in counts.items() if rows}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        manifest = {**plan, "release": number, "made": now, "tables": counts, "today": str(self.today)}
+        manifest = {**plan, "release": number, "made": now, "tables": counts}
         self._cdm_source(manifest)
         report = Report(number, True, counts, resumed=self.build.resumed, manifest=manifest)
         report.merged = bench.value("SELECT count(*) FROM ingest.merged")

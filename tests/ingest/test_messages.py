@@ -82,7 +82,8 @@ def test_fhir_into_the_model(tmp_path):
     del glucose["component"]
     condition = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p1"},
                  "code": {"coding": [{"code": "E11.9"}]}, "onsetDateTime": "2020-01-10"}  # fmt: skip
-    drug = {"resourceType": "MedicationRequest", "id": "m", "subject": {"reference": "Patient/p1"}, "authoredOn": "2020-01-10",
+    drug = {"resourceType": "MedicationRequest", "id": "m", "subject": {"reference": "Patient/p1"},
+            "authoredOn": "2020-01-10",
             "medicationCodeableConcept": {"coding": [{"code": "6809"}]}}  # fmt: skip
     export = ndjson(tmp_path / "x", PATIENT, VISIT, glucose, condition, drug)
     report = load(read_mapping(EXAMPLES / "fhir" / "mapping.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)

@@ -1,4 +1,4 @@
-"""A scan shows types and patterns and hides what few hold; its proposal loads; explanations and differences in words."""
+"""A scan shows types and hides what few hold; its proposal loads; explanations and differences in words."""
 
 from __future__ import annotations
 
@@ -74,8 +74,10 @@ def test_the_page_stands_alone(export, tmp_path):
 @pytest.mark.parametrize(
     ("name", "table", "meaning"),
     [
-        ("病人ID", "", "person"), ("patient_nbr", "", "person"), ("Id", "patients", "person"), ("ENCOUNTER", "", "visit"),
-        ("诊断编码3", "", "diagnosis"), ("CODE", "medications", "drug"), ("BirthDate", "", "birth"), ("weather", "", ""),
+        ("病人ID", "", "person"), ("patient_nbr", "", "person"), ("Id", "patients", "person"),
+        ("ENCOUNTER", "", "visit"),
+        ("诊断编码3", "", "diagnosis"), ("CODE", "medications", "drug"), ("BirthDate", "", "birth"),
+        ("weather", "", ""),
     ],
 )  # fmt: skip
 def test_meanings_of_names(name, table, meaning):
