@@ -1,8 +1,8 @@
 """What has not changed since the release in force is taken from it instead of made again, table by table.
 
 A table is the same when everything that it was made from is: its rules and code lists, the source's files, the
-vocabulary, the program, and the rows that it refers to (persons with their births, deaths and merges; visits and others by their
-ids). Rows kept aside and codes without a concept come along.
+vocabulary, the program, and the rows that it refers to (persons with their births, deaths and merges; visits and others
+by their ids). Rows kept aside and codes without a concept come along.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
             f"SELECT 1 FROM old.ingest.part WHERE name = {literal(name)} AND mark = {literal(mark)}"
         ):
             return False
-        if bench.value(
-            f"SELECT count(*) FROM old.ingest.rejected WHERE \"table\" = {literal(name)} AND reason LIKE '% in the future'"
-        ):
+        future = f"FROM old.ingest.rejected WHERE \"table\" = {literal(name)} AND reason LIKE '% in the future'"
+        if bench.value(f"SELECT count(*) {future}"):
             return False  # some of these days may have come
         listed = ", ".join(map(quoted, tables()[name].columns))
         bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM old.main.{quoted(name)}")
