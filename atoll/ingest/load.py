@@ -24,13 +24,12 @@ from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
 from atoll.errors import DataError, OperatorError
 from atoll.ingest import derive, persons, reuse
-from atoll.ingest.expressions import ExpressionError
+from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
-from atoll.ingest.rules import Compiled, Context, compile_rule
-from atoll.ingest.sources import Source, open_source
-from atoll.study.nodes import Problem, Problems
+from atoll.ingest.rules import Context
+from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
 ORDER = ("location", "care_site", "provider", "person", "death", "visit_occurrence", "visit_detail", "episode")
@@ -96,28 +95,6 @@ def load_url(
     report = load(mapping, address, target, **options)
     publish(target, url, progress)
     return report
-
-
-def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> None:
-    """Hold a mapping against an export and a vocabulary, without loading anything.
-
-    Raises
-    ------
-    Problems
-        With every finding, each with line and column.
-    """
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
-        build = Build(Path(folder) / "check.duckdb", "check", (), memory=MEMORY, vocabulary=vocabulary)
-        try:
-            if vocabulary is None:
-                starter(build.bench)
-            require(version_of(vocabulary), mapping.vocabulary)
-            source = open_source(address, build.bench, build.folder, mapping)
-            check(mapping, source, Lookups(build.bench, mapping.lists))
-        finally:
-            build.bench.close()
 
 
 def load(
@@ -272,7 +249,7 @@ class _Load:
 
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
-        made = _compiled(rule, self.source, self.lookups, self._context(filled))
+        made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
         for kind, parameter, keys in made.asked:
             self.lookups.complete(kind, parameter, keys, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
@@ -293,7 +270,7 @@ class _Load:
         """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
         key, parts = quoted(str(tables()[name].key)), []
         for rule in rules:
-            made = _compiled(rule, self.source, self.lookups, self._context(filled))
+            made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
             for kind, parameter, keys in made.asked:
                 self.lookups.complete(kind, parameter, keys, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
@@ -419,40 +396,3 @@ def literal_row(kept: Sequence[str]) -> str:
 def _keeps(rule: Rule) -> str:
     """Which rows keep key and source row until the table is settled: persons are judged later, other rows at once."""
     return "true" if rule.to in ("person", "death") else "_reason IS NOT NULL OR _note <> 0"
-
-
-def _compiled(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
-    tables = {name: source.table(name) for name in (rule.source, *rule.join)}
-    return compile_rule(rule, tables, lookups, context)
-
-
-def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:
-    """Hold a mapping against the source that it is for.
-
-    Raises
-    ------
-    Problems
-        With every finding, each with line and column.
-    """
-    problems: list[Problem] = []
-    for rule in mapping.rules:
-        missing = [name for name in (rule.source, *rule.join) if name not in source.tables]
-        if missing:
-            found = ", ".join(sorted(source.tables)) or "none"
-            problems.append(
-                Problem(
-                    rule.place[0],
-                    f"rules[{rule.position}].from",
-                    f"the source has no table {missing[0]!r}.",
-                    f"Found: {found}.",
-                )
-            )
-            continue
-        try:
-            _compiled(rule, source, lookups, Context(None, {}, today))
-        except ExpressionError as error:
-            problems.append(
-                Problem(error.place[0], f"rules[{rule.position}]", error.what, error.remedy, error.place[1])
-            )
-    if problems:
-        raise Problems("The mapping does not fit the source:", sorted(problems, key=lambda one: (one.line, one.column)))

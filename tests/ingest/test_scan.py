@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atoll.ingest.checking import check_against
 from atoll.ingest.explain import counts, differences, explain
-from atoll.ingest.load import check_against, load
+from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
 from atoll.ingest.scan import meaning_of, scan
