@@ -23,7 +23,7 @@ def mapping() -> None:
 @with_output
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
-    from atoll.ingest.load import check_against
+    from atoll.ingest.checking import check_against
     from atoll.ingest.mapping import read_mapping
 
     read = read_mapping(file)

@@ -11,6 +11,7 @@ diagnoses  row, patient, visit, code, text, system, time, kind
 results    row, patient, visit, kind, code, text, system, value, unit, range, flag, status, time
 drugs      row, patient, visit, code, text, system, start_time, days, amount, unit
 merges     patient (the old number), kept
+own        kind (Z and two letters), patient, visit, field_1 … field_5      segments of the hospital's own, each once
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ def _field(position: int, component: int = 1) -> str:
 
 # 10^9/L is a unit and no two components, whatever the standard says
 _UNIT = f"CASE WHEN {_field(6)} = '10' THEN concat_ws('^', '10', {_field(6, 2)}) ELSE {_field(6)} END"
+_OWN = ", ".join(f"{_field(n)} AS field_{n}" for n in range(1, 6))
 _OF = "FROM hl7_segment s JOIN hl7_message m USING (message)"
 _TABLES = {
     "patients": f"SELECT DISTINCT m.patient, {_field(7)} AS birth, {_field(8)} AS sex, {_field(29)} AS death,"
@@ -162,4 +164,5 @@ _TABLES = {
     " ORDER BY n)) c USING (n) WHERE kind = 'RXE'",
     "merges": f"SELECT DISTINCT {_field(1)} AS patient, m.patient AS kept {_OF} WHERE kind = 'MRG'"
     f" AND {_field(1)} IS NOT NULL",
+    "own": f"SELECT DISTINCT kind, m.patient, m.visit, {_OWN} {_OF} WHERE starts_with(kind, 'Z')",
 }

@@ -23,14 +23,13 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
 from atoll.errors import DataError, OperatorError
-from atoll.ingest import derive, persons
-from atoll.ingest.expressions import ExpressionError
+from atoll.ingest import derive, persons, reuse
+from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
-from atoll.ingest.rules import Compiled, Context, compile_rule
-from atoll.ingest.sources import Source, open_source
-from atoll.study.nodes import Problem, Problems
+from atoll.ingest.rules import Context
+from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
 ORDER = ("location", "care_site", "provider", "person", "death", "visit_occurrence", "visit_detail", "episode")
@@ -98,28 +97,6 @@ def load_url(
     return report
 
 
-def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> None:
-    """Hold a mapping against an export and a vocabulary, without loading anything.
-
-    Raises
-    ------
-    Problems
-        With every finding, each with line and column.
-    """
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
-        build = Build(Path(folder) / "check.duckdb", "check", (), memory=MEMORY, vocabulary=vocabulary)
-        try:
-            if vocabulary is None:
-                starter(build.bench)
-            require(version_of(vocabulary), mapping.vocabulary)
-            source = open_source(address, build.bench, build.folder, mapping)
-            check(mapping, source, Lookups(build.bench, mapping.lists))
-        finally:
-            build.bench.close()
-
-
 def load(
     mapping: Mapping,
     address: str,
@@ -185,11 +162,12 @@ class _Load:
             "mapping": {"name": self.mapping.name, "sha256": self.mapping.digest},
             "vocabulary": vocabulary,
             "atoll": VERSION,
+            "today": str(self.today),
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
         bench = self.bench = build.bench
-        self.build = build
+        self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
         self.source = open_source(self.address, bench, build.folder, self.mapping)
@@ -217,6 +195,8 @@ class _Load:
         return [*(n for n in ORDER if n in wanted), *sorted(wanted - set(ORDER))]
 
     def _fill(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
+        if self._taken(name, rules, filled):
+            return
         for rule in rules:
             with self.build.step(f"rule {rule.position}") as run:
                 if run:
@@ -238,6 +218,26 @@ class _Load:
             if run:
                 self.build.strip(name)
 
+    def _taken(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> bool:
+        """Whether the table could be taken from the release in force; the first of its steps."""
+        with self.build.step(f"take {name}") as run:
+            if run:
+                mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
+                taken = reuse.take(self.bench, self.target, name, mark)
+                self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
+        if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
+            return False
+        self._say(f"{name}: unchanged")
+        self.done += sum(self.source.tables[rule.source].size for rule in rules)
+        if name == "death":
+            with self.build.step("settle death") as run:
+                if run:
+                    persons.deaths(self.bench)
+        with self.build.step(f"strip {name}") as run:
+            if run:
+                self.build.strip(name)
+        return True
+
     def _say(self, text: str) -> None:
         """Progress with the remaining time, from the bytes that are still to be read."""
         left = ""
@@ -249,9 +249,9 @@ class _Load:
 
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
-        made = _compiled(rule, self.source, self.lookups, self._context(filled))
+        made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
         for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys)
+            self.lookups.complete(kind, parameter, keys, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -270,9 +270,9 @@ class _Load:
         """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
         key, parts = quoted(str(tables()[name].key)), []
         for rule in rules:
-            made = _compiled(rule, self.source, self.lookups, self._context(filled))
+            made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
             for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys)
+                self.lookups.complete(kind, parameter, keys, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM"
@@ -340,7 +340,7 @@ class _Load:
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
         counts = {name: rows for name, rows in counts.items() if rows}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        manifest = {**plan, "release": number, "made": now, "tables": counts, "today": str(self.today)}
+        manifest = {**plan, "release": number, "made": now, "tables": counts}
         self._cdm_source(manifest)
         report = Report(number, True, counts, resumed=self.build.resumed, manifest=manifest)
         report.merged = bench.value("SELECT count(*) FROM ingest.merged")
@@ -396,40 +396,3 @@ def literal_row(kept: Sequence[str]) -> str:
 def _keeps(rule: Rule) -> str:
     """Which rows keep key and source row until the table is settled: persons are judged later, other rows at once."""
     return "true" if rule.to in ("person", "death") else "_reason IS NOT NULL OR _note <> 0"
-
-
-def _compiled(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
-    tables = {name: source.table(name) for name in (rule.source, *rule.join)}
-    return compile_rule(rule, tables, lookups, context)
-
-
-def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:
-    """Hold a mapping against the source that it is for.
-
-    Raises
-    ------
-    Problems
-        With every finding, each with line and column.
-    """
-    problems: list[Problem] = []
-    for rule in mapping.rules:
-        missing = [name for name in (rule.source, *rule.join) if name not in source.tables]
-        if missing:
-            found = ", ".join(sorted(source.tables)) or "none"
-            problems.append(
-                Problem(
-                    rule.place[0],
-                    f"rules[{rule.position}].from",
-                    f"the source has no table {missing[0]!r}.",
-                    f"Found: {found}.",
-                )
-            )
-            continue
-        try:
-            _compiled(rule, source, lookups, Context(None, {}, today))
-        except ExpressionError as error:
-            problems.append(
-                Problem(error.place[0], f"rules[{rule.position}]", error.what, error.remedy, error.place[1])
-            )
-    if problems:
-        raise Problems("The mapping does not fit the source:", sorted(problems, key=lambda one: (one.line, one.column)))

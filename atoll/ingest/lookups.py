@@ -185,8 +185,12 @@ class Lookups:
             return text.upper().replace(".", "") if parameter in _DOTLESS else text
         return text
 
-    def complete(self, kind: str, parameter: str, keys: Any) -> None:
-        """Add what a rule will ask for and the look-up does not have; `keys` is an Ibis table of `key` and `rows`."""
+    def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:
+        """Add what a rule will ask for and the look-up does not have.
+
+        keys       an Ibis table of `key` and `rows`
+        wanted_by  the table of the model that the rule fills
+        """
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
         table = quoted(self.table(kind, parameter).get_name())
@@ -198,12 +202,12 @@ class Lookups:
             " AND coalesce(concept_id, 0) <> 0)"
         )
         if kind in ("list", "code"):
-            self._local(kind, parameter, table, new)
+            self._local(kind, parameter, table, new, literal(wanted_by))
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
             self._compute(kind, table, found)
 
-    def _local(self, kind: str, parameter: str, table: str, new: str) -> None:
+    def _local(self, kind: str, parameter: str, table: str, new: str, wanted_by: str) -> None:
         """Give each unmapped code its own concept, in the order of codes, and count its rows."""
         owner = literal(parameter if kind == "code" else f"list {parameter}")
         self.bench.run(
@@ -212,8 +216,9 @@ class Lookups:
             f" AND key NOT IN (SELECT concept_code FROM ingest.local_concept WHERE vocabulary = {owner})"
         )
         self.bench.run(
-            f"INSERT INTO ingest.unmapped SELECT {owner}, key, rows {new}"
-            f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner})"
+            f"INSERT INTO ingest.unmapped SELECT {wanted_by}, {owner}, key, rows {new}"
+            f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner}"
+            f' AND "table" = {wanted_by})'
         )
         rank = ", rank" if kind == "code" else ""
         one = ", 1" if kind == "code" else ""

@@ -23,6 +23,7 @@ from typing import Any
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import OperatorError
+from atoll.ingest.reuse import attached
 
 REPEATED = "repeated row"
 EXTRA = ("_key", "_reason", "_note", "_row", "_rule")  # columns of a table that is being filled
@@ -39,7 +40,8 @@ _OWN = (
     " key VARCHAR, row VARCHAR)",
     'CREATE TABLE ingest.reason ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, rows BIGINT)',
     "CREATE TABLE ingest.local_concept (vocabulary VARCHAR, concept_code VARCHAR, concept_id BIGINT)",
-    "CREATE TABLE ingest.unmapped (vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)",
+    'CREATE TABLE ingest.unmapped ("table" VARCHAR, vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)',
+    "CREATE TABLE ingest.part (name VARCHAR, mark VARCHAR, taken BOOLEAN)",
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
     " VARCHAR)",
@@ -119,18 +121,11 @@ class Build:
         """Take the hospital's own concepts over from the release in force, so that they keep their numbers."""
         if not self.target.exists():
             return
-        bench = self.bench
-        bench.run(f"ATTACH {literal(str(self.target))} AS old (READ_ONLY)")
-        try:
-            known = bench.rows(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = 'old' AND table_name = 'local_concept'"
-            )
-            if known:
+        with attached(self.bench, self.target) as there:
+            if "local_concept" in there:
                 with self.step("local concepts") as run:
                     if run:
-                        bench.run("INSERT INTO ingest.local_concept SELECT * FROM old.ingest.local_concept")
-        finally:
-            bench.run("DETACH old")
+                        self.bench.run("INSERT INTO ingest.local_concept SELECT * FROM old.ingest.local_concept")
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[bool]:
@@ -200,6 +195,7 @@ class Build:
             bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
             for scaffold in ("plan", "step", "rule", "note"):
                 bench.run(f"DROP TABLE ingest.{scaffold}")
+        bench.run("DETACH DATABASE IF EXISTS old")
         bench.run("CHECKPOINT")
         bench.close()
         _in_force(self.path, self.target)

@@ -72,6 +72,8 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     rows = source_rows(rule, tables)
     if rule.where is not None:
         rows = rows.filter(condition_of(rule.where, RuleScope(rows, lookups)).fill_null(False))
+    if rule.deleted is not None:  # what the source has marked as deleted is not there
+        rows = rows.filter(~condition_of(rule.deleted, RuleScope(rows, lookups)).fill_null(False))
     rows = one_of_each(rule, rows, lookups)
     scope, asked = with_lookups(rule, rows, lookups)
     made = _Rule(rule, scope, context)

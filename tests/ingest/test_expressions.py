@@ -17,8 +17,8 @@ from atoll.ingest.rule_source import RuleScope
 @pytest.fixture(scope="module")
 def bench():
     with Workbench() as bench:
-        bench.run("CREATE TABLE t AS SELECT * FROM (VALUES ('2020-01-31', '5', 'x/y', 1), "
-                  "('31/02/2020', '5.5', NULL, 2),"
+        bench.run("CREATE TABLE t AS SELECT * FROM (VALUES ('2020-01-31', '5', 'x/y', 1),"
+                  " ('31/02/2020', '5.5', NULL, 2),"
                   " ('43831', 'a', ' ', 3)) v(d, n, s, i)")  # fmt: skip
         yield bench
 

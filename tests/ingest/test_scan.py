@@ -1,11 +1,12 @@
-"""A scan shows types and patterns and hides what few hold; its proposal loads; differences in words."""
+"""A scan shows types and hides what few hold; its proposal loads; explanations and differences in words."""
 
 from __future__ import annotations
 
 import pytest
 
+from atoll.ingest.checking import check_against
 from atoll.ingest.explain import counts, differences, explain
-from atoll.ingest.load import check_against, load
+from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
 from atoll.ingest.scan import meaning_of, scan
@@ -75,8 +76,9 @@ def test_the_page_stands_alone(export, tmp_path):
     ("name", "table", "meaning"),
     [
         ("病人ID", "", "person"), ("patient_nbr", "", "person"), ("Id", "patients", "person"),
-        ("ENCOUNTER", "", "visit"), ("诊断编码3", "", "diagnosis"),
-        ("CODE", "medications", "drug"), ("BirthDate", "", "birth"), ("weather", "", ""),
+        ("ENCOUNTER", "", "visit"),
+        ("诊断编码3", "", "diagnosis"), ("CODE", "medications", "drug"), ("BirthDate", "", "birth"),
+        ("weather", "", ""),
     ],
 )  # fmt: skip
 def test_meanings_of_names(name, table, meaning):

@@ -1,0 +1,97 @@
+"""What has not changed since the release in force is taken from it instead of made again, table by table.
+
+A table is the same when everything that it was made from is: its rules and code lists, the source's files, the
+vocabulary, the program, and the rows that it refers to (persons with their births, deaths and merges; visits and others
+by their ids). Rows kept aside and codes without a concept come along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping as Entries
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from atoll.cdm.tables import tables
+from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.ingest.expressions import written
+from atoll.ingest.mapping import Mapping, Rule
+from atoll.ingest.sources import Source
+
+ALWAYS = ("person",)  # who is who is settled anew each time: every other table stands on it
+
+
+def fingerprint(
+    mapping: Mapping,
+    rules: Sequence[Rule],
+    source: Source,
+    plan: Entries[str, Any],
+    bench: Workbench,
+    filled: Sequence[str],
+) -> str:
+    """A hash of all that a table is made from; `filled` are the tables that are made already."""
+    read = {name for rule in rules for name in (rule.source, *rule.join)}
+    parts: dict[str, Any] = {
+        "rules": [_said(rule) for rule in rules],
+        "lists": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(mapping.lists.items())},
+        "files": sorted(file.sha256 for name in read for file in source.tables[name].files),
+        "missing": [list(mapping.missing), mapping.encoding, mapping.link_visits],
+        "made by": [plan["vocabulary"], plan["atoll"], bench.value("SELECT version()")],
+        "rows": {name: _rows(bench, name) for name in filled if name != "person"},
+    }
+    if "person" in filled:
+        parts["persons"] = bench.rows(
+            "SELECT count(*), bit_xor(hash(key_id, person_id, birth, death, status)) FROM ingest.person_key"
+        )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode("utf-8")).hexdigest()
+
+
+def _said(rule: Rule) -> list[Any]:
+    expressions = {name: written(one.tree) for name, one in rule.expressions().items()}
+    each = [rule.each.groups, rule.each.values, rule.each.name] if rule.each else None
+    return [rule.position, rule.to, rule.source, expressions, each, dict(rule.join), rule.distinct]
+
+
+def _rows(bench: Workbench, name: str) -> Any:
+    """The rows that others may refer to, as a number that does not depend on their order."""
+    key = tables()[name].key
+    return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)})) FROM main.{quoted(name)}") if key else None
+
+
+def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
+    """Take a table over from the release in `target` when it has the same mark; says whether it did."""
+    if not target.exists() or name in ALWAYS:
+        return False
+    with attached(bench, target) as there:
+        if "part" not in there or not bench.rows(
+            f"SELECT 1 FROM old.ingest.part WHERE name = {literal(name)} AND mark = {literal(mark)}"
+        ):
+            return False
+        future = f"FROM old.ingest.rejected WHERE \"table\" = {literal(name)} AND reason LIKE '% in the future'"
+        if bench.value(f"SELECT count(*) {future}"):
+            return False  # some of these days may have come
+        listed = ", ".join(map(quoted, tables()[name].columns))
+        bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM old.main.{quoted(name)}")
+        for kept in ("rejected", "unmapped"):
+            bench.run(f'INSERT INTO ingest.{kept} SELECT * FROM old.ingest.{kept} WHERE "table" = {literal(name)}')
+    return True
+
+
+class attached:
+    """The release in force beside the one that is made, read-only, as `old`; gives the names of its own tables."""
+
+    def __init__(self, bench: Workbench, target: Path):
+        self.bench, self.target = bench, target
+
+    def __enter__(self) -> set[str]:
+        if not self.bench.rows("SELECT 1 FROM duckdb_databases() WHERE database_name = 'old'"):
+            self.bench.run(f"ATTACH {literal(str(self.target))} AS old (READ_ONLY)")
+        rows = self.bench.rows(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old' AND schema_name = 'ingest'"
+        )
+        return {name for (name,) in rows}
+
+    def __exit__(self, *_: object) -> None:
+        """It stays attached: a transaction that read it may still be open."""
