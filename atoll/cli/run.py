@@ -51,7 +51,7 @@ def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], out
     if missing:
         raise StudyError(
             f"The study asks {', '.join(study.sites)}; there is no table for {', '.join(missing)}.",
-            f"Add --table {missing[0]}=FILE, or --cdm {missing[0]}=URL.",
+            f"Add --table {missing[0]}=FILE.",
         )
     if study.recipes and (without := sorted(set(study.sites) - set(urls))):
         raise StudyError(
@@ -89,7 +89,8 @@ def _named(entries: Sequence[str], what: str, value: str) -> dict[str, str]:
         if not mark or not site or not given:
             raise click.BadParameter(f"{entry!r} is not SITE={value}.", param_hint=f"--{what.lower()}")
         if site in found:
-            raise StudyError(f"Two {what}s are given for {site!r}.", f"Give each site one {what}, under its own name.")
+            remedy = f"Give each site one {what}, under a name of its own."
+            raise StudyError(f"Two {what}s are given for {site!r}.", remedy)
         found[site] = given
     return found
 

@@ -6,6 +6,7 @@ Spark takes seconds a test, so its runs are for `make soak`; 60 random definitio
 from __future__ import annotations
 
 import json
+import secrets
 
 import pytest
 
@@ -30,9 +31,10 @@ def engine(request, tmp_path_factory):
     if name == "postgresql":
         import psycopg
 
-        database = request.getfixturevalue("postgres") + "/spec"
+        own = f"spec_{secrets.token_hex(6)}"  # the fixture may be made again when another engine came between
+        database = f"{request.getfixturevalue('postgres')}/{own}"
         with psycopg.connect(request.getfixturevalue("postgres") + "/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE spec")
+            connection.execute(f"CREATE DATABASE {own}")
     one = Engine(name, tmp_path_factory.mktemp("spec") / "cdm", database)
     yield one
     one.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import secrets
 from typing import Any
 
 import pyarrow as pa
@@ -76,10 +77,10 @@ def engine(request, tmp_path_factory):
     elif request.param == "postgresql":
         import psycopg
 
-        server = request.getfixturevalue("postgres")
+        server, own = request.getfixturevalue("postgres"), f"features_{secrets.token_hex(6)}"
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE features")
-        database = f"{server}/features"
+            connection.execute(f"CREATE DATABASE {own}")
+        database = f"{server}/{own}"
     engine = Engine(request.param, folder / "cdm", database)
     yield engine
     engine.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import secrets
 
 import numpy as np
 import pyarrow as pa
@@ -72,10 +73,10 @@ def engine(request, tmp_path_factory):
     if request.param == "postgresql":
         import psycopg
 
-        server = request.getfixturevalue("postgres")
+        server, own = request.getfixturevalue("postgres"), f"quality_{secrets.token_hex(6)}"
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE quality")
-        database = f"{server}/quality"
+            connection.execute(f"CREATE DATABASE {own}")
+        database = f"{server}/{own}"
     engine = Engine(request.param, tmp_path_factory.mktemp("quality"), database)
     yield engine
     engine.close()
