@@ -77,7 +77,7 @@ class SharedEvents:
             keys = joined(", ", (sql("{k}", k=key) for key in self._keys[table]))
             query = sql(
                 "SELECT k.set_key, {columns} FROM {t} t JOIN {codes} k ON k.concept_id = {concept} "
-                "WHERE k.set_key IN ({keys}) ORDER BY k.set_key",
+                "WHERE k.set_key IN ({keys})",
                 columns=base_columns(self.workspace, domain, self._columns[table]), t=name(table),
                 codes=self.codes(domain), concept=column(T, domain.concept), keys=keys,
             )  # fmt: skip
