@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+
+if TYPE_CHECKING:
+    from atoll.ingest.review import Review
 
 FILE = click.Path(path_type=Path)
 
@@ -60,3 +65,103 @@ def suggest(
         f"{len(asked):,} names: {sure:,} with a candidate of probability 0.9 or more, "
         f"{len(first) - sure:,} to look at, {len(asked) - len(first):,} without any. Written to {target}"
     )
+
+
+def _opened(suggestions: Path, journal: Path, names: Path | None, concepts: tuple[Path, ...], both: bool) -> Review:
+    from atoll.ingest.review import Review, read_items
+    from atoll.ingest.term_concepts import read_concepts
+    from atoll.ingest.term_files import read_names
+
+    shown = {c.concept_id: c.name for path in concepts for c in read_concepts(path) if not c.variant}
+    contexts = []
+    if names is not None:
+        contexts = [
+            {"specimen": n.fluid, "category": n.category, "unit": n.unit, "values": n.sample_values}
+            for n in read_names(names)
+        ]
+    return Review(read_items(suggestions, contexts, shown), journal, both=both)
+
+
+def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which a review is opened."""
+    for option in (
+        click.option("--both", is_flag=True, help="A name is settled when two reviewers decided alike."),
+        click.option("--concepts", type=FILE, multiple=True, help="CSV whose concept names are shown."),
+        click.option("--names", type=FILE, help="The file of names, to show unit and specimen."),
+        click.option("--journal", type=FILE, required=True, help="File of decisions; made when it is not there."),
+        click.argument("suggestions", type=FILE),
+    ):
+        command = option(command)
+    return command
+
+
+@terms.command(epilog="Example: atoll terms review suggested.csv --journal decisions.jsonl --reviewer ana --page")
+@review_options
+@click.option("--reviewer", required=True, help="Who decides.")
+@click.option("--page", is_flag=True, help="Open a page on this machine instead of the terminal.")
+@click.option("--port", default=0, help="Of the page; a free one when left out.")
+@with_output
+def review(
+    out: Output,
+    suggestions: Path,
+    journal: Path,
+    names: Path | None,
+    concepts: tuple[Path, ...],
+    both: bool,
+    reviewer: str,
+    page: bool,
+    port: int,
+) -> None:
+    """Decide what names mean, one key a name; everything can be undone.
+
+    SUGGESTIONS is the file that `atoll terms suggest` wrote. Several reviewers may work on one journal.
+    """
+    opened = _opened(suggestions, journal, names, concepts, both)
+    if page:
+        from atoll.cli.review.page import serve
+
+        serve(opened, reviewer, port, lambda address: out.say(f"Open {address}  (Ctrl-C ends it)"))
+    else:
+        from atoll.cli.review.terminal import review_here
+
+        review_here(out, opened, reviewer)
+    status = opened.status(reviewer)
+    out.result(status)
+    out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "
+            f"{status['disputed']} disputed.")  # fmt: skip
+
+
+@terms.command("export", epilog="Example: atoll terms export suggested.csv --journal decisions.jsonl --out codes.csv")
+@review_options
+@click.option("--usagi", is_flag=True, help="As a file for Usagi, with all names.")
+@click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
+@with_output
+def export(
+    out: Output,
+    suggestions: Path,
+    journal: Path,
+    names: Path | None,
+    concepts: tuple[Path, ...],
+    both: bool,
+    usagi: bool,
+    target: Path,
+) -> None:
+    """Write what is settled as a code list: name, concept, authors, date, source."""
+    from atoll.ingest.review import write_list
+    from atoll.ingest.usagi import write_usagi
+
+    opened = _opened(suggestions, journal, names, concepts, both)
+    rows = (write_usagi if usagi else write_list)(target, opened)
+    out.result({"rows": rows, "file": str(target)}, f"{rows:,} rows written to {target}")
+
+
+@terms.command("import-usagi", epilog="Example: atoll terms import-usagi usagi.csv --out codes.csv")
+@click.argument("source", type=FILE)
+@click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
+@with_output
+def import_usagi(out: Output, source: Path, target: Path) -> None:
+    """Turn the approved mappings of a Usagi file into a code list, for `--decisions` and for mappings."""
+    from atoll.ingest.usagi import usagi_to_list
+
+    rows = usagi_to_list(source, target)
+    out.result({"rows": rows, "file": str(target)}, f"{rows:,} approved mappings written to {target}")

@@ -77,7 +77,8 @@ class Shape(Export):
         self.record("病人信息.csv", p, "病人信息", "patient")
         vital = pc.and_(_is_vital(o["code"]), pc.is_null(o["fault"]))
         self._visits(v, d, o.filter(vital))
-        rest = o.filter(pc.invert(vital))
+        again = pc.and_(_is_vital(o["code"]), pc.equal(pc.fill_null(o["fault"], ""), "duplicate_row"))
+        rest = o.filter(pc.invert(pc.or_(vital, again)))  # a vital sign is a part of a row: it cannot stand there twice
         code = looked_up(LAB_CODES, rest["code"], "JY0000")
         name = looked_up([row["zh"] for row in MEASUREMENTS], rest["code"], "院内项目")
         value = _arrows(rest)

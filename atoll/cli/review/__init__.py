@@ -1,0 +1,1 @@
+"""Where reviewers decide: in the terminal, or on a page that only this machine can open."""

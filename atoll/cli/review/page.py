@@ -1,0 +1,113 @@
+"""Review on a page of this machine: the same journal, driven by the same keys.
+
+The server listens on the loopback only; its address holds a random word, and requests for another host are refused, so
+that neither other machines nor other pages of the browser can read or decide. It ends with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from atoll.errors import AtollError
+from atoll.ingest.review import Item, Review
+from atoll.ui.guard import PRIVATE
+
+HERE = Path(__file__).parent
+KINDS = {"review.html": "text/html", "review.js": "text/javascript", "review.css": "text/css"}
+LARGEST = 10_000  # bytes of a decision
+
+
+def application(review: Review, who: str, word: str, port: int) -> Starlette:
+    """The page for one reviewer; `word` is the secret part of its address."""
+    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+    def allowed(request: Request) -> bool:
+        given = request.path_params.get("word", "")
+        return request.headers.get("host") in hosts and secrets.compare_digest(given, word)
+
+    async def file(request: Request) -> Response:
+        name = request.path_params.get("name", "review.html")
+        if not allowed(request) or name not in KINDS:
+            return Response("Not found.", 404, PRIVATE)
+        return Response((HERE / name).read_bytes(), 200, PRIVATE, f"{KINDS[name]}; charset=utf-8")
+
+    async def state(request: Request) -> Response:
+        if not allowed(request):
+            return Response("Not found.", 404, PRIVATE)
+        if request.method == "POST":
+            body = await request.body()
+            if len(body) > LARGEST or request.headers.get("content-type") != "application/json":
+                return Response("Not accepted.", 415, PRIVATE)
+            try:
+                _act(review, who, json.loads(body))
+            except (AtollError, ValueError, KeyError, TypeError) as error:
+                said = str(error) if isinstance(error, AtollError) else "That is not a decision."
+                return JSONResponse({"error": said}, 400, PRIVATE)
+        review.refresh()
+        return JSONResponse(_state(review, who), 200, PRIVATE)
+
+    return Starlette(
+        routes=[
+            Route("/{word}/", file),
+            Route("/{word}/state", state, methods=["GET", "POST"]),
+            Route("/{word}/{name}", file),
+        ]
+    )
+
+
+def _act(review: Review, who: str, asked: dict[str, Any]) -> None:
+    if asked["do"] == "undo":
+        review.undo(who)
+    else:
+        concept = int(asked["concept_id"])
+        if concept < 0:
+            raise ValueError("a concept id is not negative")
+        review.decide(who, str(asked["item"]), concept)
+
+
+def _state(review: Review, who: str) -> dict[str, Any]:
+    waiting = review.open_for(who)
+    return {"who": who, **review.status(who), "items": [_shown(item) for item in waiting[:20]]}
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "name": item.name,
+        "context": {key: value for key, value in item.context.items() if value},
+        "candidates": [
+            {"id": c.concept_id, "name": c.concept_name, "probability": c.probability, "reason": c.reason}
+            for c in item.candidates[:9]
+        ],
+    }
+
+
+def bound(port: int) -> socket.socket:
+    """A loopback socket; port 0 takes a free one."""
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", port))
+    return found
+
+
+def serve(review: Review, who: str, port: int, say: Any) -> None:
+    """Serve the page until Ctrl-C; `say` is told its address."""
+    import uvicorn
+
+    listener = bound(port)
+    actual = listener.getsockname()[1]
+    word = secrets.token_urlsafe(16)
+    say(f"http://127.0.0.1:{actual}/{word}/")
+    config = uvicorn.Config(
+        application(review, who, word, actual), log_level="warning", timeout_graceful_shutdown=1, access_log=False
+    )
+    uvicorn.Server(config).run(sockets=[listener])
