@@ -1,4 +1,4 @@
-"""A mapping held against the export that it is for: every rule is compiled, and every finding has its line and column."""
+"""A mapping held against the export that it is for: every rule is compiled, every finding has line and column."""
 
 from __future__ import annotations
 
