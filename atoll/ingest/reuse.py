@@ -84,7 +84,7 @@ def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
 
 
 class attached:
-    """The release in force beside the one that is made, read-only, as `atoll_in_force`; gives the names of its own tables."""
+    """The release in force beside the one that is made, as `atoll_in_force`; gives the names of its own tables."""
 
     def __init__(self, bench: Workbench, target: Path):
         self.bench, self.target = bench, target
