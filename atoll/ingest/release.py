@@ -125,7 +125,9 @@ class Build:
             if "local_concept" in there:
                 with self.step("local concepts") as run:
                     if run:
-                        self.bench.run("INSERT INTO ingest.local_concept SELECT * FROM old.ingest.local_concept")
+                        self.bench.run(
+                            "INSERT INTO ingest.local_concept SELECT * FROM atoll_in_force.ingest.local_concept"
+                        )
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[bool]:
@@ -195,7 +197,7 @@ class Build:
             bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
             for scaffold in ("plan", "step", "rule", "note"):
                 bench.run(f"DROP TABLE ingest.{scaffold}")
-        bench.run("DETACH DATABASE IF EXISTS old")
+        bench.run("DETACH DATABASE IF EXISTS atoll_in_force")
         bench.run("CHECKPOINT")
         bench.close()
         _in_force(self.path, self.target)

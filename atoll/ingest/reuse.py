@@ -66,30 +66,34 @@ def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
         return False
     with attached(bench, target) as there:
         if "part" not in there or not bench.rows(
-            f"SELECT 1 FROM old.ingest.part WHERE name = {literal(name)} AND mark = {literal(mark)}"
+            f"SELECT 1 FROM atoll_in_force.ingest.part WHERE name = {literal(name)} AND mark = {literal(mark)}"
         ):
             return False
-        future = f"FROM old.ingest.rejected WHERE \"table\" = {literal(name)} AND reason LIKE '% in the future'"
+        future = (
+            f"FROM atoll_in_force.ingest.rejected WHERE \"table\" = {literal(name)} AND reason LIKE '% in the future'"
+        )
         if bench.value(f"SELECT count(*) {future}"):
             return False  # some of these days may have come
         listed = ", ".join(map(quoted, tables()[name].columns))
-        bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM old.main.{quoted(name)}")
+        bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM atoll_in_force.main.{quoted(name)}")
         for kept in ("rejected", "unmapped"):
-            bench.run(f'INSERT INTO ingest.{kept} SELECT * FROM old.ingest.{kept} WHERE "table" = {literal(name)}')
+            bench.run(
+                f'INSERT INTO ingest.{kept} SELECT * FROM atoll_in_force.ingest.{kept} WHERE "table" = {literal(name)}'
+            )
     return True
 
 
 class attached:
-    """The release in force beside the one that is made, read-only, as `old`; gives the names of its own tables."""
+    """The release in force beside the one that is made, as `atoll_in_force`; gives the names of its own tables."""
 
     def __init__(self, bench: Workbench, target: Path):
         self.bench, self.target = bench, target
 
     def __enter__(self) -> set[str]:
-        if not self.bench.rows("SELECT 1 FROM duckdb_databases() WHERE database_name = 'old'"):
-            self.bench.run(f"ATTACH {literal(str(self.target))} AS old (READ_ONLY)")
+        if not self.bench.rows("SELECT 1 FROM duckdb_databases() WHERE database_name = 'atoll_in_force'"):
+            self.bench.run(f"ATTACH {literal(str(self.target))} AS atoll_in_force (READ_ONLY)")
         rows = self.bench.rows(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old' AND schema_name = 'ingest'"
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'atoll_in_force' AND schema_name = 'ingest'"
         )
         return {name for (name,) in rows}
 

@@ -20,6 +20,8 @@ from atoll.ingest import tabular
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
 
+EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -305,17 +307,18 @@ def _attached(path: Path, source: Source) -> Source:
         raise DataError(f"There is no file {path}.", "Check the path.")
     bench = source.bench
     try:
-        bench.run(f"ATTACH {literal(str(path))} AS {quoted('export')} (READ_ONLY)")
+        bench.run(f"ATTACH {literal(str(path))} AS {quoted(EXPORT)} (READ_ONLY)")
     except duckdb.Error as error:
         raise DataError(f"{path} cannot be read as a DuckDB file.", "Is anyone writing to it?") from error
     sha256, size = _hash(path)
     rows = bench.rows(
-        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'export' AND NOT internal"
-        " UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'export' AND NOT internal"
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'atoll_export' AND NOT internal"
+        " UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'atoll_export' AND"
+        " NOT internal"
         " ORDER BY 1, 2"
     )
     for schema, name in rows:
         shown = name if schema == "main" else f"{schema}.{name}"
-        _view(bench, shown, quoted("export", schema, name))
+        _view(bench, shown, quoted(EXPORT, schema, name))
         _add(source, shown, (SourceFile(path.name, sha256, size),))
     return source
