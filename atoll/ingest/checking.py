@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A mapping held against its export: every rule is compiled, and every finding has its line and column."""
-=======
 """A mapping held against the export that it is for: every rule is compiled, every finding has line and column."""
->>>>>>> ingest
 
 from __future__ import annotations
 
