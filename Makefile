@@ -30,9 +30,9 @@ test: check       ## everything that CI runs
 soak: setup       ## the long runs
 	@$(PY) -m pytest -m soak
 
-bench:            ## measure, print ratios, write docs/benchmarks.md
+bench:            ## measure, print ratios, write docs/benchmarks.md; PARTS="rounds cohorts" for some of it
 	@scripts/setup.sh tools,bench
-	@$(PY) benchmarks/run.py
+	@$(PY) benchmarks/run.py $(PARTS)
 
 docs: setup       ## regenerate the parts of docs/ that are made from code
 	@$(PY) scripts/docs.py

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cohorts
+import features
 import footprint
 import models
 
@@ -24,26 +25,37 @@ HEAD = """\
 
 Written by `make bench`. A ratio compares two sides that were measured in the same run, on the same data, with the
 same number of threads; absolute times depend on the machine and its neighbours. A target that is missed says so.
-
+`make bench PARTS="rounds cohorts"` measures some parts; the others keep their last table, with its date.
 """
+PAGE = ROOT / "docs" / "benchmarks.md"
+PARTS = {
+    "rounds": ("Rounds over the network", lambda: rounds()),
+    "logistic": ("Logistic regression", lambda: models.compare("logistic", ("statsmodels", "R", "glum"))),
+    "cox": ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
+    "cohorts": ("Cohorts", lambda: cohorts.rows()),
+    "features": ("Features", lambda: features.rows()),
+    "footprint": ("Footprint", footprint.rows),
+}
 
 
-def main() -> None:
-    """Measure, print, and write."""
-    table: list[dict[str, object]] = []
-    for title, measure in (
-        ("rounds over the network", rounds),
-        ("logistic regression", lambda: models.compare("logistic", ("statsmodels", "R", "glum"))),
-        ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
-        ("cohorts", cohorts.rows),
-        ("footprint", footprint.rows),
-    ):
+def main(wanted: list[str]) -> None:
+    """Measure the wanted parts (all when none is named), print, and write; other parts keep their last table."""
+    sections = _sections()
+    for part in wanted or PARTS:
+        title, measure = PARTS[part]
         print(f"bench: {title} …", file=sys.stderr, flush=True)
-        found = measure()
-        table += found
-        for row in found:
+        table = measure()
+        for row in table:
             print("  " + _line(row), flush=True)
-    (ROOT / "docs" / "benchmarks.md").write_text(HEAD + machine() + "\n" + markdown(table), encoding="utf-8")
+        sections[title] = machine() + "\n" + markdown(table)
+        text = HEAD + "".join(f"\n## {name}\n\n{sections[name]}" for name, _ in PARTS.values() if name in sections)
+        PAGE.write_text(text, encoding="utf-8")
+
+
+def _sections() -> dict[str, str]:
+    """The tables that are on the page, by title."""
+    parts = PAGE.read_text("utf-8").split("\n## ")[1:] if PAGE.exists() else []
+    return {part.partition("\n")[0]: part.partition("\n")[2].strip() + "\n" for part in parts}
 
 
 def rounds() -> list[dict[str, object]]:
@@ -117,4 +129,4 @@ def _line(row: dict[str, object]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
