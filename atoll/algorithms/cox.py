@@ -112,13 +112,20 @@ class Fit:
 @at_site_whole
 def within(data: Data, ties: Ties, beta: Array) -> Partial:
     """log L, U and I of the strata of one site."""
-    order = np.lexsort((-data.time, data.strata))
+    order = _latest_first(data.time, data.strata)
     X = _centred(data.X.T.take(order, axis=1))  # (p, n): every sweep below runs along contiguous rows
     time, event, stratum = data.time[order], data.event[order] == 1, data.strata[order]
     eta = np.clip(beta @ X, -LARGEST_ETA, LARGEST_ETA)
     theta = np.exp(eta)
     block = _block(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
     return _partial(data, X, eta, theta, event, block, _opens(stratum, block), ties)
+
+
+def _latest_first(time: Array, strata: Array) -> Array:
+    """The order of rows by stratum, then from the latest time back; whole days are sorted by their digits."""
+    if not strata.any() and time.max() < 2**16 and (time == np.rint(time)).all():
+        return np.argsort((2**16 - 1 - time).astype(np.uint16), kind="stable")
+    return np.lexsort((-time, strata))
 
 
 def _centred(X: Array) -> Array:
@@ -168,21 +175,19 @@ def _partial(
 ) -> Partial:
     """The sums over events, one column an event."""
     of, size = block[event], len(opens)
-    died, hazard = X[:, event], theta[event]
+    died, hazard = X.take(np.flatnonzero(event), axis=1), theta[event]
     s0, s1 = (_at_risk(_by_block(values, block, size), opens) for values in (theta, theta * X))
     d0, d1 = _by_block(hazard, of, size), _by_block(hazard * died, of, size)
-    S0, S1, share = _at_events(of, s0, s1, d0, d1, ties)
-    mean = S1 / S0
-    reach = np.bincount(of, 1 / S0, size)
-    weight = theta * (_later_in_stratum(reach, opens)[block] - event * np.bincount(of, share / S0, size)[block])
+    at = _at_events(of, s0, s1, d0, d1, ties)
+    weight = theta * (_later_in_stratum(at.reach, opens)[block] - event * at.tied[block])
     root = X * np.sqrt(np.maximum(weight, 0.0))
     return Partial(
         persons=data.persons(),
         events=data.persons(data.event == 1),
         n=data.n,
-        loglik=float(eta[event].sum() - np.log(S0).sum()),
-        score=died.sum(axis=1) - mean.sum(axis=1),
-        information=_information(root @ root.T, mean @ mean.T),
+        loglik=float(eta[event].sum() - at.logs),
+        score=died.sum(axis=1) - at.mean,
+        information=_information(root @ root.T, at.outer),
         behind=data.behind_design(),
         outcomes=_outcomes(data),
         weights=_weights(theta),
@@ -207,12 +212,33 @@ def _weights(theta: Array) -> dict[str, Array]:
     return {"outcome": np.array([theta.sum(), theta @ theta])}
 
 
-def _at_events(of: Array, s0: Array, s1: Array, d0: Array, d1: Array, ties: Ties) -> tuple[Array, Array, Array]:
-    """S⁰, S¹ and l/d for every event, as columns; `of` is the event's block or cell, in order."""
-    d = np.bincount(of, minlength=len(s0))
+@dataclass(frozen=True)
+class AtEvents:
+    """Sums over events: of 1/S⁰ and l/(d S⁰) by block, of log S⁰, of S¹/S⁰, and of (S¹/S⁰)(S¹/S⁰)ᵀ."""
+
+    reach: Array
+    tied: Array
+    logs: float
+    mean: Array
+    outer: Array
+
+
+def _at_events(of: Array, s0: Array, s1: Array, d0: Array, d1: Array, ties: Ties) -> AtEvents:
+    """The event l of a block has S⁰ = s⁰ − (l/d) d⁰ and S¹ = s¹ − (l/d) d¹; `of` is its block or cell, in order.
+
+    Only 1/S⁰ differs among the events of a block, so S¹ (p, blocks) is never written out for each of them.
+    """
+    size = len(s0)
+    d = np.bincount(of, minlength=size)
     index = np.arange(len(of)) - np.concatenate([[0], d.cumsum()[:-1]])[of]
     share = index / d[of] if ties == "efron" else np.zeros(len(of))
-    return s0[of] - share * d0[of], s1[:, of] - share * d1[:, of], share
+    S0 = s0[of] - share * d0[of]
+    first, second = 1 / S0, 1 / S0**2
+    reach, tied = np.bincount(of, first, size), np.bincount(of, share * first, size)
+    cross = (s1 * np.bincount(of, share * second, size)) @ d1.T
+    outer = (s1 * np.bincount(of, second, size)) @ s1.T - cross - cross.T
+    outer += (d1 * np.bincount(of, share**2 * second, size)) @ d1.T
+    return AtEvents(reach, tied, float(np.log(S0).sum()), s1 @ reach - d1 @ tied, outer)
 
 
 def _later_in_stratum(values: Array, opens: Array) -> Array:
@@ -275,17 +301,15 @@ def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
     """
     s0, s1, s2 = (_accumulated(s, strata, size) for s in (t.s0, t.s1, t.s2))
     of = np.repeat(np.arange(len(t.d)), t.d)
-    S0, S1, share = _at_events(of, s0, s1.T, t.d0, t.d1.T, ties)
-    mean = S1 / S0
-    reach, tied = np.bincount(of, 1 / S0, len(s0)), np.bincount(of, share / S0, len(s0))
-    raw = np.einsum("j,jpq->pq", reach, s2) - np.einsum("j,jpq->pq", tied, t.d2)
+    at = _at_events(of, s0, s1.T, t.d0, t.d1.T, ties)
+    raw = np.einsum("j,jpq->pq", at.reach, s2) - np.einsum("j,jpq->pq", at.tied, t.d2)
     return Sums(
         persons=int(t.persons.sum()),
         events=int(t.events.sum()),
         n=int(t.n.sum()),
-        loglik=float(t.x.sum(axis=0) @ beta - np.log(S0).sum()),
-        score=t.x.sum(axis=0) - mean.sum(axis=1),
-        information=_information(raw, mean @ mean.T),
+        loglik=float(t.x.sum(axis=0) @ beta - at.logs),
+        score=t.x.sum(axis=0) - at.mean,
+        information=_information(raw, at.outer),
     )
 
 
