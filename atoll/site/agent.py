@@ -394,6 +394,7 @@ class Agent:
 
     def _wake(self) -> None:
         handle = self._home.open_wake()
+        self._more_to_deliver.set()  # what was decided before anyone listened
         while not self._ending.is_set():
             os.read(handle, 64)
             with self._change:

@@ -12,7 +12,19 @@ import pytest
 from atoll.errors import NotPermitted
 from atoll.governance import signatures
 from atoll.network import messages
-from atoll.network.messages import Failure, Handover, Place, Poll, PollAnswer, Proposal, Receipt, Renewed, Share, Task
+from atoll.network.messages import (
+    Decision,
+    Failure,
+    Handover,
+    Place,
+    Poll,
+    PollAnswer,
+    Proposal,
+    Receipt,
+    Renewed,
+    Share,
+    Task,
+)
 from atoll.site.agent import Agent
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
@@ -251,3 +263,16 @@ def test_a_share_that_has_a_receipt_waits_for_one_again_when_it_is_asked_again(s
     place = task(study).place
     assert site.outbox.again(place) and [stored.content for stored in site.outbox.waiting()] == site.line.shares()
     assert not site.outbox.again(task(study, round=1).place), "what was never answered is not there"
+
+
+def test_what_was_decided_while_nobody_listened_is_told_at_the_start(site):
+    """A steward decides while the site is not running, or in the moment before it hears: nothing else happens then."""
+    study = approved(site)
+    site.agent.stop()
+    site.thread.join()
+    site.store.decide(study, "pause")
+    site.line.told.clear()
+    site.agent = Agent(site.home, site.store, site.line, site.outbox, lambda: site.counting)
+    site.thread = threading.Thread(target=site.agent.run)
+    site.thread.start()
+    wait_until(lambda: any(isinstance(told, Decision) and told.action == "pause" for told in site.line.told), 10.0)
