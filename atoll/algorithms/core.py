@@ -65,7 +65,23 @@ class Data(Protocol):
         ...
 
     def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
-        """Persons with and without each flag, and with a value other than zero of each number: a `witness` for Σ x."""
+        """Persons other than zero, and than what most have, in each column: a `witness` for Σ x. Of all rows only."""
+        ...
+
+    def spread(self, weight: Array) -> Array:
+        """[Σw, Σw²] over persons, for `weights`; w (n,) is not negative."""
+        ...
+
+    def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
+        """(2, size): the same over the persons of each integer code 0 … size − 1, for `weights(part=True)`."""
+        ...
+
+    def spread_within(self, *weights: Array) -> dict[str, Array]:
+        """The same over the persons behind each term of X, for `weights(part=True)`."""
+        ...
+
+    def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """The same of each column's squared distance from its mean, for `weights(part=True)`. Of all rows only."""
         ...
 
     @property

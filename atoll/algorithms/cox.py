@@ -52,6 +52,7 @@ class Partial(Statistics):
     information: Array = total(per="events")
     behind: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -73,6 +74,8 @@ class Leaving(Statistics):
     d2: Array = total(per="events")
     behind: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    within: dict[str, Array] = weights(part=True)
+    cells: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -118,7 +121,7 @@ def within(data: Data, ties: Ties, beta: Array) -> Partial:
     eta = np.clip(beta @ X, -LARGEST_ETA, LARGEST_ETA)
     theta = np.exp(eta)
     block = _block(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
-    return _partial(data, X, eta, theta, event, block, _opens(stratum, block), ties)
+    return _partial(data, order, X, eta, theta, event, block, _opens(stratum, block), ties)
 
 
 def _latest_first(time: Array, strata: Array) -> Array:
@@ -171,7 +174,7 @@ def _at_risk(sums: Array, opens: Array) -> Array:
 
 
 def _partial(
-    data: Data, X: Array, eta: Array, theta: Array, event: Array, block: Array, opens: Array, ties: Ties
+    data: Data, order: Array, X: Array, eta: Array, theta: Array, event: Array, block: Array, opens: Array, ties: Ties
 ) -> Partial:
     """The sums over events, one column an event."""
     of, size = block[event], len(opens)
@@ -179,8 +182,9 @@ def _partial(
     s0, s1 = (_at_risk(_by_block(values, block, size), opens) for values in (theta, theta * X))
     d0, d1 = _by_block(hazard, of, size), _by_block(hazard * died, of, size)
     at = _at_events(of, s0, s1, d0, d1, ties)
-    weight = theta * (_later_in_stratum(at.reach, opens)[block] - event * at.tied[block])
-    root = X * np.sqrt(np.maximum(weight, 0.0))
+    weight = np.maximum(theta * (_later_in_stratum(at.reach, opens)[block] - event * at.tied[block]), 0.0)
+    root = X * np.sqrt(weight)
+    hazards, masses = _unsorted(theta, order), _unsorted(weight, order)
     return Partial(
         persons=data.persons(),
         events=data.persons(data.event == 1),
@@ -190,8 +194,16 @@ def _partial(
         information=_information(root @ root.T, at.outer),
         behind=data.behind_design(),
         outcomes=_outcomes(data),
-        weights=_weights(theta),
+        weights={"outcome": data.spread(hazards), "model": data.spread(masses)},
+        within=data.spread_within(hazards, masses),
     )
+
+
+def _unsorted(values: Array, order: Array) -> Array:
+    """Values in the order of the data's own rows."""
+    result = np.empty_like(values)
+    result[order] = values
+    return result
 
 
 def _information(raw: Array, outer: Array) -> Array:
@@ -205,11 +217,6 @@ def _information(raw: Array, outer: Array) -> Array:
 def _outcomes(data: Data) -> dict[str, Array]:
     """Persons with the event, and without."""
     return {"outcome": np.array([data.persons(data.event == 1), data.persons(data.event == 0)])}
-
-
-def _weights(theta: Array) -> dict[str, Array]:
-    """Σθ and Σθ²: a β that leaves all hazard to a few persons would show them."""
-    return {"outcome": np.array([theta.sum(), theta @ theta])}
 
 
 @dataclass(frozen=True)
@@ -276,7 +283,10 @@ def leaving(data: Data, grid: Array, exact: bool, strata: int, beta: Array, cent
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=data.behind_design(), outcomes=_outcomes(data), weights=_weights(theta),
+        behind=data.behind_design(), outcomes=_outcomes(data),
+        weights={"outcome": data.spread(theta)}, within=data.spread_within(theta),
+        cells={"model": data.spread_per(theta, cell, cells),
+               "event": data.spread_per(theta, outside, cells + 1)[:, :-1]},
     )  # fmt: skip
 
 

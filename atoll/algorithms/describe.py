@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from atoll.algorithms.bins import coded_words, persons_per_bin, quantile
-from atoll.algorithms.core import Data, Program, at_site, at_site_whole
+from atoll.algorithms.core import Data, Program, at_site_whole
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, table, tally, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, table, tally, total, weights, witness
 from atoll.study.dictionary import OTHER
 from atoll.study.view import Setting
 
@@ -35,18 +35,21 @@ class Sums(Statistics):
     sum: Array = total(per="present", moment=1)
     levels: dict[str, int] = tally()
     behind: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
 
 
 class Squares(Statistics):
     present: Array = table()
     squares: Array = total(per="present", moment=2)
     behind: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
 
 
 class Cubes(Statistics):
     present: Array = table()
     cubes: Array = total(per="present", moment=3)
     behind: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
 
 
 class Histogram(Statistics):
@@ -76,21 +79,22 @@ def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> S
         sum=np.array([x[there].sum() for x, there in zip(columns, present, strict=True)], dtype=float),
         levels={f"{name}={word}": persons for name in categories for word, persons in _levels(data, name).items()},
         behind=data.behind_columns(numbers),
+        spread=data.spread_columns(numbers),
     )
 
 
-@at_site
+@at_site_whole
 def squares(data: Data, numbers: tuple[str, ...], centre: Array) -> Squares:
     """Σ (x − centre)²."""
     present, sums_ = _powers(data, numbers, centre, 2)
-    return Squares(present=present, squares=sums_, behind=data.behind_columns(numbers))
+    return Squares(present, sums_, behind=data.behind_columns(numbers), spread=data.spread_columns(numbers))
 
 
-@at_site
+@at_site_whole
 def cubes(data: Data, numbers: tuple[str, ...], centre: Array) -> Cubes:
     """Σ (x − centre)³."""
     present, sums_ = _powers(data, numbers, centre, 3)
-    return Cubes(present=present, cubes=sums_, behind=data.behind_columns(numbers))
+    return Cubes(present, sums_, behind=data.behind_columns(numbers), spread=data.spread_columns(numbers))
 
 
 @at_site_whole

@@ -54,6 +54,8 @@ class Terms(Statistics):
     pearson: float = total(per="persons")
     behind: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    within: dict[str, Array] = weights(part=True)
+    residuals: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -63,6 +65,8 @@ class Meat(Statistics):
     score: Array = each(per="persons")
     behind: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    within: dict[str, Array] = weights(part=True)
+    residuals: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -106,7 +110,9 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(weight, mu, family),
+        weights=_weights(data, weight, mu, family),
+        within=data.spread_within(*_masses(weight, mu, family)),
+        residuals={"outcome": data.spread(residual**2)},
     )
 
 
@@ -114,14 +120,17 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
 def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
     """Σ uᵢuᵢᵀ over patients, and this site's Σ uᵢ, at the estimate."""
     y, X, mu, h, V = _moments(data, family, link, beta)
-    U = X * (h * (y - mu) / V)[:, None]
+    residual, weight = h * (y - mu) / V, h * h / V
+    U = X * residual[:, None]
     return Meat(
         persons=data.persons(),
         outer=U.T @ U,
         score=U.sum(axis=0),
         behind=data.behind_design(),
         outcomes=_outcomes(data, family),
-        weights=_weights(h * h / V, mu, family),
+        weights=_weights(data, weight, mu, family),
+        within=data.spread_within(*_masses(weight, mu, family)),
+        residuals={"outcome": data.spread(residual**2)},
     )
 
 
@@ -138,18 +147,21 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
 
 
 def _outcomes(data: Data, family: Family) -> dict[str, Array]:
-    """Persons with the event, and without; of counts, those who have any."""
-    if family == "poisson":
-        return {"outcome": np.array([data.persons(data.y > 0)])}
-    if family == "binomial" or data.flag_outcome:
+    """Persons with the event, and without; of numbers and counts, those who have any."""
+    if family == "binomial" or (data.flag_outcome and family != "poisson"):
         return {"outcome": np.array([data.persons(data.y > 0), data.persons(data.y == 0)])}
-    return {}
+    return {"outcome": np.array([data.persons(data.y != 0)])}
 
 
-def _weights(weight: Array, mu: Array, family: Family) -> dict[str, Array]:
-    """Σw and Σw² of the information, and of risks: a β, link or offset that singles a few persons out shows here."""
-    parts = {"outcome": weight} | ({"model": mu, "rest": 1 - mu} if family == "binomial" else {})
-    return {name: np.array([w.sum(), w @ w]) for name, w in parts.items()}
+def _masses(weight: Array, mu: Array, family: Family) -> tuple[Array, ...]:
+    """The weights of the information, and risks: a β, link or offset that singles a few persons out shows here."""
+    return (weight, mu, 1 - mu) if family == "binomial" else (weight,)
+
+
+def _weights(data: Data, weight: Array, mu: Array, family: Family) -> dict[str, Array]:
+    """How these are spread over all persons."""
+    masses = _masses(weight, mu, family)
+    return {name: data.spread(w) for name, w in zip(("outcome", "model", "rest"), masses, strict=False)}
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:

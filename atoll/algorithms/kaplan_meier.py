@@ -55,6 +55,7 @@ class Differences(Statistics):
     observed: Array = total(per="events")
     expected: Array = total(per="events")
     variance: Array = total(per="events")
+    behind: dict[str, Array] = witness()
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,10 @@ def life_table(data: Data, grid: Array, groups: int) -> LifeTable:
     size = len(grid) + 1
     cell = data.group * size + np.searchsorted(grid, data.time)
     died = data.event == 1
+    everybody = np.ones(data.n, dtype=bool)
     outside = groups * size
     leaving, events, censored = (
-        data.persons_per(np.where(chosen, cell, outside), outside + 1)[:-1] for chosen in (died | ~died, died, ~died)
+        data.persons_per(np.where(chosen, cell, outside), outside + 1)[:-1] for chosen in (everybody, died, ~died)
     )
     return LifeTable(
         leaving=leaving.reshape(groups, size), events=events.reshape(groups, size), censored={"event": censored}
@@ -104,7 +106,11 @@ def differences(data: Data, groups: int) -> Differences:
         died = np.bincount(cells, data.event[inside], minlength=groups * len(grid)).reshape(groups, -1)
         O, E, V = logrank_sums(leaving, died)
         observed, expected, variance = observed + O, expected + E, variance + V
-    return Differences(events=data.persons(data.event == 1), observed=observed, expected=expected, variance=variance)
+    died = data.event == 1
+    both = data.persons_per(2 * data.group + died, 2 * groups)  # without the event, and with it, in each group
+    return Differences(
+        events=data.persons(died), observed=observed, expected=expected, variance=variance, behind={"event": both}
+    )
 
 
 def at_risk(leaving: Array) -> Array:
@@ -202,15 +208,6 @@ def kaplan_meier(
         exact=exact,
         notes=[] if exact else ["grid", "rounded"] if not setting.public else ["grid"],
     )
-
-
-def _check(times: tuple[float, ...], grid: float | None, strata: tuple[StratumName, ...]) -> None:
-    if strata and "site" not in strata:
-        what = "A stratified log-rank test needs `site` among its strata."
-        raise StudyError(what, "Write strata: [site].", subject="strata")
-    if min(times, default=1.0) <= 0 or (grid is not None and grid <= 0):
-        what = "Times and intervals of a curve lie above zero."
-        raise StudyError(what, "Correct `times` or `grid`.", subject="times")
 
 
 def _test(t: LifeTable, groups: int, stratified: bool) -> Program:

@@ -120,7 +120,7 @@ def scores(data: Data, beta: Array, link: str) -> Scores:
         eta=float(eta.sum()),
         eta2=float(eta @ eta),
         behind=_classes(data),
-        weights=_weights(p),
+        weights=_weights(data, p),
     )
 
 
@@ -139,13 +139,14 @@ def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Reca
     """U, I and D of two logistic models of y on η: the intercept alone with η as offset, and intercept with slope."""
     y, p, eta = _predicted(data, beta, link)
     score, information, deviance = recalibration_sums(y, eta, parameters)
+    large, moved = expit(parameters[0] + eta), expit(parameters[1] + parameters[2] * eta)
     return Recalibration(
         persons=data.persons(),
         score=score,
         information=information,
         deviance=deviance,
         behind=_classes(data),
-        weights=_weights(p),
+        weights=_weights(data, p, large, moved, large * (1 - large), moved * (1 - moved)),
     )
 
 
@@ -166,7 +167,7 @@ def own(data: Data, beta: Array, link: str) -> Own:
         judged=int(area is not None),
         calibrated=int(calibration is not None),
         behind=_classes(data),
-        weights=_weights(p),
+        weights=_weights(data, p),
     )
 
 
@@ -191,9 +192,10 @@ def _classes(data: Data) -> dict[str, Array]:
     return {"outcome": np.array([data.persons(data.y == 0), data.persons(data.y == 1)], dtype=np.int64)}
 
 
-def _weights(p: Array) -> dict[str, Array]:
-    """Σw and Σw² of p and of 1 − p: a model that predicts the event for one person alone would show that person."""
-    return {name: np.array([w.sum(), w @ w]) for name, w in (("model", p), ("outcome", 1 - p))}
+def _weights(data: Data, *risks: Array) -> dict[str, Array]:
+    """Of each risk and its rest: a model that predicts the event for one person alone would show that person."""
+    sums = [data.spread(w) for risk in risks for w in (risk, 1 - risk)]
+    return {"model": np.stack(sums, axis=1)}
 
 
 def auc(y: Array, eta: Array) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 from atoll.algorithms.bins import persons_per_bin, persons_per_word, quantile
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, tally, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, points, table, tally, total, weights, witness
 from atoll.study.design import Facts
 from atoll.study.view import Setting
 
@@ -31,6 +31,7 @@ class Moments(Statistics):
     sum: Array = total(per="present", moment=1)
     squares: Array = total(per="present", moment=2)
     behind: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
 
 
 class Bins(Statistics):
@@ -49,7 +50,7 @@ def levels(data: Data, columns: tuple[str, ...]) -> Levels:
     return Levels(persons=data.persons(), levels=persons)
 
 
-@at_site
+@at_site_whole
 def moments(data: Data, columns: tuple[str, ...]) -> Moments:
     """n, Σx and Σx²."""
     present = [np.isfinite(data.column(name)) for name in columns]
@@ -60,6 +61,7 @@ def moments(data: Data, columns: tuple[str, ...]) -> Moments:
         sum=np.array([x.sum() for x in values], dtype=float),
         squares=np.array([x @ x for x in values], dtype=float),
         behind=data.behind_columns(columns),
+        spread=data.spread_columns(columns),
     )
 
 

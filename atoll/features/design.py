@@ -18,7 +18,8 @@ from atoll.features.basis import splines
 from atoll.features.columns import Words, as_coded, refuse_infinite
 from atoll.features.intervals import refuse_unbounded
 from atoll.features.table import Batch, Table
-from atoll.features.witness import Behind, behind, cells_behind, first_column
+from atoll.features.witness import Behind, behind, cells_behind, first_column, weights_within
+from atoll.privacy.leverage import Weighing
 from atoll.privacy.statistics import Array
 from atoll.study.design import Expression, Factor, Level, Number
 from atoll.study.dictionary import Dictionary, person_column
@@ -195,13 +196,11 @@ class Rows:
                     subject=first_column(factors),
                 )
 
-    def weighing(self, beta: Array | None) -> tuple[Array, Array | None]:
-        """The columns whose leverage says how much one person weighs, and each row's person where persons repeat.
-
-        Those of the design with an intercept, or of a given model's linear predictor with one.
-        """
+    def weighing(self, beta: Array | None) -> Weighing:
+        """What says how much one person weighs: design or a given model's predictor, with intercept, and outcome."""
         X = self.X if beta is None else (self.X @ beta)[:, None]
-        return np.column_stack([np.ones(self.n), X]), self._persons[0] if self._persons else None
+        outcome = self.y if self._view.outcome else self.event if self._view.event else None
+        return Weighing(np.column_stack([np.ones(self.n), X]), outcome, self._persons[0] if self._persons else None)
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""
@@ -341,15 +340,55 @@ class Rows:
         return self._view.outcome is not None and self._columns[self._view.outcome].type in ("flag", "category")
 
     def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
-        """Persons with a value other than zero of each column; of a flag, also those with zero."""
+        """Persons with a value of each column other than zero; a flag: with zero too, a number: than what most have.
+
+        Where fewer than half differ from one value it is the median, each person counted once.
+        """
         found = {}
         for name in names:
             x = self._number(name)
-            cells = [self.persons(np.isfinite(x) & (x != 0))]
-            if self._columns[name].type == "flag":
-                cells.append(self.persons(x == 0))
-            found[name] = np.array(cells, dtype=np.int64)
+            there = np.isfinite(x)
+            others = x == 0 if self._columns[name].type == "flag" else there & (x != self._most_have(x, there))
+            found[name] = np.array([self.persons(there & (x != 0)), self.persons(others)], dtype=np.int64)
         return found
+
+    def _most_have(self, x: Array, there: Array) -> float:
+        """The middle value, over one row of each person."""
+        if self._persons is not None:
+            rows = np.flatnonzero(there)
+            there = rows[np.unique(self._persons[0][rows], return_index=True)[1]]
+        values = x[there]
+        return float(np.partition(values, len(values) // 2)[len(values) // 2]) if len(values) else np.nan
+
+    def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """Σa and Σa² of a = (x − x̄)² of each column: who makes up its variance."""
+        found = {}
+        for name in names:
+            x = self._number(name)
+            there = np.isfinite(x)
+            centre = x[there].mean() if there.any() else 0.0
+            found[name] = self.spread(np.where(there, x - centre, 0.0) ** 2)
+        return found
+
+    def spread(self, weight: Array) -> Array:
+        """Σw and Σw² over persons: the rows of a person add up."""
+        return self.spread_per(weight, np.zeros(self.n, dtype=np.int64), 1)[:, 0] if self._persons else _squared(weight)
+
+    def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
+        """Σw and Σw² over the persons of each code 0 … size − 1, as (2, size)."""
+        if self._persons is None:
+            return np.array([np.bincount(codes, weight, size), np.bincount(codes, weight**2, size)])
+        persons, most = self._persons
+        cell, inverse = np.unique(codes.astype(np.int64) * most + persons, return_inverse=True)
+        weight, codes = np.bincount(inverse, weight), cell // most
+        return np.array([np.bincount(codes, weight, size), np.bincount(codes, weight**2, size)])
+
+    @cached_property
+    def _present(self) -> Array:
+        """Where each term of the design, then each of what stands inside them, is not zero."""
+        assert self._behind is not None
+        extra = [self._product(factors, np.empty(self.n)) != 0 for factors in self._behind.inside]
+        return np.concatenate([self.X != 0, np.stack(extra, axis=1)], axis=1) if extra else self.X != 0
 
     def behind_design(self) -> dict[str, Array]:
         """Persons behind the entries of Σ xxᵀ, by the column that each term reads first, as `witness` counts them.
@@ -359,11 +398,19 @@ class Rows:
         plan = self._behind
         if self.minimum <= 1 or plan is None:
             return {}
-        extra = [self._product(factors, np.empty(self.n)) != 0 for factors in plan.inside]
-        present = self.X != 0
-        if extra:
-            present = np.concatenate([present, np.stack(extra, axis=1)], axis=1)
-        return cells_behind(present, plan.labels, plan.indicator, self.persons if self._person else None)
+        return cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
+
+    def spread_within(self, *weights: Array) -> dict[str, Array]:
+        """Σw and Σw² over the persons behind each term, by the column that it reads first; empty as `behind_design`."""
+        plan = self._behind
+        if self.minimum <= 1 or plan is None:
+            return {}
+        person = self._persons[0] if self._persons else None
+        return weights_within(self._present, plan.labels, plan.indicator, np.stack(weights, axis=1), person)
+
+
+def _squared(weight: Array) -> Array:
+    return np.array([weight.sum(), weight @ weight])
 
 
 def _computed(factor: Factor) -> bool:

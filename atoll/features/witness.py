@@ -116,6 +116,34 @@ def _layout(labels: tuple[str, ...], indicator: tuple[bool, ...]) -> list[tuple[
     return [(label, np.array(found)) for label, found in places.items()]
 
 
+def weights_within(
+    present: Array, labels: tuple[str, ...], indicator: tuple[bool, ...], weights: Array, person: Array | None
+) -> dict[str, Array]:
+    """Σw and Σw² over the persons of each term, and of an indicator over all others, as {label: (2, cells)}.
+
+    present     (n, terms): where a term is not zero
+    weights     (n, q), not negative: the sums are taken for each of them
+    person      each row's person, whose rows add up; None where every row is one person
+    """
+    found: dict[str, list[Array]] = {label: [] for label in labels if label}
+    held = np.concatenate([weights, weights**2], axis=1)
+    whole: Array = np.asarray(present.all(axis=0))
+    everybody = held.sum(axis=0).reshape(2, -1)
+    for j, label in enumerate(labels):
+        if not label:
+            continue
+        for inside in (True, False)[: 2 if indicator[j] else 1]:
+            where: Array = present[:, j] if inside else ~present[:, j]
+            if person is not None:
+                sums = [np.bincount(person, np.where(where, w, 0.0)) for w in weights.T]
+                found[label] += [np.array([[total.sum()], [total @ total]]) for total in sums]
+            elif whole[j]:
+                found[label].append(everybody if inside else np.zeros_like(everybody))
+            else:
+                found[label].append((where.astype(np.float64) @ held).reshape(2, -1))
+    return {label: np.concatenate(cells, axis=1) for label, cells in found.items()}
+
+
 def _by_sums(present: Array) -> tuple[Array, Array, Array]:
     """Every row is one person: the cells follow from the sizes of the terms and their overlaps."""
     n, m = present.shape

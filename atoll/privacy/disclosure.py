@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import REMEDIES, DisclosureRefused, StudyError
+from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Array, Kind, S, kinds_of
 
 FLOOR = 5  # persons; a site may go below its default of 10 by a signed exception, never below this
@@ -122,10 +123,11 @@ def check_question(arguments: Mapping[str, Any], policy: Policy, time_unit: str)
         raise _refuse("TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.")
 
 
-def check_leverage(leverage: float, policy: Policy) -> None:
-    """No person decides more than 1/K of a fitted value: a model's threshold of K persons (see `leverage`)."""
-    if policy.minimum_persons > 1 and not leverage <= 1 / policy.minimum_persons + 1e-9:
-        raise _refuse("ONE_PERSON", "formula", "One person would weigh too much in the model.")
+def check_influence(influence: Influence, policy: Policy) -> None:
+    """No person decides more than 1/K of a fitted value, or of what the outcome tells beyond X (see `leverage`)."""
+    for subject, largest in (("formula", influence.leverage), ("outcome", influence.outcome)):
+        if policy.minimum_persons > 1 and not largest <= 1 / policy.minimum_persons + 1e-9:
+            raise _refuse("ONE_PERSON", subject, "One person would weigh too much in the model.")
 
 
 def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
@@ -135,9 +137,9 @@ def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, 
     _check_enough(cells, kind, policy, name)
 
 
-def _check_enough(cells: Array, kind: Kind, policy: Policy, subject: str) -> None:
+def _check_enough(cells: Array, kind: Kind, policy: Policy, subject: str, enough: float | None = None) -> None:
     empty = kind.empty or policy.minimum_persons == 1
-    if not ((cells >= policy.minimum_persons) | ((cells == 0) & empty)).all():  # NaN is not enough
+    if not ((cells >= (enough or policy.minimum_persons)) | ((cells == 0) & empty)).all():  # NaN is not enough
         what = f"A number would describe fewer than {policy.minimum_persons} persons ({subject})."
         raise _refuse("TOO_FEW_PERSONS", subject, what)
 
@@ -149,10 +151,13 @@ def _check_witness(share: Any, name: str, kind: Kind, value: Any, policy: Policy
 
 
 def _check_weights(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
+    """(Σw)²/Σw² is the effective number of persons (Kish 1965); of a part half the minimum is enough, or nobody."""
+    enough = policy.minimum_persons / 2 if kind.part else policy.minimum_persons
     for column, (total, squares) in value.items():
-        persons = float(total / np.sqrt(squares)) ** 2 if 0 < squares < np.inf else 0.0
         if policy.minimum_persons > 1:
-            _check_enough(np.asarray(persons * (1 + 1e-9)), kind, policy, column)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                persons = np.where(squares == 0, 0.0, (total / np.sqrt(squares)) ** 2)
+            _check_enough(persons * (1 + 1e-9), kind, policy, column, enough)
 
 
 def _check_total(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:

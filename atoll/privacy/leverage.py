@@ -1,11 +1,14 @@
-"""How much a model's result can depend on one person: the leverage of a row in the design.
+"""How much a model's result can depend on one person: the leverage of a row in the design, and its outcome's share.
 
     h_i = x_iᵀ (XᵀX)⁺ x_i                       0 ≤ h_i ≤ 1,  Σ h_i = rank of X
+    r_i = e_i² / Σ e²                           e the least-squares residuals of the outcome on X
 
 A fitted value moves by h_i when y_i moves by one. A parameter that m persons alone inform gives each of them
 a leverage of 1/m: the intercept of a model whose reference cell holds one person *is* that person's outcome,
-whether the cell came from a rare level, from arithmetic in the formula, or from one extreme value. So the rule
-"no person above 1/K" is the threshold of K persons, for models.
+whether the cell came from a rare level, from arithmetic in the formula, or from one extreme value. In the same
+way r_i is near one when all but one person's outcomes are given by X: zero for everybody else, or the same, or a
+column of X. Then Xᵀy less what is given *is* that person's row. (h_i + r_i is the leverage in the design with the
+outcome as one more column.) So the rule "nobody above 1/K" is the threshold of K persons, for models.
 
 Where leverage cannot be computed it is infinite, and the rule refuses: columns that are not finite, and a column
 that is all but given by others. In such a column a person can be hidden, since sums of the two differ by that
@@ -18,6 +21,7 @@ Hoaglin & Welsch (1978), doi:10.1080/00031305.1978.10479237
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,41 +29,75 @@ from atoll.privacy.statistics import Array
 
 NEARLY = 1e-12  # share of a column's square sum that the columns before it leave unexplained: less counts as nothing
 
-Rows = tuple[Array, Array | None]  # X, and each row's person where persons have several rows
+
+@dataclass(frozen=True)
+class Weighing:
+    """Rows as they are weighed: X (n, terms), the outcome if there is one, each row's person where persons repeat."""
+
+    X: Array
+    outcome: Array | None = None
+    person: Array | None = None
+
+    @property
+    def columns(self) -> Array:
+        """X, and the outcome as its last column."""
+        return self.X if self.outcome is None else np.column_stack([self.X, self.outcome])
 
 
-def largest_leverage(rows: Callable[[], Iterable[Rows]]) -> float:
-    """The largest leverage of one person, over chunks of rows that can be read again and again.
+@dataclass(frozen=True)
+class Influence:
+    """The largest of one person, 0 … 1 or infinite: its leverage, and its share of the outcome's residual squares."""
 
-    Where a person has several rows (then all come in one chunk) their leverages add up.
+    leverage: float = 0.0
+    outcome: float = 0.0
+
+
+def largest_influence(rows: Callable[[], Iterable[Weighing]]) -> Influence:
+    """The largest leverage and share of one person, over chunks of rows that can be read again and again.
+
+    Where a person has several rows (then all come in one chunk) theirs add up.
     """
     extremes = _extremes(rows)
     if extremes is None:
-        return 0.0
-    size, exact = extremes
+        return Influence()
+    size, exact, given = extremes
     if not np.isfinite(size).all():
-        return float("inf")
-    used = np.flatnonzero(size > 0)
+        return Influence(np.inf, np.inf)
+    used = np.flatnonzero(size[: len(size) - given] > 0)
     order = np.concatenate([used[exact[used]], used[~exact[used]]])  # what is exact first
-    gram = sum((X[:, order] / size[order]).T @ (X[:, order] / size[order]) for X, _ in rows())
+    if given and size[-1] > 0:
+        order = np.append(order, len(size) - 1)  # and the outcome last
+    gram = sum(_gram(part.columns[:, order] / size[order]) for part in rows())
     root, kept = _root(np.asarray(gram), exact[order])
     if root is None:
-        return float("inf")
-    largest = 0.0
-    for X, person in rows():
-        h = ((X[:, order[kept]] / size[order[kept]] @ root) ** 2).sum(axis=1)
-        if person is not None:
-            h = np.bincount(person, h)
-        if not np.isfinite(h).all():
-            return float("inf")
-        largest = max(largest, float(h.max(initial=0.0)))
-    return largest
+        return Influence(np.inf, np.inf)
+    last = bool(given) and len(order) - 1 in kept and order[-1] == len(size) - 1
+    largest = np.zeros(2)
+    for part in rows():
+        squares = (part.columns[:, order[kept]] / size[order[kept]] @ root) ** 2
+        h, r = squares[:, : len(kept) - last].sum(axis=1), squares[:, len(kept) - last :].sum(axis=1)
+        if part.person is not None:
+            h, r = np.bincount(part.person, h), np.bincount(part.person, r)
+        if not (np.isfinite(h).all() and np.isfinite(r).all()):
+            return Influence(np.inf, np.inf)
+        largest = np.maximum(largest, [h.max(initial=0.0), r.max(initial=0.0)])
+    return Influence(*map(float, largest))
 
 
-def _extremes(rows: Callable[[], Iterable[Rows]]) -> tuple[Array, Array] | None:
-    """Per column the largest size, and whether it is 0 or 1, or the same, for everybody; None without rows."""
+def _gram(columns: Array) -> Array:
+    result: Array = columns.T @ columns
+    return result
+
+
+def _extremes(rows: Callable[[], Iterable[Weighing]]) -> tuple[Array, Array, int] | None:
+    """Per column the largest size, and whether it is 0 or 1, or the same, for everybody; None without rows.
+
+    Also 1 where the last column is the outcome, else 0.
+    """
     low = high = binary = None
-    for X, _ in rows():
+    given = 0
+    for part in rows():
+        X, given = part.columns, int(part.outcome is not None)
         if len(X):
             bounds = X.min(axis=0), X.max(axis=0), ((X == 0) | (X == 1)).all(axis=0)
             low = bounds[0] if low is None else np.minimum(low, bounds[0])
@@ -67,7 +105,7 @@ def _extremes(rows: Callable[[], Iterable[Rows]]) -> tuple[Array, Array] | None:
             binary = bounds[2] if binary is None else binary & bounds[2]
     if low is None or high is None or binary is None:
         return None
-    return np.maximum(np.abs(low), np.abs(high)), binary | (low == high)
+    return np.maximum(np.abs(low), np.abs(high)), binary | (low == high), given
 
 
 def _root(gram: Array, exact: Array) -> tuple[Array | None, list[int]]:

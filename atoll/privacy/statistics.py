@@ -10,7 +10,7 @@ once: how values combine, and what the gate checks before a value leaves.
     tally()          persons per word                Σ by word words of the data dictionary only, cells as in a table
     points()         distinct exact values           ∪         only from a public dataset
     witness()        persons behind other fields     Σ chunks  cells as in a table; checked, then dropped: never leaves
-    weights()        Σw and Σw² of other fields      Σ chunks  (Σw)²/Σw² persons at least; checked, then dropped
+    weights()        Σw and Σw² of other fields      Σ chunks  (Σw)²/Σw² at least the minimum; checked, then dropped
 
 Sums must run over disjoint groups. A running sum hides its groups: the difference of two neighbours
 can be one person's row, and no count would show it. And they must say what else they tell apart: Σ xxᵀ
@@ -43,6 +43,7 @@ class Kind:
     per: str = ""
     moment: int = 0
     empty: bool = True
+    part: bool = False
 
 
 def _kind(kind: Kind) -> Any:
@@ -91,9 +92,13 @@ def witness(*, empty: bool = True) -> Any:
     return _kind(Kind("witness", empty=empty))
 
 
-def weights() -> Any:
-    """`{what: [Σw, Σw²]}` of the weights of other fields' sums. The gate checks them and drops them."""
-    return _kind(Kind("weights", empty=False))
+def weights(*, part: bool = False) -> Any:
+    """`{what: [Σw, Σw²]}` over persons, of the weights of other fields' sums. The gate checks them and drops them.
+
+    Of a `part` of the persons (those of one level) each may be an array; the weight may be nobody's, and must be
+    spread over half the minimum of persons at least.
+    """
+    return _kind(Kind("weights", empty=part, part=part))
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(count, table, total, each, tally, points, witness, weights))

@@ -9,6 +9,7 @@ from typing import Any
 
 from atoll.errors import DisclosureRefused, NotPermitted
 from atoll.network.messages import Place
+from atoll.privacy.leverage import Influence
 from atoll.site.datasets import Registry, made_name, read_policy
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
@@ -25,7 +26,7 @@ class Answering:
     def __init__(self, home: Home, store: SiteStore, outbox: Outbox, threads: int):
         self._home, self._store, self._outbox, self._threads = home, store, outbox, threads
         self._registry = Registry(home, store)
-        self._weighed: dict[tuple[Any, ...], float] = {}
+        self._weighed: dict[tuple[Any, ...], Influence] = {}
 
     def answer(self, study: Study, place: Place, question: bytes) -> Outcome:
         """The outcome, recorded in the outbox before this returns.

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from atoll.errors import REMEDIES, DisclosureRefused
 from atoll.network.codec import digest, encode
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import Policy, check, check_leverage
+from atoll.privacy.disclosure import Policy, check, check_influence
+from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics
 
 
@@ -41,12 +42,12 @@ def leave(
     policy: Policy,
     words: frozenset[str],
     time_unit: str,
-    leverage: Callable[[], float],
+    influence: Callable[[], Influence],
     ledger: Ledger,
 ) -> bytes:
     """The bytes that leave, after they were checked and written down.
 
-    `leverage` gives the largest leverage of one person in the question's design: asked last, since it reads rows.
+    `influence` gives the largest influence of one person on the question's model: asked last, since it reads rows.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def leave(
     if len(payload) > policy.max_bytes:
         what = f"The answer has more than {policy.max_bytes:,} bytes."
         raise DisclosureRefused(what, REMEDIES["TOO_LARGE"], code="TOO_LARGE")
-    check_leverage(leverage(), policy)
+    check_influence(influence(), policy)
     ledger.append(place, decision="left", rule="", subject="", payload=payload, policy=policy_hash(policy))
     return payload
 

@@ -29,8 +29,7 @@ from atoll.features.table import Table
 from atoll.network.codec import decode_question, digest, encode_question
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
-from atoll.privacy.leverage import largest_leverage
-from atoll.privacy.statistics import Array
+from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
 from atoll.study.view import View
@@ -88,7 +87,7 @@ class Runner:
     ledger: gate.Ledger
     policy: Policy = STRICT
     threads: int = 2
-    weighed: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    weighed: dict[tuple[Any, ...], Influence] = field(default_factory=dict)
 
     def answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
         """The outcome of one question; never raises for what the question or the data cause.
@@ -120,25 +119,25 @@ class Runner:
         unit = _time_unit(asked.view, dataset.columns)
         check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
         share = self._compute(asked, asked.view, dataset, policy)
-        leverage = functools.partial(self._leverage, asked, asked.view, dataset, policy)
+        influence = functools.partial(self._influence, asked, asked.view, dataset, policy)
         words = words_of(dataset.columns)
-        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, leverage, self.ledger))
+        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, influence, self.ledger))
 
-    def _leverage(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> float:
-        """The largest leverage of one person in the question's design; looked at once for each design."""
+    def _influence(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Influence:
+        """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
-            return 0.0
+            return Influence()
         beta = asked.arguments["beta"] if registry.site_function(asked.name).predictor else None
         of = encode_question(Question("", {"beta": beta}, view))
         key = (dataset.table.stamp, policy.minimum_persons, digest(of))
         if key not in self.weighed:
 
-            def rows() -> Iterator[tuple[Array, Array | None]]:
+            def rows() -> Iterator[Weighing]:
                 read = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, CHUNK)
                 return (chunk.weighing(beta) for chunk in read if chunk.n)
 
             with one_blas_thread():
-                self.weighed[key] = largest_leverage(rows)
+                self.weighed[key] = largest_influence(rows)
         return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:

@@ -13,6 +13,7 @@ from atoll.errors import CATALOGUE, DisclosureRefused
 from atoll.network.codec import digest
 from atoll.network.messages import Place
 from atoll.privacy.disclosure import PUBLIC, STRICT
+from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics, count
 from atoll.site import gate
 from tests.unit.answering import Remembering
@@ -26,7 +27,7 @@ class One(Statistics):
 
 def leave(n=50, place=PLACE, policy=STRICT, ledger=None, leverage=0.0):
     ledger = Remembering() if ledger is None else ledger
-    return gate.leave(One(n=n), {}, place, policy, frozenset(), "d", lambda: leverage, ledger), ledger
+    return gate.leave(One(n=n), {}, place, policy, frozenset(), "d", lambda: Influence(leverage), ledger), ledger
 
 
 def test_the_entry_holds_the_very_bytes_that_leave():

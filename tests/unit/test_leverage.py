@@ -11,7 +11,7 @@ from atoll.errors import DataError
 from atoll.features.design import Rows
 from atoll.features.intervals import refuse_unbounded, values_of
 from atoll.features.table import memory_table
-from atoll.privacy.leverage import largest_leverage
+from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.study.coding import resolve
 from atoll.study.design import Facts, Number
 from atoll.study.dictionary import Column
@@ -22,8 +22,8 @@ from atoll.study.view import View
 def of(X, size=None, person=None):
     """The largest leverage, over chunks."""
     size = size or len(X)
-    parts = [(X[i : i + size], None if person is None else person) for i in range(0, len(X), size)]
-    return largest_leverage(lambda: parts)
+    parts = [Weighing(X[i : i + size], None, person) for i in range(0, len(X), size)]
+    return largest_influence(lambda: parts).leverage
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 30))
@@ -71,7 +71,7 @@ def test_what_is_exactly_given_by_indicators_is_left_out():
 
 
 def test_nobody_and_nothing():
-    assert largest_leverage(lambda: []) == 0.0
+    assert largest_influence(lambda: []) == Influence()
     assert of(np.zeros((5, 2))) == 0.0
 
 
