@@ -13,9 +13,24 @@ replays the study: the hub may be killed at any moment.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterable, Sequence
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from atoll.errors import REMEDIES, DataError
 from atoll.privacy.statistics import Array, Statistics, merge
@@ -111,7 +126,14 @@ class SiteFunction(Generic[P, S]):
         self.predictor = predictor
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
+        self.kinds = _kinds_of_arguments(function)
+        if predictor and "coefficients" not in self.kinds.values():
+            raise TypeError(f"{self.name}: sums over a given model's predictor need its Coefficients as an argument")
         functools.update_wrapper(self, function)
+
+    def of_kind(self, kind: str, arguments: Mapping[str, Any]) -> Any:
+        """The first of the arguments that is a `kind`; None when there is none."""
+        return next((arguments.get(name) for name, own in self.kinds.items() if own == kind), None)
 
     @functools.cached_property
     def answers(self) -> type[S]:
@@ -123,6 +145,29 @@ class SiteFunction(Generic[P, S]):
         if arguments:
             raise TypeError(f"{self.name}: arguments of a question are named")
         return Question(self.name, dict(options))
+
+
+def _kinds_of_arguments(function: Callable[..., Any]) -> dict[str, str]:
+    """What each array among a question's arguments is, by name: the annotations of `options`.
+
+    Raises
+    ------
+    TypeError
+        At import, when an argument could carry numbers of which the gate would not know what they are.
+    """
+    found = {}
+    for name, hint in list(get_type_hints(function, include_extras=True).items()):
+        if name in ("return", next(iter(inspect.signature(function).parameters))):
+            continue
+        for part in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
+            if get_origin(part) is Annotated:
+                found[name] = part.__metadata__[0]
+            elif not (part in (str, int, float, bool, NoneType, tuple[str, ...]) or get_origin(part) is Literal):
+                raise TypeError(
+                    f"{function.__module__}.{function.__name__}: {name!r} is none of the types that a question may "
+                    "carry: Grid, Edges, Coefficients, Centre, Parameters, tuple[str, ...], str, int, float, bool"
+                )
+    return found
 
 
 def at_site(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:

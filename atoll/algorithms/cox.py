@@ -27,7 +27,7 @@ from scipy.special import chdtrc
 
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
-from atoll.algorithms.options import ColumnName, FormulaText, StratumName
+from atoll.algorithms.options import Centre, Coefficients, ColumnName, FormulaText, Grid, StratumName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
 from atoll.study.view import Model, Setting
@@ -113,7 +113,7 @@ class Fit:
 
 
 @at_site_whole
-def within(data: Data, ties: Ties, beta: Array) -> Partial:
+def within(data: Data, ties: Ties, beta: Coefficients) -> Partial:
     """log L, U and I of the strata of one site."""
     order = _latest_first(data.time, data.strata)
     X = _centred(data.X.T.take(order, axis=1))  # (p, n): every sweep below runs along contiguous rows
@@ -265,7 +265,7 @@ def event_times(data: Data) -> Times:
 
 
 @at_site
-def leaving(data: Data, grid: Array, exact: bool, strata: int, beta: Array, centre: Array) -> Leaving:
+def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients, centre: Centre) -> Leaving:
     """Sums over those who leave in each interval of each stratum; interval 0 lies before the first time."""
     size = len(grid) + 1
     interval = np.searchsorted(grid, data.time, side="right") if exact else np.searchsorted(grid, data.time) + 1

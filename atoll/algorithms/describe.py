@@ -18,7 +18,7 @@ import numpy as np
 
 from atoll.algorithms.bins import coded_words, persons_per_bin, quantile
 from atoll.algorithms.core import Data, Program, at_site_whole
-from atoll.algorithms.options import ColumnName
+from atoll.algorithms.options import Centre, ColumnName, Edges
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, table, tally, total, weights, witness
 from atoll.study.dictionary import OTHER
@@ -84,21 +84,21 @@ def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> S
 
 
 @at_site_whole
-def squares(data: Data, numbers: tuple[str, ...], centre: Array) -> Squares:
+def squares(data: Data, numbers: tuple[str, ...], centre: Centre) -> Squares:
     """Σ (x − centre)²."""
     present, sums_ = _powers(data, numbers, centre, 2)
     return Squares(present, sums_, behind=data.behind_columns(numbers), spread=data.spread_columns(numbers))
 
 
 @at_site_whole
-def cubes(data: Data, numbers: tuple[str, ...], centre: Array) -> Cubes:
+def cubes(data: Data, numbers: tuple[str, ...], centre: Centre) -> Cubes:
     """Σ (x − centre)³."""
     present, sums_ = _powers(data, numbers, centre, 3)
     return Cubes(present, sums_, behind=data.behind_columns(numbers), spread=data.spread_columns(numbers))
 
 
 @at_site_whole
-def histogram(data: Data, numbers: tuple[str, ...], edges: Array) -> Histogram:
+def histogram(data: Data, numbers: tuple[str, ...], edges: Edges) -> Histogram:
     """Persons per bin of each number, bins merged until each holds enough; `edges` has a row a number."""
     pairs = [persons_per_bin(data, name, row) for name, row in zip(numbers, edges, strict=True)]
     low, high = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in (0, 1))

@@ -28,7 +28,7 @@ from scipy.special import gammaln
 from atoll.algorithms.core import Data, Program, Question, at_site
 from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton
-from atoll.algorithms.options import ColumnName, FormulaText
+from atoll.algorithms.options import Coefficients, ColumnName, FormulaText
 from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, total, weights, witness
 from atoll.study.view import Model, Setting
@@ -91,7 +91,7 @@ class Fit:
 
 
 @at_site
-def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Terms:
+def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None) -> Terms:
     """U, I and D at β; without β, those of the working response at the start."""
     distribution = FAMILIES[family]
     _refuse_outcome(data.y, family, link)
@@ -117,7 +117,7 @@ def terms(data: Data, family: Family, link: LinkName, beta: Array | None) -> Ter
 
 
 @at_site
-def meat(data: Data, family: Family, link: LinkName, beta: Array) -> Meat:
+def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat:
     """Σ uᵢuᵢᵀ over patients, and this site's Σ uᵢ, at the estimate."""
     y, X, mu, h, V = _moments(data, family, link, beta)
     residual, weight = h * (y - mu) / V, h * h / V

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
-from atoll.algorithms.options import ColumnName, StratumName
+from atoll.algorithms.options import ColumnName, Grid, StratumName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, total, witness
 from atoll.study.view import Setting
@@ -79,7 +79,7 @@ def distinct_times(data: Data) -> Times:
 
 
 @at_site
-def life_table(data: Data, grid: Array, groups: int) -> LifeTable:
+def life_table(data: Data, grid: Grid, groups: int) -> LifeTable:
     """Persons who leave, and events, per group and interval; the last interval is open."""
     size = len(grid) + 1
     cell = data.group * size + np.searchsorted(grid, data.time)

@@ -26,7 +26,7 @@ from atoll.algorithms.bins import concordance, grouped
 from atoll.algorithms.core import Data, Program, Question, at_site_predicted, at_site_predicted_whole
 from atoll.algorithms.families import EPS, LINKS
 from atoll.algorithms.newton import Optimum, inverse, newton, solve
-from atoll.algorithms.options import ColumnName, ModelDocument
+from atoll.algorithms.options import Coefficients, ColumnName, Edges, ModelDocument, Parameters
 from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, table, total, weights, witness
 from atoll.study.view import Model, Setting
@@ -108,7 +108,7 @@ class Performance:
 
 
 @at_site_predicted
-def scores(data: Data, beta: Array, link: str) -> Scores:
+def scores(data: Data, beta: Coefficients, link: str) -> Scores:
     """Σy, Σp, Σ(y − p)² and two moments of η."""
     y, p, eta = _predicted(data, beta, link)
     return Scores(
@@ -125,7 +125,7 @@ def scores(data: Data, beta: Array, link: str) -> Scores:
 
 
 @at_site_predicted_whole
-def classes(data: Data, beta: Array, link: str, edges: Array) -> Classes:
+def classes(data: Data, beta: Coefficients, link: str, edges: Edges) -> Classes:
     """Persons per bin of η, controls and cases, bins merged until each holds enough."""
     y, _, eta = _predicted(data, beta, link)
     bins = np.searchsorted(edges, eta)
@@ -135,7 +135,7 @@ def classes(data: Data, beta: Array, link: str, edges: Array) -> Classes:
 
 
 @at_site_predicted
-def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Recalibration:
+def recalibration(data: Data, beta: Coefficients, link: str, parameters: Parameters) -> Recalibration:
     """U, I and D of two logistic models of y on η: the intercept alone with η as offset, and intercept with slope."""
     y, p, eta = _predicted(data, beta, link)
     score, information, deviance = recalibration_sums(y, eta, parameters)
@@ -151,7 +151,7 @@ def recalibration(data: Data, beta: Array, link: str, parameters: Array) -> Reca
 
 
 @at_site_predicted_whole
-def own(data: Data, beta: Array, link: str) -> Own:
+def own(data: Data, beta: Coefficients, link: str) -> Own:
     """One hospital's own figures: AUC by ranks, calibration fitted on its own patients."""
     y, p, eta = _predicted(data, beta, link)
     area, calibration = auc(y, eta), _recalibrated(y, eta)

@@ -54,6 +54,8 @@ def program(analysis: Analysis) -> Program:
         options["model"] = _model(options["model"], design).to_document()
     levels = {name: _levels(name, facts, analysis.columns) for name in _categories(options)}
     view = _view(formula, design, options, levels)
+    further = [name for name in registry.columns_of(analysis.algorithm, options) if name not in view.named()]
+    view = replace(view, columns=(*view.columns, *further))  # of options that are no role
     ready = replace(setting, design=design, levels=levels)
     result = yield from _seen_as(view, registry.get(analysis.algorithm)(ready, **options))
     return _document(analysis.algorithm, result, sites)
@@ -190,7 +192,7 @@ def _levels(name: str, facts: Facts, columns: Dictionary) -> tuple[str, ...]:
 def _view(
     formula: Formula | None, design: Design | None, options: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]]
 ) -> View:
-    """Columns by their role: option names are roles."""
+    """Columns by their role: these option names are roles."""
     return View(
         columns=tuple(options.get("columns", ())),
         design=design,

@@ -125,6 +125,17 @@ def check(algorithm: str, options: Mapping[str, Any], columns: Dictionary) -> di
     return {name: _checked(name, value, known[name].annotation, columns) for name, value in options.items()}
 
 
+def columns_of(algorithm: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that the options of an algorithm point at, in their order; `options` as `check` gives them."""
+    found: list[str] = []
+    for name, parameter in options_of(algorithm).items():
+        pointed = (parameter.annotation, *get_args(parameter.annotation))
+        value = options.get(name)
+        if value is not None and any(kind in (ColumnName, StratumName) for kind in pointed):
+            found += value if isinstance(value, tuple) else [value]
+    return tuple(dict.fromkeys(name for name in found if name != "site"))
+
+
 def _checked(name: str, value: Any, annotation: Any, columns: Dictionary) -> Any:
     """One value against its annotation."""
     origin, arguments = get_origin(annotation), get_args(annotation)

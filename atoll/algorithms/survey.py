@@ -14,6 +14,7 @@ import numpy as np
 
 from atoll.algorithms.bins import persons_per_bin, persons_per_word, quantile
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
+from atoll.algorithms.options import Edges
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, tally, total, weights, witness
 from atoll.study.design import Facts
@@ -66,7 +67,7 @@ def moments(data: Data, columns: tuple[str, ...]) -> Moments:
 
 
 @at_site_whole
-def bins(data: Data, columns: tuple[str, ...], edges: Array) -> Bins:
+def bins(data: Data, columns: tuple[str, ...], edges: Edges) -> Bins:
     """Persons per bin of each column; `edges` has a row a column."""
     pairs = [persons_per_bin(data, name, row) for name, row in zip(columns, edges, strict=True)]
     return Bins(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))

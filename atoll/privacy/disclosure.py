@@ -11,7 +11,7 @@ Newton's identities), no survival table finer than a month. `docs/disclosure.md`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -85,23 +85,38 @@ PUBLIC = Policy(
 )
 
 
-def check(share: S, arguments: Mapping[str, Any], policy: Policy, words: frozenset[str], time_unit: str = "d") -> S:
-    """The share as it may leave: counts rounded, witnesses dropped. Otherwise a refusal.
+@dataclass(frozen=True)
+class Conditions:
+    """On what terms one share may leave.
 
-    `arguments` are those of the question; `words` the levels of the data dictionary, the only words
-    that may leave; `time_unit` the unit of the time column.
+    policy      in force
+    words       levels of the data dictionary, the only words that may leave
+    time_unit   unit of the time column, as UCUM writes it
+    arguments   of the question
+    kinds       what the arrays among them are (`algorithms.options`)
+    """
+
+    policy: Policy
+    words: frozenset[str] = frozenset()
+    time_unit: str = "d"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+def check(share: S, conditions: Conditions) -> S:
+    """The share as it may leave: counts rounded, witnesses dropped. Otherwise a refusal.
 
     Raises
     ------
     DisclosureRefused
         With `code` from `errors.CATALOGUE` and the field as `subject`.
     """
-    check_question(arguments, policy, time_unit)
+    check_question(conditions)
     values = {}
     for name, kind in kinds_of(type(share)).items():
         value = getattr(share, name)
-        _RULES[kind.name](share, name, kind, value, policy, words)
-        values[name] = _released(kind, value, policy)
+        _RULES[kind.name](share, name, kind, value, conditions.policy, conditions.words)
+        values[name] = _released(kind, value, conditions.policy)
     return type(share)(**values)
 
 
@@ -109,18 +124,31 @@ def _refuse(code: str, subject: str, what: str) -> DisclosureRefused:
     return DisclosureRefused(what, REMEDIES[code], code=code, subject=subject)
 
 
-def check_question(arguments: Mapping[str, Any], policy: Policy, time_unit: str) -> None:
-    """What the question itself asks for: the time grid, the bins of a histogram, the size of a table."""
-    if any(type(value) is int and value > policy.max_bytes for value in arguments.values()):
-        raise _refuse("TOO_LARGE", "", "The question asks for more cells than an answer may have bytes.")
-    if arguments.get("grid") is not None and policy.grid_days > 0:
-        if time_unit not in DAYS:
-            raise _refuse("GRID_TOO_FINE", "grid", f"The time column's unit {time_unit!r} is not one of d, wk, mo, a.")
-        times = np.concatenate([[0.0], np.asarray(arguments["grid"], float)])
-        if not (np.diff(times) * DAYS[time_unit] > policy.grid_days - 1e-9).all():  # NaN is not above it either
-            raise _refuse("GRID_TOO_FINE", "grid", f"The time grid is finer than {policy.grid_days:g} days.")
-    if arguments.get("edges") is not None and np.shape(arguments["edges"])[-1] + 1 > policy.bins:
-        raise _refuse("TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.")
+def check_question(conditions: Conditions) -> None:
+    """What the question itself asks for: the time grid, the bins of a histogram, the size of a table.
+
+    Numbers come as arrays of a kind that the algorithm has declared, or one by one: other lists could be cuts.
+    """
+    policy = conditions.policy
+    for name, value in conditions.arguments.items():
+        if type(value) is int and value > policy.max_bytes:
+            raise _refuse("TOO_LARGE", "", "The question asks for more cells than an answer may have bytes.")
+        words = isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+        if name not in conditions.kinds and not (words or isinstance(value, str | int | float | None)):
+            raise _refuse("NOT_PERMITTED", "", "The question carries numbers that the algorithm does not declare.")
+        kind = conditions.kinds.get(name, "")
+        if kind == "grid" and value is not None and policy.grid_days > 0:
+            _check_grid(value, conditions.time_unit, policy)
+        if kind == "edges" and value is not None and np.shape(value)[-1] + 1 > policy.bins:
+            raise _refuse("TOO_MANY_BINS", "edges", f"The histogram has more than {policy.bins} cells.")
+
+
+def _check_grid(grid: Any, unit: str, policy: Policy) -> None:
+    if unit not in DAYS:
+        raise _refuse("GRID_TOO_FINE", "grid", f"The time column's unit {unit!r} is not one of d, wk, mo, a.")
+    times = np.concatenate([[0.0], np.ravel(np.asarray(grid, float))])
+    if not (np.diff(times) * DAYS[unit] > policy.grid_days - 1e-9).all():  # NaN is not above it either
+        raise _refuse("GRID_TOO_FINE", "grid", f"The time grid is finer than {policy.grid_days:g} days.")
 
 
 def check_influence(influence: Influence, policy: Policy) -> None:

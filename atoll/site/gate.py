@@ -9,13 +9,13 @@ An import contract holds that only `site.runner` reaches this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from atoll.errors import REMEDIES, DisclosureRefused
 from atoll.network.codec import digest, encode
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import Policy, check, check_influence
+from atoll.privacy.disclosure import Conditions, Policy, check, check_influence
 from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics
 
@@ -36,14 +36,7 @@ class Ledger(Protocol):
 
 
 def leave(
-    share: Statistics,
-    arguments: Mapping[str, Any],
-    place: Place,
-    policy: Policy,
-    words: frozenset[str],
-    time_unit: str,
-    influence: Callable[[], Influence],
-    ledger: Ledger,
+    share: Statistics, place: Place, conditions: Conditions, influence: Callable[[], Influence], ledger: Ledger
 ) -> bytes:
     """The bytes that leave, after they were checked and written down.
 
@@ -54,10 +47,11 @@ def leave(
     DisclosureRefused
         When a rule refuses the share; nothing was written as leaving.
     """
+    policy = conditions.policy
     if place.round + place.attempt >= policy.max_rounds:  # an attempt asks once more, so it counts as a round
         what = f"The analysis asks for more than {policy.max_rounds} rounds."
         raise DisclosureRefused(what, REMEDIES["TOO_MANY_ROUNDS"], code="TOO_MANY_ROUNDS")
-    payload = encode(check(share, arguments, policy, words, time_unit))
+    payload = encode(check(share, conditions))
     if len(payload) > policy.max_bytes:
         what = f"The answer has more than {policy.max_bytes:,} bytes."
         raise DisclosureRefused(what, REMEDIES["TOO_LARGE"], code="TOO_LARGE")

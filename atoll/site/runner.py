@@ -28,7 +28,7 @@ from atoll.features.design import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, digest, encode_question
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check_question
+from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
@@ -116,18 +116,24 @@ class Runner:
         _refuse_persons(asked.view, dataset.columns)
         _refuse_differences(asked.view, dataset.columns, permit.columns)
         policy = effective(self.policy, dataset.public, permit)
-        unit = _time_unit(asked.view, dataset.columns)
-        check_question(asked.arguments, policy, unit)  # again at the gate; here before anything is computed
+        conditions = Conditions(
+            policy,
+            words_of(dataset.columns),
+            _time_unit(asked.view, dataset.columns),
+            asked.arguments,
+            registry.site_function(asked.name).kinds,
+        )
+        check_question(conditions)  # again at the gate; here before anything is computed
         share = self._compute(asked, asked.view, dataset, policy)
         influence = functools.partial(self._influence, asked, asked.view, dataset, policy)
-        words = words_of(dataset.columns)
-        return Outcome(gate.leave(share, asked.arguments, place, policy, words, unit, influence, self.ledger))
+        return Outcome(gate.leave(share, place, conditions, influence, self.ledger))
 
     def _influence(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Influence:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
             return Influence()
-        beta = asked.arguments["beta"] if registry.site_function(asked.name).predictor else None
+        function = registry.site_function(asked.name)
+        beta = function.of_kind("coefficients", asked.arguments) if function.predictor else None
         of = encode_question(Question("", {"beta": beta}, view))
         key = (dataset.table.stamp, policy.minimum_persons, digest(of))
         if key not in self.weighed:

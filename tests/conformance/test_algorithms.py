@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 
 import atoll
 from atoll.algorithms import registry
-from atoll.algorithms.core import Finished, advance
+from atoll.algorithms.core import Data, Finished, Question, advance, at_site, at_site_predicted
+from atoll.algorithms.options import Edges, Grid
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import AtollError
 from atoll.local import DATASET
 from atoll.network.codec import decode, encode, encode_question
-from atoll.privacy.statistics import Statistics, combine, count, total
+from atoll.privacy.statistics import Statistics, combine, count, table, total
 from atoll.site import runner
 from atoll.site.runner import Permit
+from atoll.study.view import View
+from tests.unit.answering import Site
 
 from .world import COLUMNS, leaves, split, world
 
@@ -151,6 +154,46 @@ def test_a_total_must_name_its_count() -> None:
         class Bad(Statistics):
             n: int = count()
             s: float = total(per="people")
+
+
+def cuts_as_an_array(data: Data, cuts: np.ndarray) -> Statistics: ...
+def cuts_as_a_list(data: Data, cuts: tuple[float, ...]) -> Statistics: ...
+def cuts_as_a_mapping(data: Data, cuts: dict[str, float] | None) -> Statistics: ...
+
+
+@pytest.mark.parametrize("function", [cuts_as_an_array, cuts_as_a_list, cuts_as_a_mapping])
+def test_an_argument_that_could_carry_numbers_unseen_is_refused_at_import(function: Callable[..., Statistics]) -> None:
+    with pytest.raises(TypeError, match=r"'cuts' is none of the types that a question may carry: Grid, Edges"):
+        at_site(function)
+
+
+def test_sums_over_a_predictor_name_its_coefficients() -> None:
+    def without(data: Data, edges: Edges) -> Statistics: ...
+
+    with pytest.raises(TypeError, match=r"need its Coefficients as an argument"):
+        at_site_predicted(without)
+    at_site(without)
+
+
+def test_a_grid_is_a_grid_under_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an author calls an argument does not matter to the gate."""
+
+    class Table(Statistics):
+        leaving: np.ndarray = table()
+
+    def life(data: Data, cuts: Grid) -> Table:
+        return Table(leaving=data.persons_per(np.searchsorted(cuts, data.time), len(cuts) + 1))
+
+    life.__annotations__["return"], life.__annotations__["cuts"] = Table, Grid
+    life.__module__ = "kaplan_meier"
+    function = at_site(life)
+    monkeypatch.setattr(registry, "site_function", lambda name: function)
+    columns = {"t": COLUMNS["t"], "e": COLUMNS["e"]}
+    site = Site({name: world(1)[name] for name in columns}, columns)
+    seen = View(time="t", event="e", complete=True)
+    for step, code in ((1.0, "GRID_TOO_FINE"), (400.0, "")):
+        asked = Question("kaplan_meier.life", {"cuts": np.arange(1, 4) * step}, seen)
+        assert site.ask(asked, site.permit("kaplan_meier")).code == code
 
 
 def test_the_import_contract_names_every_algorithm_file() -> None:

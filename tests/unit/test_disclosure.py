@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atoll.errors import CATALOGUE, REMEDIES, DisclosureRefused, StudyError
 from atoll.privacy import disclosure
-from atoll.privacy.disclosure import PUBLIC, STRICT, Policy, check, rounded
+from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check, rounded
 from atoll.privacy.statistics import (
     Array,
     Statistics,
@@ -76,13 +76,19 @@ class Exact(Statistics):
     times: Array = points()
 
 
+def conditions(policy, arguments, words, unit):
+    """Arguments named as a kind are of that kind."""
+    kinds = {name: name for name in arguments or {} if name in ("grid", "edges")}
+    return Conditions(policy, words, unit, arguments or {}, kinds)
+
+
 def passes(share, policy=STRICT, arguments=None, words=frozenset(), unit="d"):
-    return check(share, arguments or {}, policy, words, unit)
+    return check(share, conditions(policy, arguments, words, unit))
 
 
 def refused(share, code, policy=STRICT, arguments=None, words=frozenset(), unit="d"):
     with pytest.raises(DisclosureRefused) as caught:
-        check(share, arguments or {}, policy, words, unit)
+        check(share, conditions(policy, arguments, words, unit))
     assert caught.value.code == code
     assert caught.value.remedy == REMEDIES[code]
     return caught.value
@@ -266,6 +272,17 @@ def test_a_histogram_has_at_most_twenty_cells(inner, allowed):
 
 def test_a_question_cannot_ask_for_a_table_larger_than_any_answer():
     refused(One(n=50), "TOO_LARGE", arguments={"groups": 10**9})
+
+
+@pytest.mark.parametrize(
+    "cuts", [np.arange(1.0, 2_000.0), [1.0, 2.0], (1, 2, 3), {"cuts": 1.0}, [[1.0]], np.float64(3)]
+)
+def test_numbers_that_the_algorithm_does_not_declare_are_no_question(cuts):
+    if isinstance(cuts, np.floating):
+        passes(One(n=50), arguments={"cuts": cuts})
+    else:
+        refused(One(n=50), "NOT_PERMITTED", arguments={"cuts": cuts})
+    passes(One(n=50), arguments={"names": ("a", "b"), "groups": 3, "ties": "efron", "beta": None, "exact": True})
     passes(One(n=50), arguments={"groups": 50})
 
 

@@ -12,7 +12,7 @@ from atoll.algorithms.describe import sums
 from atoll.errors import CATALOGUE, DisclosureRefused
 from atoll.network.codec import digest
 from atoll.network.messages import Place
-from atoll.privacy.disclosure import PUBLIC, STRICT
+from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions
 from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics, count
 from atoll.site import gate
@@ -27,7 +27,7 @@ class One(Statistics):
 
 def leave(n=50, place=PLACE, policy=STRICT, ledger=None, leverage=0.0):
     ledger = Remembering() if ledger is None else ledger
-    return gate.leave(One(n=n), {}, place, policy, frozenset(), "d", lambda: Influence(leverage), ledger), ledger
+    return gate.leave(One(n=n), place, Conditions(policy), lambda: Influence(leverage), ledger), ledger
 
 
 def test_the_entry_holds_the_very_bytes_that_leave():

@@ -169,9 +169,14 @@ def test_whatever_fails_becomes_a_code_and_never_says_a_value(error, monkeypatch
 
 def test_arguments_that_do_not_fit_are_a_code():
     north = site()
-    for arguments in ({}, {"numbers": 3}, {"numbers": ["x"], "categories": [], "more": 1}, {"numbers": [["x"]]}):
+    for arguments, code in (
+        ({}, "SITE_FAILED"),
+        ({"numbers": 3}, "SITE_FAILED"),
+        ({"numbers": ["x"], "categories": [], "more": 1}, "SITE_FAILED"),
+        ({"numbers": [["x"]]}, "NOT_PERMITTED"),
+    ):
         asked = Question("describe.sums", arguments, view("x"))
-        assert north.ask(asked, north.permit("describe")).code == "SITE_FAILED"
+        assert north.ask(asked, north.permit("describe")).code == code
 
 
 def test_a_subject_goes_up_only_when_the_study_holds_it():

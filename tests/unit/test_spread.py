@@ -1,0 +1,212 @@
+"""How the weights of sums are spread over persons: each record's figures against their definition, row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from atoll.algorithms import cox, glm, kaplan_meier, performance
+from atoll.features.design import chunks
+from atoll.features.table import memory_table
+from atoll.study.coding import resolve
+from atoll.study.design import Facts
+from atoll.study.dictionary import Column
+from atoll.study.formula import parse
+from atoll.study.view import View
+
+N = 240
+R = np.random.default_rng(3)
+COLUMNS = {
+    "age": Column("number"),
+    "x": Column("flag"),
+    "y": Column("flag"),
+    "cost": Column("number"),
+    "t": Column("number", unit="d"),
+    "e": Column("flag"),
+    "arm": Column("category", ("a", "b")),
+    "id": Column("person"),
+}
+TABLE = {
+    "age": R.normal(size=N),
+    "x": (R.random(N) < 0.4) * 1.0,
+    "y": (R.random(N) < 0.5) * 1.0,
+    "cost": R.gamma(2, 1, N),
+    "t": np.ceil(R.exponential(50, N)),
+    "e": (R.random(N) < 0.6) * 1.0,
+    "arm": np.where(np.arange(N) % 3, "a", "b"),
+}
+REPEATED = np.arange(N) // 3  # every person has three rows
+FORMS = pytest.mark.parametrize("ids", [np.arange(N), REPEATED], ids=["a row each", "three rows each"])
+BETA = np.array([0.3, -0.8, 0.5])
+
+
+def rows(ids, formula="y ~ x + age", **view):
+    table, columns = dict(TABLE), dict(COLUMNS)
+    if len(np.unique(ids)) < N:
+        table["id"] = ids
+    else:
+        del columns["id"]
+    parsed = parse(formula)
+    design = resolve(parsed, Facts(), columns, ("north",), intercept="~" in formula)
+    seen = View(design=design, outcome=parsed.response, **view)
+    (found,) = chunks(memory_table(table), seen, columns, "north", 10, None)
+    return found
+
+
+def spread(weight, ids, where=True):
+    """Σw and Σw² over persons, by the definition."""
+    sums = np.array([weight[(ids == person) & where].sum() for person in np.unique(ids)])
+    return [sums.sum(), (sums**2).sum()]
+
+
+def close(found, wanted):
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
+
+
+def within(ids, *weights):
+    """Of x: those with it and those without; of age: everybody."""
+    x = TABLE["x"] == 1
+    of_x = [spread(w, ids, where) for where in (x, ~x) for w in weights]
+    return {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids) for w in weights])}
+
+
+def equal(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, cells in wanted.items():
+        close(found[name], cells)
+
+
+@FORMS
+def test_of_a_logistic_model_the_weight_the_risk_and_its_rest(ids):
+    data = rows(ids)
+    mu = expit(data.X @ BETA)
+    weight, residual = mu * (1 - mu), data.y - mu
+    for record in (
+        glm.terms.on(data, family="binomial", link="logit", beta=BETA),
+        glm.meat.on(data, family="binomial", link="logit", beta=BETA),
+    ):
+        equal(
+            record.weights,
+            {"outcome": spread(weight, ids), "model": spread(mu, ids), "rest": spread(1 - mu, ids)},
+        )
+        equal(record.within, within(ids, weight, mu, 1 - mu))
+        equal(record.residuals, {"outcome": spread(residual**2, ids)})
+
+
+@FORMS
+def test_of_a_gamma_model_the_weight_and_the_residual(ids):
+    data = rows(ids, "cost ~ x + age")
+    mu = np.exp(data.X @ BETA)
+    for record in (
+        glm.terms.on(data, family="gamma", link="log", beta=BETA),
+        glm.meat.on(data, family="gamma", link="log", beta=BETA),
+    ):
+        equal(record.weights, {"outcome": spread(np.ones(N), ids)})
+        equal(record.within, within(ids, np.ones(N)))
+        equal(record.residuals, {"outcome": spread(((data.y - mu) / mu) ** 2, ids)})
+
+
+@FORMS
+def test_the_first_round_weighs_the_working_response(ids):
+    data = rows(ids, "cost ~ x + age")
+    record = glm.terms.on(data, family="gaussian", link="identity", beta=None)
+    equal(record.residuals, {"outcome": spread(data.y**2, ids)})
+
+
+def hazards(data, beta, strata):
+    """θ, and θ times what the events up to one's own time have met: a row's weight in the information (Breslow)."""
+    X = data.X - data.X.mean(axis=0)
+    theta = np.exp(X @ beta)
+    time, died = data.time, data.event == 1
+    met = np.zeros(N)
+    for j in np.flatnonzero(died):
+        at_risk = (time >= time[j]) & (strata == strata[j])
+        met[at_risk] += 1 / theta[at_risk].sum()
+    return theta, theta * met
+
+
+@FORMS
+@pytest.mark.parametrize("by", [(), ("arm",)])
+def test_of_a_cox_model_the_hazard_and_its_share_of_the_information(ids, by):
+    data = rows(ids, "x + age", time="t", event="e", strata=by, levels={"arm": ("a", "b")} if by else {})
+    strata = (TABLE["arm"] == "b") * 1 if by else np.zeros(N)
+    theta, mass = hazards(data, BETA[1:], strata)
+    record = cox.within.on(data, ties="breslow", beta=BETA[1:])
+    equal(record.weights, {"outcome": spread(theta, ids), "model": spread(mass, ids)})
+    equal(record.within, within(ids, theta, mass))
+
+
+@FORMS
+def test_of_risk_sets_over_hospitals_every_cell(ids):
+    data = rows(ids, "x + age", time="t", event="e", strata=("arm",), levels={"arm": ("a", "b")})
+    grid = np.array([20.0, 60.0])
+    record = cox.leaving.on(data, grid=grid, exact=False, strata=2, beta=BETA[1:], centre=np.zeros(2))
+    theta = np.exp(data.X @ BETA[1:])
+    cell = (TABLE["arm"] == "b") * 4 + np.searchsorted(grid, TABLE["t"]) + 1
+    died = TABLE["e"] == 1
+    equal(record.weights, {"outcome": spread(theta, ids)})
+    equal(record.within, within(ids, theta))
+    everybody = np.transpose([spread(theta, ids, cell == c) for c in range(8)])
+    events = np.transpose([spread(theta, ids, (cell == c) & died) for c in range(8)])
+    equal(record.cells, {"model": everybody, "event": events})
+    persons = [len(np.unique(ids[died == value])) for value in (True, False)]
+    equal(record.outcomes, {"outcome": persons})
+
+
+@FORMS
+def test_of_a_recalibration_the_risks_of_all_three_models(ids):
+    data = rows(ids)
+    eta = data.X @ BETA
+    parameters = np.array([0.4, -0.3, 1.7])
+    record = performance.recalibration.on(data, beta=BETA, link="logit", parameters=parameters)
+    p, large, moved = expit(eta), expit(0.4 + eta), expit(-0.3 + 1.7 * eta)
+    risks = (p, large, moved, large * (1 - large), moved * (1 - moved))
+    equal(record.weights, {"model": np.transpose([spread(w, ids) for risk in risks for w in (risk, 1 - risk)])})
+    for judged in (
+        performance.scores.on(data, beta=BETA, link="logit"),
+        performance.own.on(data, beta=BETA, link="logit"),
+    ):
+        equal(judged.weights, {"model": np.transpose([spread(p, ids), spread(1 - p, ids)])})
+
+
+@FORMS
+def test_of_columns_who_makes_up_their_variance(ids):
+    data = rows(ids)
+    age = TABLE["age"]
+    equal(data.spread_columns(("age",)), {"age": spread((age - age.mean()) ** 2, ids)})
+
+
+def test_chunks_add_up():
+    table = memory_table(TABLE)
+    columns = {name: column for name, column in COLUMNS.items() if name != "id"}
+    seen = View(design=resolve(parse("y ~ x + age"), Facts(), columns, ("north",)), outcome="y")
+    options = {"family": "binomial", "link": "logit", "beta": BETA}
+    (whole,) = (glm.terms.on(part, **options) for part in chunks(table, seen, columns, "north", 10, None))
+    parts = [glm.terms.on(part, **options) for part in chunks(table, seen, columns, "north", 10, 50)]
+    for name in ("weights", "within", "residuals"):
+        for label, cells in getattr(whole, name).items():
+            close(sum(getattr(part, name)[label] for part in parts), cells)
+
+
+def test_a_log_rank_test_within_strata_adds_up_the_tables_of_each():
+    data = rows(REPEATED, "x + age", time="t", event="e", group="arm", strata=("x",),
+                levels={"arm": ("a", "b"), "x": ("0.0", "1.0")})  # fmt: skip
+    record = kaplan_meier.differences.on(data, groups=2)
+    observed, expected, variance = np.zeros(2), np.zeros(2), np.zeros((2, 2))
+    for x in (0, 1):
+        for time in np.unique(TABLE["t"]):
+            risk = (TABLE["x"] == x) & (TABLE["t"] >= time)
+            died = risk & (TABLE["t"] == time) & (TABLE["e"] == 1)
+            n, d, arm = risk.sum(), died.sum(), TABLE["arm"]
+            n_g = np.array([(risk & (arm == group)).sum() for group in "ab"])
+            observed += [(died & (arm == group)).sum() for group in "ab"]
+            if d:
+                expected += d * n_g / n
+                share = n_g / n
+                variance += d * (n - d) / max(n - 1, 1) * (np.diag(share) - np.outer(share, share)) * (n > 1)
+    close(record.observed, observed)
+    close(record.expected, expected)
+    close(record.variance, variance)
+    counted = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e)])) for e in (0, 1)] for g in "ab"]
+    equal(record.behind, {"event": np.ravel(counted)})
