@@ -71,25 +71,13 @@ class Policy:
 
 
 STRICT = Policy()
-PUBLIC = Policy(
-    minimum_persons=1,
-    rounding=1,
-    persons_per_parameter=0,
-    residual_dof=0,
-    moments=4,
-    grid_days=0.0,
-    bins=100_000,
-    max_rounds=1_000,
-    max_bytes=256 * 1_048_576,
-    exact_values=True,
-)
+PUBLIC = Policy(1, 1, 0, 0, 4, 0.0, 100_000, 1_000, 256 * 1_048_576, exact_values=True)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """On what terms one share may leave.
+    """On what terms one share may leave: under the `policy` in force.
 
-    policy      in force
     words       levels of the data dictionary, the only words that may leave
     time_unit   unit of the time column, as UCUM writes it
     arguments   of the question
