@@ -119,7 +119,8 @@ REMEDIES: dict[str, str] = {
     "DATA_INVALID": "Correct the data or their dictionary, and register them again.",
     "DATA_CHANGED": "Register the dataset again.",
     "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, or leave this site out.",
-    "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, or take a skewed column's logarithm.",
+    "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take a skewed column's logarithm, "
+    "choose a less skewed outcome, or leave this site out.",
     "TERM_UNBOUNDED": "Give its columns an allowed range in the dictionary for which the term is finite.",
     "TOO_MANY_PARAMETERS": "Leave terms out, or leave this site out of the model.",
     "GRID_TOO_FINE": "Ask for times that lie further apart, and give the time column's unit: d, wk, mo or a.",

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc
@@ -28,11 +28,24 @@ from scipy.special import chdtrc
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
 from atoll.algorithms.options import Centre, Coefficients, ColumnName, FormulaText, Grid, StratumName
+from atoll.algorithms.risk_sets import (
+    Ties,
+    accumulated,
+    at_events,
+    at_risk,
+    blocks_of,
+    by_block,
+    centred,
+    grouped,
+    later_in_stratum,
+    latest_first,
+    opening_blocks,
+    unsorted,
+)
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
 from atoll.study.view import Model, Setting
 
-Ties = Literal["efron", "breslow"]
 EXAMPLES = (
     {"formula": "age + C(sex)", "time": "t", "event": "e"},
     {"formula": "age + C(sex)", "time": "t", "event": "e", "strata": [], "ties": "efron"},
@@ -115,62 +128,13 @@ class Fit:
 @at_site_whole
 def within(data: Data, ties: Ties, beta: Coefficients) -> Partial:
     """log L, U and I of the strata of one site."""
-    order = _latest_first(data.time, data.strata)
-    X = _centred(data.X.T.take(order, axis=1))  # (p, n): every sweep below runs along contiguous rows
+    order = latest_first(data.time, data.strata)
+    X = centred(data.X.T.take(order, axis=1))  # (p, n): every sweep below runs along contiguous rows
     time, event, stratum = data.time[order], data.event[order] == 1, data.strata[order]
     eta = np.clip(beta @ X, -LARGEST_ETA, LARGEST_ETA)
     theta = np.exp(eta)
-    block = _block(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
-    return _partial(data, order, X, eta, theta, event, block, _opens(stratum, block), ties)
-
-
-def _latest_first(time: Array, strata: Array) -> Array:
-    """The order of rows by stratum, then from the latest time back; whole days are sorted by their digits."""
-    if not strata.any() and time.max() < 2**16 and (time == np.rint(time)).all():
-        return np.argsort((2**16 - 1 - time).astype(np.uint16), kind="stable")
-    return np.lexsort((-time, strata))
-
-
-def _centred(X: Array) -> Array:
-    """X (p, n) minus its means, in place: U and I do not change, and θ stays in range. A constant row becomes zero."""
-    constant = [j for j, x in enumerate(X) if x[0] == x[-1] and (x == x[0]).all()]
-    X -= X.mean(axis=1)[:, None]
-    X[constant] = 0.0
-    return X
-
-
-def _block(stratum: Array, time: Array) -> Array:
-    """0, 1, 2, … for runs of equal (stratum, time)."""
-    starts = (np.diff(stratum) != 0) | (np.diff(time) != 0)
-    return np.append(0, np.cumsum(starts)) if len(time) else np.zeros(0, dtype=np.int64)
-
-
-def _opens(stratum: Array, block: Array) -> Array:
-    """Whether a block is the first of its stratum."""
-    return np.append(True, np.diff(stratum[_starts(block)]) != 0)
-
-
-def _starts(codes: Array) -> Array:
-    """Where each run of equal codes begins."""
-    return np.flatnonzero(np.append(True, np.diff(codes) != 0))
-
-
-def _by_block(values: Array, codes: Array, size: int) -> Array:
-    """Sums of (…, n) values over runs of equal codes, as (…, size)."""
-    sums = np.zeros((*values.shape[:-1], size))
-    if len(codes):
-        starts = _starts(codes)
-        sums[..., codes[starts]] = np.add.reduceat(values, starts, axis=-1)
-    return sums
-
-
-def _at_risk(sums: Array, opens: Array) -> Array:
-    """Sums of (…, blocks) over everyone of the stratum whose time is not shorter, per block."""
-    running = sums.cumsum(axis=-1)
-    before = running - sums
-    opening = np.maximum.accumulate(np.where(opens, np.arange(len(opens)), 0))
-    result: Array = running - before[..., opening]
-    return result
+    block = blocks_of(stratum, time)  # persons with one time in one stratum; blocks run from the latest time back
+    return _partial(data, order, X, eta, theta, event, block, opening_blocks(stratum, block), ties)
 
 
 def _partial(
@@ -179,12 +143,12 @@ def _partial(
     """The sums over events, one column an event."""
     of, size = block[event], len(opens)
     died, hazard = X.take(np.flatnonzero(event), axis=1), theta[event]
-    s0, s1 = (_at_risk(_by_block(values, block, size), opens) for values in (theta, theta * X))
-    d0, d1 = _by_block(hazard, of, size), _by_block(hazard * died, of, size)
-    at = _at_events(of, s0, s1, d0, d1, ties)
-    weight = np.maximum(theta * (_later_in_stratum(at.reach, opens)[block] - event * at.tied[block]), 0.0)
+    s0, s1 = (at_risk(by_block(values, block, size), opens) for values in (theta, theta * X))
+    d0, d1 = by_block(hazard, of, size), by_block(hazard * died, of, size)
+    at = at_events(of, s0, s1, d0, d1, ties)
+    weight = np.maximum(theta * (later_in_stratum(at.reach, opens)[block] - event * at.tied[block]), 0.0)
     root = X * np.sqrt(weight)
-    hazards, masses = _unsorted(theta, order), _unsorted(weight, order)
+    hazards, masses = unsorted(theta, order), unsorted(weight, order)
     return Partial(
         persons=data.persons(),
         events=data.persons(data.event == 1),
@@ -199,13 +163,6 @@ def _partial(
     )
 
 
-def _unsorted(values: Array, order: Array) -> Array:
-    """Values in the order of the data's own rows."""
-    result = np.empty_like(values)
-    result[order] = values
-    return result
-
-
 def _information(raw: Array, outer: Array) -> Array:
     """Σ S²/S⁰ − Σ (S¹/S⁰)(S¹/S⁰)ᵀ; a column that is constant in every risk set leaves rounding alone: it gets 0."""
     information = raw - outer
@@ -217,45 +174,6 @@ def _information(raw: Array, outer: Array) -> Array:
 def _outcomes(data: Data) -> dict[str, Array]:
     """Persons with the event, and without."""
     return {"outcome": np.array([data.persons(data.event == 1), data.persons(data.event == 0)])}
-
-
-@dataclass(frozen=True)
-class AtEvents:
-    """Sums over events: of 1/S⁰ and l/(d S⁰) by block, of log S⁰, of S¹/S⁰, and of (S¹/S⁰)(S¹/S⁰)ᵀ."""
-
-    reach: Array
-    tied: Array
-    logs: float
-    mean: Array
-    outer: Array
-
-
-def _at_events(of: Array, s0: Array, s1: Array, d0: Array, d1: Array, ties: Ties) -> AtEvents:
-    """The event l of a block has S⁰ = s⁰ − (l/d) d⁰ and S¹ = s¹ − (l/d) d¹; `of` is its block or cell, in order.
-
-    Only 1/S⁰ differs among the events of a block, so S¹ (p, blocks) is never written out for each of them.
-    """
-    size = len(s0)
-    d = np.bincount(of, minlength=size)
-    index = np.arange(len(of)) - np.concatenate([[0], d.cumsum()[:-1]])[of]
-    share = index / d[of] if ties == "efron" else np.zeros(len(of))
-    S0 = s0[of] - share * d0[of]
-    first, second = 1 / S0, 1 / S0**2
-    reach, tied = np.bincount(of, first, size), np.bincount(of, share * first, size)
-    cross = (s1 * np.bincount(of, share * second, size)) @ d1.T
-    outer = (s1 * np.bincount(of, second, size)) @ s1.T - cross - cross.T
-    outer += (d1 * np.bincount(of, share**2 * second, size)) @ d1.T
-    return AtEvents(reach, tied, float(np.log(S0).sum()), s1 @ reach - d1 @ tied, outer)
-
-
-def _later_in_stratum(values: Array, opens: Array) -> Array:
-    """Sums over this block and all with earlier times (later blocks) of its stratum."""
-    backward = values[::-1].cumsum()[::-1]
-    starts = np.flatnonzero(opens)
-    stratum = np.cumsum(opens) - 1
-    ends = np.append(backward[starts[1:]], 0.0)
-    result: Array = backward - ends[stratum]
-    return result
 
 
 @at_site
@@ -273,8 +191,8 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
     X = data.X - centre
     theta = np.exp(np.clip(X @ beta, -LARGEST_ETA, LARGEST_ETA))
     died = data.event == 1
-    d0, d1, d2 = _grouped(cell[died], theta[died], X[died], cells)
-    s0, s1, s2 = _grouped(cell, theta, X, cells)
+    d0, d1, d2 = grouped(cell[died], theta[died], X[died], cells)
+    s0, s1, s2 = grouped(cell, theta, X, cells)
     outside = np.where(died, cell, cells)
     return Leaving(
         persons=data.persons_per(cell, cells),
@@ -290,28 +208,14 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
     )  # fmt: skip
 
 
-def _grouped(cell: Array, theta: Array, X: Array, cells: int) -> tuple[Array, Array, Array]:
-    """Σθ, Σθx and Σθxxᵀ per cell."""
-    p = X.shape[1]
-    s0, s1, s2 = np.zeros(cells), np.zeros((cells, p)), np.zeros((cells, p, p))
-    if len(cell):
-        order = np.argsort(cell, kind="stable")
-        starts = np.flatnonzero(np.append(True, np.diff(cell[order]) != 0))
-        used, X, weighted = cell[order][starts], X[order], (theta[:, None] * X)[order]
-        s0[used], s1[used] = np.add.reduceat(theta[order], starts), np.add.reduceat(weighted, starts)
-        for q in range(p):
-            s2[used, q] = np.add.reduceat(weighted[:, q, None] * X, starts)
-    return s0, s1, s2
-
-
 def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
     """At the hub: risk sets by accumulating those who leave, then the sums over events.
 
     An event interval holds the same θ-weighted sums as Efron's ties ask for; intervals are its ties.
     """
-    s0, s1, s2 = (_accumulated(s, strata, size) for s in (t.s0, t.s1, t.s2))
+    s0, s1, s2 = (accumulated(s, strata, size) for s in (t.s0, t.s1, t.s2))
     of = np.repeat(np.arange(len(t.d)), t.d)
-    at = _at_events(of, s0, s1.T, t.d0, t.d1.T, ties)
+    at = at_events(of, s0, s1.T, t.d0, t.d1.T, ties)
     raw = np.einsum("j,jpq->pq", at.reach, s2) - np.einsum("j,jpq->pq", at.tied, t.d2)
     return Sums(
         persons=int(t.persons.sum()),
@@ -321,12 +225,6 @@ def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:
         score=t.x.sum(axis=0) - at.mean,
         information=_information(raw, at.outer),
     )
-
-
-def _accumulated(sums: Array, strata: int, size: int) -> Array:
-    """Those who leave in an interval or later, within each stratum."""
-    by_stratum = sums.reshape(strata, size, *sums.shape[1:])
-    return by_stratum[:, ::-1].cumsum(axis=1)[:, ::-1].reshape(sums.shape)
 
 
 def cox(

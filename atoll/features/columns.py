@@ -156,3 +156,22 @@ def as_coded(column: Any) -> Words:
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     found = encoded.dictionary.to_pylist()
     return Words(codes, tuple(code_name(value) if numeric else value for value in found), numeric)
+
+
+def complete_rows(read: dict[str, Array | Words], missing: dict[str, Array]) -> dict[str, Array | Words]:
+    """The rows that miss none of the columns."""
+    if not missing:
+        return read
+    rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
+    return {name: values.take(rows) for name, values in read.items()}
+
+
+def with_gaps(values: Array | Words, missing: Array | None) -> Array | Words:
+    return values if missing is None or isinstance(values, Words) else np.where(missing, np.nan, values)
+
+
+def numbers_as_words(values: Array) -> Words:
+    """Numbers coded as words, for a column of numbers that is used as a category."""
+    import pyarrow as pa
+
+    return as_coded(pa.array(values, from_pandas=True))

@@ -15,8 +15,9 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.basis import splines
-from atoll.features.columns import Words, as_coded, refuse_infinite
+from atoll.features.columns import Words, as_coded, complete_rows, numbers_as_words, refuse_infinite, with_gaps
 from atoll.features.intervals import refuse_unbounded
+from atoll.features.persons import Persons
 from atoll.features.table import Batch, Table
 from atoll.features.witness import Behind, behind, cells_behind, first_column, weights_within
 from atoll.privacy.leverage import Weighing
@@ -112,9 +113,9 @@ class Rows:
         if self._person and self._person not in read:
             read[self._person] = as_coded(self._batch.column(self._person))
         if self._view.complete:
-            read = _where(read, missing)
-            return _where(read, self._not_numbers(read))
-        return {name: _with_gaps(values, missing.get(name)) for name, values in read.items()}
+            read = complete_rows(read, missing)
+            return complete_rows(read, self._not_numbers(read))
+        return {name: with_gaps(values, missing.get(name)) for name, values in read.items()}
 
     def _column(self, name: str) -> tuple[Array | Words, Array | None]:
         """A column by its type in the dictionary, and where it is missing."""
@@ -161,7 +162,7 @@ class Rows:
         """Position of each row's word among the levels (those that occur, when None); others are an error."""
         if name not in self._coded:
             values = self._read[name]
-            words = values if isinstance(values, Words) else _numbers_as_words(values)
+            words = values if isinstance(values, Words) else numbers_as_words(values)
             known = words.words if levels is None else levels
             codes = words.among(known, name)
             self._coded[name] = codes.astype(np.int8) if len(known) < 128 else codes, known
@@ -200,7 +201,7 @@ class Rows:
         """What says how much one person weighs: design or a given model's predictor, with intercept, and outcome."""
         X = self.X if beta is None else (self.X @ beta)[:, None]
         outcome = self.y if self._view.outcome else self.event if self._view.event else None
-        return Weighing(np.column_stack([np.ones(self.n), X]), outcome, self._persons[0] if self._persons else None)
+        return Weighing(np.column_stack([np.ones(self.n), X]), outcome, self._persons.codes)
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""
@@ -308,29 +309,29 @@ class Rows:
     # ---- persons ---------------------------------------------------------------------------------------
 
     @cached_property
-    def _persons(self) -> tuple[Array, int] | None:
-        """Code of each row's person, and how many there are, where persons repeat. Unknown persons count as one."""
+    def _persons(self) -> Persons:
+        """Whose rows these are. Unknown persons count as one."""
         if self._person is None:
-            return None
+            return Persons(self.n)
         words = self._read[self._person]
         assert isinstance(words, Words)
-        return words.codes + 1, len(words.words) + 1
+        return Persons(self.n, words.codes + 1, len(words.words) + 1)
 
     def persons(self, where: Array | None = None) -> int:
         """Distinct persons where the mask holds."""
-        if self._persons is None:
-            return self.n if where is None else int(np.count_nonzero(where))
-        codes, most = self._persons
-        there = np.zeros(most, dtype=bool)
-        there[codes if where is None else codes[where]] = True
-        return int(np.count_nonzero(there))
+        return self._persons.count(where)
 
     def persons_per(self, codes: Array, size: int) -> Array:
         """Distinct persons per code 0 … size − 1."""
-        if self._persons is not None:
-            persons, most = self._persons
-            codes = np.unique(codes.astype(np.int64) * most + persons) // most
-        return np.bincount(codes, minlength=size).astype(np.int64)
+        return self._persons.per(codes, size)
+
+    def spread(self, weight: Array) -> Array:
+        """Σw and Σw² over persons: the rows of a person add up."""
+        return self._persons.spread(weight)
+
+    def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
+        """Σw and Σw² over the persons of each code 0 … size − 1, as (2, size)."""
+        return self._persons.spread_per(weight, codes, size)
 
     # ---- witnesses -------------------------------------------------------------------------------------
 
@@ -348,17 +349,9 @@ class Rows:
         for name in names:
             x = self._number(name)
             there = np.isfinite(x)
-            others = x == 0 if self._columns[name].type == "flag" else there & (x != self._most_have(x, there))
+            others = x == 0 if self._columns[name].type == "flag" else there & (x != self._persons.middle(x, there))
             found[name] = np.array([self.persons(there & (x != 0)), self.persons(others)], dtype=np.int64)
         return found
-
-    def _most_have(self, x: Array, there: Array) -> float:
-        """The middle value, over one row of each person."""
-        if self._persons is not None:
-            rows = np.flatnonzero(there)
-            there = rows[np.unique(self._persons[0][rows], return_index=True)[1]]
-        values = x[there]
-        return float(np.partition(values, len(values) // 2)[len(values) // 2]) if len(values) else np.nan
 
     def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
         """Σa and Σa² of a = (x − x̄)² of each column: who makes up its variance."""
@@ -369,19 +362,6 @@ class Rows:
             centre = x[there].mean() if there.any() else 0.0
             found[name] = self.spread(np.where(there, x - centre, 0.0) ** 2)
         return found
-
-    def spread(self, weight: Array) -> Array:
-        """Σw and Σw² over persons: the rows of a person add up."""
-        return self.spread_per(weight, np.zeros(self.n, dtype=np.int64), 1)[:, 0] if self._persons else _squared(weight)
-
-    def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
-        """Σw and Σw² over the persons of each code 0 … size − 1, as (2, size)."""
-        if self._persons is None:
-            return np.array([np.bincount(codes, weight, size), np.bincount(codes, weight**2, size)])
-        persons, most = self._persons
-        cell, inverse = np.unique(codes.astype(np.int64) * most + persons, return_inverse=True)
-        weight, codes = np.bincount(inverse, weight), cell // most
-        return np.array([np.bincount(codes, weight, size), np.bincount(codes, weight**2, size)])
 
     @cached_property
     def _present(self) -> Array:
@@ -405,12 +385,8 @@ class Rows:
         plan = self._behind
         if self.minimum <= 1 or plan is None:
             return {}
-        person = self._persons[0] if self._persons else None
-        return weights_within(self._present, plan.labels, plan.indicator, np.stack(weights, axis=1), person)
-
-
-def _squared(weight: Array) -> Array:
-    return np.array([weight.sum(), weight @ weight])
+        held = np.stack(weights, axis=1)
+        return weights_within(self._present, plan.labels, plan.indicator, held, self._persons.codes)
 
 
 def _computed(factor: Factor) -> bool:
@@ -418,22 +394,3 @@ def _computed(factor: Factor) -> bool:
     return not isinstance(factor, Level) and not (
         isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column"
     )
-
-
-def _where(read: dict[str, Array | Words], missing: dict[str, Array]) -> dict[str, Array | Words]:
-    """The rows that miss none of the columns."""
-    if not missing:
-        return read
-    rows = np.flatnonzero(~np.logical_or.reduce(list(missing.values())))
-    return {name: values.take(rows) for name, values in read.items()}
-
-
-def _with_gaps(values: Array | Words, missing: Array | None) -> Array | Words:
-    return values if missing is None or isinstance(values, Words) else np.where(missing, np.nan, values)
-
-
-def _numbers_as_words(values: Array) -> Words:
-    """Numbers coded as words, for a column of numbers that is used as a category."""
-    import pyarrow as pa
-
-    return as_coded(pa.array(values, from_pandas=True))

@@ -231,14 +231,12 @@ def test_a_hazard_that_is_steep_within_one_cell_is_refused():
         assert code(replace(asked, view=seen), t=time, age=np.where(np.arange(N) == 7, 89.0, age * 0.9)) in FEW
 
 
-@pytest.mark.parametrize("parameters", [(0.0, 0.0, 400.0), (-400.0, 0.0, 1.0), (400.0, 0.0, 1.0)])
+@pytest.mark.parametrize("parameters", ["slope", (-400.0, 0.0, 1.0), (400.0, 0.0, 1.0)])
 def test_parameters_of_a_recalibration_that_single_a_patient_out_are_refused(parameters):
     """The risks of the given model are even; those at the question's parameters are one person's."""
-    order = np.sort(TABLE["age"])
-    eta = -3.0 + 0.04 * (order[-1] + order[-2]) / 2
-    large, _, slope = parameters
-    moved = np.array([large, -slope * eta if slope != 1 else 0.0, slope * (10 if slope != 1 else 1)])
-    moved[1] *= 10 if slope != 1 else 1
+    oldest = np.sort(TABLE["age"])[-2:]
+    between = -3.0 + 0.04 * oldest.mean()  # η between the two oldest
+    moved = np.array([0.0, -4_000 * between, 4_000.0] if parameters == "slope" else parameters)
     asked = performance.recalibration(beta=np.array([-3.0, 0.04]), link="logit", parameters=moved)
     seen = modelled("y ~ age")
     assert code(replace(asked, view=seen)) == "TOO_FEW_PERSONS"
