@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atoll.cohort.attrition import Attrition, Rule
 from atoll.cohort.losses import losses, steps
-from atoll.privacy.disclosure import STRICT, check
+from atoll.privacy.disclosure import STRICT, Conditions, check
 from atoll.privacy.statistics import combine
 
 MINIMUM = STRICT.minimum_persons
@@ -35,7 +35,7 @@ def test_every_cell_is_empty_or_holds_enough(one):
     for cells in (share.fails_low, share.fails_high):
         assert np.all((cells == 0) | (cells >= MINIMUM))
         assert np.all((cells == one.entered) | (one.entered - cells >= MINIMUM))
-    check(share, {}, STRICT, frozenset())
+    check(share, Conditions(STRICT))
 
 
 @given(st.lists(attritions(), min_size=1, max_size=5))
