@@ -200,8 +200,8 @@ class Rows:
     def weighing(self, beta: Array | None) -> Weighing:
         """What says how much one person weighs: design or a given model's predictor, with intercept, and outcome."""
         X = self.X if beta is None else (self.X @ beta)[:, None]
-        outcome = self.y if self._view.outcome else self.event if self._view.event else None
-        return Weighing(np.column_stack([np.ones(self.n), X]), outcome, self._persons.codes)
+        outcome = [self.y] if self._view.outcome else [self.event] if self._view.event else []
+        return Weighing(np.column_stack([np.ones(self.n), X, *outcome]), bool(outcome), self._persons.codes)
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""
@@ -326,12 +326,12 @@ class Rows:
         return self._persons.per(codes, size)
 
     def spread(self, weight: Array) -> Array:
-        """Σw and Σw² over persons: the rows of a person add up."""
-        return self._persons.spread(weight)
+        """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
+        return self._persons.spread(weight) if self.minimum > 1 else np.zeros(2)
 
     def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
         """Σw and Σw² over the persons of each code 0 … size − 1, as (2, size)."""
-        return self._persons.spread_per(weight, codes, size)
+        return self._persons.spread_per(weight, codes, size) if self.minimum > 1 else np.zeros((2, size))
 
     # ---- witnesses -------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ def weights_within(
                 found[label].append(everybody if inside else np.zeros_like(everybody))
             else:
                 found[label].append((where.astype(np.float64) @ held).reshape(2, -1))
-    return {label: np.concatenate(cells, axis=1) for label, cells in found.items()}
+    return {label: cells[0] if len(cells) == 1 else np.concatenate(cells, axis=1) for label, cells in found.items()}
 
 
 def _by_sums(present: Array) -> tuple[Array, Array, Array]:

@@ -32,16 +32,12 @@ NEARLY = 1e-12  # share of a column's square sum that the columns before it leav
 
 @dataclass(frozen=True)
 class Weighing:
-    """Rows as they are weighed: X (n, terms), the outcome if there is one, each row's person where persons repeat."""
+    """Rows as they are weighed: columns (n, terms), the last of them the outcome if there is one; each row's person
+    where persons have several rows."""
 
-    X: Array
-    outcome: Array | None = None
+    columns: Array
+    outcome: bool = False
     person: Array | None = None
-
-    @property
-    def columns(self) -> Array:
-        """X, and the outcome as its last column."""
-        return self.X if self.outcome is None else np.column_stack([self.X, self.outcome])
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def _extremes(rows: Callable[[], Iterable[Weighing]]) -> tuple[Array, Array, int
     low = high = binary = None
     given = 0
     for part in rows():
-        X, given = part.columns, int(part.outcome is not None)
+        X, given = part.columns, int(part.outcome)
         if len(X):
             bounds = X.min(axis=0), X.max(axis=0), ((X == 0) | (X == 1)).all(axis=0)
             low = bounds[0] if low is None else np.minimum(low, bounds[0])

@@ -22,7 +22,7 @@ from atoll.study.view import View
 def of(X, size=None, person=None):
     """The largest leverage, over chunks."""
     size = size or len(X)
-    parts = [Weighing(X[i : i + size], None, person) for i in range(0, len(X), size)]
+    parts = [Weighing(X[i : i + size], False, person) for i in range(0, len(X), size)]
     return largest_influence(lambda: parts).leverage
 
 
