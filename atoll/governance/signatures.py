@@ -25,6 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from atoll.durable import sync_folder
 from atoll.errors import NotPermitted, OperatorError, StudyError
 from atoll.study.nodes import MAX_BYTES
 from atoll.study.protocol import Study, from_canonical, study_hash
@@ -65,7 +66,7 @@ def make_key(path: Path) -> PrivateKey:
             os.link(unfinished, path)  # unlike a rename, fails when the name is taken
         finally:
             unfinished.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as error:
         raise OperatorError(
             f"The key file {path} exists already.", "Use it, or choose another name; a key is never replaced."
@@ -152,14 +153,6 @@ def _bound(context: str, body: bytes) -> bytes:
     if not _CONTEXT.fullmatch(context):
         raise ValueError(f"context {context!r} is not a short lower-case word")
     return b"atoll 1 " + context.encode("ascii") + b"\0" + body
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from atoll.durable import write_private
 from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
 from atoll.hub import store
@@ -123,7 +124,7 @@ def init(
         certificates.issue(home.files, list(dict.fromkeys([parsed.hostname, *hosts])))
     home.store().close()
     content = json.dumps(asdict(home.config), indent=1, ensure_ascii=False) + "\n"
-    certificates.write_private(folder / "hub.json", content.encode())  # a store's URL may hold a password
+    write_private(folder / "hub.json", content.encode())  # a store's URL may hold a password
     return home
 
 

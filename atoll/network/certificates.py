@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from atoll.durable import write_private
 from atoll.errors import OperatorError
 
 AUTHORITY_YEARS = 10
@@ -142,13 +142,6 @@ def client_context(authority: bytes | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority.decode("ascii") if authority else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
 
 
 def _name(text: str) -> x509.Name:

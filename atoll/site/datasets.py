@@ -7,8 +7,8 @@ with the reason. The site's key signs it, so that nobody but the steward's insta
 from __future__ import annotations
 
 import json
+import logging
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 
 import rfc8785
 
+from atoll import durable
 from atoll.errors import DataError, NotPermitted
 from atoll.governance import signatures
 from atoll.privacy.disclosure import FLOOR, STRICT, Policy
+from atoll.site.arrivals import arriving, clean
 from atoll.site.home import Home
 from atoll.site.store import SiteStore, utc_now
 from atoll.study.dictionary import Column, Dictionary
@@ -26,6 +28,7 @@ from atoll.study.form import Form
 from atoll.study.nodes import from_yaml
 from atoll.study.protocol import Study
 
+log = logging.getLogger("atoll.site")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -73,10 +76,12 @@ class Registration:
 
 
 class Registry:
-    """The site's registered datasets."""
+    """The site's registered datasets. Opening it removes what a killed import has left."""
 
     def __init__(self, home: Home, store: SiteStore):
         self._home, self._store = home, store
+        if left := clean(home.datasets):
+            log.warning("%d unfinished imports of processes that were killed were removed", left)
 
     def names(self) -> tuple[str, ...]:
         """Names of all registered datasets."""
@@ -140,20 +145,16 @@ class Registry:
                 "Give --replace to put this one in its place.",
                 subject=name,
             )
-        self._home.datasets.mkdir(mode=0o700, exist_ok=True)
-        arriving = self._home.datasets / f".{name}.{secrets.token_hex(8)}.parquet"  # two commands may import at once
-        try:
-            rows = import_source(source, arriving, encoding=encoding, progress=progress)
-            table = ParquetTable(arriving)
+        with arriving(self._home.datasets, name) as path:
+            rows = import_source(source, path, encoding=encoding, progress=progress)
+            table = ParquetTable(path)
             notes: tuple[str, ...] = ()
             if columns is None:
                 proposal = propose(table, minimum)
                 columns, notes = proposal.columns, proposal.notes
             else:
                 check(table, columns)
-            arriving.replace(self.path(name))
-        finally:
-            arriving.unlink(missing_ok=True)
+            durable.move(path, self.path(name))
         shown = without_password(source)
         return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, notes))
 
@@ -173,14 +174,11 @@ class Registry:
 
         made = table_at(cdm, study.recipes[dataset], threads=threads)
         name, columns = made_name(study, dataset), study.datasets[dataset]
-        self._home.datasets.mkdir(mode=0o700, exist_ok=True)
-        arriving = self._home.datasets / f".{name}.{secrets.token_hex(8)}.parquet"
-        try:
-            pq.write_table(made, arriving, compression="zstd")
-            check(ParquetTable(arriving), columns)
-            arriving.replace(self.path(name))
-        finally:
-            arriving.unlink(missing_ok=True)
+        with arriving(self._home.datasets, name) as path:
+            with durable.private_file(path) as file:
+                pq.write_table(made, file, compression="zstd")
+            check(ParquetTable(path), columns)
+            durable.move(path, self.path(name))
         source = f"{dataset} of study {study.hash[:12]}, from {without_password(cdm)}"
         return self._register(Registration(name, source, made.num_rows, columns, "", utc_now(), 0, 0, ()))
 

@@ -65,6 +65,14 @@ def test_no_policy_goes_below_the_floor_or_looser_without_a_reason(site):
     assert read_policy(home, store) == STRICT
 
 
+def test_only_a_dataset_registered_as_public_is_opened_as_public(site, source):
+    _, _, registry = site
+    registry.add("checkup", str(source))
+    registry.add("published", str(source), public="simulated, seed 1")
+    assert registry.open("checkup").public is False
+    assert registry.open("published").public is True
+
+
 def test_a_file_that_changed_since_it_was_registered_is_refused(site, source):
     _, _, registry = site
     registry.add("checkup", str(source))

@@ -1,0 +1,51 @@
+"""Files that are whole, readable by their owner alone, and on disk once they have their name."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A file (0600) to be written, that takes its name, and replaces what had it, when all of it is on disk.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written: then nothing is left of it, and what had the name stays.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        move(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """These bytes as a private file, whole or not at all."""
+    with private_file(path) as file:
+        file.write(content)
+
+
+def move(path: Path, name: Path) -> None:
+    """Give a file that is on disk another name, for good."""
+    path.replace(name)
+    sync_folder(name.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """A new name is on disk once its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
