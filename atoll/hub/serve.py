@@ -1,13 +1,17 @@
-"""The hub's server: one process, TLS, one port."""
+"""The hub's server: one process, TLS, one port; its certificate is renewed while it runs."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
+import logging
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +24,8 @@ from atoll.hub.rounds import INSTALLED, Methods
 from atoll.hub.service import Service
 from atoll.network import certificates
 
+log = logging.getLogger("atoll.hub")
+LOOK = 3600.0  # seconds between looks at the certificate
 STOP = 1  # seconds for open long polls to end; without it uvicorn would wait for them for ever
 
 
@@ -43,35 +49,86 @@ def serve(
         url = home.config.url.replace(":0", f":{port}") if home.config.port == 0 else home.config.url
         (home.folder / "address").write_text(url, "utf-8")
         service = Service(home.store(), home.identity(), methods)
-        config = uvicorn.Config(
-            application(service, routes(service)),
-            ssl_certfile=str(home.files.certificate),
-            ssl_keyfile=str(home.files.key),
-            log_level="warning",
-            access_log=False,
-            ws="none",
-            lifespan="on",
-            server_header=False,
-            proxy_headers=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=STOP,
-        )
         ready(url)
-        _Server(config, service).run(sockets=[listening])
+        config = _config(home, service, routes(service))
+        _Server(config, service, home.files).run(sockets=[listening])
+
+
+def _config(home: Home, service: Service, routes: Sequence[BaseRoute]) -> uvicorn.Config:
+    return uvicorn.Config(
+        application(service, routes),
+        ssl_certfile=str(home.files.certificate),
+        ssl_keyfile=str(home.files.key),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        proxy_headers=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=STOP,
+    )
 
 
 class _Server(uvicorn.Server):
-    """Lets everybody go who is kept waiting, before it ends."""
+    """Keeps its certificate fresh, and lets everybody go who is kept waiting before it ends."""
 
-    def __init__(self, config: uvicorn.Config, service: Service):
+    def __init__(self, config: uvicorn.Config, service: Service, files: certificates.Files):
         super().__init__(config)
-        self._service = service
+        self._service, self._files = service, files
+        self._loaded = _state(files)
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn once, in the event loop."""
+        await super().startup(sockets)
+        self._keeping = asyncio.create_task(self._keep_fresh())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn once, in the event loop."""
+        if self._keeping is not None:
+            self._keeping.cancel()
         self._service.desk.close()
         await super().shutdown(sockets)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await asyncio.to_thread(self._refresh)
+            except (
+                OperatorError,
+                OSError,
+                ValueError,
+            ) as error:  # told at every look; the old one serves until it ends
+                log.error("the hub's certificate cannot be renewed: %s", error)
+
+    def _refresh(self) -> None:
+        """Renew the certificate when it ends soon; a new one, ours or the operator's, is shown from now on."""
+        certificates.renew(self._files)
+        now = _state(self._files)
+        if now == self._loaded or self.config.ssl is None:
+            self._warn()
+            return
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._files.certificate, self._files.key)
+        self.config.ssl.load_cert_chain(self._files.certificate, self._files.key)
+        self._loaded = now
+        log.warning("the hub shows a new certificate; it ends on %s", f"{certificates.ends(self._files):%Y-%m-%d}")
+
+    def _warn(self) -> None:
+        """A certificate of another authority is renewed by its owner alone."""
+        ending = certificates.ends(self._files)
+        if ending - datetime.now(UTC) < certificates.RENEW_BEFORE:
+            place = f"put a new one in {self._files.certificate} and its key in {self._files.key}"
+            log.warning("the hub's certificate ends on %s: %s", f"{ending:%Y-%m-%d}", place)
+
+
+def _state(files: certificates.Files) -> tuple[int, ...]:
+    """What changes when another certificate or key is put in the folder."""
+    return tuple(
+        number for path in (files.certificate, files.key) for number in (path.stat().st_mtime_ns, path.stat().st_ino)
+    )
 
 
 @contextmanager

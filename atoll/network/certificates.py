@@ -23,8 +23,8 @@ from atoll.durable import write_private
 from atoll.errors import OperatorError
 
 AUTHORITY_YEARS = 10
-SERVER_DAYS = 365
-RENEW_DAYS = 30  # a server certificate that ends within this many days is issued anew at start
+SERVER_LIFE = timedelta(days=365)
+RENEW_BEFORE = timedelta(days=30)  # a server certificate that ends so soon is issued anew, at start and while running
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def issue(files: Files, hosts: Sequence[str], *, now: datetime | None = None) ->
     authority_key = serialization.load_pem_private_key(files.authority_key.read_bytes(), password=None)
     if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
         raise OperatorError(f"{files.authority_key} is no EC key.", "Restore the key, or run `atoll hub init` anew.")
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = _server_key(files.key)
     certificate = (
-        _builder(_name(hosts[0]), authority.subject, key.public_key(), now, timedelta(days=SERVER_DAYS))
+        _builder(_name(hosts[0]), authority.subject, key.public_key(), now, SERVER_LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -75,8 +75,23 @@ def issue(files: Files, hosts: Sequence[str], *, now: datetime | None = None) ->
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    write_private(files.key, _private(key))
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(files.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _server_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The server's key, made once: a renewal changes one file, so a hub killed in it never has half of a pair."""
+    if path.exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            return key
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_private(path, _private(key))
+    return key
+
+
+def ends(files: Files) -> datetime:
+    """When the server certificate ends (UTC)."""
+    return x509.load_pem_x509_certificate(files.certificate.read_bytes()).not_valid_after_utc
 
 
 def renew(files: Files, *, now: datetime | None = None) -> bool:
@@ -90,7 +105,7 @@ def renew(files: Files, *, now: datetime | None = None) -> bool:
     now = now or datetime.now(UTC)
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     left = certificate.not_valid_after_utc - now
-    if left > timedelta(days=RENEW_DAYS):
+    if left > RENEW_BEFORE:
         return False
     if files.authority_key.exists():
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

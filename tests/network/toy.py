@@ -83,6 +83,19 @@ def hub(folder: Path) -> None:
     serve(HubHome.open(folder), methods=METHODS, routes=routes, ready=lambda url: print(url, flush=True))
 
 
+def brief(folder: Path) -> None:
+    """A hub whose certificates live three seconds and are renewed when half of it is left."""
+    from datetime import timedelta
+
+    from atoll.hub import serve
+    from atoll.network import certificates
+
+    certificates.SERVER_LIFE = timedelta(days=2, seconds=3)  # it begins two days ago
+    certificates.RENEW_BEFORE, serve.LOOK = timedelta(seconds=1.5), 0.1
+    certificates.issue(HubHome.open(folder).files, ["127.0.0.1"])
+    hub(folder)
+
+
 def count_commits(path: Path) -> None:
     """For each round, on the way of its last share: commits that it waited for (one going on, and its own)."""
     from atoll.hub import active, writer
@@ -149,7 +162,7 @@ def play(role: str, folder: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        {"hub": hub, "site": site, "centre": centre, "hospital": hospital}[role](folder)
+        {"hub": hub, "brief": brief, "site": site, "centre": centre, "hospital": hospital}[role](folder)
     except AtollError as error:
         print(f"{error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
