@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from atoll.errors import AtollError, DataError, DisclosureRefused, NotPermitted, OperatorError, StudyError, Unreachable
+from atoll.errors import AtollError, OperatorError, StudyError, Unreachable, error_for
 from atoll.governance.signatures import SignedStudy, read_or_make_key, sign_study
+from atoll.governance.states import ENDED
 from atoll.network.http import Connection
 from atoll.settings import settings
 from atoll.study.dataset import files_beside
@@ -24,7 +25,6 @@ from atoll.study.protocol import read
 from atoll.ui.results import Result
 
 LONG_POLL = 20  # seconds that the hub may hold a request
-ENDED = ("finished", "failed", "stopped")
 
 
 class Hub:
@@ -133,8 +133,8 @@ class Study:
 
         Raises
         ------
-        StudyError
-            When a run failed or was stopped, with the hub's sentence.
+        AtollError
+            When a run failed or was stopped, with the hub's sentence; the class is that of the same refusal in process.
         """
         last = ""
         for document in self.follow():
@@ -145,11 +145,8 @@ class Study:
                 print(line, file=sys.stderr, flush=True)
         failed = [run for run in document["runs"] if run["state"] in ("failed", "stopped")]
         if failed:
-            raise StudyError(
-                f"{failed[0]['analysis']}: {failed[0]['sentence'] or failed[0]['state']}",
-                "The other runs keep their results." if len(failed) < len(document["runs"]) else "",
-                code=failed[0]["code"] or "STUDY_INVALID",
-            )
+            others = "The other runs keep their results." if len(failed) < len(document["runs"]) else ""
+            raise refusal_of(failed[0], others)
         return self
 
     def result(self, analysis: str) -> Result:
@@ -216,20 +213,15 @@ def _signed(path: Path) -> SignedStudy:
     return sign_study(read(content.decode("utf-8-sig"), check=check, files=files_beside(path)), key)
 
 
+def refusal_of(run: dict[str, Any], remedy: str = "") -> AtollError:
+    """Why a run of a study's status ended, as the exception that says who must act."""
+    what = f"{run['analysis']}: {run['sentence'] or run['state']}"
+    code = run["code"] or "STUDY_INVALID"
+    return error_for(code, what, remedy, subject=run.get("subject", ""), exit_code=run.get("exit_code", 0))
+
+
 def _refused(error: dict[str, Any]) -> AtollError:
     """The hub's refusal as the exception that says who must act."""
-    kinds: dict[str, type[AtollError]] = {
-        "UNAUTHORISED": NotPermitted,
-        "NOT_PERMITTED": NotPermitted,
-        "UNREACHABLE": Unreachable,
-        "HUB_FAILED": OperatorError,
-        "GATE_REFUSED": DisclosureRefused,
-        "DATA_INVALID": DataError,
-    }
-    code = str(error.get("code", "FAILED"))
-    return kinds.get(code, StudyError)(
-        str(error.get("what", "The hub refused.")),
-        str(error.get("remedy", "")),
-        code=code,
-        subject=str(error.get("subject", "")),
-    )
+    code, what = str(error.get("code", "FAILED")), str(error.get("what", "The hub refused."))
+    subject, exit_code = str(error.get("subject", "")), error.get("exit_code", 0)
+    return error_for(code, what, str(error.get("remedy", "")), subject=subject, exit_code=exit_code)

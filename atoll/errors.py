@@ -141,3 +141,63 @@ REMEDIES: dict[str, str] = {
     "DISK_FULL": "Make space on the site's disk; it goes on by itself.",
     "SITE_FAILED": "The site's operator looks into its log.",
 }
+
+# code -> (class, what it says): what the hub itself, or the way to it, may answer. Codes above may come from it too.
+HUB_CODES: dict[str, tuple[type[AtollError], str]] = {
+    "NO_ANSWER": (OperatorError, "A site did not answer in time."),
+    "SHARE_UNUSABLE": (NotPermitted, "A share cannot be used."),
+    "VERSION_CHANGED": (OperatorError, "The algorithm was changed in the middle of a run."),
+    "HUB_FAILED": (OperatorError, "The run could not be finished at the hub."),
+    "OPERATOR": (OperatorError, "The operator must act."),
+    "UNREACHABLE": (Unreachable, "The hub does not answer."),
+    "TOO_MANY": (Unreachable, "Too many requests, or failed logins, in a short time."),
+    "UNAUTHORISED": (NotPermitted, "The hub does not know this token."),
+    "UNKNOWN": (NotPermitted, "There is nothing of yours by this name."),
+    "UNKNOWN_SITE": (NotPermitted, "No site with this key has joined."),
+    "REPLACED": (NotPermitted, "A newer process of this site is running."),
+    "REPLAYED": (NotPermitted, "A message was heard before."),
+    "MESSAGE_UNREADABLE": (NotPermitted, "A message cannot be read."),
+    "JOINED_ALREADY": (NotPermitted, "This key has joined already."),
+    "CODE_UNKNOWN": (NotPermitted, "The hub does not know this join code."),
+    "CODE_UNREADABLE": (NotPermitted, "A join code was not copied whole."),
+    "CODE_USED": (NotPermitted, "This join code was used already."),
+    "CODE_EXPIRED": (NotPermitted, "This join code has expired."),
+    "CLOCK": (OperatorError, "Two clocks differ too much."),
+    "CERTIFICATE": (OperatorError, "A certificate is not valid now, or for another name."),
+    "WRONG_AUTHORITY": (OperatorError, "A certificate is of another authority."),
+    "NOT_A_HUB": (OperatorError, "Another program answers at the hub's address."),
+    "PORT_IN_USE": (OperatorError, "The hub's port is in use."),
+    "PROXY_REFUSED": (Unreachable, "The proxy refused the way to the hub."),
+}
+
+# Where the one who must act does not settle the class.
+_CLASSES: dict[str, type[AtollError]] = {
+    **dict.fromkeys(("STUDY_INVALID", "STUDY_EXPIRED", "UNKNOWN_LEVEL", "EMPTY", "OUTCOME_UNFIT"), StudyError),
+    **dict.fromkeys(
+        ("NOT_PUBLIC", "NOT_APPROVED", "HASH_MISMATCH", "NOT_PERMITTED", "PAUSED", "STOPPED"), NotPermitted
+    ),
+    **{code: kind for code, (kind, _) in HUB_CODES.items()},
+}
+_BY_ACTOR: dict[str, type[AtollError]] = {"steward": DataError, "investigator": DisclosureRefused}
+_KINDS = (StudyError, DataError, DisclosureRefused, NotPermitted, OperatorError, Unreachable)
+_BY_EXIT: dict[int, type[AtollError]] = {kind.exit_code: kind for kind in _KINDS}
+
+
+def error_for(code: str, what: str = "", remedy: str = "", *, subject: str = "", exit_code: int = 0) -> AtollError:
+    """The error that a code stands for, in process as over a hub; `exit_code` where the other side told the class."""
+    kind = _BY_EXIT.get(exit_code) or _CLASSES.get(code) or _BY_ACTOR.get(actor_of(code), OperatorError)
+    return kind(what or sentence_of(code), remedy, code=code, subject=subject)
+
+
+def actor_of(code: str) -> Actor:
+    """Who must act."""
+    if code in CATALOGUE:
+        return CATALOGUE[code][0]
+    return HUB_CODES[code][0].actor if code in HUB_CODES else "operator"
+
+
+def sentence_of(code: str) -> str:
+    """What a code says; one that is not known here is the hub's failure."""
+    if code in CATALOGUE:
+        return CATALOGUE[code][1]
+    return HUB_CODES[code if code in HUB_CODES else "HUB_FAILED"][1]

@@ -21,10 +21,8 @@ from atoll.errors import (
     REMEDIES,
     AtollError,
     DataError,
-    DisclosureRefused,
-    NotPermitted,
-    OperatorError,
     StudyError,
+    error_for,
 )
 from atoll.features.proposal import propose
 from atoll.features.table import Table, memory_table
@@ -248,21 +246,10 @@ def run_study(
             yield name, done[name]
 
 
-_EXCEPTIONS: dict[str, type[AtollError]] = {
-    **dict.fromkeys(("STUDY_INVALID", "STUDY_EXPIRED", "UNKNOWN_LEVEL", "EMPTY", "OUTCOME_UNFIT"), StudyError),
-    **dict.fromkeys(
-        ("NOT_PUBLIC", "NOT_APPROVED", "HASH_MISMATCH", "NOT_PERMITTED", "PAUSED", "STOPPED"), NotPermitted
-    ),
-}
-
-
 def refusal(site: str, code: str, subject: str) -> AtollError:
     """The error that a site's code stands for, with the word of the study that it concerns, and its remedy."""
-    actor, sentence = CATALOGUE[code]
-    usual = {"steward": DataError, "investigator": DisclosureRefused}.get(actor, OperatorError)
     about = f" ({subject})" if subject else ""
-    what = f"{site}: {sentence.rstrip('.')}{about}."
-    return _EXCEPTIONS.get(code, usual)(what, REMEDIES[code], code=code, subject=subject)
+    return error_for(code, f"{site}: {CATALOGUE[code][1].rstrip('.')}{about}.", REMEDIES[code], subject=subject)
 
 
 def _opened(tables: Mapping[str, Any]) -> dict[str, Table]:

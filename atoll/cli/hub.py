@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +137,38 @@ def _pages() -> Any:
 @home_option
 @with_output
 def runs(out: Output, home: Path) -> None:
-    """All runs, newest study first."""
+    """All runs, newest study first; of one that waits, for whom, since when and until when."""
     from atoll.hub import views
+    from atoll.hub.sentences import ENGLISH, awaited
 
     found = _read(home, lambda connection: views.runs(connection))
     out.result(found)
     rows = [
-        (run["run"], run["title"], run["analysis"], run["state"], run["started"] or "", run["sentence"])
+        (
+            run["run"],
+            run["title"],
+            run["analysis"],
+            run["state"],
+            run["started"] or "",
+            awaited(run["awaited"], ENGLISH) if run["awaited"] else run["sentence"],
+        )
         for run in found
     ]
     out.table(("run", "study", "analysis", "state", "started", ""), rows)
+
+
+@hub.command(epilog="Example: atoll hub deadline 48")
+@click.argument("hours", required=False, type=click.FloatRange(0.001, 24 * 365))
+@home_option
+@with_output
+def deadline(out: Output, hours: float | None, home: Path) -> None:
+    """Show, or set, how many hours a hospital may take to answer one question. A running hub follows at once."""
+    from atoll.hub import store, waiting
+
+    if hours is not None:
+        _write(home, lambda connection: store.set_fact(connection, waiting.DEADLINE, repr(hours)))
+    now = _read(home, waiting.hours)
+    out.result({"hours": now}, f"{now:g} hours; a run whose question is not answered by then ends.")
 
 
 @hub.command()
@@ -180,6 +203,17 @@ def _read(home: Path, query: Any) -> Any:
     try:
         with opened.reading() as connection:
             return query(connection)
+    finally:
+        opened.close()
+
+
+def _write(home: Path, act: Callable[[Any], None]) -> None:
+    from atoll.hub.home import Home
+
+    opened = Home.open(home).store()
+    try:
+        with opened.writing() as connection:
+            act(connection)
     finally:
         opened.close()
 

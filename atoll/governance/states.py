@@ -1,8 +1,9 @@
 """What a study can be at a hospital, what a run can be at the hub, and which way each may go.
 
-A site's store asks `STUDY` before each change; the hub's store writes the states of `RUN`. docs/states.md draws
-both, and a test holds that every state is reached and described. Every rule exists twice, once as a sentence
-(`check_…`) and once as a question (`can_…`), so that a button and the guard behind it cannot disagree.
+A site's store asks `STUDY` before each change, the hub's store `RUN`: an impossible step is refused there.
+docs/states.md draws both, and a test holds that every state is reached and described. Every rule exists twice,
+once as a sentence (`check_…`) and once as a question (`can_…`), so that a button and the guard behind it cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from atoll.errors import NotPermitted
 
 StudyState = Literal["proposed", "approved", "paused", "refused", "stopped", "expired"]
 RunState = Literal["waiting", "running", "finished", "failed", "stopped"]
+RunAct = Literal["start", "finish", "fail", "stop"]
 State = TypeVar("State", bound=str)
 Machine = Mapping[State, Mapping[str, State]]  # state -> {act: next state}; the first state is where all begins
 
@@ -32,6 +34,7 @@ RUN: Machine[RunState] = {
     "failed": {},
     "stopped": {},
 }
+ENDED: frozenset[str] = frozenset(state for state, acts in RUN.items() if not acts)  # of runs
 MEANING: Mapping[str, str] = {
     "proposed": "received; the steward has not decided",
     "approved": "the site answers its questions",

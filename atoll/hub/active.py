@@ -17,11 +17,14 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from atoll.algorithms.program import Analysis, with_models
-from atoll.errors import CATALOGUE, AtollError
+from atoll.errors import CATALOGUE, AtollError, NotPermitted, StudyError
 from atoll.governance.signatures import SignedStudy
+from atoll.governance.states import ENDED, RunAct
 from atoll.hub import store
 from atoll.hub.desk import Desk, Open
 from atoll.hub.rounds import Methods, Rounds
+from atoll.hub.sentences import Reason
+from atoll.hub.waiting import awaited
 from atoll.hub.writer import Transaction
 from atoll.network.messages import Place, Receipt, Share, digest
 from atoll.study import protocol
@@ -72,6 +75,7 @@ class ActiveRuns:
         self._methods, self._desk = methods, desk
         self._runs: dict[str, Run] | None = None
         self._touched: dict[str, Run] = {}
+        self._began = time.time()
 
     def forget(self) -> None:
         """A transaction was undone: rebuild from the store at the next one."""
@@ -118,7 +122,7 @@ class ActiveRuns:
         try:
             run.rounds.read(share.payload)
         except AtollError as error:
-            log.warning("%s round %d: %s", run.name, share.place.round, error)
+            log.warning("%s round %d: %s", run.name, share.place.round + 1, error)
             return False
         return True
 
@@ -139,7 +143,7 @@ class ActiveRuns:
             store.add_shares(tx.connection, run.fresh)
             run.fresh = []
             if run.refused is not None:
-                self._end(tx, run, "failed", **self._refusal(run))
+                self._end(tx, run, "fail", reason=_refusal(run.refused_by, run.refused, run.words))
             elif complete:
                 self._close_round(tx, run, stored)
             else:
@@ -159,7 +163,7 @@ class ActiveRuns:
     def _ask(self, tx: Transaction, run: Run) -> None:
         """Ask the open question, or end with the result; both in the transaction of the last share."""
         if run.rounds.result is not None:
-            self._end(tx, run, "finished", result=run.rounds.result)
+            self._end(tx, run, "finish", result=run.rounds.result)
             return
         rounds = run.rounds
         store.open_round(tx.connection, run.name, rounds.number, ATTEMPT, rounds.question, rounds.question_hash)
@@ -179,7 +183,8 @@ class ActiveRuns:
         document = self._study(tx.connection, study)
         today = datetime.now(UTC).date()
         if today > document.valid_until:
-            self.end_study(tx, study, "failed", "STUDY_EXPIRED", "", f"The study ended on {document.valid_until}.")
+            expired = Reason("STUDY_EXPIRED", subject=document.valid_until.isoformat(), exit_code=StudyError.exit_code)
+            self.end_study(tx, study, "fail", expired)
         elif today >= document.valid_from:
             self._attempt(tx, study, waiting[0], replay=False)
 
@@ -191,7 +196,7 @@ class ActiveRuns:
         sites = tuple(sorted(document.sites))
         columns = document.datasets[analysis.dataset]
         if not replay:
-            store.start_run(tx.connection, row["id"])
+            store.change_run(tx.connection, row["id"], "start")
         try:
             options = with_models(analysis.options, self._results(tx.connection, study))
             rounds = Rounds.begin(
@@ -203,7 +208,7 @@ class ActiveRuns:
             if replay:
                 self._restore(tx, run)
         except AtollError as error:
-            store.end_run(tx.connection, row["id"], "failed", code=error.code, sentence=str(error))
+            store.change_run(tx.connection, row["id"], "fail", reason=Reason.of(error, row["analysis"]))
             self._changed(tx, study)
             self.start_next(tx, study)
             return
@@ -227,27 +232,31 @@ class ActiveRuns:
             run.payloads[row["site"]] = row["payload"]
 
     def _fail(self, tx: Transaction, run: Run, error: AtollError) -> None:
-        self._end(
-            tx,
-            run,
-            "failed",
-            code=error.code,
-            site=error.subject if error.subject in run.sites else "",
-            sentence=str(error),
-        )
+        self._end(tx, run, "fail", reason=Reason.of(error, run.analysis, run.sites))
 
-    def _end(self, tx: Transaction, run: Run, state: str, **reason: str) -> None:
-        store.end_run(tx.connection, run.name, state, **reason)
+    def _end(self, tx: Transaction, run: Run, act: RunAct, **outcome: Any) -> None:
+        store.change_run(tx.connection, run.name, act, **outcome)
         self.load(tx).pop(run.name, None)
         tx.after.append(lambda: self._desk.publish(run.name, None))
         self._changed(tx, run.study)
         self.start_next(tx, run.study)
 
-    def end_study(self, tx: Transaction, study: str, state: str, code: str, site: str, sentence: str) -> None:
+    def give_up(self, tx: Transaction, now: float) -> None:
+        """End the runs whose answer has been owed for too long; after a start, answers that lay ready come first."""
+        for run in list(self.load(tx).values()):
+            entry = store.run(tx.connection, run.name)
+            owed = entry and awaited(tx.connection, entry, store.actions(tx.connection, run.study))
+            if not owed or run.name in self._touched or now - self._began < owed.hours * 36:
+                continue
+            if late := tuple(site for site in owed.late(now) if site in run.missing()):
+                reason = Reason("NO_ANSWER", late, run.analysis, owed.round, hours=owed.hours)
+                self._end(tx, run, "fail", reason=reason)
+
+    def end_study(self, tx: Transaction, study: str, act: RunAct, reason: Reason) -> None:
         """End all of a study's runs that have not ended."""
         for row in store.runs_of(tx.connection, study):
-            if row["state"] in ("waiting", "running"):
-                store.end_run(tx.connection, row["id"], state, code=code, site=site, sentence=sentence)
+            if row["state"] not in ENDED:
+                store.change_run(tx.connection, row["id"], act, reason=reason)
                 self.load(tx).pop(row["id"], None)
                 self._touched.pop(row["id"], None)
                 tx.after.append(self._closing(row["id"]))
@@ -287,34 +296,14 @@ class ActiveRuns:
     def _study(self, connection: Connection, study: str) -> Any:
         return protocol.from_canonical(self._signed(connection, study))
 
-    def _refusal(self, run: Run) -> dict[str, str]:
-        share = run.refused
-        assert share is not None
-        return {
-            "code": share.code if share.code in CATALOGUE else "SITE_FAILED",
-            "site": run.refused_by,
-            "sentence": refusal_sentence(run.refused_by, share, run.words),
-        }
 
-
-_REMEDY = {
-    "investigator": "Change the study and submit it again.",
-    "steward": "Ask the steward of {site}; the site's own log names the details.",
-    "operator": "Ask the operator of {site}; the site's own log says why.",
-    "nobody": "",
-}
-
-
-def refusal_sentence(site: str, share: Share, words: bytes) -> str:
-    """What a site's refusal means, from the fixed catalogue; what it refers to only if the study names it."""
+def _refusal(site: str, share: Share, words: bytes) -> Reason:
+    """A site's refusal, from the fixed catalogue; what it refers to only if the study names it."""
     if share.outcome == "share":
-        return f"{site} sent a share that cannot be used. Compare the versions of Atoll at hub and {site}."
-    actor, says = CATALOGUE[share.code if share.code in CATALOGUE else "SITE_FAILED"]
-    named = share.subject if share.subject and share.subject.encode() in words else ""
-    about = f" (about {named!r})" if named else ""
-    return f"{site} did not answer round {share.place.round + 1} of {share.place.analysis!r}: {says}{about} " + _REMEDY[
-        actor
-    ].format(site=site)
+        return Reason("SHARE_UNUSABLE", (site,), share.place.analysis, exit_code=NotPermitted.exit_code)
+    code = share.code if share.code in CATALOGUE else "SITE_FAILED"
+    subject = share.subject if share.subject and share.subject.encode() in words else ""
+    return Reason(code, (site,), share.place.analysis, share.place.round + 1, subject)
 
 
 def _row(site: str, share: Share, share_hash: str, size: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 
 from atoll.errors import AtollError, NotPermitted, StudyError, Unreachable
 from atoll.governance import signatures
+from atoll.governance.states import ENDED
 from atoll.hub import store, views
 from atoll.hub.desk import LONGEST_WAIT
 from atoll.hub.service import Service, SiteKey
@@ -278,7 +279,7 @@ class InvestigatorApi:
             while True:
                 document = await self.read(lambda c: views.study(c, self._service.desk, name))
                 yield f"id: {document['version']}\ndata: {json.dumps(document)}\n\n".encode()
-                if document["state"] not in ("waiting", "running") or self._service.desk.closing:
+                if document["state"] in ENDED or self._service.desk.closing:
                     return
                 await self._service.desk.watch(name, document["version"], LONGEST_WAIT)
 
@@ -292,7 +293,8 @@ def _asks(request: Request) -> bool:
 
 def refused(error: AtollError) -> Response:
     """A refusal as JSON."""
-    document = {"code": error.code, "what": error.what, "remedy": error.remedy, "subject": error.subject}
+    names = ("code", "what", "remedy", "subject", "exit_code")
+    document = {name: getattr(error, name) for name in names}
     return JSONResponse({"error": document, "now": time.time()}, status_of(error))
 
 

@@ -266,7 +266,7 @@ class Pages:
 
     async def _one_run(self, visit: Visit) -> dict[str, Any]:
         desk, name = self._service.desk, visit.request.path_params["run"]
-        version = desk.version_of(await self._read(lambda c: stories.study_of(c, name)))
+        version = desk.version_of(await self._read(lambda c: store.study_of(c, name)))
         found = await self._read(lambda c: stories.run(c, desk, name, visit.say))
         _own(found, visit)
         shown = None
@@ -296,8 +296,10 @@ class Pages:
         return await self._part(visit, "live_study.html", await self._one_study(visit))
 
     async def _run_live(self, visit: Visit) -> Response:
-        before = await self._one_run(visit)
-        await self._hold(visit, before["run"]["study"])
+        name = visit.request.path_params["run"]
+        found = await self._read(lambda c: store.run(c, name))
+        _own(found, visit)
+        await self._hold(visit, found["study"])
         return await self._part(visit, "live_run.html", await self._one_run(visit))
 
     async def _part(self, visit: Visit, name: str, values: Mapping[str, Any]) -> Response:

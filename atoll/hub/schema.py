@@ -104,6 +104,17 @@ runs = Table(
     Column("result", Text),
 )
 
+run_reasons = Table(  # why a run ended without a result: the facts of `sentences.Reason`
+    "run_reasons",
+    metadata,
+    Column("run", String(96), ForeignKey("runs.id"), primary_key=True),
+    Column("sites", Text, nullable=False),  # a JSON list
+    Column("round", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("hours", Float, nullable=False),
+    Column("exit_code", Integer, nullable=False),
+)
+
 rounds = Table(
     "rounds",
     metadata,

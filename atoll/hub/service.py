@@ -23,6 +23,7 @@ from atoll.hub.active import ActiveRuns
 from atoll.hub.database import HubStore
 from atoll.hub.desk import Desk
 from atoll.hub.rounds import INSTALLED, Methods
+from atoll.hub.sentences import Reason
 from atoll.hub.writer import Transaction, Writer
 from atoll.network import messages
 from atoll.network.invitation import hash_secret
@@ -101,10 +102,10 @@ class Service:
         self.store.close()
 
     async def tick(self) -> None:
-        """Start studies whose first day has come, end those whose last day has passed."""
+        """Start studies whose first day has come, end those whose last day has passed or whose answers are overdue."""
 
         def event(tx: Transaction) -> None:
-            self._active.load(tx)
+            self._active.give_up(tx, time.time())
             for study in store.open_studies(tx.connection):
                 self._active.start_next(tx, study)
 
@@ -203,8 +204,7 @@ class Service:
 
     def _decided(self, tx: Transaction, site: str, decision: Decision) -> None:
         if decision.action == "stop":
-            sentence = f"{site} stopped the study. Ask its steward for the reason."
-            self._active.end_study(tx, decision.study, "stopped", "STOPPED", site, sentence)
+            self._active.end_study(tx, decision.study, "stop", Reason("STOPPED", (site,)))
         else:
             self._active.republish(tx, decision.study)
             self._active.start_next(tx, decision.study)
@@ -269,7 +269,6 @@ class Service:
                 raise NotPermitted(
                     f"There is no study {study[:12]} of yours.", "See `atoll study status`.", code="UNKNOWN"
                 )
-            sentence = f"{investigator['name']} stopped the study."
-            self._active.end_study(tx, study, "stopped", "STOPPED", "", sentence)
+            self._active.end_study(tx, study, "stop", Reason("STOPPED", subject=investigator["name"]))
 
         await self._writer.submit(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from atoll.errors import NotPermitted
+from atoll.governance import states
+from atoll.governance.states import RunAct
 from atoll.hub import schema as t
 from atoll.hub.database import Row as Row
 from atoll.hub.database import row, rows
+from atoll.hub.sentences import ENGLISH, Reason, why
 
 # ---- the hub itself
 
@@ -236,31 +240,41 @@ def add_decision(
 # ---- runs, rounds, shares
 
 
+_RUNS = sa.select(*(column for column in t.runs.c if column.name != "result")).add_columns(
+    *(column for column in t.run_reasons.c if column.name != "run")
+)
+_WITH_REASONS = t.runs.outerjoin(t.run_reasons, t.run_reasons.c.run == t.runs.c.id)
+
+
 def runs_of(connection: Connection, study_hash: str) -> list[Row]:
-    """A study's runs in their order, without results."""
-    columns = [column for column in t.runs.c if column.name != "result"]
-    return rows(connection, sa.select(*columns).where(t.runs.c.study == study_hash).order_by(t.runs.c.position))
+    """A study's runs in their order, with their reasons, without results."""
+    query = _RUNS.select_from(_WITH_REASONS).where(t.runs.c.study == study_hash)
+    return rows(connection, query.order_by(t.runs.c.position))
 
 
 def all_runs(connection: Connection, investigator: str | None = None) -> list[Row]:
-    """All runs, newest study first, without results; of one investigator when named."""
-    columns = [column for column in t.runs.c if column.name != "result"]
+    """All runs, newest study first, with their reasons, without results; of one investigator when named."""
     query = (
-        sa.select(*columns, t.studies.c.title, t.studies.c.investigator, t.studies.c.submitted)
-        .join(t.studies, t.runs.c.study == t.studies.c.hash)
+        _RUNS.add_columns(t.studies.c.title, t.studies.c.investigator, t.studies.c.submitted)
+        .select_from(_WITH_REASONS.join(t.studies, t.runs.c.study == t.studies.c.hash))
         .order_by(t.studies.c.number.desc(), t.runs.c.position)
     )
     return rows(connection, query if investigator is None else query.where(t.studies.c.investigator == investigator))
 
 
 def run(connection: Connection, name: str) -> Row | None:
-    """One run, with its result."""
+    """One run, with its reason and its result."""
     query = (
-        sa.select(t.runs, t.studies.c.title, t.studies.c.investigator)
-        .join(t.studies, t.runs.c.study == t.studies.c.hash)
+        _RUNS.add_columns(t.runs.c.result, t.studies.c.title, t.studies.c.investigator)
+        .select_from(_WITH_REASONS.join(t.studies, t.runs.c.study == t.studies.c.hash))
         .where(t.runs.c.id == name)
     )
     return row(connection, query)
+
+
+def study_of(connection: Connection, name: str) -> str:
+    """The study of a run, or nothing."""
+    return str(connection.execute(sa.select(t.runs.c.study).where(t.runs.c.id == name)).scalar() or "")
 
 
 def open_studies(connection: Connection) -> list[str]:
@@ -268,31 +282,49 @@ def open_studies(connection: Connection) -> list[str]:
     query = (
         sa.select(t.studies.c.hash)
         .join(t.runs, t.runs.c.study == t.studies.c.hash)
-        .where(t.runs.c.state.in_(("waiting", "running")))
+        .where(t.runs.c.state.not_in(states.ENDED))
         .group_by(t.studies.c.hash, t.studies.c.number)
         .order_by(t.studies.c.number)
     )
     return [str(name) for name in connection.execute(query).scalars()]
 
 
-def start_run(connection: Connection, name: str) -> None:
-    """A run asks its first question."""
-    connection.execute(t.runs.update().where(t.runs.c.id == name).values(state="running", started=time.time()))
-
-
-def end_run(
-    connection: Connection,
-    name: str,
-    state: str,
-    *,
-    result: str | None = None,
-    code: str = "",
-    site: str = "",
-    sentence: str = "",
+def change_run(
+    connection: Connection, name: str, act: RunAct, *, reason: Reason | None = None, result: str | None = None
 ) -> None:
-    """A run ended: finished with a result, or failed or stopped with a reason."""
-    values = {"state": state, "ended": time.time(), "result": result, "code": code, "site": site, "sentence": sentence}
+    """A run starts, finishes with a result, fails or is stopped for a reason: every change of its state is made here.
+
+    Raises
+    ------
+    NotPermitted
+        When a run in its state cannot do this.
+    """
+    before = connection.execute(sa.select(t.runs.c.state).where(t.runs.c.id == name)).scalar_one()
+    after = states.step(states.RUN, before, act)
+    values: dict[str, Any] = {"state": after, "ended" if after in states.ENDED else "started": time.time()}
+    if result is not None:
+        values["result"] = result
+    if reason is not None:
+        values |= {"code": reason.code, "site": next(iter(reason.sites), ""), "sentence": why(reason, ENGLISH)}
+        facts = {name: getattr(reason, name) for name in ("round", "subject", "hours", "exit_code")}
+        connection.execute(t.run_reasons.insert().values(run=name, sites=json.dumps(reason.sites), **facts))
     connection.execute(t.runs.update().where(t.runs.c.id == name).values(**values))
+
+
+def reason_of(entry: Row) -> Reason | None:
+    """Why a run ended, from its row; None when it has a result or goes on."""
+    if not entry["code"]:
+        return None
+    return Reason(
+        entry["code"],
+        tuple(json.loads(entry["sites"] or "[]")) or tuple(filter(None, [entry["site"]])),
+        entry["analysis"],
+        entry["round"] or 0,
+        entry["subject"] or "",
+        entry["hours"] or 0.0,
+        entry["exit_code"] or 0,
+        entry["sentence"],
+    )
 
 
 _OPEN_ROUND, _ADD_SHARES = t.rounds.insert(), t.shares.insert()
@@ -326,6 +358,16 @@ def close_round(connection: Connection, run: str, number: int, answer: bytes, *,
     connection.execute(_CLOSE_ROUND, {**where, "answer": answer, "answered": time.time()})
     if stored:
         connection.execute(_DROP_PAYLOADS, where)
+
+
+def open_question(connection: Connection, run: str) -> Row | None:
+    """A run's round that has no answer yet: its number, when it was asked, and the sites that have answered it."""
+    columns = (t.rounds.c.number, t.rounds.c.asked)
+    found = row(connection, sa.select(*columns).where(t.rounds.c.run == run, t.rounds.c.answer.is_(None)))
+    if found is None:
+        return None
+    answered = sa.select(t.shares.c.site).where(t.shares.c.run == run, t.shares.c.round == found["number"])
+    return {**found, "answered": frozenset(connection.execute(answered).scalars())}
 
 
 def rounds_of(connection: Connection, run: str) -> list[Row]:

@@ -6,21 +6,21 @@ The views speak English and codes; here every code becomes a sentence in the vis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from atoll.errors import CATALOGUE
 from atoll.governance.signatures import SignedStudy
+from atoll.governance.states import ENDED
 from atoll.hub import store, views
 from atoll.hub.desk import Desk
+from atoll.hub.sentences import waits, why
 from atoll.study import protocol
-from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, REMEDIES, RUN_STATES, SITE_STATES, WAITS, sentence
+from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, RUN_STATES, SITE_STATES
 from atoll.ui.words import Say
 
 Story = dict[str, Any]
-ENDED = ("finished", "failed", "stopped")
 
 
 def ended(state: str) -> bool:
@@ -40,13 +40,14 @@ def study(connection: Connection, desk: Desk, name: str, say: Say) -> Story | No
     if found is None:
         return None
     asked = _protocol(connection, name)
+    entries = {entry["id"]: entry for entry in store.runs_of(connection, name)}
     for run_ in found["runs"]:
         algorithm = asked.analyses[run_["analysis"]].algorithm
         run_ |= {
             "title": say(ALGORITHMS.get(algorithm, algorithm)),
             "label": asked.analyses[run_["analysis"]].label,
             "says": say(RUN_STATES[run_["state"]]),
-            "why": why(run_, say),
+            "why": _why(entries[run_["run"]], say),
         }
     for site in found["sites"].values():
         site["says"] = say(DECISIONS[site["decision"]])
@@ -59,43 +60,10 @@ def study(connection: Connection, desk: Desk, name: str, say: Say) -> Story | No
     }
 
 
-def waits(found: Mapping[str, Any], say: Say) -> str:
-    """Whom or what an unfinished study waits for; empty when it waits for nobody."""
-    if ended(found["state"]):
-        return ""
-    decided: dict[str, list[str]] = {}
-    for name, site in found["sites"].items():
-        decided.setdefault(site["decision"], []).append(name)
-    between = "、" if say.language == "zh" else ", "
-    for decision, said in WAITS.items():
-        if decided.get(decision):
-            return say(said, sites=between.join(decided[decision]))
-    if datetime.now(UTC).date().isoformat() < found["valid"]["from"]:
-        return say("Starts on {day}.", day=found["valid"]["from"])
-    silent = [name for name, site in found["sites"].items() if not site["online"]]
-    return say("Not heard just now: {sites}.", sites=between.join(silent)) if silent else ""
-
-
-def why(run_: Mapping[str, Any], say: Say) -> str:
-    """Why a run ended without a result, in the visitor's language; the hub's own sentence is English."""
-    if run_["state"] not in ("failed", "stopped"):
-        return ""
-    if say.language == "en" and run_["sentence"]:
-        return str(run_["sentence"])
-    code, site = run_["code"], run_["site"]
-    if code == "STOPPED" and not site:
-        return say("The investigator stopped the study.")
-    if not site:
-        return say(sentence(code))
-    actor = CATALOGUE[code][0] if code in CATALOGUE else "operator"
-    said = say("{site}: {sentence}", site=site, sentence=say(sentence(code)))
-    return said + ("" if say.language == "zh" else " ") + say(REMEDIES[actor], site=site)
-
-
-def study_of(connection: Connection, run_name: str) -> str:
-    """The study of a run, or nothing."""
-    row = store.run(connection, run_name)
-    return row["study"] if row else ""
+def _why(entry: Mapping[str, Any] | None, say: Say) -> str:
+    """Why a run ended without a result, in the visitor's language."""
+    reason = store.reason_of(entry) if entry is not None else None
+    return why(reason, say) if reason is not None else ""
 
 
 def run(connection: Connection, desk: Desk, name: str, say: Say) -> Story | None:
@@ -116,7 +84,7 @@ def run(connection: Connection, desk: Desk, name: str, say: Say) -> Story | None
     return {
         **found,
         "says": say(RUN_STATES[found["state"]]),
-        "why": why(found, say),
+        "why": _why(store.run(connection, name), say),
         "waits": "" if over else waits(whole, say) or behind,
         "kind": say(ALGORITHMS.get(analysis.algorithm, analysis.algorithm)),
         "label": analysis.label,

@@ -7,6 +7,7 @@ from the desk. Nothing here is a site's share: combined answers and results only
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +16,13 @@ from sqlalchemy.engine import Connection
 
 from atoll.errors import CATALOGUE
 from atoll.governance.signatures import SignedStudy
-from atoll.hub import store
+from atoll.hub import store, waiting
 from atoll.hub.desk import Desk
+from atoll.hub.sentences import ENGLISH, waits
 from atoll.hub.store import Row
 from atoll.study import protocol
 
+WORTH_A_WORD = 10.0  # seconds that an answer is owed before people are told so
 SILENT = 40.0  # seconds without a sign of life: longer than a long poll
 
 
@@ -44,8 +47,11 @@ def sites(connection: Connection, desk: Desk | None) -> list[dict[str, Any]]:
     ]
 
 
-def _online(desk: Desk | None, site: str) -> bool:
-    silent = desk.silent_for(site) if desk else None
+def _online(desk: Desk | None, site: str) -> bool | None:
+    """Whether a site is heard; None where nobody listens (the command line beside a running hub)."""
+    if desk is None:
+        return None
+    silent = desk.silent_for(site)
     return silent is not None and silent < SILENT
 
 
@@ -60,7 +66,7 @@ def study(connection: Connection, desk: Desk | None, study_hash: str) -> dict[st
     actions = store.actions(connection, study_hash)
     runs = store.runs_of(connection, study_hash)
     document = protocol.from_canonical(SignedStudy.from_bytes(row["signed"]).body)
-    return {
+    found = {
         "study": study_hash,
         "title": row["title"],
         "investigator": row["investigator"],
@@ -77,8 +83,24 @@ def study(connection: Connection, desk: Desk | None, study_hash: str) -> dict[st
         "analyses": {name: {"algorithm": a.algorithm, "label": a.label} for name, a in document.analyses.items()},
         "runs": [_head(entry) for entry in runs],
         "state": study_state([entry["state"] for entry in runs]),
-        "waits_for": waits_for(actions, document, runs),
+        "awaited": [one for entry in runs if (one := _awaited(connection, entry, actions))],
         "version": version,
+    }
+    return {**found, "waits_for": waits(found, ENGLISH)}
+
+
+def _awaited(connection: Connection, run_row: Row, actions: Mapping[str, Row]) -> dict[str, Any] | None:
+    """Whose answer a run waits for, once that is worth a word."""
+    owed = waiting.awaited(connection, run_row, actions)
+    if owed is None or time.time() - owed.first < WORTH_A_WORD:
+        return None
+    return {
+        "run": owed.run,
+        "analysis": owed.analysis,
+        "round": owed.round,
+        "sites": sorted(owed.since),
+        "since": moment(owed.first),
+        "until": moment(owed.until),
     }
 
 
@@ -88,24 +110,6 @@ def study_state(states: Sequence[str]) -> str:
         if word in states:
             return word
     return "finished"
-
-
-def waits_for(actions: Mapping[str, Row], document: protocol.Study, runs: Sequence[Row]) -> str:
-    """Whom or what an unfinished study waits for, or an empty sentence."""
-    if not any(entry["state"] in ("waiting", "running") for entry in runs):
-        return ""
-    paused = [name for name, entry in actions.items() if entry["action"] == "pause"]
-    refused = [name for name, entry in actions.items() if entry["action"] == "refuse"]
-    undecided = [name for name, entry in actions.items() if entry["action"] is None]
-    if paused:
-        return f"Paused at {', '.join(paused)}."
-    if refused:
-        return f"Refused by {', '.join(refused)}. Ask the steward for the reason, or sign a study without this site."
-    if undecided:
-        return f"Waits for the decision of {', '.join(undecided)}."
-    if datetime.now(UTC).date() < document.valid_from:
-        return f"Starts on {document.valid_from.isoformat()}."
-    return ""
 
 
 def _head(row: Row) -> dict[str, Any]:
@@ -118,6 +122,9 @@ def _head(row: Row) -> dict[str, Any]:
         "sentence": row["sentence"],
         "started": moment(row["started"]),
         "ended": moment(row["ended"]),
+        "round": row["round"] or None,
+        "subject": row["subject"] or "",
+        "exit_code": row["exit_code"] or 0,
     }
 
 
@@ -130,6 +137,7 @@ def runs(connection: Connection, investigator: str | None = None) -> list[dict[s
             "title": row["title"],
             "investigator": row["investigator"],
             "submitted": moment(row["submitted"]),
+            "awaited": _awaited(connection, row, store.actions(connection, row["study"])),
         }
         for row in store.all_runs(connection, investigator)
     ]
@@ -160,6 +168,7 @@ def run(connection: Connection, desk: Desk | None, name: str) -> dict[str, Any] 
         ],
         "sites": {site: _site(desk, row, rounds, shares, site, actions[site]["action"]) for site in actions},
         "has_result": row["result"] is not None,
+        "awaited": _awaited(connection, row, actions),
         "version": version,
     }
 

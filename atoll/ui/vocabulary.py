@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from atoll.errors import CATALOGUE
+from atoll.errors import sentence_of
 
 NOTES: Mapping[str, str] = {
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
@@ -63,8 +63,8 @@ REMEDIES: Mapping[str, str] = {
 
 
 def sentence(code: str) -> str:
-    """What a code of `errors.CATALOGUE` says; other codes are failures at the hub."""
-    return CATALOGUE[code][1] if code in CATALOGUE else "The run could not be finished at the hub."
+    """What a code says; one that is not known is a failure at the hub."""
+    return sentence_of(code)
 
 
 def note(code: str) -> str:

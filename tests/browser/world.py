@@ -16,8 +16,10 @@ from starlette.routing import BaseRoute
 
 import atoll
 from atoll.governance import signatures
+from atoll.governance.states import RunAct
 from atoll.hub import pages, store
 from atoll.hub.home import init, new_token
+from atoll.hub.sentences import Reason
 from atoll.hub.serve import serve
 from atoll.hub.service import Service
 from atoll.network.messages import Poll
@@ -125,7 +127,7 @@ class Hub:
     def rounds(self, run: str, number: int, *, last: tuple[str, ...] = SITES) -> None:
         """So many rounds were asked, and answered by every site, the last by `last` only."""
         with self.store.writing() as c:
-            store.start_run(c, run)
+            store.change_run(c, run, "start")
             for n in range(number):
                 store.open_round(c, run, n, 0, b"q", f"{n:064x}")
                 sites = SITES if n < number - 1 else last
@@ -154,16 +156,22 @@ class Hub:
         """The run has a result."""
         self.rounds(run, document["rounds"])
         with self.store.writing() as c:
-            store.end_run(c, run, "finished", result=json.dumps(document))
+            store.change_run(c, run, "finish", result=json.dumps(document))
 
-    def fail(self, run: str, code: str, site: str, sentence: str) -> None:
+    def end(self, run: str, reason: Reason, act: RunAct = "fail") -> None:
+        """The run ended for a reason."""
+        with self.store.writing() as c:
+            store.change_run(c, run, act, reason=reason)
+
+    def fail(self, run: str, code: str, site: str, subject: str = "") -> None:
         """The run ended with a refusal."""
         with self.store.writing() as c:
             share = self._share(run, 0, 2, site) | {"outcome": "refused", "code": code, "bytes": 0}
-            store.start_run(c, run)
+            store.change_run(c, run, "start")
             store.open_round(c, run, 0, 0, b"q", "0" * 64)
             store.add_shares(c, [share])
-            store.end_run(c, run, "failed", code=code, site=site, sentence=sentence)
+            analysis = (store.run(c, run) or {})["analysis"]
+        self.end(run, Reason(code, (site,), analysis, 1, subject))
 
 
 def fill(hub: Hub) -> dict[str, str]:
@@ -176,9 +184,7 @@ def fill(hub: Hub) -> dict[str, str]:
         hub.finish(run, found[name])
     refused, (bad,) = hub.study(("survival",), "Survival by weight class")
     hub.decide(refused, **dict.fromkeys(SITES, "approve"))
-    says = "lagoon did not answer round 1 of 'survival': A number would describe too few persons. "
-    says += "Change the study and submit it again."
-    hub.fail(bad, "TOO_FEW_PERSONS", "lagoon", says)
+    hub.fail(bad, "TOO_FEW_PERSONS", "lagoon", "weight")
     waiting, (open_, *_) = hub.study(("patients", "risk"), "Kidney function after ten years of diabetes")
     hub.decide(waiting, coral="approve", reef="approve")
     pages_ = {f"run-{name}": f"/runs/{run}" for name, run in zip(ANALYSES, runs, strict=True)}

@@ -20,3 +20,8 @@ def test_every_exit_code_is_listed():
 def test_every_code_of_the_catalogue_is_listed():
     for code, (actor, sentence) in errors.CATALOGUE.items():
         assert f"| `{code}` | {actor} | {sentence} | {errors.REMEDIES[code]} |" in TEXT
+
+
+def test_every_code_of_the_hub_is_listed():
+    for code, (kind, sentence) in errors.HUB_CODES.items():
+        assert f"| `{code}` | {kind.exit_code} | {kind.actor} | {sentence} |" in TEXT

@@ -132,7 +132,7 @@ def test_a_refusal_ends_the_run_with_site_code_and_remedy(pair):
     run = world.run(world.current[1])
     assert (run["state"], run["code"], run["site"]) == ("failed", "TOO_FEW_PERSONS", "north")
     assert run["sentence"] == (
-        "north did not answer round 1 of 'toy': A number would describe too few persons. (about 'age') "
+        "north did not answer round 1 of “toy”: A number would describe too few persons. It is about “age”. "
         "Change the study and submit it again."
     )
 
@@ -248,7 +248,7 @@ def test_an_older_decision_does_not_replace_a_newer_one(pair):
     assert world.study(study)["waits_for"] == "Paused at north."
     north.number += 5
     north.decide(study, "approve")
-    assert world.study(study)["waits_for"] == ""
+    assert world.study(study)["waits_for"] == "Not heard just now: north, river."
 
 
 def test_the_hub_s_answer_is_bound_to_the_question(pair):

@@ -96,6 +96,14 @@ def brief(folder: Path) -> None:
     hub(folder)
 
 
+def hasty(folder: Path) -> None:
+    """A hub that looks at its deadlines often, and tells at once for whom it waits."""
+    from atoll.hub import api, views
+
+    api.TICK, views.WORTH_A_WORD = 0.1, 0.0
+    hub(folder)
+
+
 def count_commits(path: Path) -> None:
     """For each round, on the way of its last share: commits that it waited for (one going on, and its own)."""
     from atoll.hub import active, writer
@@ -162,7 +170,7 @@ def play(role: str, folder: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        {"hub": hub, "brief": brief, "site": site, "centre": centre, "hospital": hospital}[role](folder)
+        {"hub": hub, "brief": brief, "hasty": hasty, "site": site, "centre": centre, "hospital": hospital}[role](folder)
     except AtollError as error:
         print(f"{error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

@@ -14,7 +14,9 @@ from atoll.ui import charts, tables, vocabulary
 
 TOP = Path(__file__).parents[2] / "atoll"
 TEMPLATES = sorted([*(TOP / "ui" / "templates").glob("*.html"), *(TOP / "hub" / "templates").glob("*.html")])
-MODULES = sorted([*(TOP / "ui").glob("*.py"), TOP / "hub" / "pages.py", TOP / "hub" / "stories.py"])
+MODULES = sorted(
+    [*(TOP / "ui").glob("*.py"), TOP / "hub" / "pages.py", TOP / "hub" / "stories.py", TOP / "hub" / "sentences.py"]
+)
 ERRORS = {name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.AtollError)}
 
 
@@ -46,10 +48,10 @@ def in_module(path: Path) -> Iterator[str]:
 def declared() -> Iterator[str]:
     """Sentences that stand in tables, by code."""
     for name, table in vars(vocabulary).items():
-        if name.isupper() and isinstance(table, dict) and table is not errors.CATALOGUE:
+        if name.isupper() and isinstance(table, dict):
             yield from (value for value in table.values() if isinstance(value, str))
     yield from (sentence for _, sentence in errors.CATALOGUE.values())
-    yield vocabulary.sentence("")
+    yield from (sentence for _, sentence in errors.HUB_CODES.values())
     yield from charts.UNITS.values()
     yield from tables.RATIOS.values()
     yield from tables.RATIOS_OF_LOG.values()

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from atoll.hub import pages
 from atoll.hub.api import application
 from atoll.hub.home import new_token
+from atoll.hub.sentences import Reason
 from atoll.hub.service import Service
 from atoll.ui import guard
 from tests.browser.world import SITES, Hub
@@ -189,13 +190,17 @@ def test_no_count_of_one_hospital_is_shown_that_was_not_released(client, hub, do
 
 def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     _, (run,) = hub.study(("survival",))
-    hub.fail(
-        run, "TOO_FEW_PERSONS", "lagoon", "lagoon did not answer round 1: A number would describe too few persons."
-    )
+    hub.fail(run, "TOO_FEW_PERSONS", "lagoon", "weight")
     login(client, hub.token)
-    assert "lagoon did not answer round 1" in client.get(f"/runs/{run}").text
+    english = (
+        "lagoon did not answer round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
+        "Change the study and submit it again."
+    )
+    assert english in client.get(f"/runs/{run}").text
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
-    assert "lagoon：某个数字所对应的人数过少。请修改研究后重新提交。" in chinese
+    said = "lagoon 未回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。请修改研究后重新提交。"
+    assert said in chinese and english in chinese, "the hub's own words stand below, to be opened"
+    assert said in client.get("/", headers={"accept-language": "zh-CN"}).text
 
 
 def test_empty_pages_say_what_to_do_next(tmp_path):
@@ -216,6 +221,52 @@ def test_a_study_tells_whom_it_waits_for(client, hub):
     assert "Refused by reef." in client.get("/").text
     chinese = client.get("/", headers={"accept-language": "zh"}).text
     assert "以下医院已拒绝：reef。" in chinese
+
+
+def test_a_page_tells_whose_answer_is_owed_and_what_became_of_it(client, hub, monkeypatch):
+    monkeypatch.setattr("atoll.hub.views.WORTH_A_WORD", 0.0)
+    study, (run,) = hub.study(("risk",))
+    hub.decide(study, **dict.fromkeys(SITES, "approve"))
+    hub.rounds(run, 3, last=("coral", "harbour", "lagoon"))
+    login(client, hub.token)
+    for address in (f"/runs/{run}", f"/studies/{study}", "/"):
+        assert "Waits for the answer of mangrove, reef to round 3 of “risk” since 20" in client.get(address).text
+        chinese = client.get(address, headers={"accept-language": "zh"}).text
+        assert "起等待 mangrove、reef 回答“risk”的第 3 轮；若无回答，本次运行将于" in chinese
+    hub.end(run, Reason("NO_ANSWER", ("mangrove", "reef"), "risk", 3, hours=24.0))
+    assert "mangrove, reef did not answer round 3 of “risk” within 24 hours." in client.get(f"/runs/{run}").text
+    chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh"}).text
+    assert "mangrove、reef 未在 24 小时内回答“risk”的第 3 轮。请询问该医院的运维人员" in chinese
+
+
+@pytest.mark.parametrize(
+    ("reason", "english", "chinese"),
+    [
+        (
+            Reason("STOPPED", ("reef",)),
+            "reef stopped the study. Ask its steward",
+            "reef 终止了本研究。请向其数据管理员",
+        ),
+        (Reason("STOPPED", subject="li-na"), "li-na stopped the study.", "li-na 终止了本研究。"),
+        (
+            Reason("STUDY_EXPIRED", subject="2026-11-30"),
+            "The study ended on 2026-11-30.",
+            "本研究已于 2026-11-30 结束。",
+        ),
+        (
+            Reason("SHARE_UNUSABLE", ("reef",)),
+            "reef sent a share that cannot be used.",
+            "reef 发来的汇总结果无法使用。",
+        ),
+        (Reason("STUDY_INVALID", subject="bmi", words="bmi is constant."), "bmi is constant.", "涉及“bmi”。"),
+    ],
+)
+def test_every_end_of_a_run_is_told_in_both_languages(client, hub, reason, english, chinese):
+    _, (run,) = hub.study(("risk",))
+    hub.end(run, reason, "fail" if reason.code != "STOPPED" else "stop")
+    login(client, hub.token)
+    assert english in client.get(f"/runs/{run}").text
+    assert chinese in client.get(f"/runs/{run}", headers={"accept-language": "zh"}).text
 
 
 def test_the_interfaces_still_answer_as_interfaces(client, hub):

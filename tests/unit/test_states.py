@@ -1,6 +1,7 @@
 """States: every one is listed, described, drawn and reached; guard and question agree."""
 
 import itertools
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from atoll.errors import CATALOGUE, NotPermitted
 from atoll.governance import states
 from atoll.governance.states import MEANING, RUN, STUDY, RunState, StudyState, can_answer, can_transition, check_answer
+from atoll.hub import store
+from atoll.hub.sentences import Reason
+from tests.browser.world import Hub
 
 MACHINES = [(STUDY, StudyState), (RUN, RunState)]
 
@@ -77,3 +81,42 @@ def test_the_picture_shows_every_state_and_step(machine, words):
         for act, after in acts.items():
             assert f"    {state} --> {after}: {act}" in picture
         assert (f"    {state} --> [*]" in picture) == (not acts)
+
+
+RESULT = '{"n": 1}'
+
+
+@pytest.mark.parametrize("act", ["start", "finish", "fail", "stop"])
+@pytest.mark.parametrize("state", list(RUN))
+def test_the_hubs_store_takes_the_steps_of_the_picture_and_no_other(tmp_path, state, act):
+    hub = Hub(tmp_path)
+    hub.join()
+    _, (run,) = hub.study(("risk",))
+    before = {"waiting": (), "running": ("start",), "finished": ("start", "finish")}
+    with hub.store.writing() as c:
+        for step in before.get(state, ("start", {"failed": "fail", "stopped": "stop"}.get(state))):
+            store.change_run(c, run, step)
+        assert store.run(c, run)["state"] == state
+    if act in RUN[state]:
+        with hub.store.writing() as c:
+            store.change_run(c, run, act, result=RESULT if act == "finish" else None)
+            changed = store.run(c, run)
+        assert changed["state"] == RUN[state][act]
+        assert (changed["ended"] is not None) == (changed["state"] in states.ENDED)
+    else:
+        with pytest.raises(NotPermitted, match=f"This run is {state} .*; {act} is not possible"):
+            hub.end(run, Reason("STOPPED"), act)
+        with hub.store.reading() as c:
+            assert store.run(c, run)["state"] == state
+    hub.store.close()
+
+
+def test_nothing_else_in_the_hub_writes_a_runs_state():
+    """Every change is made by `change_run`: no other statement updates the table of runs."""
+    writes = [
+        (path.name, number)
+        for path in (Path(states.__file__).parents[1] / "hub").glob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if "t.runs.update()" in line
+    ]
+    assert [name for name, _ in writes] == ["store.py"]
