@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from atoll.errors import AtollError, OperatorError, StudyError, Unreachable, error_for
 from atoll.governance.signatures import SignedStudy, read_or_make_key, sign_study
 from atoll.governance.states import ENDED
-from atoll.network.http import Connection
+from atoll.network.http import Connection, too_many
 from atoll.settings import settings
 from atoll.study.dataset import files_beside
 from atoll.study.protocol import read
@@ -87,7 +87,8 @@ class Hub:
                 f"{self.url} is no Atoll hub.", "Check address and port; a proxy's own page can also be the cause."
             ) from error
         if answer.status >= 400:
-            raise _refused(document.get("error", {}))
+            refused = _refused(document.get("error", {}))
+            raise too_many(answer, refused.what, refused.remedy) or refused
         return document
 
 
@@ -110,22 +111,22 @@ class Study:
             path = f"/api/studies/{quote(self.hash)}?version={document['version']}&wait={LONG_POLL}"
             try:
                 newer = self.hub._ask("GET", path, wait=LONG_POLL)
-            except Unreachable:
-                newer = self._again()
+            except Unreachable as error:
+                newer = self._again(error)
             if newer != document:
                 document = newer
                 yield document
 
-    def _again(self) -> dict[str, Any]:
-        """The status once the hub answers again; gives up after ten minutes of silence."""
+    def _again(self, error: Unreachable) -> dict[str, Any]:
+        """The status once the hub answers again, when it wants to be asked; gives up after ten minutes of silence."""
         import time
 
         for pause in (1, 2, 5, 10, *[20] * 30):
-            time.sleep(pause)
+            time.sleep(max(pause, error.wait))
             try:
                 return self.status()
-            except Unreachable:
-                continue
+            except Unreachable as silent:
+                error = silent
         return self.status()
 
     def wait(self, progress: bool | Callable[[dict[str, Any]], None] = False) -> Study:

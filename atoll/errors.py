@@ -62,6 +62,17 @@ class Unreachable(OperatorError):
     """The other side does not answer; Atoll goes on trying where it safely can."""
 
     exit_code, code = 15, "UNREACHABLE"
+    wait: float = 0.0  # seconds that the other side asked to wait before the next attempt
+
+
+class TooMany(Unreachable):
+    """Too many requests, or failed attempts, in a short time; `wait` is in how many seconds one may ask again."""
+
+    code = "TOO_MANY"
+
+    def __init__(self, what: str, remedy: str = "", *, wait: float, code: str | None = None, subject: str = ""):
+        super().__init__(what, remedy, code=code, subject=subject)
+        self.wait = wait
 
 
 # code -> (who must act, what it says). Tests hold that every code a site sends stands here.

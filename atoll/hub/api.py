@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,11 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from atoll.errors import AtollError, NotPermitted, StudyError, Unreachable
+from atoll.errors import AtollError, NotPermitted, StudyError, TooMany, Unreachable
 from atoll.governance import signatures
 from atoll.governance.states import ENDED
 from atoll.hub import store, views
 from atoll.hub.desk import LONGEST_WAIT
+from atoll.hub.limits import network_of
 from atoll.hub.service import Service, SiteKey
 from atoll.network import messages
 from atoll.network.http import MEDIA_TYPE
@@ -43,6 +46,7 @@ from atoll.network.messages import (
 )
 from atoll.version import VERSION
 
+log = logging.getLogger("atoll.hub")
 LARGEST_SHARE = 64 * 1_048_576  # bytes; a site's own policy is far stricter unless its data are public
 LARGEST = 4 * 1_048_576
 TICK = 60.0  # seconds between looks at the studies' dates
@@ -117,6 +121,7 @@ class SiteApi:
                 reply = envelope.nonce
                 site = self._service.site_of(envelope.key)
                 message = messages.verify(envelope, kind, site.public_key)
+                self._service.limits.take("site", site.name)
                 self._fresh.check(envelope)
                 return self._answer(await act(site, message, content), reply)
             except AtollError as error:
@@ -125,10 +130,12 @@ class SiteApi:
         return endpoint
 
     async def _join(self, request: Request) -> Response:
-        reply = b""
+        reply, address = b"", address_of(request)
         try:
             envelope = messages.unwrap(await body_of(request, LARGEST))
             reply = envelope.nonce
+            self._service.limits.take("stranger", address)
+            self._service.limits.failures.check(address)
             join = messages.decode(envelope.body, Join)
             if envelope.key != signatures.fingerprint(join.public_key):
                 raise NotPermitted("The message is signed with another key than it shows.", "Join again.")
@@ -136,6 +143,9 @@ class SiteApi:
             self._fresh.check(envelope)
             return self._answer(await self._service.join(join), reply)
         except AtollError as error:
+            if error.code in ("CODE_UNKNOWN", "CODE_USED", "CODE_EXPIRED"):
+                self._service.limits.failures.add(address)
+                log.warning("a join failed from %s: %s", address, error.code)
             return self._refuse(error, reply)
 
     def _answer(self, message: Message, reply: bytes, status: int = 200) -> Response:
@@ -144,11 +154,25 @@ class SiteApi:
         return Response(content, status, media_type=MEDIA_TYPE)
 
     def _refuse(self, error: AtollError, reply: bytes) -> Response:
-        return self._answer(Refusal(error.code, error.what, error.remedy, time.time()), reply, status_of(error))
+        answer = self._answer(Refusal(error.code, error.what, error.remedy, time.time()), reply, status_of(error))
+        answer.headers.update(retry_after(error))
+        return answer
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as it is counted."""
+    return network_of(request.client.host) if request.client else ""
+
+
+def retry_after(error: AtollError) -> dict[str, str]:
+    """The header that tells in how many whole seconds the hub listens again."""
+    return {"retry-after": str(max(1, math.ceil(error.wait)))} if isinstance(error, TooMany) else {}
 
 
 def status_of(error: AtollError) -> int:
     """The HTTP status of a refusal."""
+    if isinstance(error, TooMany):
+        return 429
     if isinstance(error, Unreachable):
         return 503
     if error.code in ("UNKNOWN", "UNAUTHORISED"):
@@ -208,14 +232,22 @@ class InvestigatorApi:
         if scheme.lower() == "bearer" and token:
             found = await self.read(lambda c: store.investigator_of(c, hash_token(token.strip())))
         if found is None:
+            address, limits = address_of(request), self._service.limits
+            limits.failures.check(address)  # what is right is never refused for what somebody else did
+            limits.failures.add(address)
             raise NotPermitted(
                 "The hub does not know this token.",
                 "Ask the hub's operator for one (`atoll hub token NAME`).",
                 code="UNAUTHORISED",
             )
+        self._service.limits.take("investigator", found["name"])
         return found
 
     async def _hub(self, request: Request) -> Response:
+        try:
+            self._service.limits.take("stranger", address_of(request))
+        except TooMany as error:
+            return refused(error)
         identity = self._service.identity
         document = {"atoll": VERSION, "name": identity.name, "key": identity.fingerprint, "now": time.time()}
         return JSONResponse(document)
@@ -295,7 +327,7 @@ def refused(error: AtollError) -> Response:
     """A refusal as JSON."""
     names = ("code", "what", "remedy", "subject", "exit_code")
     document = {name: getattr(error, name) for name in names}
-    return JSONResponse({"error": document, "now": time.time()}, status_of(error))
+    return JSONResponse({"error": document, "now": time.time()}, status_of(error), retry_after(error))
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute, Route
 
 from atoll.errors import AtollError, NotPermitted
 from atoll.hub import store, stories
-from atoll.hub.api import hash_token, status_of
+from atoll.hub.api import address_of, hash_token, retry_after, status_of
 from atoll.hub.desk import LONGEST_WAIT
 from atoll.hub.service import Service
 from atoll.settings import Language
@@ -75,7 +75,7 @@ class Pages:
 
     def __init__(self, service: Service):
         self._service = service
-        self._sessions, self._failures = guard.Sessions(), guard.Failures()
+        self._sessions = guard.Sessions()
 
     def routes(self) -> list[BaseRoute]:
         """Addresses of the pages."""
@@ -114,6 +114,8 @@ class Pages:
             given = request.cookies.get(guard.COOKIE)
             visit = Visit(request, given or self._sessions.visit(), _language(request), await self._who(given, active))
             try:
+                limits = self._service.limits
+                limits.take("page", visit.name) if visit.who else limits.take("stranger", address_of(request))
                 if form:
                     _small(request)
                     token = str((await request.form()).get("token", ""))
@@ -179,8 +181,10 @@ class Pages:
         return HTMLResponse(text, status)
 
     async def _refused(self, visit: Visit, error: AtollError, status: int | None = None) -> Response:
-        status = status or (429 if error.code == "TOO_MANY" else status_of(error))
-        return await self._page(visit, "error.html", status, what=error.what, remedy=error.remedy, number=status)
+        status = status or status_of(error)
+        page = await self._page(visit, "error.html", status, what=error.what, remedy=error.remedy, number=status)
+        page.headers.update(retry_after(error))
+        return page
 
     async def _nothing(self, visit: Visit) -> Response:
         if visit.request.url.path.startswith(("/api/", "/site/")):
@@ -204,12 +208,12 @@ class Pages:
         return await self._page(visit, "login.html", next=wanted, wrong="")
 
     async def _login(self, visit: Visit) -> Response:
-        form, address = await visit.request.form(), visit.request.client.host if visit.request.client else ""
-        self._failures.check(address)
+        form, address, failures = await visit.request.form(), address_of(visit.request), self._service.limits.failures
+        failures.check(address)
         proof, wanted = hash_token(str(form.get("access", "")).strip()), str(form.get("next", "/"))
         found = await self._read(lambda c: store.investigator_of(c, proof))
         if found is None:
-            self._failures.add(address)
+            failures.add(address)
             log.warning("a login failed from %s", address)
             return await self._page(
                 visit,

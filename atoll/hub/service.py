@@ -22,6 +22,7 @@ from atoll.hub import store
 from atoll.hub.active import ActiveRuns
 from atoll.hub.database import HubStore
 from atoll.hub.desk import Desk
+from atoll.hub.limits import Limits
 from atoll.hub.rounds import INSTALLED, Methods
 from atoll.hub.sentences import Reason
 from atoll.hub.writer import Transaction, Writer
@@ -85,6 +86,7 @@ class Service:
                 row["fingerprint"]: SiteKey(row["name"], row["public_key"]) for row in store.all_sites(connection)
             }
         self._active = ActiveRuns(methods, self.desk)
+        self.limits = Limits()
 
     async def start(self) -> None:
         """Begin to write; runs that had begun go on where they were."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from atoll.errors import AtollError, NotPermitted, OperatorError, Unreachable
+from atoll.errors import AtollError, NotPermitted, OperatorError, TooMany, Unreachable
 from atoll.governance.signatures import PrivateKey
 from atoll.network import messages
 from atoll.network.certificates import client_context
@@ -22,16 +22,18 @@ from atoll.network.messages import CLOCK_SKEW, M, Message, Refusal
 
 MEDIA_TYPE = "application/vnd.atoll+msgpack"
 CONNECT = 10.0  # seconds
+SHORT = 5.0  # seconds that are waited at once when the hub asks for it
 STALLED = 30.0  # seconds without a byte; a transfer that progresses never times out
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, media type and body of a response."""
+    """Status, media type, body and wish of a response."""
 
     status: int
     media_type: str
     body: bytes
+    retry_after: float = 0.0  # seconds that the hub asks to wait, with status 429
 
 
 class Connection:
@@ -70,6 +72,9 @@ class Connection:
     ) -> Answer:
         """Send one request. `wait` is how many seconds the hub may hold it before it answers.
 
+        When the hub wants to be asked less often, it is obeyed: a short while is waited here, a longer one is left to
+        the caller, with status 429 and `retry_after`.
+
         Raises
         ------
         Unreachable
@@ -77,6 +82,23 @@ class Connection:
         OperatorError
             When certificate, address or proxy are wrong; trying again does not help.
         """
+        waited = 0.0
+        while True:
+            answer = self._send(method, path, content, headers, wait, options)
+            if answer.status != 429 or waited + answer.retry_after > SHORT:
+                return answer
+            time.sleep(answer.retry_after)
+            waited += answer.retry_after
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        headers: dict[str, str] | None,
+        wait: float,
+        options: dict[str, Any],
+    ) -> Answer:
         timeout = httpx2.Timeout(STALLED + wait, connect=CONNECT, pool=None)
         try:
             response = self._client.request(
@@ -84,7 +106,10 @@ class Connection:
             )
         except httpx2.HTTPError as error:
             raise self._sentence(error) from error
-        return Answer(response.status_code, response.headers.get("content-type", ""), response.content)
+        asked = response.headers.get("retry-after", "")
+        after = float(asked) if asked.isdigit() else 1.0  # a date, or nothing at all, from a proxy
+        kind = response.headers.get("content-type", "")
+        return Answer(response.status_code, kind, response.content, after if response.status_code == 429 else 0.0)
 
     def _url(self, path: str) -> httpx2.URL:
         """Parsed once: parsing an address costs as much as a signature."""
@@ -169,7 +194,8 @@ class SignedLine:
             raise self._not_a_hub(response)
         envelope = messages.unwrap(response.body)
         if response.status != 200:
-            raise refused(messages.verify(envelope, Refusal, self._hub_key, reply=nonce))
+            refusal = messages.verify(envelope, Refusal, self._hub_key, reply=nonce)
+            raise too_many(response, refusal.what, refusal.remedy) or refused(refusal)
         return messages.verify(envelope, answer, self._hub_key, reply=nonce)
 
     def _not_a_hub(self, response: Answer) -> AtollError:
@@ -183,6 +209,11 @@ class SignedLine:
             "Check address and port; a proxy's own page can also be the cause.",
             code="NOT_A_HUB",
         )
+
+
+def too_many(answer: Answer, what: str, remedy: str) -> TooMany | None:
+    """The hub's wish to be asked less often, when the answer is one."""
+    return TooMany(what, remedy, wait=answer.retry_after) if answer.status == 429 else None
 
 
 def refused(refusal: Refusal, *, now: float | None = None) -> AtollError:

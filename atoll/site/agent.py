@@ -81,6 +81,7 @@ class Agent:
         self._more_to_deliver = threading.Event()
         self._ending = threading.Event()
         self._failed: AtollError | None = None
+        self._asked: AtollError | None = None  # why the last delivery failed: the hub may have asked for a pause
         self._quiet_until = 0.0
         self._instance = (store.next_instance() << 32) + random.getrandbits(32)
 
@@ -132,14 +133,15 @@ class Agent:
                     return
                 if pause == FIRST_PAUSE or not isinstance(error, Unreachable):
                     log.warning("%s", error)
-                pause = self._rest(pause)
+                pause = self._rest(pause, error)
             except sqlite3.Error as error:
                 self._cannot_write(error)
                 pause = self._rest(max(pause, LOOK))
 
-    def _rest(self, pause: float) -> float:
-        """Wait before the next attempt; the hub is away, so nobody waits for us."""
-        self._ending.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
+    def _rest(self, pause: float, error: AtollError | None = None) -> float:
+        """Wait before the next attempt, for as long as the hub asked; it is away, so nobody waits for us."""
+        asked = error.wait if isinstance(error, Unreachable) else 0.0
+        self._ending.wait(asked + pause * random.uniform(0.5, 1.0))  # noqa: S311
         return min(2 * pause, LONGEST_PAUSE)
 
     def _question(self) -> Poll:
@@ -295,7 +297,7 @@ class Agent:
             more = self._more_to_deliver.wait(timeout=LOOK)
             self._more_to_deliver.clear()
             if more and not self._deliver():
-                pause = self._rest(pause)
+                pause = self._rest(pause, self._asked)
                 self._more_to_deliver.set()
                 continue
             pause = FIRST_PAUSE
@@ -312,12 +314,14 @@ class Agent:
     def _deliver(self) -> bool:
         """Hand over everything that has no receipt. False when something has to be tried again."""
         with self._delivering:
+            self._asked = None
             try:
                 along = {stored.id for stored in self._along}
                 handed = [self._hand_over(stored) for stored in self._outbox.waiting() if stored.id not in along]
                 told = [self._tell(decision) for decision in self._store.unsent_decisions()]
                 return all(handed) and all(told)
             except AtollError as error:
+                self._asked = error
                 log.warning("%s", error)
             except sqlite3.Error as error:
                 self._cannot_write(error)

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from atoll.errors import NotPermitted
+from atoll.errors import NotPermitted, TooMany
 
 COOKIE = "__Host-atoll"
 CHOICE = "__Host-atoll-language"
 IDLE, LONGEST = 30 * 60.0, 12 * 3600.0  # seconds
-FAILURES, FORGOTTEN = 5, 10 * 60.0  # so many failed logins from one address within so many seconds
+FAILURES, FORGOTTEN = 5, 10 * 60.0  # so many failures from one address within so many seconds
 MOST = 10_000  # sessions and addresses that are remembered at once
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -118,13 +118,13 @@ class Sessions:
 
 @dataclass
 class Failures:
-    """Failed logins by address: after five, none is looked at for ten minutes."""
+    """What failed, by address: after five logins, join codes or tokens, none is looked at for ten minutes."""
 
     clock: Callable[[], float] = time.monotonic
     _times: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, address: str) -> None:
-        """A login failed."""
+        """A login, a join code or a token was wrong."""
         if len(self._times) >= MOST and address not in self._times:
             self._times.pop(next(iter(self._times)))
         self._times[address] = [*self._recent(address), self.clock()][-FAILURES:]
@@ -134,13 +134,13 @@ class Failures:
 
         Raises
         ------
-        NotPermitted
+        TooMany
             After too many failures.
         """
-        if len(self._recent(address)) >= FAILURES:
-            raise NotPermitted(
-                "Too many logins failed from this address.", "Wait ten minutes, then try again.", code="TOO_MANY"
-            )
+        recent = self._recent(address)
+        if len(recent) >= FAILURES:
+            wait = recent[0] + FORGOTTEN - self.clock()
+            raise TooMany("Too many attempts failed from this address.", "Wait ten minutes, then try again.", wait=wait)
 
     def _recent(self, address: str) -> list[float]:
         now = self.clock()

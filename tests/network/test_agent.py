@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from atoll.errors import NotPermitted
+from atoll.errors import NotPermitted, TooMany
 from atoll.governance import signatures
 from atoll.network import messages
 from atoll.network.messages import (
@@ -276,3 +276,13 @@ def test_what_was_decided_while_nobody_listened_is_told_at_the_start(site):
     site.thread = threading.Thread(target=site.agent.run)
     site.thread.start()
     wait_until(lambda: any(isinstance(told, Decision) and told.action == "pause" for told in site.line.told), 10.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(TooMany("No.", wait=7.0), 7.0), (NotPermitted("No."), 0.0), (None, 0.0)]
+)
+def test_a_site_rests_for_as_long_as_the_hub_asks(site, monkeypatch, error, seconds):
+    rested = []
+    monkeypatch.setattr(site.agent._ending, "wait", rested.append)
+    site.agent._rest(0.2, error)
+    assert seconds < rested[-1] <= seconds + 0.2

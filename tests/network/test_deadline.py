@@ -120,6 +120,8 @@ def test_a_site_that_paused_is_not_late_and_its_time_begins_anew(world):
     wait_until(lambda: time.monotonic() > begun + 3)  # longer than the deadline
     assert world.run(run)["state"] == "running" and world.study(study)["waits_for"] == "Paused at river."
     river.decide(study, "approve")
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() > begun + 0.5)  # several looks
     assert world.run(run)["state"] == "running"
     river.answer()
     assert world.run(run)["state"] == "running" and len(world.run(run)["rounds"]) == 2

@@ -104,6 +104,14 @@ def hasty(folder: Path) -> None:
     hub(folder)
 
 
+def narrow(folder: Path) -> None:
+    """A hub that lets each client ask ten times at once and five times a second."""
+    from atoll.hub import limits
+
+    limits.RATES.update(dict.fromkeys(limits.RATES, limits.Rate(10, 5)))
+    hub(folder)
+
+
 def count_commits(path: Path) -> None:
     """For each round, on the way of its last share: commits that it waited for (one going on, and its own)."""
     from atoll.hub import active, writer
@@ -170,7 +178,15 @@ def play(role: str, folder: Path) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        {"hub": hub, "brief": brief, "hasty": hasty, "site": site, "centre": centre, "hospital": hospital}[role](folder)
+        {
+            "hub": hub,
+            "brief": brief,
+            "hasty": hasty,
+            "narrow": narrow,
+            "site": site,
+            "centre": centre,
+            "hospital": hospital,
+        }[role](folder)
     except AtollError as error:
         print(f"{error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from atoll.errors import NotPermitted
+from atoll.errors import NotPermitted, TooMany
 from atoll.ui import guard
 from atoll.ui.guard import IDLE, LONGEST, Failures, Sessions
 
@@ -91,10 +91,12 @@ def test_after_five_failures_an_address_waits_ten_minutes(clock):
     for _ in range(5):
         failures.check("10.0.0.1")
         failures.add("10.0.0.1")
-    with pytest.raises(NotPermitted, match=r"Too many logins failed .* Wait ten minutes"):
+    clock.now += 60
+    with pytest.raises(TooMany, match=r"Too many attempts failed .* Wait ten minutes") as caught:
         failures.check("10.0.0.1")
+    assert caught.value.wait == 540
     failures.check("10.0.0.2")
-    clock.now += 601
+    clock.now += 541
     failures.check("10.0.0.1")
 
 
