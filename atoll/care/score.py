@@ -1,8 +1,9 @@
 """A released model, used inside one hospital: each person's risk, and the three strongest reasons for it.
 
-A reason is a term's contribution to the linear predictor compared with the hospital's average patient,
-βⱼ (xᵢⱼ − x̄ⱼ): on the scale of the link the contributions add up to the difference from the average.
-The list stays in the hospital.
+A reason is what a column contributes to the linear predictor compared with the hospital's average patient,
+Σⱼ βⱼ (xᵢⱼ − x̄ⱼ) over the terms j that are made of it (the pieces of a spline, the levels of a category); an
+interaction of columns is a reason of its own. On the scale of the link they add up to the difference from the
+average. The list stays in the hospital.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from atoll.errors import StudyError
 from atoll.features.design import chunks
 from atoll.features.table import Table
 from atoll.privacy.statistics import Array
+from atoll.study.design import Design, Level, columns_of
 from atoll.study.dictionary import Dictionary, person_column
 from atoll.study.view import Model, View
 
@@ -26,12 +28,21 @@ CHUNK = 65_536
 
 
 @dataclass(frozen=True)
+class Reason:
+    """A column, or columns that act together; the level that the person has, of a category; its contribution."""
+
+    columns: tuple[str, ...]
+    level: str
+    contribution: float
+
+
+@dataclass(frozen=True)
 class Scored:
-    """One person: who, the risk (0 … 1), and (term, contribution) of the strongest reasons, largest first."""
+    """One person: who, the risk (0 … 1), and the strongest reasons, largest first."""
 
     person: str
     risk: float
-    reasons: tuple[tuple[str, float], ...]
+    reasons: tuple[Reason, ...]
 
 
 def screening_list(
@@ -81,20 +92,33 @@ def _above(rows: Any, beta: Array, average: Array, model: Model, person: str, th
     risk = LINKS[model.link].mean(X @ beta)  # type: ignore[index]
     chosen = np.flatnonzero(risk >= threshold)
     names = rows.column(person)[chosen]
-    contributions = (X[chosen] - average) * beta
-    strongest = np.argsort(-contributions, axis=1)[:, :REASONS]
+    groups = _terms_by_columns(model.design)
+    terms = (X[chosen] - average) * beta
+    sums = np.column_stack([terms[:, of].sum(axis=1) for of in groups.values()] or [np.zeros((len(chosen), 0))])
+    strongest = np.argsort(-sums, axis=1, kind="stable")[:, :REASONS]
     for i, row in enumerate(chosen):
-        reasons = [(model.design.terms[j], float(contributions[i, j])) for j in strongest[i] if contributions[i, j] > 0]
-        yield Scored(str(names[i]), float(risk[row]), tuple(reasons))
+        reasons = tuple(
+            Reason(columns, _level(model.design, columns, groups[columns], X[row]), float(sums[i, j]))
+            for j, columns in ((j, list(groups)[j]) for j in strongest[i])
+            if sums[i, j] > 0
+        )
+        yield Scored(str(names[i]), float(risk[row]), reasons)
 
 
-def in_words(reasons: Sequence[tuple[str, float]], columns: Dictionary) -> str:
-    """The reasons by the labels of the data dictionary, as `fasting plasma glucose; age`."""
-    return "; ".join(_label(term, columns) for term, _ in reasons)
+def _terms_by_columns(design: Design) -> dict[tuple[str, ...], list[int]]:
+    """Terms that are made of the same columns; the intercept and a hospital's own are the same for everybody here."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for j, factors in enumerate(design.columns):
+        columns = tuple(dict.fromkeys(name for factor in factors for name in columns_of(factor) if name != "site"))
+        if columns:
+            groups.setdefault(columns, []).append(j)
+    return groups
 
 
-def _label(term: str, columns: Dictionary) -> str:
-    base = term.partition("[")[0].removeprefix("C(").removesuffix(")")
-    level = term.partition("[T.")[2].removesuffix("]")
-    label = (columns[base].label or base) if base in columns else term
-    return f"{label}: {level}" if level else label
+def _level(design: Design, columns: tuple[str, ...], terms: Sequence[int], values: Array) -> str:
+    """Which level of a category a person has; nothing for other columns."""
+    if len(columns) != 1 or not all(isinstance(factor, Level) for j in terms for factor in design.columns[j]):
+        return ""
+    levels = (factor.level for j in terms for factor in design.columns[j] if isinstance(factor, Level) and values[j])
+    reference = next(iter(design.levels.get(columns[0], ())), "")
+    return next(levels, reference)

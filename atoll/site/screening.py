@@ -7,18 +7,20 @@ is written into the ledger like everything else that was decided here, without p
 from __future__ import annotations
 
 import csv
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from atoll.care.score import Scored, in_words, screening_list
+from atoll.care.score import REASONS, Reason, Scored, screening_list
+from atoll.durable import write_private
 from atoll.errors import DataError, OperatorError
 from atoll.site.datasets import Registry
 from atoll.site.home import Home
 from atoll.study.dictionary import Dictionary
 from atoll.study.view import Model
+from atoll.ui.report import label_of, safe
 
-HEADINGS = ("person", "risk", "reason_1", "reason_2", "reason_3", "in_words")
+HEADINGS = ("person", "risk", *(f"reason_{number}" for number in range(1, REASONS + 1)))
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,22 @@ def keep_list(home: Home, dataset: str, model: Model, threshold: float) -> Kept:
 
 
 def _write(path: Path, found: list[Scored], columns: Dictionary) -> None:
-    unfinished = path.with_suffix(".new")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(HEADINGS)
+    for person in found:
+        reasons = [in_words(reason, columns) for reason in person.reasons] + [""] * (REASONS - len(person.reasons))
+        writer.writerow([safe(cell) for cell in (person.person, f"{person.risk:.4f}", *reasons)])
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(HEADINGS)
-            for person in found:
-                terms = [term for term, _ in person.reasons] + [""] * (3 - len(person.reasons))
-                writer.writerow([_safe(person.person), f"{person.risk:.4f}", *terms, in_words(person.reasons, columns)])
-        unfinished.replace(path)
+        write_private(path, text.getvalue().encode())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise OperatorError(
             f"{path} cannot be written: {error.strerror}.", "Look at the disk and the folder's rights."
         ) from error
 
 
-def _safe(cell: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" else cell
+def in_words(reason: Reason, columns: Dictionary) -> str:
+    """A reason by the labels of the data dictionary, as `fasting plasma glucose (mmol/L)` or `smoker: yes`."""
+    label = label_of(reason.columns, columns)
+    return f"{label}: {reason.level}" if reason.level else label

@@ -42,8 +42,12 @@ def _model(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[s
 
 def _label(term: str, columns: Dictionary) -> str:
     """The dictionary's words for the columns in a term."""
-    named = [name for name, column in columns.items() if column.label and _holds(term, name)]
-    return " × ".join(columns[name].label + _unit(columns, name) for name in named)
+    return label_of([name for name, column in columns.items() if column.label and _holds(term, name)], columns)
+
+
+def label_of(names: Sequence[str], columns: Dictionary) -> str:
+    """Columns by their labels, else by their names, each with its unit; those that act together joined by ×."""
+    return " × ".join((columns[name].label or name) + _unit(columns, name) for name in names)
 
 
 def _holds(term: str, name: str) -> bool:
