@@ -26,8 +26,8 @@ from atoll.errors import (
 )
 from atoll.features.proposal import propose
 from atoll.features.table import Table, memory_table
-from atoll.network.codec import decode, digest, encode_question
-from atoll.network.messages import Place
+from atoll.network.codec import decode, encode_question
+from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, combine
 from atoll.site.runner import Dataset, Permit, Runner

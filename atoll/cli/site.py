@@ -258,8 +258,9 @@ def _limit(limits: dict[str, Any], change: str) -> tuple[str, Any]:
 @with_output
 def serve(out: Output, home: Path) -> None:
     """Answer the hub's questions until Ctrl-C. Studies that are not approved are never answered."""
-    from atoll.site.agent import Agent, Answerer
+    from atoll.site.agent import Agent
     from atoll.site.outbox import Outbox
+    from atoll.site.worker import Answerer
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -8,13 +8,13 @@ Parquet file appears under its name only when it is complete and on disk.
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from atoll.cdm.database import is_url, record_batches
+from atoll.durable import private_file
 from atoll.errors import DataError
 from atoll.features.texts import cleaned, converted, kinds_of
 
@@ -48,26 +48,17 @@ def import_source(
         When the source cannot be read; no file is left behind.
     """
     batches = _flat(record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding))
-    temporary = destination.with_name(destination.name + ".partial")
-    try:
-        temporary.touch(mode=0o600)
-        rows = _write(batches, temporary, progress)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(destination)
-        _sync_folder(destination.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return rows
+    with private_file(destination) as file:
+        return _write(batches, file, progress)
 
 
-def _write(batches: Iterator[pa.RecordBatch], path: Path, progress: Progress | None) -> int:
+def _write(batches: Iterator[pa.RecordBatch], file: BinaryIO, progress: Progress | None) -> int:
     import pyarrow.parquet as pq
 
     rows, writer = 0, None
     try:
         for group in _groups(batches):
-            writer = writer or pq.ParquetWriter(path, group.schema, compression="lz4")
+            writer = writer or pq.ParquetWriter(file, group.schema, compression="lz4")
             writer.write_table(group, row_group_size=ROWS)
             rows += group.num_rows
             if progress:
@@ -102,15 +93,6 @@ def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is on disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _flat(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ from atoll.algorithms.core import Program, Question, SiteFunction
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import AtollError, NotPermitted, OperatorError
 from atoll.network import codec
+from atoll.network.messages import digest
 from atoll.privacy.statistics import Statistics, combine, kinds_of
 from atoll.study.dictionary import Dictionary
 
@@ -130,7 +131,7 @@ class Rounds:
         else:
             self.number += 1
             self.question = codec.encode_question(asked)
-            self.question_hash = codec.digest(self.question)
+            self.question_hash = digest(self.question)
             self._answers = self.methods.site_function(asked.name).answers
 
 

@@ -7,7 +7,6 @@ raw little-endian bytes. The same value always gives the same bytes, so hashes c
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NoReturn
 
 import msgspec
@@ -148,8 +147,3 @@ def decode_question(data: bytes) -> Question:
         return Question(str(document["name"]), {str(k): v for k, v in document["arguments"].items()}, view)
     except (KeyError, TypeError, ValueError, AttributeError):
         _malformed("a question that cannot be read")
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 as 64 hex digits: how questions, shares and studies are named."""
-    return hashlib.sha256(data).hexdigest()

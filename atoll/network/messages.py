@@ -209,7 +209,7 @@ _context_of = {
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 as 64 hex digits."""
+    """SHA-256 as 64 hex digits: how questions, shares and policies are named."""
     return hashlib.sha256(data).hexdigest()
 
 

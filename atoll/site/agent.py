@@ -1,7 +1,7 @@
 """The running site: asks the hub for work, lets the runner answer, hands over what was recorded.
 
     poll      long-polls the hub: questions, new studies, leases to drop; takes along what was recorded meanwhile
-    work      answers one question after another
+    work      answers one question after another (site/worker.py)
     courier   hands over shares and decisions until each has a receipt
     wake      hears, through a pipe, that the steward decided something
 
@@ -17,19 +17,14 @@ import random
 import sqlite3
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Protocol
 
-from atoll.errors import CATALOGUE, AtollError, NotPermitted, Unreachable
+from atoll.errors import AtollError, NotPermitted, Unreachable
 from atoll.governance.signatures import SignedStudy
 from atoll.network.http import SignedLine
 from atoll.network.messages import (
     Decision,
-    Failure,
     Handover,
-    Place,
     Poll,
     PollAnswer,
     Proposal,
@@ -41,9 +36,9 @@ from atoll.network.messages import (
 )
 from atoll.site.held import Held
 from atoll.site.home import Home
-from atoll.site.outbox import Key, Outbox, Stored, Withheld, admissible, check_approved, key_of, small_enough
+from atoll.site.outbox import Key, Outbox, Stored, admissible, key_of, small_enough
 from atoll.site.store import SiteStore
-from atoll.study.protocol import Study, from_canonical
+from atoll.site.worker import Answerer, Worker
 
 log = logging.getLogger("atoll.site")
 WAIT = 25.0  # seconds of a long poll
@@ -54,14 +49,6 @@ QUIET = 60.0  # seconds between lines of the log about the same full disk
 QUICK = 0.05  # seconds in which an answer still goes along with the next poll
 
 
-class Answerer(Protocol):
-    """Answers a question of an approved study; what it returns is recorded in the outbox already."""
-
-    def answer(self, study: Study, place: Place, question: bytes) -> object:
-        """Compute, check, record. Raises sqlite3.Error, OSError or Withheld when nothing could be recorded."""
-        ...
-
-
 class Agent:
     """A site at work. `answerer` is made at the first question: it loads what an idle site does not need."""
 
@@ -69,9 +56,7 @@ class Agent:
         self, home: Home, store: SiteStore, line: SignedLine, outbox: Outbox, answerer: Callable[[], Answerer]
     ):
         self._home, self._store, self._line, self._outbox = home, store, line, outbox
-        self._make_answerer = answerer
-        self._answerer: Answerer | None = None
-        self._studies: dict[str, Study] = {}
+        self._worker = Worker(store, line, outbox, answerer)
         self._held: dict[Key, Held] = {}
         self._change = threading.Condition()
         self._delivering = threading.Lock()
@@ -218,7 +203,7 @@ class Agent:
                     self._change.wait()
                     continue
                 held.state = "working"
-            recorded = self._answer(held)
+            recorded = self._worker.answer(held)
             with self._change:
                 if recorded:
                     held.state = "recorded"
@@ -228,66 +213,6 @@ class Agent:
                 self._change.notify_all()
             if recorded and polling:
                 self._deliver()
-
-    def _answer(self, held: Held) -> bool:
-        """Answer one question; False when nothing was recorded, and the hub was told why."""
-        place = held.task.place
-        try:
-            study = self._approved(place)
-            if self._answerer is None:
-                self._answerer = self._make_answerer()
-            self._answerer.answer(study, place, held.task.question)
-            return True
-        except (Withheld, NotPermitted) as error:
-            log.warning("%s round %d: %s", place.run, place.round + 1, error)
-            self._excuse(held, error.code)
-        except (sqlite3.Error, OSError) as error:
-            log.error("%s round %d: the ledger cannot be written (%s)", place.run, place.round + 1, error)
-            self._excuse(held, "DISK_FULL")
-        except Exception as error:  # a fault of ours ends the run, and not the site
-            where = traceback.extract_tb(error.__traceback__)[-1]  # never its words: they may hold a value
-            fault = f"{type(error).__name__} in {where.name}, line {where.lineno}"
-            what = str(error) if isinstance(error, AtollError) else fault
-            log.error("%s round %d: %s", place.run, place.round + 1, what)
-            return self._refuse(held, getattr(error, "code", "SITE_FAILED"))
-        return False
-
-    def _refuse(self, held: Held, code: str) -> bool:
-        """Record that there is no answer, and why, as the runner does for what the data cause."""
-        rule = code if code in CATALOGUE else "SITE_FAILED"
-        try:
-            place = held.task.place
-            self._outbox.append(place, decision="refused", rule=rule, subject="", payload=b"", policy="")
-        except (Withheld, sqlite3.Error, OSError) as error:
-            log.error("%s", error)
-        except Exception as error:  # the thread that works must live
-            log.error("a refusal cannot be written down: %s", type(error).__name__)
-        else:
-            return True
-        self._excuse(held, rule)
-        return False
-
-    def _approved(self, place: Place) -> Study:
-        """The study of a question, from the bytes whose hash was computed here, if it may run today."""
-        row = self._store.study(place.study)
-        check_approved(row["state"])
-        study = self._studies.get(place.study)
-        if study is None:
-            signed = SignedStudy.from_bytes(row["signed"])
-            if signed.hash != place.study:
-                raise Withheld("The stored study was changed.", "Nothing leaves.", code="HASH_MISMATCH")
-            study = self._studies[place.study] = from_canonical(signed.body)
-        today = datetime.now(UTC).date()
-        if today > study.valid_until:
-            self._store.expire(place.study)
-        study.check_dates(today)
-        return study
-
-    def _excuse(self, held: Held, code: str) -> None:
-        try:
-            self._line.ask("/site/failure", Failure(held.task.place, held.task.lease, code), Renewed)
-        except AtollError as error:
-            log.warning("%s", error)
 
     # ---- courier
 

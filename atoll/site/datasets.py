@@ -296,7 +296,7 @@ def write_policy(home: Home, store: SiteStore, policy: Policy, reason: str) -> N
     """
     from dataclasses import asdict
 
-    from atoll.network.codec import digest
+    from atoll.network.messages import digest
 
     if policy.minimum_persons < FLOOR:
         raise NotPermitted(

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from atoll.errors import REMEDIES, DisclosureRefused
-from atoll.network.codec import digest, encode
-from atoll.network.messages import Place
+from atoll.network.codec import encode
+from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import Conditions, Policy, check, check_influence
 from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics

@@ -26,8 +26,8 @@ from atoll.algorithms.core import Question, answer
 from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
 from atoll.features.design import chunks, empty_column
 from atoll.features.table import Table
-from atoll.network.codec import decode_question, digest, encode_question
-from atoll.network.messages import Place
+from atoll.network.codec import decode_question, encode_question
+from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.site import gate
@@ -103,10 +103,10 @@ class Runner:
             raise
         except AtollError as error:
             code = error.code if error.code in CATALOGUE else "SITE_FAILED"
-            log.warning("%s round %d: refused with %s", place.run, place.round, code)
+            log.warning("%s round %d: refused with %s", place.run, place.round + 1, code)
             return self._refused(permit, place, code, error.subject)
         except Exception as error:
-            log.error("%s round %d: %s at %s", place.run, place.round, type(error).__name__, _where(error))
+            log.error("%s round %d: %s at %s", place.run, place.round + 1, type(error).__name__, _where(error))
             return self._refused(permit, place, "SITE_FAILED", "")
 
     def _answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:

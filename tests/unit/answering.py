@@ -12,8 +12,8 @@ from atoll.algorithms.core import Question
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import DataError
 from atoll.features.table import memory_table
-from atoll.network.codec import decode, digest, encode_question
-from atoll.network.messages import Place
+from atoll.network.codec import decode, encode_question
+from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.site.runner import Dataset, Outcome, Permit, Runner
 from atoll.study.dictionary import Dictionary

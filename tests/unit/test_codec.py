@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from atoll.algorithms.core import Question
 from atoll.errors import NotPermitted
-from atoll.network.codec import decode, decode_question, digest, encode, encode_question, plain
+from atoll.network.codec import decode, decode_question, encode, encode_question, plain
+from atoll.network.messages import digest
 from atoll.privacy.statistics import (
     Array,
     Statistics,

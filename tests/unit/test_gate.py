@@ -10,8 +10,7 @@ import pytest
 
 from atoll.algorithms.describe import sums
 from atoll.errors import CATALOGUE, DisclosureRefused
-from atoll.network.codec import digest
-from atoll.network.messages import Place
+from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions
 from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import Statistics, count
