@@ -200,7 +200,7 @@ def test_an_expired_study_is_not_answered_and_becomes_expired(site, monkeypatch)
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(days=9)
 
-    monkeypatch.setattr("atoll.site.agent.datetime", Later)
+    monkeypatch.setattr("atoll.site.worker.datetime", Later)
     site.says(tasks=[task(study)])
     wait_until(lambda: site.line.codes() == ["STUDY_EXPIRED"])
     assert site.store.study(study)["state"] == "expired"
@@ -246,7 +246,7 @@ def test_a_study_whose_first_day_has_not_come_is_not_answered(site, monkeypatch)
         def now(cls, tz=None):
             return datetime.now(tz) - timedelta(days=9)
 
-    monkeypatch.setattr("atoll.site.agent.datetime", Earlier)
+    monkeypatch.setattr("atoll.site.worker.datetime", Earlier)
     site.says(tasks=[task(study)])
     wait_until(lambda: len(site.line.shares()) == 1)
     share = messages.decode(site.line.shares()[0], Share)
