@@ -31,7 +31,7 @@ from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, combine
 from atoll.site.runner import Dataset, Permit, Runner
-from atoll.study.dictionary import Column, Dictionary
+from atoll.study.dictionary import Dictionary, agreed
 from atoll.study.protocol import Study
 from atoll.ui.results import Result
 
@@ -95,7 +95,7 @@ class Network:
         self,
         tables: Mapping[str, Any],
         policy: Literal["strict", "public"] | Policy = "strict",
-        columns: Mapping[str, Column] | None = None,
+        columns: Dictionary | None = None,
         threads: int | None = None,
         limits: Mapping[str, Any] | None = None,
     ):
@@ -156,14 +156,14 @@ class Network:
     def _proposed(self, opened: Mapping[str, Table]) -> Dictionary:
         """One dictionary for all sites; remembers why a column that some tables have is not in it."""
         proposals = {site: propose(table, self.policy.minimum_persons) for site, table in opened.items()}
-        agreed = _agreed({site: proposal.columns for site, proposal in proposals.items()}, not self.public)
+        found = agreed({site: proposal.columns for site, proposal in proposals.items()}, ranges=not self.public)
         for site, table in opened.items():
-            for name in {name for other in opened.values() for name in other.columns} - set(agreed):
+            for name in {name for other in opened.values() for name in other.columns} - set(found):
                 if name not in table.columns:
                     self._unusable[name] = f"{site} has no such column"
                 elif name not in proposals[site].columns:
                     self._unusable.setdefault(name, f"at {site} it is text (or dates written as text)")
-        return agreed
+        return found
 
     def _run(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
         try:
@@ -263,38 +263,3 @@ def _opened(tables: Mapping[str, Any]) -> dict[str, Table]:
         except DataError as error:
             raise DataError(f"{site}: {error.what}", error.remedy, code=error.code, subject=error.subject) from error
     return opened
-
-
-def _agreed(proposed: Mapping[str, Dictionary], ranges: bool) -> Dictionary:
-    """One dictionary for all sites: the same columns, levels of all sites together, and ranges where they are wanted.
-
-    Raises
-    ------
-    DataError
-        When a column is a number at one site and words at another.
-    """
-    first, *others = proposed.values()
-    shared = [name for name in first if all(name in other for other in others)]
-    by_site = {name: {site: columns[name] for site, columns in proposed.items()} for name in shared}
-    return {name: _one_column(name, columns, ranges) for name, columns in by_site.items()}
-
-
-def _one_column(name: str, by_site: Mapping[str, Column], ranges: bool) -> Column:
-    types = {column.type for column in by_site.values()}
-    if types == {"flag", "number"}:
-        types = {"number"}
-    if len(types) > 1:
-        raise DataError(
-            f"Column {name!r} is {' and '.join(f'a {c.type} at {site}' for site, c in by_site.items())}.",
-            "Make the tables alike, or give `columns`.",
-            code="WRONG_TYPE",
-            subject=name,
-        )
-    levels = tuple(sorted({level for column in by_site.values() for level in column.levels}))
-    unit = next((column.unit for column in by_site.values() if column.unit), "")
-    lows = [column.low for column in by_site.values() if column.low is not None]
-    highs = [column.high for column in by_site.values() if column.high is not None]
-    kind = types.pop()
-    if ranges and kind == "number" and lows and highs:
-        return Column(kind, levels, unit, min(lows), max(highs))
-    return Column(kind, levels, unit)

@@ -113,7 +113,7 @@ def describe(out: Output, name: str, dictionary: Path, home: Path) -> None:
 
 
 def _dictionary(path: Path) -> Dictionary:
-    from atoll.site.datasets import read_dictionary
+    from atoll.study.form import read_dictionary
 
     try:
         return read_dictionary(path.read_text("utf-8-sig"))

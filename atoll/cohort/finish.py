@@ -19,8 +19,6 @@ from atoll.cohort.periods import merged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-QUALIFIED = "definition, person_id, event_id, start_date, end_date, op_end, mask"
-
 
 class Finisher:
     """Steps of the last stage over scratch tables: qualified, defs, included, candidates, result."""

@@ -15,7 +15,6 @@ from atoll.quality.conformance import clinical
 
 AFTER_DEATH = 60  # days: laboratory results and bills follow a death
 OLDEST = 120  # years
-LONGEST_VISIT = 1_500  # days
 STRANGE_UNITS = 0.05
 OTHER_SEX = 0.02
 FEMALE, MALE = 8532, 8507  # OMOP gender concepts

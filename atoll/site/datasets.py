@@ -24,8 +24,6 @@ from atoll.site.arrivals import arriving, clean
 from atoll.site.home import Home
 from atoll.site.store import SiteStore, utc_now
 from atoll.study.dictionary import Column, Dictionary
-from atoll.study.form import Form
-from atoll.study.nodes import from_yaml
 from atoll.study.protocol import Study
 
 log = logging.getLogger("atoll.site")
@@ -250,23 +248,6 @@ def without_password(source: str) -> str:
     place, _, query = rest.rpartition("@")[2].partition("?")
     table = next((part for part in query.split("&") if part.startswith("table=")), "")
     return f"{scheme}{mark}{place}" + (f"?{table}" if table else "")
-
-
-def read_dictionary(text: str) -> Dictionary:
-    """A data dictionary that a person wrote (YAML): `columns: {age: {type: number, unit: a, range: [18, 110]}}`.
-
-    Raises
-    ------
-    StudyError
-        With every finding and its line.
-    """
-    title = "The data dictionary cannot be used:"
-    root, problems = from_yaml(text, title)
-    form = Form(problems)
-    fields = form.fields(root, "", ("columns",))
-    columns = form.columns(fields["columns"], "columns") if "columns" in fields else {}
-    form.finish(title)
-    return columns
 
 
 def read_policy(home: Home, store: SiteStore) -> Policy:

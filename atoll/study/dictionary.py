@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from atoll.errors import DataError
+
 ColumnType = Literal["number", "category", "flag", "date", "person"]
 
 
@@ -93,3 +95,38 @@ def words_of(columns: Dictionary) -> frozenset[str]:
     return frozenset(
         flags | {f"{name}={level}" for name, column in columns.items() for level in (*column.levels, OTHER)}
     )
+
+
+def agreed(proposed: Mapping[str, Dictionary], *, ranges: bool) -> Dictionary:
+    """One dictionary for all sites: the same columns, levels of all sites together, and ranges where they are wanted.
+
+    Raises
+    ------
+    DataError
+        When a column is a number at one site and words at another.
+    """
+    first, *others = proposed.values()
+    shared = [name for name in first if all(name in other for other in others)]
+    by_site = {name: {site: columns[name] for site, columns in proposed.items()} for name in shared}
+    return {name: _one_column(name, columns, ranges) for name, columns in by_site.items()}
+
+
+def _one_column(name: str, by_site: Mapping[str, Column], ranges: bool) -> Column:
+    types = {column.type for column in by_site.values()}
+    if types == {"flag", "number"}:
+        types = {"number"}
+    if len(types) > 1:
+        raise DataError(
+            f"Column {name!r} is {' and '.join(f'a {c.type} at {site}' for site, c in by_site.items())}.",
+            "Make the tables alike, or give `columns`.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
+    levels = tuple(sorted({level for column in by_site.values() for level in column.levels}))
+    unit = next((column.unit for column in by_site.values() if column.unit), "")
+    lows = [column.low for column in by_site.values() if column.low is not None]
+    highs = [column.high for column in by_site.values() if column.high is not None]
+    kind = types.pop()
+    if ranges and kind == "number" and lows and highs:
+        return Column(kind, levels, unit, min(lows), max(highs))
+    return Column(kind, levels, unit)

@@ -237,7 +237,7 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(sorted(known))}."
 
 
-def read_columns(text: str) -> Dictionary:
+def read_dictionary(text: str) -> Dictionary:
     """A data dictionary that a steward wrote: YAML, `columns:` with the same words as in a study.
 
     Raises

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.errors import StudyError
-from atoll.study.form import read_columns
+from atoll.study.form import read_dictionary
 from atoll.study.nodes import MAX_BYTES, Problems
 from atoll.study.protocol import Study, from_canonical, read, study_hash
 from tests.unit.studies import STUDY
@@ -318,9 +318,9 @@ def test_any_edit_of_a_study_is_a_study_or_a_sentence(at, noise, cut):
 
 
 def test_a_steward_writes_a_dictionary_in_the_same_words():
-    columns = read_columns("columns:\n  age: {type: number, range: [0, null]}\n  id: {type: person}")
+    columns = read_dictionary("columns:\n  age: {type: number, range: [0, null]}\n  id: {type: person}")
     assert (columns["age"].low, columns["age"].high, columns["id"].type) == (0, None, "person")
     with pytest.raises(Problems, match=r"The data dictionary cannot be used:\n  Line 1, column: there is no such key"):
-        read_columns("column: {}")
+        read_dictionary("column: {}")
     with pytest.raises(Problems, match=r"two columns are of type person\. Keep the one"):
-        read_columns("columns: {a: {type: person}, b: {type: person}}")
+        read_dictionary("columns: {a: {type: person}, b: {type: person}}")
