@@ -93,7 +93,7 @@ def import_of(home, tmp_path):
     )
 
     def begun():
-        return any(path.stat().st_size for path in home.datasets.glob(".arriving-*/*.partial"))
+        return any(path.stat().st_size for path in home.datasets.glob(".arriving-*/.*"))
 
     wait_until(begun)
     process.send_signal(signal.SIGSTOP)
@@ -111,7 +111,7 @@ def test_what_a_killed_import_left_is_gone_when_the_registry_is_opened_again(sit
     process = import_of(home, tmp_path)
     process.kill()
     end(process)
-    assert list(home.datasets.glob(".arriving-*/*")), "rows of patients"
+    assert list(home.datasets.glob(".arriving-*/.*")), "rows of patients"
     registry = Registry(home, store)
     assert list(home.datasets.iterdir()) == [] and registry.names() == ()
 
@@ -120,7 +120,7 @@ def test_an_import_that_goes_on_is_left_alone(site, tmp_path):
     home, store = site
     process = import_of(home, tmp_path)
     Registry(home, store)
-    assert len(list(home.datasets.glob(".arriving-*/*"))) == 1
+    assert len(list(home.datasets.glob(".arriving-*/.*"))) == 1
     process.send_signal(signal.SIGCONT)
     end(process)
     assert process.returncode == 0 and Registry(home, store).get("large").rows == 600_000
