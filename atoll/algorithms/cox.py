@@ -33,8 +33,8 @@ from atoll.algorithms.risk_sets import (
     accumulated,
     at_events,
     at_risk,
+    block_sums,
     blocks_of,
-    by_block,
     centred,
     grouped,
     later_in_stratum,
@@ -140,22 +140,19 @@ def within(data: Data, ties: Ties, beta: Coefficients) -> Partial:
 def _partial(
     data: Data, order: Array, X: Array, eta: Array, theta: Array, event: Array, block: Array, opens: Array, ties: Ties
 ) -> Partial:
-    """The sums over events, one column an event."""
-    of, size = block[event], len(opens)
-    died, hazard = X.take(np.flatnonzero(event), axis=1), theta[event]
-    s0, s1 = (at_risk(by_block(values, block, size), opens) for values in (theta, theta * X))
-    d0, d1 = by_block(hazard, of, size), by_block(hazard * died, of, size)
-    at = at_events(of, s0, s1, d0, d1, ties)
+    """The sums over events. X is used up: a copy would be as large as the data."""
+    sums = block_sums(X, theta, event, block, len(opens))
+    at = at_events(block[event], at_risk(sums.s0, opens), at_risk(sums.s1, opens), sums.d0, sums.d1, ties)
     weight = np.maximum(theta * (later_in_stratum(at.reach, opens)[block] - event * at.tied[block]), 0.0)
-    root = X * np.sqrt(weight)
+    X *= np.sqrt(weight)
     hazards, masses = unsorted(theta, order), unsorted(weight, order)
     return Partial(
         persons=data.persons(),
         events=data.persons(data.event == 1),
         n=data.n,
         loglik=float(eta[event].sum() - at.logs),
-        score=died.sum(axis=1) - at.mean,
-        information=_information(root @ root.T, at.outer),
+        score=sums.died - at.mean,
+        information=_information(X @ X.T, at.outer),
         behind=data.behind_design(),
         outcomes=_outcomes(data),
         weights={"outcome": data.spread(hazards), "model": data.spread(masses)},

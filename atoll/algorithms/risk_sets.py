@@ -25,9 +25,8 @@ def latest_first(time: Array, strata: Array) -> Array:
 
 def centred(X: Array) -> Array:
     """X (p, n) minus its means, in place: U and I do not change, and θ stays in range. A constant row becomes zero."""
-    constant = [j for j, x in enumerate(X) if x[0] == x[-1] and (x == x[0]).all()]
-    X -= X.mean(axis=1)[:, None]
-    X[constant] = 0.0
+    for x in X:
+        x -= x[0] if x[0] == x[-1] and (x == x[0]).all() else x.mean()
     return X
 
 
@@ -47,13 +46,42 @@ def run_starts(codes: Array) -> Array:
     return np.flatnonzero(np.append(True, np.diff(codes) != 0))
 
 
-def by_block(values: Array, codes: Array, size: int) -> Array:
-    """Sums of (…, n) values over runs of equal codes, as (…, size)."""
-    sums = np.zeros((*values.shape[:-1], size))
-    if len(codes):
-        starts = run_starts(codes)
-        sums[..., codes[starts]] = np.add.reduceat(values, starts, axis=-1)
-    return sums
+class Blocks:
+    """Sums of values (n) over runs of equal codes, one per block (size)."""
+
+    def __init__(self, codes: Array, size: int):
+        self._starts = run_starts(codes) if len(codes) else np.zeros(0, dtype=np.int64)
+        self._used, self._size = codes[self._starts], size
+
+    def sums(self, values: Array) -> Array:
+        """Per block, nothing where a block has none."""
+        result = np.zeros(self._size)
+        if len(self._used):
+            result[self._used] = np.add.reduceat(values, self._starts)
+        return result
+
+
+@dataclass(frozen=True)
+class BlockSums:
+    """Per block Σθ and Σθx over everyone, and over its events: (blocks) and (p, blocks); Σx over all events (p)."""
+
+    s0: Array
+    s1: Array
+    d0: Array
+    d1: Array
+    died: Array
+
+
+def block_sums(X: Array, theta: Array, event: Array, block: Array, size: int) -> BlockSums:
+    """Column after column of X (p, n): one at a time stays in the processor's cache."""
+    everyone, events = Blocks(block, size), Blocks(block[event], size)
+    s1, d1, died = np.empty((len(X), size)), np.empty((len(X), size)), np.empty(len(X))
+    rows = np.flatnonzero(event)
+    hazard = theta[rows]
+    for j, x in enumerate(X):
+        mine = x[rows]
+        s1[j], d1[j], died[j] = everyone.sums(theta * x), events.sums(hazard * mine), mine.sum()
+    return BlockSums(everyone.sums(theta), s1, events.sums(hazard), d1, died)
 
 
 def at_risk(sums: Array, opens: Array) -> Array:
