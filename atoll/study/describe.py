@@ -185,6 +185,6 @@ def _leaves(analysis: Analysis, public: bool) -> list[str]:
         keys.append("glm_robust")
     if name == "kaplan_meier" and options.get("strata"):
         keys.append("kaplan_meier_strata")
-    if name == "performance" and options.get("by_site", True):
-        keys.append("performance_by_site")
+    if name in ("performance", "attrition") and options.get("by_site", True):
+        keys.append(f"{name}_by_site")
     return keys

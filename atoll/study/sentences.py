@@ -159,6 +159,7 @@ ALGORITHMS: dict[str, Pair] = {
         "how well a given model predicts for each hospital's patients (performance)",
         "检验给定模型对各医院患者的预测效果（performance）",
     ),
+    "attrition": ("where persons are lost, step by step (attrition)", "逐步统计人数在何处减少（attrition）"),
     "survey": ("what all hospitals' columns have in common (survey)", "各医院各列的共同信息（survey）"),
     "": ("the analysis {algorithm}, an addition to Atoll", "附加安装的分析 {algorithm}"),
 }
@@ -208,6 +209,15 @@ LEAVES: dict[str, Pair] = {
     "performance_by_site": (
         "this hospital's own figures: area under the curve, error, ratio of observed to expected events, calibration.",
         "本院自己的指标：曲线下面积、误差、实际与期望事件数之比、校准参数。",
+    ),
+    "attrition": (
+        "the number of persons, of those who are left after each step, and of those who keep each step alone. A number "
+        "of which fewer persons than the minimum would stand apart is not told, only two between which it lies.",
+        "总人数、每一步之后剩余的人数、单独满足每一步的人数。若会使少于最低人数的患者显露，则不给出该数字，只给出其上下界。",
+    ),
+    "attrition_by_site": (
+        "this hospital's own numbers of persons, to the nearest multiple of the minimum.",
+        "本院自己的人数，取整为最低人数的倍数。",
     ),
     "survey": (
         "numbers of persons per category; sums and sums of squares of numbers; numbers of persons per group of a "
@@ -265,6 +275,8 @@ OPTIONS: dict[str, Pair] = {
     ),
     "performance.outcome": ("the column that says whether the event happened.", "标明事件是否发生的列。"),
     "performance.by_site": ("whether each hospital's figures are also shown apart.", "是否另外单独显示各医院的指标。"),
+    "attrition.columns": ("the steps, in order; each is kept or not.", "依次排列的各步骤，每一步满足或不满足。"),
+    "attrition.by_site": ("whether each hospital's numbers are also shown apart.", "是否另外单独显示各医院的人数。"),
     "survey.levels_of": ("columns whose categories are asked for.", "询问类别的列。"),
     "survey.quantiles_of": ("columns whose quantiles are asked for.", "询问分位数的列。"),
     "survey.moments_of": ("columns whose mean and standard deviation are asked for.", "询问均值和标准差的列。"),

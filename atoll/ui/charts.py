@@ -101,6 +101,10 @@ def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) 
         return curves(document, say, width)
     if shape == "performance":
         return discrimination(document, say, width)
+    if shape == "attrition":
+        from atoll.ui.steps import funnel
+
+        return funnel(document, say, width)
     if shape == "description" and document["categories"]:
         levels = [
             (f"{name}: {level}", float(n)) for name, of in document["categories"].items() for level, n in of.items()

@@ -12,6 +12,7 @@ from atoll.study.dictionary import Dictionary
 from atoll.ui import charts, tables
 from atoll.ui.charts import NARROW, Chart
 from atoll.ui.layout import figure, p_value
+from atoll.ui.steps import funnel
 from atoll.ui.vocabulary import note
 from atoll.ui.words import Say
 
@@ -22,7 +23,8 @@ UNSAFE = ("=", "+", "-", "@", "\t", "\r", "\n")
 def report(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     """What a page shows of a result: `kind`, `figures`, `notes`, and what that kind's template needs."""
     kind = tables.shape_of(document)
-    made = {"coefficients": _model, "survival": _survival, "description": _description, "performance": _judged}
+    made = {"coefficients": _model, "survival": _survival, "description": _description, "performance": _judged,
+            "attrition": _steps}  # fmt: skip
     parts = made.get(kind, _values)(document, columns, say)
     notes = [say(note(code)) for code in document.get("notes", [])]
     return {"kind": kind, "document": document, "notes": notes, **parts}
@@ -110,6 +112,17 @@ def _judged(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[
         "auc": _drawn(charts.discrimination, document, say, bounds, HALF),
         "calibration": _drawn(charts.calibration, document, say, "", HALF),
     }
+
+
+def _steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
+    apart = document["sites_apart"]
+    rows = []
+    for i, row in enumerate(tables.steps(document)):
+        own = [tables.between(s["low"][i - 1], s["high"][i - 1]) if i else f"{s['entered']:,}" for s in apart.values()]
+        alone = tables.between(row["alone_low"], row["alone_high"]) if i else ""
+        left = tables.between(row["low"], row["high"])
+        rows.append({"step": row["step"], "label": row["label"], "left": left, "alone": alone, "sites": own})
+    return {"rows": rows, "sites": list(apart), "chart": _drawn(funnel, document, say)}
 
 
 def _values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:

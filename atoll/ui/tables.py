@@ -112,6 +112,22 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
     return [together, *apart]
 
 
+def steps(document: Mapping[str, Any]) -> list[Row]:
+    """One row for who entered, and one a step: who is left, in order, and who keeps the step alone."""
+    entered: int = document["entered"]
+    first: Row = {"step": "entered", "label": "", "low": entered, "high": entered}
+    table = [first | {"alone_low": math.nan, "alone_high": math.nan}, *document["steps"]]
+    order = ("step", "label", "left", "low", "high", "alone_low", "alone_high")
+    return [
+        {key: between(row["low"], row["high"], "") if key == "left" else row[key] for key in order} for row in table
+    ]
+
+
+def between(low: int, high: int, thousands: str = ",") -> str:
+    """A number of persons, or the two between which one that is held back lies."""
+    return f"{low:{thousands}}" if low == high else f"{low:{thousands}}–{high:{thousands}}"
+
+
 def _values(document: Mapping[str, Any]) -> list[Row]:
     """Any other result: its single values."""
     return [{"name": name, "value": value} for name, value in document.items() if not isinstance(value, dict | list)]
@@ -122,8 +138,15 @@ SHAPES = {
     "survival": {"times", "groups"},
     "description": {"numbers", "categories"},
     "performance": {"auc", "sites_apart"},
+    "attrition": {"entered", "steps"},
 }
-_TABLES = {"coefficients": coefficients, "survival": survival, "description": description, "performance": judged}
+_TABLES = {
+    "coefficients": coefficients,
+    "survival": survival,
+    "description": description,
+    "performance": judged,
+    "attrition": steps,
+}
 
 
 def _number(value: Any) -> float:

@@ -15,6 +15,8 @@ NOTES: Mapping[str, str] = {
     "rounded": "Counts of each hospital were rounded before they were added up.",
     "no_skewness": "The skewness is left out: it would need a third moment, which these hospitals do not release.",
     "merged_levels": "Levels that too few persons have were merged into “…”.",
+    "held_back": "Where fewer persons than a hospital's minimum were lost or left, the number is held back: it lies "
+    "between the two that stand there.",
 }
 RUN_STATES: Mapping[str, str] = {
     "waiting": "waiting",
@@ -52,6 +54,7 @@ ALGORITHMS: Mapping[str, str] = {
     "cox": "Cox regression",
     "kaplan_meier": "Survival curves",
     "performance": "Performance of a model",
+    "attrition": "Where persons are lost",
     "survey": "What the columns have in common",
 }
 REMEDIES: Mapping[str, str] = {
