@@ -168,7 +168,7 @@ def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: boo
         raise StudyError("columns: there is no step.", "Name at least one flag.", subject="columns")
     total = yield left(columns=columns)
     apart = (yield own(columns=columns)) if by_site else None
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"step": name, "label": setting.columns[name].label, "low": int(total.low[i]), "high": int(total.high[i])}
         | {"alone_low": int(total.alone_low[i]), "alone_high": int(total.alone_high[i])}
         for i, name in enumerate(columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
+SITE = re.compile(r"[^\W_][\w-]*=")
 
 
 @click.group(cls=AtollGroup)
@@ -65,6 +67,60 @@ def run(
 
 def _failures(done: FolderRun) -> dict[str, str]:
     return {name: str(error) for name, error in done.failed.items()}
+
+
+@cohort.command(epilog="Example: atoll cohort attrition diabetes.json --cdm north=URL --cdm south=URL --chart lost.svg")
+@click.argument("file", type=PATH)
+@click.option(
+    "--cdm", "cdms", required=True, multiple=True, metavar="URL", help="An OMOP CDM; or SITE=URL, once a site."
+)
+@click.option("--chart", type=PATH, help="Also draw it into this SVG file.")
+@with_output
+def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None) -> None:
+    """Where a definition loses persons: exact in one CDM, or over sites with each site's gate in between.
+
+    Over sites a step that loses fewer persons than a hospital's minimum is held back: two numbers stand, between which
+    its number lies.
+    """
+    from atoll.cohort.folder import read_definition
+    from atoll.features.recipe import table_at
+    from atoll.local import Network
+    from atoll.study.circe import written
+    from atoll.study.circe_check import faults, refuse
+    from atoll.study.dataset import Recipe
+
+    definition = read_definition(file)
+    refuse(faults(definition))
+    recipe = Recipe(written(definition, indent=None), None)
+    urls = _sites(cdms)
+    with output.progress("cohort", len(urls)) as step:
+        tables = {}
+        for site, url in urls.items():
+            tables[site] = table_at(url, recipe)
+            step(site)
+    columns = recipe.dictionary()
+    network = Network(tables, policy="public" if ALONE in urls else "strict", columns=columns)
+    steps = [name for name, column in columns.items() if column.type == "flag"]
+    found = network.run("attrition", columns=steps, by_site=ALONE not in urls)
+    output.result(found.document, found.summary())
+    if chart is not None:
+        found.plot().save(chart)
+
+
+ALONE = "here"  # the only CDM, on this machine: nothing leaves it
+
+
+def _sites(cdms: tuple[str, ...]) -> dict[str, str]:
+    """Sites and their URLs; one URL without a name is the only one."""
+    if len(cdms) == 1 and not SITE.match(cdms[0]):
+        return {ALONE: cdms[0]}
+    named: dict[str, str] = {}
+    for entry in cdms:
+        site, _, url = entry.partition("=")
+        if not SITE.match(entry) or site in named or site == ALONE:
+            raise click.BadParameter(f"{entry!r} is not SITE=URL with a name of its own.", param_hint="--cdm")
+        named[site] = url
+    return named
 
 
 @cohort.command(epilog="Example: atoll cohort explain diabetes.json --language zh")

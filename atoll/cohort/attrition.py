@@ -4,6 +4,8 @@ Plain numbers of one site. What of them may leave it is settled by `algorithms.a
 
     alone      some event of the person keeps the rule
     in order   one event of the person keeps this rule and all before it, as the cohort asks
+
+`events` gives the rows that these are counted from, for the algorithm to count them over hospitals.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atoll.cdm.sql import Sql, sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.build import Plan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -78,3 +83,25 @@ def attrition(workspace: Workspace, qualified: Sql, result: Sql, plans: Mapping[
         )
         for number, plan in plans.items()
     }
+
+
+def events(workspace: Workspace, qualified: Sql, result: Sql, number: int, rules: int) -> pa.Table:
+    """How each person kept the rules of one definition: person, a flag `rule_1` … a rule, and `stays`.
+
+    One row for each set of rules that an event of the person keeps; `stays` is 1 where the person is in the cohort.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    rows = workspace.fetch(
+        sql(
+            "SELECT DISTINCT q.person_id, q.mask, CASE WHEN r.subject_id IS NULL THEN 0 ELSE 1 END AS stays "
+            "FROM {q} q LEFT JOIN (SELECT DISTINCT subject_id FROM {r} WHERE definition = {n}) r "
+            "ON r.subject_id = q.person_id WHERE q.definition = {n} ORDER BY q.person_id, q.mask",
+            q=qualified, r=result, n=number,
+        )
+    )  # fmt: skip
+    mask = rows.column("mask").to_numpy().astype(np.int64)
+    kept = {f"rule_{bit + 1}": pa.array((mask >> bit & 1).astype(float)) for bit in range(rules)}
+    stays = pa.array(rows.column("stays").to_numpy().astype(float))
+    return pa.table({"person": rows.column("person_id").cast(pa.int64()), **kept, "stays": stays})

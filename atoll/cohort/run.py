@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from atoll.cdm.sql import sql
 from atoll.cdm.workspace import Workspace
-from atoll.cohort.attrition import Attrition, attrition
+from atoll.cohort.attrition import Attrition, attrition, events
 from atoll.cohort.build import DefinitionCompiler, Plan
 from atoll.cohort.concepts import ConceptSets, DefinitionSets
 from atoll.cohort.finish import Finisher
@@ -34,6 +34,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     attrition: dict[str, Attrition] = field(default_factory=dict)
+    events: dict[str, pa.Table] = field(default_factory=dict)
 
     def fail(self, name: str, error: AtollError) -> None:
         """Remember why a definition could not be run. A database that is gone stops the run."""
@@ -47,10 +48,13 @@ class CohortRun:
 
     batch     definitions that share one pass over the CDM
     minutes   when they are over, the query that runs is stopped, and definitions that still wait are not run
+    with_events   the outcome also holds how each person kept the rules
     """
 
-    def __init__(self, workspace: Workspace, *, batch: int = 1000, minutes: float | None = None):
-        self.workspace, self.batch = workspace, batch
+    def __init__(
+        self, workspace: Workspace, *, batch: int = 1000, minutes: float | None = None, with_events: bool = False
+    ):
+        self.workspace, self.batch, self.with_events = workspace, batch, with_events
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.sets = ConceptSets(workspace)
         self.shared = SharedEvents(workspace, self.sets)
@@ -109,6 +113,10 @@ class CohortRun:
         )
         tables = attrition(self.workspace, self.finisher.qualified, self.finisher.result, plans)
         outcome.attrition |= {names[number]: table for number, table in tables.items()}
+        if self.with_events:
+            qualified, result = self.finisher.qualified, self.finisher.result
+            for number, plan in plans.items():
+                outcome.events[names[number]] = events(self.workspace, qualified, result, number, plan.rules)
         self._drop()
         return _named(rows, names, set(plans))
 

@@ -20,15 +20,18 @@ def table_at(cdm: str, recipe: Recipe, *, threads: int | None = None) -> pa.Tabl
 
 
 def make_table(workspace: Workspace, recipe: Recipe) -> pa.Table:
-    """One row for each period in the cohort, in the order of persons and dates.
+    """One row for each period in the cohort, in the order of persons and dates; without features, one for each way in
+    which a person keeps the rules.
 
     Raises
     ------
     AtollError
         What kept the definition from being run, or the features from being read.
     """
-    found = CohortRun(workspace).run({"cohort": recipe.definition})
+    found = CohortRun(workspace, with_events=recipe.features is None).run({"cohort": recipe.definition})
     for error in found.failed.values():
         raise error
+    if recipe.features is None:
+        return found.events["cohort"]
     order = [("subject_id", "ascending"), ("cohort_start_date", "ascending")]
     return extract(workspace, found.rows.sort_by(order), recipe.features)

@@ -3,6 +3,7 @@
     datasets:
       checkup:   {columns: {age: {type: number, unit: a}}}         registered by the steward, column by column
       screening: {cohort: at-risk.json, features: {…}}              made from the hospital's OMOP data by this recipe
+    losses:    {cohort: at-risk.json, attrition: true}            the same: how each person keeps the definition's rules
 
 A study that is written names the file of a Circe definition; a study that is signed holds the definition itself, so
 that the steward approves the very words that decide who is looked at.
@@ -17,7 +18,7 @@ from typing import Any
 
 from atoll.errors import StudyError
 from atoll.study import circe
-from atoll.study.dictionary import Dictionary
+from atoll.study.dictionary import Column, Dictionary
 from atoll.study.features import Features, read_node
 from atoll.study.form import Form
 from atoll.study.nodes import Node
@@ -55,10 +56,13 @@ def files_beside(study: Path) -> Files:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A Circe definition, as its JSON text, and the features of its persons at the start of their cohort."""
+    """A Circe definition, as its JSON text, and the features of its persons at the start of their cohort.
+
+    Without features it is about how each person who enters keeps the rules: a flag a rule, and `stays`.
+    """
 
     cohort: str
-    features: Features
+    features: Features | None
 
     @property
     def definition(self) -> circe.CohortExpression:
@@ -67,7 +71,21 @@ class Recipe:
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"cohort": self.cohort, "features": self.features.to_document()}
+        made: dict[str, Any] = {"features": self.features.to_document()} if self.features else {"attrition": True}
+        return {"cohort": self.cohort, **made}
+
+    def dictionary(self) -> Dictionary:
+        """The columns of the table that it makes."""
+        return self.features.dictionary() if self.features else steps_of(self.definition)
+
+
+def steps_of(definition: circe.CohortExpression) -> Dictionary:
+    """The columns that say how a person keeps the rules of a definition, with the names of the rules as labels."""
+    rules = {
+        f"rule_{number}": Column("flag", label=" ".join((rule.name or "").split())[:200])
+        for number, rule in enumerate(definition.inclusion_rules, 1)
+    }
+    return {"person": Column("person"), **rules, "stays": Column("flag", label="in the cohort")}
 
 
 @dataclass(frozen=True)
@@ -92,16 +110,27 @@ def read_datasets(form: Form, node: Node, key: str, files: Files | None) -> dict
     found = {}
     for name, entry in form.entries(node, key, needed="dataset").items():
         path = f"{key}.{form.name(name, entry, key)}"
-        made = isinstance(entry.content, dict) and bool({"cohort", "features"} & set(entry.content))
-        fields = form.fields(entry, path, ("cohort", "features") if made else ("columns",))
-        if made:
-            features = form.part(fields, path, "features", read_node, _NONE)
-            text = form.part(fields, path, "cohort", _definition, "", files)
-            found[name] = Dataset(features.dictionary(), Recipe(text, features))
+        keys = set(entry.content) if isinstance(entry.content, dict) else set()
+        if keys & {"cohort", "features", "attrition"}:
+            found[name] = _made(form, entry, path, files, "attrition" if "attrition" in keys else "features")
         else:
+            fields = form.fields(entry, path, ("columns",))
             columns: Mapping[str, Any] = form.part(fields, path, "columns", Form.columns, {})
             found[name] = Dataset(columns)
     return found
+
+
+def _made(form: Form, entry: Node, path: str, files: Files | None, what: str) -> Dataset:
+    """A dataset with a recipe; `what` is the key that says what is wanted of the cohort's persons."""
+    fields = form.fields(entry, path, ("cohort", what))
+    text = form.part(fields, path, "cohort", _definition, "", files)
+    if what == "features":
+        features = form.part(fields, path, "features", read_node, _NONE)
+        return Dataset(features.dictionary(), Recipe(text, features))
+    if what in fields and not form.flag(fields[what], f"{path}.{what}"):
+        form.refuse(fields[what], f"{path}.{what}", "it is false.", "Write `attrition: true`, or `features` instead.")
+    recipe = Recipe(text, None)
+    return Dataset(recipe.dictionary() if text else {}, recipe)
 
 
 def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:

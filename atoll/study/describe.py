@@ -93,6 +93,9 @@ class _Text:
         language: Language = "zh" if self.index else "en"
         yield self.frame("made", dataset=name)
         yield from (f"  {line}" for line in explain_cohort(recipe.definition, language, check=False).splitlines())
+        if recipe.features is None:
+            yield self.frame("made_steps")
+            return
         yield self.frame("made_columns")
         yield from (f"- {line}" for line in in_words(recipe.features, language))
 

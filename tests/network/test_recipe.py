@@ -52,6 +52,21 @@ MODEL = (
 )
 
 
+def with_rules():
+    """Adults whom a visit brings in, with high blood pressure, then with a high glucose."""
+
+    def rule(name, criteria):
+        around = {"Start": {"Days": 0, "Coeff": -1}, "End": {"Days": 0, "Coeff": 1}}
+        found = {"Criteria": criteria, "StartWindow": around, "Occurrence": {"Type": 2, "Count": 1}}
+        return {"name": name, "expression": {"Type": "ALL", "CriteriaList": [found]}}
+
+    sets = [{"id": n, "name": str(n), "expression": {"items": [{"concept": {"CONCEPT_ID": n}}]}}
+            for n in (HYPERTENSION, GLUCOSE)]  # fmt: skip
+    high = {"Measurement": {"CodesetId": GLUCOSE, "ValueAsNumber": {"Value": 5.5, "Op": "gte"}}}
+    rules = [rule("high blood pressure", {"ConditionOccurrence": {"CodesetId": HYPERTENSION}}), rule("glucose", high)]
+    return DEFINITION | {"ConceptSets": [*DEFINITION["ConceptSets"], *sets], "InclusionRules": rules}
+
+
 def hospital(path, seed: int, n: int = 600) -> None:
     """An OMOP database of invented persons, in whom glucose and hypertension go before diabetes."""
     r = np.random.default_rng(seed)
@@ -137,3 +152,44 @@ def test_what_is_signed_is_the_definition_itself_and_the_steward_reads_it(hospit
     assert "outcome diabetes: the first of diagnoses" in text
     chinese = explain(again, "north", "zh")
     assert "数据集 screening 由本院的 OMOP 数据在本院生成" in chinese and "结局 diabetes" in chinese
+
+
+LOSSES = f"""\
+datasets:
+  losses:
+    cohort: '{json.dumps(with_rules())}'
+    attrition: true
+"""
+STEPS = "  lost: {algorithm: attrition, dataset: losses, columns: [rule_1, rule_2, stays]}"
+
+
+def test_attrition_over_hospitals_from_one_signed_study(hospitals):
+    signed = hospitals.study_of(LOSSES, STEPS)
+    again = from_canonical(SignedStudy.from_bytes(signed.to_bytes()).body)
+    assert again.hash == signed.study().hash
+    assert again.datasets["losses"]["rule_1"].label == "high blood pressure"
+    text = explain(again, "north")
+    assert "which of the rules are kept, and whether the person is in the cohort" in text
+    assert "numbers of persons, to the nearest multiple of the minimum" in text
+    assert "满足哪些规则" in explain(again, "north", "zh")
+    hospitals.start_sites()
+    study, (run,) = hospitals.submit(signed)
+    wait_until(lambda: all(study[:12] in atoll(hospitals, site, "studies").stdout for site in hospitals.homes))
+    exact = np.zeros(4)
+    for site, home in hospitals.homes.items():
+        url = f"duckdb:///{home.folder / 'omop.duckdb'}"
+        assert atoll(hospitals, site, "cdm", url).returncode == 0
+        approved = atoll(hospitals, site, "approve", study)
+        assert approved.returncode == 0, approved.stderr
+        made = table_at(url, signed.study().recipes["losses"])
+        assert made.column_names == ["person", "rule_1", "rule_2", "stays"]
+        flags = np.column_stack([made.column(name).to_numpy() for name in made.column_names[1:]])
+        exact += [made.num_rows, *np.cumprod(flags, axis=1).sum(axis=0)]
+    assert hospitals.wait_for(run, "finished", "failed")["state"] == "finished", hospitals.run(run)
+    result = hospitals.result(run)
+    assert abs(result["entered"] - exact[0]) <= 7.5 and exact[0] == 1800
+    for step, true in zip(result["steps"], exact[1:], strict=True):
+        assert step["low"] - 7.5 <= true <= step["high"] + 7.5
+    assert result["steps"][2]["low"] < result["steps"][2]["high"], "all who keep the rules stay: a loss of nobody"
+    assert set(result["sites_apart"]) == set(hospitals.homes)
+    assert "held_back" in result["notes"]

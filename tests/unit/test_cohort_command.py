@@ -28,6 +28,7 @@ from tests.spec.definitions import (
     days,
     definition,
     drug,
+    drugs,
     ends,
     observed,
     rules,
@@ -255,6 +256,62 @@ def test_explain_and_diff(folder):
     assert json.loads(stdout)["check"][0]["level"] == "note"
     code, _, stderr = command("explain", folder / "none.json")
     assert (code, "cannot be read" in stderr) == (10, True)
+
+
+LOST = definition(
+    condition(),
+    **rules(all_of(around(condition(2), days(1, None))), all_of(around(drug(), days(0, 9)))),
+    **ends("StartDate", 0),
+)
+
+
+def lossy(path, persons, second, drugged):
+    """A CDM in which everybody enters, the first `second` have a second diagnosis, the first `drugged` a drug."""
+    rows = VOCABULARY | {
+        "observation_period": observed(*((n, "2020-01-01", "2020-12-31") for n in range(persons))),
+        "condition_occurrence": conditions(
+            *((n, 1, "2020-03-01") for n in range(persons)), *((n, 2, "2020-04-01") for n in range(second))
+        ),
+        "drug_exposure": drugs(*((n, 2, "2020-03-05") for n in range(drugged))),
+    }
+    return a_cdm(path, rows)
+
+
+def test_attrition_of_one_cdm_is_exact(tmp_path):
+    (tmp_path / "lost.json").write_text(json.dumps(LOST))
+    cdm = lossy(tmp_path / "x.duckdb", 60, 57, 30)
+    code, stdout, _ = command(
+        "attrition", tmp_path / "lost.json", "--cdm", cdm, "--json", "--chart", tmp_path / "x.svg"
+    )
+    assert code == 0
+    found = json.loads(stdout)
+    assert (found["entered"], [(s["low"], s["high"], s["alone_low"]) for s in found["steps"]]) == (
+        60, [(57, 57, 57), (30, 30, 30), (30, 30, 30)],
+    )  # fmt: skip
+    assert "<svg" in (tmp_path / "x.svg").read_text()
+    out = ("--out", tmp_path / "o.parquet", "--report", tmp_path / "r.json")
+    command("run", tmp_path / "lost.json", "--cdm", cdm, *out)
+    report = json.loads((tmp_path / "r.json").read_text())["definitions"]["lost"]["attrition"]
+    assert (report["entered"], [rule["in_order"] for rule in report["rules"]], report["final"]) == (60, [57, 30], 30)
+
+
+def test_attrition_over_sites_holds_small_losses_back(tmp_path):
+    (tmp_path / "lost.json").write_text(json.dumps(LOST))
+    north, south = (lossy(tmp_path / f"{name}.duckdb", 200, 195, 100) for name in ("north", "south"))
+    code, stdout, _ = command("attrition", tmp_path / "lost.json", "--cdm", f"north={north}", "--cdm", f"south={south}")
+    assert code == 0
+    assert "rule 1  380–400" in stdout
+    assert "the number is held back" in stdout
+    for wrong in (("--cdm", north, "--cdm", south), ("--cdm", f"a={north}", "--cdm", f"a={south}")):
+        code, _, stderr = command("attrition", tmp_path / "lost.json", *wrong)
+        assert (code, "is not SITE=URL with a name of its own" in stderr) == (2, True)
+
+
+def test_attrition_without_rules_has_the_exit_alone(cdm, tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(GOOD))
+    code, stdout, _ = command("attrition", tmp_path / "x.json", "--cdm", cdm, "--json")
+    assert code == 0
+    assert [(step["step"], step["low"]) for step in json.loads(stdout)["steps"]] == [("stays", 2)]
 
 
 def test_an_engine_that_is_none_is_refused():
