@@ -39,6 +39,7 @@ DICTIONARY = {
     **COLUMNS,
     "days": Column("number", unit="d", low=0, high=2000, label="follow-up"),
     "event": Column("flag", label="died during follow-up"),
+    "kept": Column("flag", label="seen again within three years"),
     "weight": Column("category", levels=("normal", "overweight", "obese"), label="weight class"),
 }
 ANALYSES: dict[str, dict[str, Any]] = {
@@ -52,6 +53,7 @@ ANALYSES: dict[str, dict[str, Any]] = {
     },
     "survival": {"algorithm": "kaplan_meier", "time": "days", "event": "event", "by": "weight"},
     "at-years": {"algorithm": "kaplan_meier", "time": "days", "event": "event", "by": "sex", "times": [365, 730, 1095]},
+    "lost": {"algorithm": "attrition", "columns": ["kept", "family_history", "smoker"]},
     "hazard": {"algorithm": "cox", "formula": "age + sex + smoker", "time": "days", "event": "event"},
 }
 
@@ -65,6 +67,7 @@ def tables(persons: int = 1500) -> dict[str, dict[str, Any]]:
         rate = np.exp(0.03 * (table["age"] - 55) + 0.4 * table["smoker"] + 0.04 * (table["bmi"] - 27)) / 2500
         time_, censored = np.ceil(r.exponential(1 / rate)), np.ceil(r.uniform(300, 1800, persons))
         table |= {"days": np.minimum(time_, censored), "event": (time_ <= censored).astype(int)}
+        table["kept"] = (np.arange(persons) >= 4).astype(int)  # fewer than the minimum are lost, and that is held back
         table["weight"] = np.where(table["bmi"] < 25, "normal", np.where(table["bmi"] < 30, "overweight", "obese"))
         found[hospital.name] = table
     return found
@@ -73,12 +76,14 @@ def tables(persons: int = 1500) -> dict[str, dict[str, Any]]:
 def results() -> dict[str, dict[str, Any]]:
     """The result of every analysis, by name, as the hub stores it."""
     network = atoll.Network(tables(), policy="public", columns=DICTIONARY)
+    strict = atoll.Network(tables(), columns=DICTIONARY)
     found: dict[str, dict[str, Any]] = {}
     for name, options in ANALYSES.items():
         options = {k: v for k, v in options.items() if k not in ("algorithm", "label")}
         if "model" in options:
             options["model"] = found["risk"]["model"]
-        found[name] = json.loads(network.run(ANALYSES[name]["algorithm"], **options).to_json())
+        asked = strict if ANALYSES[name]["algorithm"] == "attrition" else network
+        found[name] = json.loads(asked.run(ANALYSES[name]["algorithm"], **options).to_json())
     return found
 
 
