@@ -114,8 +114,12 @@ def _number(text: str) -> str | int | float:
     return int(number) if number.is_integer() else number
 
 
-def from_yaml(text: str, title: str) -> tuple[Node, list[Problem]]:
+def from_yaml(
+    text: str, title: str, *, largest: int = MAX_BYTES, deepest: int = MAX_DEPTH
+) -> tuple[Node, list[Problem]]:
     """The document, and what could be read but must not stand there (duplicate keys, anchors, tags).
+
+    Of more than `largest` bytes or `deepest` levels nothing is read.
 
     Raises
     ------
@@ -124,10 +128,10 @@ def from_yaml(text: str, title: str) -> tuple[Node, list[Problem]]:
     """
     problems: list[Problem] = []
     try:
-        _refuse_size(text.encode("utf-8", "surrogatepass"))
+        _refuse_size(text.encode("utf-8", "surrogatepass"), largest)
         _refuse_control(text)
         events = yaml.parse(text, Loader=_LOADER)
-        root = _document(events, problems)
+        root = _document(events, problems, deepest)
     except _Unreadable as error:
         raise Problems(title, [*problems, error.problem]) from error
     except yaml.YAMLError as error:
@@ -169,10 +173,10 @@ class _Unreadable(Exception):
         self.problem = Problem(line, key, what, remedy)
 
 
-def _refuse_size(body: bytes) -> None:
-    if len(body) > MAX_BYTES:
+def _refuse_size(body: bytes, largest: int = MAX_BYTES) -> None:
+    if len(body) > largest:
         raise _Unreadable(
-            0, f"the document has {len(body):,} bytes; at most {MAX_BYTES:,} are read.", "Split it, or shorten it."
+            0, f"the document has {len(body):,} bytes; at most {largest:,} are read.", "Split it, or shorten it."
         )
 
 
@@ -182,8 +186,8 @@ def _refuse_control(text: str) -> None:
         raise _Unreadable(line, f"a control character U+{ord(found[0]):04X} stands here.", "Remove it; save as UTF-8.")
 
 
-def _document(events: Iterator[Any], problems: list[Problem]) -> Node:
-    roots = [_node(events, event, 1, problems) for event in events if not isinstance(event, _FRAME)]
+def _document(events: Iterator[Any], problems: list[Problem], deepest: int) -> Node:
+    roots = [_node(events, event, deepest, problems) for event in events if not isinstance(event, _FRAME)]
     if not roots:
         raise _Unreadable(1, "the document is empty.", "`atoll study new` writes one to begin from.")
     if len(roots) > 1:
@@ -194,12 +198,12 @@ def _document(events: Iterator[Any], problems: list[Problem]) -> Node:
 _FRAME = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
 
 
-def _node(events: Iterator[Any], event: Any, depth: int, problems: list[Problem]) -> Node:
+def _node(events: Iterator[Any], event: Any, left: int, problems: list[Problem]) -> Node:
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent):
         raise _Unreadable(line, f"an alias (*{event.anchor}) stands here.", "Write the value out.")
-    if depth > MAX_DEPTH:
-        raise _Unreadable(line, f"the document is nested deeper than {MAX_DEPTH} levels.", "Flatten it.")
+    if left < 1:
+        raise _Unreadable(line, "the document is nested too deeply.", "Flatten it.")
     if event.anchor:
         problems.append(Problem(line, "", f"an anchor (&{event.anchor}) stands here.", "Leave it out."))
     if event.tag is not None:
@@ -209,9 +213,9 @@ def _node(events: Iterator[Any], event: Any, depth: int, problems: list[Problem]
     if isinstance(event, yaml.SequenceStartEvent):
         items: list[Node] = []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            items.append(_node(events, item, depth + 1, problems))
+            items.append(_node(events, item, left - 1, problems))
         return Node(items, line)
-    return Node(_entries(events, depth, problems), line)
+    return Node(_entries(events, left, problems), line)
 
 
 def _begin(event: Any) -> tuple[int, int]:
@@ -222,11 +226,11 @@ def _begin(event: Any) -> tuple[int, int]:
     return line, column + (event.style in ("'", '"'))
 
 
-def _entries(events: Iterator[Any], depth: int, problems: list[Problem]) -> dict[str, Node]:
+def _entries(events: Iterator[Any], left: int, problems: list[Problem]) -> dict[str, Node]:
     entries: dict[str, Node] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
-        key = _node(events, event, depth + 1, problems)
-        node = _node(events, next(events), depth + 1, problems)
+        key = _node(events, event, left - 1, problems)
+        node = _node(events, next(events), left - 1, problems)
         if not isinstance(key.content, str):
             raise _Unreadable(key.line, "a key is a list or a mapping.", "Write a word before the colon.")
         if key.content == "<<":
@@ -251,7 +255,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _from_value(value: Any, depth: int) -> Node:
     if depth > MAX_DEPTH:
-        raise _Unreadable(0, f"the document is nested deeper than {MAX_DEPTH} levels.", "Flatten it.")
+        raise _Unreadable(0, "the document is nested too deeply.", "Flatten it.")
     if isinstance(value, dict):
         return Node({key: _from_value(item, depth + 1) for key, item in value.items()})
     if isinstance(value, list):

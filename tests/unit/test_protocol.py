@@ -160,7 +160,7 @@ UNREADABLE = [
     ("a:\n\tb: c", "Line 2: this is not YAML"),
     ("a: [1, 2", "this is not YAML"),
     ("? [a]\n: b", "Line 1: a key is a list or a mapping. Write a word before the colon."),
-    ("a: " + "[" * 17 + "]" * 17, "the document is nested deeper than 16 levels."),
+    ("a: " + "[" * 17 + "]" * 17, "the document is nested too deeply."),
     ("a: " + "[" * 100_000, "nest"),
     ("a: " + "x" * MAX_BYTES, f"the document has {MAX_BYTES + 3:,} bytes; at most {MAX_BYTES:,} are read."),
     ("a: 1\nb: \x07", "Line 2: a control character U+0007 stands here. Remove it; save as UTF-8."),
@@ -241,7 +241,7 @@ def test_other_bytes_of_the_same_study_are_refused(written, instead):
     [
         (b"\xff", "this is not JSON in UTF-8"),
         (b"{", "this is not JSON in UTF-8"),
-        (b"[" * 100_000, r"not JSON|nested deeper"),
+        (b"[" * 100_000, r"not JSON|nested too deeply"),
         (b'{"atoll":1,"atoll":1}', "atoll: this name stands twice. Keep one of them."),
         (b'{"atoll":1}', "title: this key is missing"),
         (b'{"atoll":NaN}', "this Atoll reads form 1, not 'NaN'"),

@@ -1,0 +1,162 @@
+"""The text form of a definition: written and read back it says the same; what is wrong is said with its line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from atoll.errors import StudyError
+from atoll.knowledge import library
+from atoll.study import circe, circe_yaml
+from atoll.study.circe_text import difference, explain
+from tests.reference.shared import SHARED
+
+OFFICIAL = sorted((SHARED / "circe").glob("phenotypes*/*.json"))
+TEXT = """\
+title: High blood pressure, first seen
+concepts:
+  high blood pressure: [320128 high blood pressure, {only: 319034}, {not: 4167358, mapped: true}]
+entry:
+  any of:
+  - condition occurrence: high blood pressure
+    first: true
+    age: '>= 18'
+  observed before: 365
+  take: first
+rules:
+- name: seen again
+  any of:
+  - condition occurrence: high blood pressure
+    starts: 1 day after to 365 days after
+  - at least: 2
+    distinct: true
+    visit occurrence: any
+    starts: the event start any time before to 0 days before the index end
+  - person: {age: 40 to 75, gender: [8532 female]}
+  - at most 1 of: [{death: any, exactly: 0, starts: 0 days after to any time after}]
+exit: {date: start, plus: 30}
+between: {from: '2010-01-01'}
+"""
+
+
+def plain(definition):
+    """What a definition's JSON means: sets by name, and nothing that no engine reads."""
+    document = json.loads(circe.written(definition))
+    seen, names = {}, {}
+    for one in document.get("ConceptSets", []):
+        base = one["name"] if one["name"] not in (None, "", "any") else f"set {one['id']}"
+        seen[base] = seen.get(base, 0) + 1
+        names[one["id"]] = base if seen[base] == 1 else f"{base} ({seen[base]})"
+
+    def bare(value, key=""):
+        if isinstance(value, list):
+            return [bare(entry) for entry in value]
+        if isinstance(value, dict):
+            if "CONCEPT_ID" in value:
+                return {k: v for k, v in value.items() if k in ("CONCEPT_ID", "CONCEPT_NAME") and v is not None}
+            if value.get("Type") in ("ALL", "ANY"):
+                value = {k: v for k, v in value.items() if k != "Count"}
+            if "Op" in value and value["Op"] not in ("bt", "!bt"):
+                value = {k: v for k, v in value.items() if k != "Extent"}
+            kept = {k: bare(v, k) for k, v in value.items()}
+            return {k: v for k, v in kept.items() if v not in (None, False) and (k not in EMPTY or v not in ([], {}))}
+        if isinstance(value, int) and (key in ("CodesetId", "DrugCodesetId") or key.endswith("SourceConcept")):
+            return names[value]
+        return value
+
+    document["ConceptSets"] = [{"name": names[s["id"]], "items": s["expression"]} for s in document["ConceptSets"]]
+    for limit in ("QualifiedLimit", "ExpressionLimit"):
+        document[limit] = (document.get(limit) or {}).get("Type")
+    return bare(document)
+
+
+EMPTY = (
+    *("CensorWindow", "CriteriaList", "DemographicCriteriaList", "Groups", "InclusionRules", "CensoringCriteria"),
+    *("items", "ConceptSets"),
+)
+
+
+def booleans_kept(definition):
+    """`false` that means something else than nothing: which end of an event or index a window counts from."""
+    return [(path, node) for path, node in circe.nodes(definition) if type(node).__name__ == "Window"]
+
+
+@pytest.mark.skipif(not OFFICIAL, reason="official definitions are not here: circe/ of the shared data")
+def test_all_official_definitions_say_the_same_after_both_ways():
+    assert len(OFFICIAL) == 1100
+    for file in OFFICIAL:
+        definition = circe.read(file.read_bytes())
+        text = circe_yaml.written(definition)
+        again = circe_yaml.read(text)
+        assert plain(again) == plain(definition), file.name
+        assert booleans_kept(again) == booleans_kept(definition), file.name
+        assert circe_yaml.written(again) == text, file.name
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_the_library_says_the_same_after_both_ways(name):
+    definition = library.phenotype(name).definition()
+    again = circe_yaml.read(circe_yaml.written(definition))
+    assert plain(again) == plain(definition)
+    assert explain(again, "en") == explain(definition, "en") and difference(definition, again) == difference(again, again)
+
+
+def test_a_definition_that_a_person_wrote():
+    found = circe_yaml.read(TEXT)
+    primary = found.primary_criteria
+    assert found.title == "High blood pressure, first seen"
+    assert primary.primary_limit.type == "First" and primary.observation_window.prior_days == 365
+    assert primary.criteria_list[0].age.value == 18 and primary.criteria_list[0].first is True
+    items = found.concept_sets[0].expression.items
+    assert [(i.concept.concept_id, i.is_excluded or False, i.include_descendants, i.include_mapped) for i in items] == [
+        (320128, False, True, None),
+        (319034, False, False, None),
+        (4167358, True, True, True),
+    ]
+    rule = found.inclusion_rules[0].expression
+    assert (rule.type, len(rule.criteria_list), len(rule.groups)) == ("ANY", 2, 1)
+    again, visits = rule.criteria_list
+    assert (again.occurrence.type, again.occurrence.count, again.start_window.end.days) == (2, 1, 365)
+    assert (visits.occurrence.count, visits.occurrence.is_distinct, visits.criteria.codeset_id) == (2, True, None)
+    assert (visits.start_window.use_event_end, visits.start_window.use_index_end) == (False, True)
+    assert visits.start_window.start.days is None and visits.start_window.start.coeff == -1
+    assert rule.demographic_criteria_list[0].gender[0].concept_id == 8532
+    assert (rule.groups[0].type, rule.groups[0].count) == ("AT_MOST", 1)
+    assert found.end_strategy.offset == 30 and found.censor_window.start_date == "2010-01-01"
+    assert circe_yaml.read(circe_yaml.written(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("age: '>= 18'", "age: about 18", r"Line 8, entry\.any of\[0\]\.age: is 'about 18', which is no range\. Write"),
+        ("age: '>= 18'", "aeg: '>= 18'", r"Line 6, entry\.any of\[0\]: holds `aeg`.*Did you mean `age`\?"),
+        ("condition occurrence: high", "condition ocurrence: high", r"names no kind of record\. Did you mean `condition"),
+        ("take: first", "tkae: first", r"holds `tkae`.*Did you mean `take`"),
+        ("1 day after to 365", "1 day to 365", r"Line 15, .*starts: is '1 day to 365.*no window"),
+        ("- condition occurrence: high blood pressure\n    first", "- condition occurrence: hbp\n    first", "not there"),
+        ("at least: 2", "at least: 2\n    at most: 3", "says `at most` and `at least`"),
+        ("[320128 high", "[diabetes", r"Line 3, concepts\.high blood pressure\[0\]: is 'diabetes.*which is no concept"),
+        ("date: start", "date: never", "says no date"),
+        ("first: true", "first: 3", r"First is a number \(3\); expected was true or false"),
+        ("entry:", "entri:", r"holds `entri`, which is no word here\. Did you mean `entry`"),
+        ("at most 1 of:", "at most of:", "names no kind of record"),
+        ("title:", "title: [", "this is not YAML"),
+        ("only: 319034", "only: 319034, not: 3", "is no member of a concept set"),
+        ("entry:", "anchor: &x 1\nentry:", "an anchor"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(old, new, said):
+    assert old in TEXT
+    with pytest.raises(StudyError, match=said):
+        circe_yaml.read(TEXT.replace(old, new, 1))
+
+
+def test_what_has_no_word_is_refused_and_not_dropped():
+    document = json.loads(circe.written(circe_yaml.read(TEXT)))
+    with pytest.raises(StudyError, match="Surprise is no key of Circe"):
+        circe_yaml.written(circe.read(json.dumps(document | {"Surprise": 1})))
+    document["ConceptSets"].append(document["ConceptSets"][0])
+    with pytest.raises(StudyError, match="two concept sets with the number 0"):
+        circe_yaml.written(circe.read(json.dumps(document)))
