@@ -57,7 +57,7 @@ COLUMNS = {
     "plan_source_concept_id sponsor_source_concept_id stop_reason_source_concept_id",
     "provider": "provider_id specialty_concept_id",
     "care_site": "care_site_id place_of_service_concept_id",
-    "concept": "concept_id invalid_reason vocabulary_id concept_code",
+    "concept": "concept_id invalid_reason vocabulary_id concept_code concept_name:t domain_id:t standard_concept:t",
     "concept_ancestor": "ancestor_concept_id descendant_concept_id",
     "concept_relationship": "concept_id_1 concept_id_2 relationship_id invalid_reason",
 }

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.errors import StudyError
 
 if TYPE_CHECKING:
     from atoll.cohort.folder import FolderRun
+    from atoll.study.circe_draft import Answers
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
@@ -150,3 +152,72 @@ def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"
 
     text = difference(read_definition(first), read_definition(second), language)
     output.result({"text": text}, text.rstrip())
+
+
+@cohort.command(epilog="Example: atoll cohort convert diabetes.json > diabetes.yaml")
+@click.argument("file", type=PATH)
+@click.option("--out", type=PATH, help="Write it into this file instead of showing it.")
+@with_output
+def convert(output: Output, file: Path, out: Path | None) -> None:
+    """A definition in its other form: ATLAS's JSON as YAML that a person can read and change, or YAML as JSON."""
+    from atoll.cohort.folder import read_definition
+    from atoll.study import circe, circe_yaml
+
+    definition = read_definition(file)
+    text = circe.written(definition) + "\n" if circe_yaml.is_yaml(file.name) else circe_yaml.written(definition)
+    if out is None:
+        output.result({"text": text}, text.rstrip())
+        return
+    _write_new(out, text)
+    output.result({"file": str(out)}, f"Written: {out}")
+
+
+@cohort.command(epilog="Example: atoll cohort new diabetes.yaml --phenotype type_2_diabetes")
+@click.argument("file", type=PATH)
+@click.option("--phenotype", metavar="NAME", help="Begin from this definition of the library (atoll phenotypes list).")
+@with_output
+def new(output: Output, file: Path, phenotype: str | None) -> None:
+    """Write a definition to begin from, in YAML: from the library, or from your answers to a few questions."""
+    from atoll.knowledge import library
+    from atoll.study import circe_yaml
+    from atoll.study.circe_draft import draft
+
+    if file.exists():
+        raise StudyError(f"{file} is there already.", "Choose another name; nothing was changed.")
+    text = circe_yaml.written(library.phenotype(phenotype).definition()) if phenotype else draft(_asked())
+    circe_yaml.read(text)
+    _write_new(file, text)
+    remedy = f"Read it with `atoll cohort explain {file}`, count with `atoll cohort run {file} --cdm URL --out FILE`."
+    output.result({"file": str(file)}, f"Written: {file}\n{remedy}")
+
+
+def _asked() -> Answers:
+    from atoll.study.circe_draft import DAYS, KINDS, Answers
+
+    def ask(text: str, **options: Any) -> Any:
+        return click.prompt(text, err=True, **options)
+
+    title = ask("What is the cohort called?", type=str)
+    kind = ask("By which records do persons enter?", type=click.Choice(list(KINDS)), default="condition")
+    concepts = ask("Concept ids, with commas (what is below them is included)", value_proc=_ids)
+    first = click.confirm("Only a person's first record?", default=True, err=True)
+    before = ask("Days of observation before it", type=click.IntRange(0, DAYS), default=365)
+    age = ask("Age in years, at least (0: everybody)", type=click.IntRange(0, 120), default=18)
+    again = ask("Must be seen again within so many days (0: once is enough)", type=click.IntRange(0, DAYS), default=0)
+    return Answers(title, kind, concepts, first, before, age, again)
+
+
+def _ids(text: str) -> list[int]:
+    parts = [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
+    if not parts or not all(re.fullmatch(r"[0-9]{1,18}", part) for part in parts):
+        raise click.UsageError(f"{text[:60]!r} are no concept ids. Write them as 201826, 443238.")
+    return [int(part) for part in parts]
+
+
+def _write_new(path: Path, text: str) -> None:
+    """A new file; one that is there is never written over."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written: {error.strerror}.", "Choose another name or folder.") from error

@@ -19,6 +19,7 @@ COMMANDS = {
     "cdm": ("atoll.cli.cdm:cdm", "OMOP databases: create, describe, validate."),
     "quality": ("atoll.cli.quality:quality", "How good the data are: checks that a hospital runs itself."),
     "cohort": ("atoll.cli.cohort:cohort", "Circe definitions: find their persons, read them in words."),
+    "concepts": ("atoll.cli.concepts:concepts", "Concept sets, resolved by a hospital's own vocabulary."),
     "phenotypes": ("atoll.cli.phenotypes:phenotypes", "A library of cohort definitions with sources and figures."),
     "features": ("atoll.cli.features:features", "What is known of each person of a cohort, as a table for analyses."),
     "simulate": ("atoll.cli.simulate:simulate", "Simulated hospitals with a known truth, in five export shapes."),

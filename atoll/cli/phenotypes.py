@@ -49,16 +49,18 @@ def list_(output: Output, language: Language) -> None:
 @click.argument("name")
 @LANGUAGE
 @click.option("--circe", is_flag=True, help="Print the definition itself, as ATLAS imports it.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the definition itself, as a person can change it.")
 @with_output
-def show(output: Output, name: str, language: Language, circe: bool) -> None:
+def show(output: Output, name: str, language: Language, circe: bool, as_yaml: bool) -> None:
     """One phenotype: what it is for, its sources and limits, and everything that its definition does."""
     from atoll.knowledge.library import figures, phenotype
     from atoll.study.circe_text import explain
+    from atoll.study.circe_yaml import written
 
     one = phenotype(name)
-    if circe:
+    if circe or as_yaml:
         output.as_json = False
-        output.say(one.text.rstrip())
+        output.say((written(one.definition(language)) if as_yaml else one.text).rstrip())
         return
     text = explain(one.definition(language), language).rstrip()
     figure = figures().get(name)

@@ -14,8 +14,10 @@ from atoll.cdm.database import without_password
 from atoll.cdm.workspace import workspace_at
 from atoll.cohort.run import CohortRun, Outcome
 from atoll.errors import AtollError, OperatorError, StudyError
-from atoll.study.circe import CohortExpression, read
+from atoll.study.circe import CohortExpression
 from atoll.study.circe_check import faults, refuse
+from atoll.study.circe_yaml import is_yaml, named
+from atoll.study.circe_yaml import read_sets as sets_of_text
 
 
 @dataclass
@@ -33,21 +35,25 @@ class Reading:
 
 
 def read_definitions(path: Path) -> Reading:
-    """The definition of a file, or those of all .json files of a folder.
+    """The definition of a file, or those of all .json and .yaml files of a folder.
 
     Raises
     ------
     OperatorError
-        When there is no such file, or no .json file in the folder.
+        When there is no such file, or none in the folder.
     """
     if not path.exists():
-        raise OperatorError(f"There is no {path}.", "Give a Circe definition (.json), or a folder of them.")
-    files = sorted(path.glob("*.json"), key=lambda file: _natural(file.stem)) if path.is_dir() else [path]
+        raise OperatorError(f"There is no {path}.", "Give a Circe definition (.json or .yaml), or a folder of them.")
+    files = sorted(_files(path), key=lambda file: _natural(file.stem)) if path.is_dir() else [path]
     if not files:
-        raise OperatorError(f"The folder {path} holds no .json file.", "Export the definitions from ATLAS into it.")
+        raise OperatorError(
+            f"The folder {path} holds no .json or .yaml file.", "Export the definitions from ATLAS into it."
+        )
     reading = Reading()
     for file in files:
         try:
+            if sum(other.stem == file.stem for other in files) > 1:
+                raise StudyError(f"Two files are called {file.stem}, as JSON and as YAML.", "Keep one of them here.")
             definition = read_definition(file)
             found = faults(definition)
             refuse(found)
@@ -68,11 +74,33 @@ def read_definition(file: Path) -> CohortExpression:
         When the file cannot be read, or holds no definition.
     """
     try:
-        return read(file.read_bytes())
+        return named(file.name, file.read_bytes())
     except OSError as error:
         raise StudyError(
             f"{file} cannot be read ({error.strerror}).", "Correct the path or its permissions."
         ) from error
+
+
+def read_sets(file: Path) -> CohortExpression:
+    """The concept sets of a definition, or of a file that holds sets alone: `name: [id, …]`.
+
+    Raises
+    ------
+    StudyError
+        When the file cannot be read, or holds neither.
+    """
+    if not is_yaml(file.name):
+        return read_definition(file)
+    try:
+        return sets_of_text(file.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(
+            f"{file} cannot be read.", "Correct its path or rights; save it as UTF-8."
+        ) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix == ".json" or is_yaml(file.name)]
 
 
 def _natural(stem: str) -> tuple[int, str]:

@@ -55,11 +55,15 @@ def _scalar(text: str, numbers: bool, example: str) -> Any:
     return int(text) if re.fullmatch(r"-?[0-9]+", text) else float(text)
 
 
-def window_text(window: Window) -> str:
-    """`365 days before to 1 day before`; from and to which ends, where the definition says so."""
-    ends = {True: "end", False: "start"}
-    event = "" if window.use_event_end is None else f"the event {ends[window.use_event_end]} "
-    index = "" if window.use_index_end is None else f" the index {ends[window.use_index_end]}"
+def window_text(window: Window, ends: bool) -> str:
+    """`365 days before to 1 day before`.
+
+    Counted is from the index event's start, to the event's start, or to its end where a window is about ends; where it
+    is otherwise, that is said.
+    """
+    end = window.use_event_end
+    event = "" if end is None or end == ends else f"the event {'end' if end else 'start'} "
+    index = " the index end" if window.use_index_end else ""
     return f"{event}{_endpoint_text(window.start)} to {_endpoint_text(window.end)}{index}"
 
 

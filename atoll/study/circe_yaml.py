@@ -39,7 +39,9 @@ from atoll.study.nodes import Node as Line
 from atoll.study.nodes import Problem, Problems, from_yaml
 
 LARGEST, DEEPEST = 4 * 1_048_576, 200  # bytes, and levels of YAML: some three for a group of Circe
+SUFFIXES = (".yaml", ".yml")
 TITLE = "The definition cannot be used:"
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 GROUP = re.compile(r"(all|any|group) of|at (least|most) ([0-9]{1,9}) of")
 TOP = ("title", "cdm", "concepts", "entry", "also", "also take", "rules", "keep", "exit", "censor", "eras", "between")
 
@@ -60,7 +62,7 @@ def written(definition: circe.CohortExpression) -> str:
         document = DocumentWriter(definition).document()
     except Misread as error:
         raise error.error() from None
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return str(yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120))
 
 
 def read(text: str) -> circe.CohortExpression:
@@ -76,15 +78,56 @@ def read(text: str) -> circe.CohortExpression:
     root, problems = from_yaml(text, TITLE, largest=LARGEST, deepest=DEEPEST)
     if problems:
         raise Problems(TITLE, problems)
+    return _checked(root, lambda value: DocumentReader().document(_mapping(value)))
+
+
+def read_sets(text: str) -> circe.CohortExpression:
+    """The concept sets of a text that holds them alone, in a definition of nobody.
+
+    Raises
+    ------
+    Problems
+        As `read`.
+    """
+    root, problems = from_yaml(text, TITLE, largest=LARGEST, deepest=DEEPEST)
+    if not problems and isinstance(root.content, dict) and "entry" in root.content:
+        return read(text)
+    if problems:
+        raise Problems(TITLE, problems)
+    return _checked(root, lambda value: DocumentReader().document({"concepts": value, "entry": {}}))
+
+
+def named(name: str, text: str | bytes) -> circe.CohortExpression:
+    """The definition of a file of this name: YAML where it ends so, else JSON.
+
+    Raises
+    ------
+    StudyError
+        When it holds no definition.
+    """
+    if not is_yaml(name):
+        return circe.read(text)
     try:
-        document = DocumentReader().document(_mapping(root.value()))
+        return read(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise StudyError("The definition is no UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def is_yaml(name: str) -> bool:
+    """Whether a file of this name holds the text form."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _checked(root: Line, document: Callable[[Any], dict[str, Any]]) -> circe.CohortExpression:
+    try:
+        made = document(root.value())
     except Misread as error:
         path = list(reversed(error.steps))
         key = "".join(path).lstrip(".")
         raise Problems(TITLE, [Problem(_line(root, path), key, error.sentence, error.remedy)]) from None
     except ValueError as error:
         raise Problems(TITLE, [Problem(0, "", f"a number {error}.", "Correct it.")]) from None
-    return circe.read(json.dumps(document))
+    return circe.read(json.dumps(made))
 
 
 def _line(root: Line, path: Iterable[str]) -> int:

@@ -66,9 +66,9 @@ class DocumentWriter:
 
     def _correlated(self, one: CorrelatedCriteria) -> dict[str, Any]:
         entry = occurrence_keys(one.occurrence) | self._criterion(one.criteria)
-        entry["starts"] = window_text(one.start_window)
+        entry["starts"] = window_text(one.start_window, ends=False)
         if one.end_window is not None:
-            entry["ends"] = window_text(one.end_window)
+            entry["ends"] = window_text(one.end_window, ends=True)
         if one.restrict_visit is not None:
             entry["same visit"] = one.restrict_visit
         if one.ignore_observation_period is not None:

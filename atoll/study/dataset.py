@@ -2,7 +2,7 @@
 
     datasets:
       checkup:   {columns: {age: {type: number, unit: a}}}         registered by the steward, column by column
-      screening: {cohort: at-risk.json, features: {…}}              made from the hospital's OMOP data by this recipe
+      screening: {cohort: at-risk.yaml, features: {…}}              made from the hospital's OMOP data by this recipe
     losses:    {cohort: at-risk.json, attrition: true}            the same: how each person keeps the definition's rules
 
 A study that is written names the file of a Circe definition; a study that is signed holds the definition itself, so
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.errors import StudyError
-from atoll.study import circe
+from atoll.study import circe, circe_yaml
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.features import Features, read_node
 from atoll.study.form import Form
@@ -141,7 +141,7 @@ def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:
             if files is None:
                 form.refuse(node, key, f"{node.shown()} names a file.", "Sign the study: that takes the file into it.")
                 return ""
-            return circe.written(circe.read(files(text)), indent=None)
+            return circe.written(circe_yaml.named(text, files(text)), indent=None)
         formatted = circe.written(circe.read(text), indent=None)
     except StudyError as error:
         form.refuse(node, key, error.what, error.remedy)

@@ -59,7 +59,7 @@ def plain(definition):
                 value = {k: v for k, v in value.items() if k != "Count"}
             if "Op" in value and value["Op"] not in ("bt", "!bt"):
                 value = {k: v for k, v in value.items() if k != "Extent"}
-            kept = {k: bare(v, k) for k, v in value.items()}
+            kept = {k: bare(v, k) for k, v in value.items() if k not in ("UseEventEnd", "UseIndexEnd")}
             return {k: v for k, v in kept.items() if v not in (None, False) and (k not in EMPTY or v not in ([], {}))}
         if isinstance(value, int) and (key in ("CodesetId", "DrugCodesetId") or key.endswith("SourceConcept")):
             return names[value]
@@ -77,20 +77,26 @@ EMPTY = (
 )
 
 
-def booleans_kept(definition):
-    """`false` that means something else than nothing: which end of an event or index a window counts from."""
-    return [(path, node) for path, node in circe.nodes(definition) if type(node).__name__ == "Window"]
+def ends(definition):
+    """From which end of the index and to which end of an event each window counts; absent means the usual one."""
+    found = []
+    for path, node in circe.nodes(definition):
+        if type(node).__name__ == "Window":
+            usual = path.endswith("EndWindow")
+            found.append((path, bool(node.use_index_end), usual if node.use_event_end is None else node.use_event_end))
+    return found
 
 
 @pytest.mark.skipif(not OFFICIAL, reason="official definitions are not here: circe/ of the shared data")
-def test_all_official_definitions_say_the_same_after_both_ways():
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.soak), 6])
+def test_official_definitions_say_the_same_after_both_ways(step):
     assert len(OFFICIAL) == 1100
-    for file in OFFICIAL:
+    for file in OFFICIAL[::step]:
         definition = circe.read(file.read_bytes())
         text = circe_yaml.written(definition)
         again = circe_yaml.read(text)
         assert plain(again) == plain(definition), file.name
-        assert booleans_kept(again) == booleans_kept(definition), file.name
+        assert ends(again) == ends(definition), file.name
         assert circe_yaml.written(again) == text, file.name
 
 
@@ -99,7 +105,7 @@ def test_the_library_says_the_same_after_both_ways(name):
     definition = library.phenotype(name).definition()
     again = circe_yaml.read(circe_yaml.written(definition))
     assert plain(again) == plain(definition)
-    assert explain(again, "en") == explain(definition, "en") and difference(definition, again) == difference(again, again)
+    assert explain(again) == explain(definition) and difference(definition, again) == difference(again, again)
 
 
 def test_a_definition_that_a_person_wrote():
@@ -119,23 +125,23 @@ def test_a_definition_that_a_person_wrote():
     again, visits = rule.criteria_list
     assert (again.occurrence.type, again.occurrence.count, again.start_window.end.days) == (2, 1, 365)
     assert (visits.occurrence.count, visits.occurrence.is_distinct, visits.criteria.codeset_id) == (2, True, None)
-    assert (visits.start_window.use_event_end, visits.start_window.use_index_end) == (False, True)
+    assert visits.start_window.use_index_end is True and not visits.start_window.use_event_end
     assert visits.start_window.start.days is None and visits.start_window.start.coeff == -1
     assert rule.demographic_criteria_list[0].gender[0].concept_id == 8532
     assert (rule.groups[0].type, rule.groups[0].count) == ("AT_MOST", 1)
     assert found.end_strategy.offset == 30 and found.censor_window.start_date == "2010-01-01"
-    assert circe_yaml.read(circe_yaml.written(found)) == found
+    assert plain(circe_yaml.read(circe_yaml.written(found))) == plain(found)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("age: '>= 18'", "age: about 18", r"Line 8, entry\.any of\[0\]\.age: is 'about 18', which is no range\. Write"),
+        ("age: '>= 18'", "age: about 18", r"Line 8, entry\.any of\[0\]\.age: is 'about 18', which is no range"),
         ("age: '>= 18'", "aeg: '>= 18'", r"Line 6, entry\.any of\[0\]: holds `aeg`.*Did you mean `age`\?"),
-        ("condition occurrence: high", "condition ocurrence: high", r"names no kind of record\. Did you mean `condition"),
+        ("condition occurrence: high", "condition ocurrence: high", r"no kind of record\. Did you mean `condition"),
         ("take: first", "tkae: first", r"holds `tkae`.*Did you mean `take`"),
         ("1 day after to 365", "1 day to 365", r"Line 15, .*starts: is '1 day to 365.*no window"),
-        ("- condition occurrence: high blood pressure\n    first", "- condition occurrence: hbp\n    first", "not there"),
+        ("- condition occurrence: high blood pressure\n    f", "- condition occurrence: hbp\n    f", "not there"),
         ("at least: 2", "at least: 2\n    at most: 3", "says `at most` and `at least`"),
         ("[320128 high", "[diabetes", r"Line 3, concepts\.high blood pressure\[0\]: is 'diabetes.*which is no concept"),
         ("date: start", "date: never", "says no date"),

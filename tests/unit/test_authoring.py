@@ -1,0 +1,146 @@
+"""Definitions written by hand: from questions or the library, to JSON and back, in folders, studies; sets resolved."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from atoll.cli.main import atoll
+from atoll.cohort.folder import read_definition
+from atoll.errors import StudyError
+from atoll.governance.signatures import fingerprint, new_key, public_bytes
+from atoll.study import circe
+from atoll.study.dataset import files_beside
+from atoll.study.protocol import read
+from tests.unit.test_cohort_command import GOOD, a_cdm
+
+ANSWERS = "Diabetes of adults\ncondition\n201826, 443238\ny\n365\n18\n730\n"
+
+
+def command(*arguments, answers=None):
+    return CliRunner().invoke(atoll, list(map(str, arguments)), input=answers, catch_exceptions=False)
+
+
+def test_answers_become_a_definition_that_can_be_run(tmp_path):
+    file = tmp_path / "dm.yaml"
+    done = command("cohort", "new", file, answers=ANSWERS)
+    assert done.exit_code == 0, done.output
+    definition = read_definition(file)
+    assert [item.concept.concept_id for item in definition.concept_sets[0].expression.items] == [201826, 443238]
+    assert definition.primary_criteria.criteria_list[0].first and definition.title == "Diabetes of adults"
+    again, adults = definition.inclusion_rules
+    assert again.expression.criteria_list[0].start_window.end.days == 730
+    assert adults.expression.demographic_criteria_list[0].age.value == 18
+    told = command("cohort", "explain", file)
+    assert told.exit_code == 0 and "18 years or older" in told.output
+
+
+def test_what_is_there_is_never_written_over(tmp_path):
+    file = tmp_path / "dm.yaml"
+    file.write_text("mine")
+    for more in ((), ("--phenotype", "gout")):
+        done = command("cohort", "new", file, *more, answers=ANSWERS)
+        assert done.exit_code == 10 and "is there already" in done.output
+    other = tmp_path / "gout.yaml"
+    assert command("cohort", "new", other, "--phenotype", "gout").exit_code == 0
+    done = command("cohort", "convert", other, "--out", file)
+    assert done.exit_code == 10 and "cannot be written" in done.output
+    assert file.read_text() == "mine"
+
+
+def test_wrong_ids_are_asked_again(tmp_path):
+    answers = ANSWERS.replace("201826, 443238", "diabetes\n201826，443238")
+    done = command("cohort", "new", tmp_path / "dm.yaml", answers=answers)
+    assert "'diabetes' are no concept ids" in done.output and done.exit_code == 0
+    assert len(read_definition(tmp_path / "dm.yaml").concept_sets[0].expression.items) == 2
+
+
+def test_a_definition_goes_to_its_other_form_and_back(tmp_path):
+    (tmp_path / "gout.yaml").write_text(command("phenotypes", "show", "gout", "--yaml").output, "utf-8")
+    assert command("cohort", "convert", tmp_path / "gout.yaml", "--out", tmp_path / "back.json").exit_code == 0
+    assert circe.read((tmp_path / "back.json").read_text("utf-8"))
+    text = command("cohort", "convert", tmp_path / "back.json").output
+    assert text.rstrip() == (tmp_path / "gout.yaml").read_text("utf-8").rstrip()
+    same = command("cohort", "diff", tmp_path / "gout.yaml", tmp_path / "back.json")
+    assert "mean the same" in same.output
+
+
+def test_a_folder_of_both_forms_gives_the_same_persons(tmp_path):
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    (folder / "json.json").write_text(json.dumps(GOOD))
+    assert command("cohort", "convert", folder / "json.json", "--out", folder / "yaml.yaml").exit_code == 0
+    out = tmp_path / "rows.parquet"
+    done = command("cohort", "run", folder, "--cdm", a_cdm(tmp_path / "cdm.duckdb"), "--out", out)
+    assert done.exit_code == 0, done.output
+    rows = pq.read_table(out).to_pylist()
+    by_name = {
+        name: [{k: v for k, v in row.items() if k != "definition"} for row in rows if row["definition"] == name]
+        for name in ("json", "yaml")
+    }
+    assert by_name["json"] == by_name["yaml"] != []
+
+
+def test_two_files_of_one_name_are_named_and_stop_no_other(tmp_path):
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(GOOD))
+    (folder / "b.json").write_text(json.dumps(GOOD))
+    command("cohort", "convert", folder / "a.json", "--out", folder / "a.yaml")
+    out = tmp_path / "rows.parquet"
+    done = command("cohort", "run", folder, "--cdm", a_cdm(tmp_path / "cdm.duckdb"), "--out", out)
+    assert done.exit_code == 3 and "Two files are called a" in done.output
+    assert {row["definition"] for row in pq.read_table(out).to_pylist()} == {"b"}
+
+
+@pytest.mark.parametrize("name", ["cohort.yaml", "cohort.json"])
+def test_a_study_takes_either_form_into_it(tmp_path, name):
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    command("cohort", "convert", tmp_path / "cohort.json", "--out", tmp_path / "cohort.yaml")
+    (tmp_path / "study.yaml").write_text("")
+    text = f"""
+atoll: 1
+title: Either
+purpose: Count them.
+investigator: {{name: Li Na, organisation: Coral}}
+sites: {{north: {{key: '{fingerprint(public_bytes(new_key()))}'}}}}
+datasets: {{lost: {{cohort: {name}, attrition: true}}}}
+analyses: {{lost: {{algorithm: attrition, dataset: lost, columns: [stays]}}}}
+valid: {{from: 2026-01-01, until: 2099-01-01}}
+"""
+    try:
+        study = read(text, files=files_beside(tmp_path / "study.yaml"))
+    except StudyError as error:
+        pytest.fail(str(error))
+    assert study.recipes["lost"].definition.primary_criteria.criteria_list[0].codeset_id is not None
+
+
+def test_sets_are_resolved_by_the_hospitals_own_vocabulary(tmp_path):
+    cdm = a_cdm(tmp_path / "cdm.duckdb")
+    sets = tmp_path / "sets.yaml"
+    sets.write_text("everything: [1, {not: 3}]\nseldom: [{only: 9}]\nnobody: [4711]\n")
+    done = command("concepts", "resolve", sets, "--cdm", cdm, "--json")
+    assert done.exit_code == 0, done.output
+    found = {one["set"]: one for one in json.loads(done.output)}
+    assert [m["concept"] for m in found["everything"]["concepts"]] == [1, 2]
+    first = found["everything"]["concepts"][0]
+    assert (first["persons"], first["records"]) == (2, 3) and found["everything"]["used"] == 1
+    assert [(m["concept"], m["records"]) for m in found["seldom"]["concepts"]] == [(9, 0)]
+    assert found["nobody"]["concepts"] == []
+    shown = command("concepts", "resolve", sets, "--cdm", cdm, "--used").output
+    assert "everything: 2 concepts, 1 of them used here" in shown
+
+
+def test_a_whole_definition_is_resolved_too_and_a_broken_one_is_refused(tmp_path):
+    cdm = a_cdm(tmp_path / "cdm.duckdb")
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+    done = command("concepts", "resolve", tmp_path / "good.json", "--cdm", cdm, "--json")
+    assert done.exit_code == 0 and json.loads(done.output)[0]["used"] == 1
+    (tmp_path / "bad.yaml").write_text("diabetes: [type two]\n")
+    done = command("concepts", "resolve", tmp_path / "bad.yaml", "--cdm", cdm)
+    assert done.exit_code == 10 and "Line 1, concepts.diabetes[0]: is 'type two'" in done.output
+    done = command("concepts", "resolve", tmp_path / "none.yaml", "--cdm", cdm)
+    assert done.exit_code == 10 and "cannot be read" in done.output
