@@ -33,7 +33,7 @@ ROWS = VOCABULARY | {
 
 
 def test_persons_are_counted_once_over_all_tables_and_eras_are_no_records(engine):
-    document = definition(condition(1), ConceptSets=[concept_set(1, 1), concept_set(2, 4711)])
+    document = definition(condition(1), ConceptSets=[concept_set(1, 1, descendants=True), concept_set(2, 4711)])
     with engine.workspace(ROWS) as workspace:
         found, nothing = preview_in(workspace, read(json.dumps(document)))
     assert [(m.concept, m.name, m.standard, m.persons, m.records) for m in found.members] == [

@@ -146,7 +146,7 @@ def test_what_is_not_there_is_a_sentence(folder, cdm, tmp_path):
     out = ("--out", tmp_path / "o.parquet")
     for arguments, code, words in [
         ((tmp_path / "none", "--cdm", cdm, *out), 14, "There is no"),
-        ((empty, "--cdm", cdm, *out), 14, "holds no .json file"),
+        ((empty, "--cdm", cdm, *out), 14, "holds no .json or .yaml file"),
         ((folder, "--cdm", "duckdb:///nowhere.duckdb", *out), 11, "There is no file"),
         ((folder, "--cdm", "oracle:x", *out), 14, "cannot be reached by 'oracle'"),
         ((folder, "--cdm", cdm, *out, "--memory", "lots"), 14, "no amount of memory"),
