@@ -28,7 +28,7 @@ if ! "$python" -c 'import venv, ensurepip' 2> /dev/null; then
   fi
 fi
 [ -x .venv/bin/python ] || { echo "setup: making .venv with $("$python" --version)"; "$python" -m venv .venv; }
-echo "setup: installing Atoll and its tools into .venv (once; a minute or two)"
+echo "setup: installing Atoll with ${extras//,/, } into .venv (once; a minute or two)"
 .venv/bin/python -m pip install --quiet --no-warn-script-location --disable-pip-version-check -c constraints.txt -e ".[$extras]"
 echo "$want" > "$stamp"
 echo "setup: done"

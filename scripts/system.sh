@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: a PostgreSQL server, Chromium, a Chinese font. Installed when run as root.
+# What the tests need beside Python: a PostgreSQL server, Chromium, a Chinese font, Java and with it Spark.
+# Installed when run as root; else the tests that need them skip and say so.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 missing=()
 ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing+=(postgresql)
 command -v chromium > /dev/null || command -v chromium-browser > /dev/null || missing+=(chromium)
 fc-list 2> /dev/null | grep -qi 'noto.*cjk' || missing+=(fonts-noto-cjk fontconfig)
-[ ${#missing[@]} -eq 0 ] && exit 0
-if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
-  echo "test: installing Debian's ${missing[*]}"
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" > /dev/null
-else
-  echo "test: without ${missing[*]} some tests skip and say so. As root: apt-get install ${missing[*]}"
+command -v java > /dev/null || missing+=(default-jre-headless)
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    echo "test: installing Debian's ${missing[*]}"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" > /dev/null
+  else
+    echo "test: without ${missing[*]} some tests skip and say so. As root: apt-get install ${missing[*]}"
+  fi
 fi
+if command -v java > /dev/null; then scripts/setup.sh tools,spark; fi

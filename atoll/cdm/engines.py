@@ -7,7 +7,7 @@ escape character in DuckDB, a backslash in PostgreSQL and Spark: here it has non
 from __future__ import annotations
 
 import re
-import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from atoll.cdm.database import driver
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.held import Held, own_temporary, sweep
 
+SPILL = "rows-"  # what an engine puts on disk when memory is short
 MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 
 
@@ -69,9 +71,23 @@ def _schemas(text: str) -> list[Sql]:
 def open_duckdb(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> Any:
     """A DuckDB file, or a folder of Parquet files that are read once into memory."""
     duckdb = driver("duckdb", "cdm")
-    path, options = _options(url)
     # Spilled rows never go beside the CDM, whose folder may be read-only or shared.
-    config: dict[str, Any] = {"temp_directory": tempfile.mkdtemp(prefix="atoll-spill-")}
+    parent = own_temporary("atoll-spill")
+    sweep(parent, SPILL)
+    spill = Held(parent, SPILL)
+    try:
+        connection = _opened(duckdb, url, {"temp_directory": str(spill.path)}, read_only, threads, memory)
+    except BaseException:
+        spill.release()
+        raise
+    weakref.finalize(connection, spill.release)
+    return connection
+
+
+def _opened(
+    duckdb: Any, url: str, config: dict[str, Any], read_only: bool, threads: int | None, memory: str | None
+) -> Any:
+    path, options = _options(url)
     config |= {"threads": threads} if threads else {}
     config |= {"memory_limit": memory} if memory else {}
     place = Path(path)

@@ -219,7 +219,7 @@ class DuckDBWorkspace(Workspace):
 
     def close(self) -> None:
         super().close()
-        if "atoll-spill-" in self._spill:
+        if self.owned:  # no rows wait on disk for the connection to be forgotten
             shutil.rmtree(self._spill, ignore_errors=True)
 
     def interrupt(self) -> None:

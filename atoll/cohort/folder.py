@@ -94,9 +94,7 @@ def read_sets(file: Path) -> CohortExpression:
     try:
         return sets_of_text(file.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(
-            f"{file} cannot be read.", "Correct its path or rights; save it as UTF-8."
-        ) from error
+        raise StudyError(f"{file} cannot be read.", "Correct its path or rights; save it as UTF-8.") from error
 
 
 def _files(folder: Path) -> list[Path]:
