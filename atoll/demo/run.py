@@ -6,62 +6,41 @@ folders; the demo prints only how many people stand on each.
 
 from __future__ import annotations
 
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from atoll.client import Hub, Study
+from atoll.client import Study
 from atoll.demo import network, report
 from atoll.demo.hospitals import People, people, study_text, write_files
-from atoll.governance.signatures import read_or_make_key, sign_study
-from atoll.hub import home as hub_home
+from atoll.demo.story import Say, Story, Table
 from atoll.simulate.checkup import COLUMNS, TRUTH
 from atoll.site.home import Home
 from atoll.site.screening import keep_list
-from atoll.study.protocol import read
 from atoll.study.view import Model
 
 THRESHOLD = 0.15  # three-year risk from which a person is put on the screening list
-Say = Callable[[str], None]
-Table = Callable[[list[str], list[list[str]]], None]
 
 
-class Demo:
+class Demo(Story):
     """One run of the demo in a folder that it makes anew."""
 
     def __init__(self, folder: Path, say: Say, table: Table, scale: float = 1.0):
-        self.folder, self.say, self.table, self.scale = folder, say, table, scale
-        self.programs = network.Programs(folder)
-        self.times: list[tuple[str, float]] = []
-        self.homes: dict[str, Home] = {}
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Say what happens, and remember how long it took."""
-        self.say(f"\n{len(self.times) + 1}. {title}")
-        start = time.perf_counter()
-        yield
-        self.times.append((title, time.perf_counter() - start))
+        super().__init__(folder, say, table)
+        self.scale = scale
 
     def run(self) -> None:
         """All steps; the programs go on running afterwards until `stop`."""
         begin = time.perf_counter()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
+        self._anew()
         with self.step("Five hospitals receive their patients (simulated, with a known truth)"):
             every = people(self.scale)
             write_files(every, self.folder)
             self._show_people(every)
         with self.step("A hub and five sites start, six programs that speak TLS"):
-            hub = self._start(every)
+            hub = self._start([one.hospital.name for one in every], self._prepare)
         with self.step("An investigator signs a study and hands it in"):
-            study = self._submit(hub)
+            study = self._submit(hub, self._study())
         with self.step("Five stewards read what it would do, and approve"):
             network.approve(list(self.homes.values()), study.hash)
             self._show_approval(study)
@@ -88,58 +67,12 @@ class Demo:
             )
         self.table(["site", "hospital", "people", "mean age", "diabetes in 3 years"], rows)
 
-    def _start(self, every: list[People]) -> Hub:
-        """Hub first, then each hospital: make, join with a one-time code, register its files, serve."""
-        centre = network.make_hub(self.folder, network.free_port())
-        self.programs.start("hub", "serve", "--home", str(centre.folder))
-        for one in every:
-            name = one.hospital.name
-            home = network.make_site(self.folder / name, hub_home.invite(centre, name))
-            files = {dataset: self.folder / name / f"{dataset}.csv" for dataset in ("checkup", "heldback")}
-            rows = network.register(home, files, COLUMNS)
-            self.programs.start("site", "serve", "--home", str(home.folder))
-            self.homes[name] = home
-            self.say(f"   {name:<9} joined · {rows:,} rows registered · key {home.fingerprint()[:26]}…")
-        token = hub_home.new_token(centre, "demo")
-        authority = self.folder / "hub-authority.pem"
-        authority.write_bytes(centre.authority() or b"")
-        (self.folder / "token.txt").write_text(token, encoding="ascii")
-        (self.folder / "token.txt").chmod(0o600)
-        self.say(f"   hub       {centre.url} · key {centre.identity().fingerprint[:26]}…")
-        return Hub(centre.url, token=token, authority=authority)
+    def _prepare(self, name: str, home: Home) -> str:
+        files = {dataset: self.folder / name / f"{dataset}.csv" for dataset in ("checkup", "heldback")}
+        return f"{network.register(home, files, COLUMNS):,} rows registered"
 
-    def _submit(self, hub: Hub) -> Study:
-        text = study_text({name: home.fingerprint() for name, home in self.homes.items()}, date.today())
-        (self.folder / "study.yaml").write_text(text, encoding="utf-8")
-        key, _ = read_or_make_key(self.folder / "investigator.pem")
-        (self.folder / "study.signed.json").write_bytes(sign_study(read(text), key).to_bytes())
-        study = hub.submit(self.folder / "study.signed.json")
-        self.say(f"   study {study.hash[:16]}… · {self.folder / 'study.yaml'}")
-        return study
-
-    def _show_approval(self, study: Study) -> None:
-        names = " ".join(self.homes)
-        self.say(f"   approved by {names}: each for exactly the bytes with hash {study.hash[:16]}…")
-        self.say(f"   what a steward reads: atoll site explain {study.hash[:6]} --home {self.homes['reef'].folder}")
-
-    def _progress(self, study: Study) -> Callable[[dict[str, Any]], None]:
-        """A line when a run starts, and one with its rounds when it ends."""
-        seen: dict[str, str] = {}
-
-        def changed(status: dict[str, Any]) -> None:
-            for run in status["runs"]:
-                name, state = run["analysis"], run["state"]
-                if state != seen.get(name) and state != "waiting":
-                    self.say(f"   {name:<7} {self._rounds(study.run(name)) if state == 'finished' else state}".rstrip())
-                seen[name] = state
-
-        return changed
-
-    def _rounds(self, run: dict[str, Any]) -> str:
-        """How many rounds a run took, how long each, and how much all hospitals sent."""
-        each = " · ".join(f"{1000 * entry['seconds']:.0f}" for entry in run["rounds"] if entry["seconds"])
-        sent = sum(site["bytes"] for site in run["sites"].values())
-        return f"finished: {len(run['rounds'])} rounds of {each} ms, {sent:,} bytes from {len(run['sites'])} hospitals"
+    def _study(self) -> str:
+        return study_text({name: home.fingerprint() for name, home in self.homes.items()}, date.today())
 
     def _compare(self, study: Study, every: list[People], alone: dict[str, report.Alone]) -> None:
         joint = study.result("risk")
@@ -180,20 +113,6 @@ class Demo:
         )
         self.say("   (one hospital's gain is within chance where its own people already say enough; 1.00 is perfect)")
 
-    def _departures(self, study: Study) -> None:
-        totals: dict[str, list[Any]] = {}
-        for run in study.status()["runs"]:
-            for name, site in study.run(run["analysis"])["sites"].items():
-                shares, size = totals.get(name, [0, 0])[:2]
-                totals[name] = [
-                    shares + site["shares"],
-                    size + site["bytes"],
-                    site["ledger_number"],
-                    site["ledger_head"],
-                ]
-        rows = [[n, f"{s}", f"{b:,}", "0", f"{number}", f"{head[:16]}…"] for n, (s, b, number, head) in totals.items()]
-        self.table(["site", "shares", "bytes", "patient rows", "ledger entry", "ledger head"], rows)
-
     def _screen(self, study: Study, every: list[People]) -> None:
         joint = study.result("risk")
         (self.folder / "risk.json").write_text(joint.to_json(), encoding="utf-8")
@@ -206,19 +125,3 @@ class Demo:
                 [name, f"{kept.scored:,}", f"{kept.listed:,}", f"{kept.listed / kept.scored:.1%}", str(kept.path)]
             )
         self.table(["site", "people scored", f"risk ≥ {THRESHOLD:.0%}", "share", "list (stays in the hospital)"], rows)
-
-    def _closing(self, total: float) -> None:
-        self.say("")
-        self.table(["step", "seconds"], [[title, f"{seconds:.2f}"] for title, seconds in self.times])
-        self.say(f"   {total:.1f} s in all")
-
-    def page(self) -> str:
-        """The hub's address for a browser."""
-        return (self.folder / "hub" / "address").read_text("utf-8")
-
-    def stay(self) -> None:
-        """Until Ctrl-C."""
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            self.say("\nStopping.")
