@@ -18,10 +18,12 @@ from atoll.settings import settings
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-run"), show_default=True,
     help="Where everything is kept; made anew each time.",
 )  # fmt: skip
+@click.option("--exports", is_flag=True, help="The long way: five kinds of export, to OMOP, to a cohort, to a model.")
 @click.option("--scale", type=click.FloatRange(0.02, 10), default=1.0, show_default=True, help="Size of the hospitals.")
 @with_output
-def demo(out: Output, once: bool, folder: Path, scale: float) -> None:
+def demo(out: Output, once: bool, folder: Path, exports: bool, scale: float) -> None:
     """Five hospitals, one question, one command."""
+    from atoll.demo.exports import PERSONS, ExportsDemo
     from atoll.demo.run import Demo
 
     def table(heads: list[str], rows: list[list[str]]) -> None:
@@ -29,7 +31,11 @@ def demo(out: Output, once: bool, folder: Path, scale: float) -> None:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell had it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    running = Demo(folder.resolve(), out.say, table, scale)
+    running: Demo | ExportsDemo
+    if exports:
+        running = ExportsDemo(folder.resolve(), out.say, table, round(PERSONS * scale))
+    else:
+        running = Demo(folder.resolve(), out.say, table, scale)
     try:
         running.run()
         out.result({"folder": str(running.folder), "page": running.page()} if out.as_json else None)

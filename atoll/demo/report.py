@@ -21,7 +21,11 @@ from atoll.ui.results import Result
 def pooled(every: list[People]) -> Array:
     """Logistic regression over all people in one table, in the order of `TRUTH`."""
     X = np.concatenate([_design(one.checkup) for one in every])
-    y = np.concatenate([one.checkup["diabetes"] for one in every])
+    return newton(X, np.concatenate([one.checkup["diabetes"] for one in every]))
+
+
+def newton(X: Array, y: Array) -> Array:
+    """Logistic regression, columns scaled for a well-conditioned step; the first column is the intercept."""
     scale = X.std(axis=0)
     scale[0] = 1.0
     X = X / scale

@@ -175,9 +175,7 @@ class _Extraction:
         days = self.workspace.dialect.days
         facts = {
             "age": sql("EXTRACT(YEAR FROM x.index_date) - x.born"),
-            "sex": sql(
-                "CASE x.gender WHEN {f} THEN 'female' WHEN {m} THEN 'male' ELSE 'unknown' END", f=FEMALE, m=MALE
-            ),
+            "sex": sql("CASE x.gender WHEN {f} THEN 'female' WHEN {m} THEN 'male' END", f=FEMALE, m=MALE),
             "year": sql("EXTRACT(YEAR FROM x.index_date)"),
             "observed": days(sql("x.op_start"), sql("x.index_date")),
             "followed": self._followed(),

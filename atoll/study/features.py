@@ -41,7 +41,7 @@ _NO_IDS: tuple[int, ...] = ()
 _TITLE = "The features cannot be read:"
 _PERSON_COLUMNS = {
     "age": Column("number", unit="a", low=0, high=130),
-    "sex": Column("category", levels=("female", "male", "unknown")),
+    "sex": Column("category", levels=("female", "male")),  # any other is missing: a level that few have stops a model
     "year": Column("number", unit="a", low=1900, high=2200),
     "observed": Column("number", unit="d", low=0),
     "followed": Column("number", unit="d", low=0),

@@ -302,6 +302,7 @@ def test_a18_a_site_of_few_patients_says_nothing(n):
             "cox": {"formula": "age", "time": "t", "event": "e"},
             "kaplan_meier": {"time": "t", "event": "e", "times": [365.0]},
             "describe": {"columns": ["age", "sex"]},
+            "attrition": {"columns": ["y", "e"]},
             "performance": {"model": {"terms": ["age"], "coefficients": [0.1], "link": "logit"}, "outcome": "y"},
         }[name]
         got = north.first(name, **options)
@@ -415,6 +416,7 @@ def test_whatever_leaves_is_a_record_of_kinds_with_no_small_number_of_persons():
         "cox": {"formula": "age + sex", "time": "t", "event": "e"},
         "kaplan_meier": {"time": "t", "event": "e", "times": [365.0, 730.0], "by": "sex"},
         "describe": {"columns": ["age", "sex", "seldom"]},
+        "attrition": {"columns": ["y", "e"]},
         "performance": {
             "model": {"terms": ["Intercept", "age"], "coefficients": [-3, 0.04], "link": "logit"},
             "outcome": "y",
