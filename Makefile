@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo demo-once test check fix bench soak docs clean
+.PHONY: setup demo demo-once demo-exports test check fix bench soak docs clean
 
 setup:            ## .venv/ with Atoll and its tools
 	@scripts/setup.sh tools
@@ -12,6 +12,9 @@ demo: setup       ## a hub and five hospitals on this machine; stays up until Ct
 
 demo-once: setup  ## the same, ends by itself
 	@$(PY) -m atoll demo --once
+
+demo-exports: setup  ## the long way: five kinds of export, to OMOP, to a cohort, to a model; ends by itself
+	@$(PY) -m atoll demo --exports --once
 
 check: setup      ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .

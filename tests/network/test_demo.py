@@ -46,6 +46,32 @@ def test_the_demo_runs_from_nothing_to_screening_lists(tmp_path):
     assert f"{len(rows):,} of " in again.output and path.read_bytes() == before
 
 
+def test_the_long_way_begins_with_exports_and_ends_with_screening_lists(tmp_path):
+    """Two hospitals: files of a HIS in GB18030, and a database; the rest is what `make demo-exports` does."""
+    from atoll.demo.exports import ExportsDemo
+
+    said = []
+    running = ExportsDemo(tmp_path / "run", said.append, lambda heads, rows: said.extend(map(str, rows)), 6_000, 2)
+    try:
+        running.run()
+        assert running.page().startswith("https://localhost:")
+    finally:
+        running.programs.stop()
+    text = "\n".join(said)
+    assert "largest relative difference from pooled" in text and "faults were planted" in text
+    assert "(a small loss is held back)" in text, "all who keep the rule stay: a loss of nobody is not told"
+    model = json.loads((tmp_path / "run" / "risk.json").read_text())
+    assert model["terms"] == ["Intercept", "age", "sex[T.male]", "systolic", "lipids"] and model["n"] > 1_000
+    for hospital in ("coral", "harbour"):
+        load = json.loads((tmp_path / "run" / hospital / "load.json").read_text())
+        assert load["tables"]["person"] > 1_000 and load["rejected"]
+        assert json.loads((tmp_path / "run" / hospital / "quality.json").read_text())["verdicts"]["passed"] > 1_000
+        (listed,) = (tmp_path / "run" / hospital / "site" / "screening").iterdir()
+        with listed.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows and all(float(row["risk"]) >= 0.08 for row in rows)
+
+
 def test_the_demo_says_which_port_it_took_when_the_usual_one_is_in_use(tmp_path):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
