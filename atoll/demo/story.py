@@ -75,9 +75,8 @@ class Story:
     def _show_approval(self, study: Study) -> None:
         names = " ".join(self.homes)
         self.say(f"   approved by {names}: each for exactly the bytes with hash {study.hash[:16]}…")
-        self.say(
-            f"   what a steward reads: atoll site explain {study.hash[:6]} --home {list(self.homes.values())[-1].folder}"
-        )
+        last = list(self.homes.values())[-1]
+        self.say(f"   what a steward reads: atoll site explain {study.hash[:6]} --home {last.folder}")
 
     def _progress(self, study: Study) -> Callable[[dict[str, Any]], None]:
         """A line when a run starts, and one with its rounds when it ends."""
