@@ -265,7 +265,8 @@ class _Text:
         often = member.occurrence
         first, *rest = self.criterion(member.criteria)
         never = not often.count and often.type != Occurrence.AT_LEAST
-        phrases = [self.say(GROUPS["never" if never else str(often.type)], count=often.count or 0, what=first)]
+        way = "never" if never else f"once_{often.type}" if often.count == 1 else str(often.type)
+        phrases = [self.say(GROUPS[way], count=often.count or 0, what=first)]
         if often.is_distinct:
             phrases.append(
                 self.say(GROUPS["distinct"], column=self.say(COUNTED[often.count_column or "DOMAIN_CONCEPT"]))
@@ -284,6 +285,8 @@ class _Text:
         anchor = WINDOWS["index_end" if window.use_index_end else "index_start"]
         if window.start.days is None and window.end.days is None and window.start.coeff != window.end.coeff:
             when = self.say(WINDOWS["always"])
+        elif window.start.days == window.end.days == 0:
+            when = self.say(WINDOWS["on"], anchor=self.say(anchor))
         else:
             bounds = {"first": self.bound(window.start), "last": self.bound(window.end)}
             when = self.say(WINDOWS["between"], anchor=self.say(anchor), **bounds)
@@ -294,7 +297,8 @@ class _Text:
             return self.say(WINDOWS["all_before" if bound.coeff == -1 else "all_after"])
         if bound.days == 0:
             return self.say(WINDOWS["day"])
-        return self.say(WINDOWS["before" if bound.coeff == -1 else "after"], days=bound.days)
+        side = "before" if bound.coeff == -1 else "after"
+        return self.say(WINDOWS[f"{side}_one" if bound.days == 1 else side], days=bound.days)
 
     def demographic(self, member: DemographicCriteria) -> str:
         phrases = [phrase for name, value in member.attributes() for phrase in self.attribute(member, name, value)]

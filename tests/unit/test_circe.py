@@ -190,7 +190,7 @@ def test_a_definition_in_two_languages():
         "- a diagnosis of “set 1”, the first ever of the person, age at the start at least 18",
         "with 365 days of it before and 0 after",
         "Only the earliest of these events of a person counts.",
-        "- never a drug exposure of “set 2”, starting from 30 days before to 1 days before of the start",
+        "- never a drug exposure of “set 2”, starting from 30 days before to 1 day before the start",
         "7 days after the start of the event, and no later than the end of observation.",
     ):
         assert words in english
