@@ -19,6 +19,7 @@ import cohorts
 import features
 import footprint
 import models
+import quality
 
 HEAD = """\
 # Benchmarks
@@ -34,14 +35,16 @@ PARTS = {
     "cox": ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
     "cohorts": ("Cohorts", lambda: cohorts.rows()),
     "features": ("Features", lambda: features.rows()),
+    "quality": ("Quality", lambda: quality.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
+LONG = ("quality",)  # only when named
 
 
 def main(wanted: list[str]) -> None:
-    """Measure the wanted parts (all when none is named), print, and write; other parts keep their last table."""
+    """Measure the wanted parts (all but the long ones when none is named), print, and write; other parts keep their last table."""
     sections = _sections()
-    for part in wanted or PARTS:
+    for part in wanted or [part for part in PARTS if part not in LONG]:
         title, measure = PARTS[part]
         print(f"bench: {title} …", file=sys.stderr, flush=True)
         table = measure()
