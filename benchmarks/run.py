@@ -42,7 +42,7 @@ LONG = ("quality",)  # only when named
 
 
 def main(wanted: list[str]) -> None:
-    """Measure the wanted parts (all but the long ones when none is named), print, and write; other parts keep their last table."""
+    """Measure the wanted parts (none named: all but the long), print, and write; others keep their last table."""
     sections = _sections()
     for part in wanted or [part for part in PARTS if part not in LONG]:
         title, measure = PARTS[part]
