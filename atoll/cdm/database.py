@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
@@ -115,6 +116,13 @@ def connection_to(
     return scheme, openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
 
 
+def no_file(path: str) -> DataError:
+    """That the path of a URL leads nowhere; it begins at the root, and many write one that begins where they are."""
+    here = Path.cwd() / path.lstrip("/")
+    remedy = f"Did you mean duckdb:///{here}?" if here.exists() else "Correct the path: duckdb:///FOLDER/FILE.duckdb."
+    return DataError(f"There is no file {path}.", remedy)
+
+
 def driver(module: str, extra: str) -> Any:
     """The engine's driver, or a sentence that says how to install it."""
     try:
@@ -128,6 +136,8 @@ def driver(module: str, extra: str) -> Any:
 def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
     duckdb = driver("duckdb", "duckdb")
 
+    if not Path(path).exists():
+        raise no_file(path)
     try:
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
         with duckdb.connect(path, read_only=True, config={"enable_external_access": "false"}) as connection:

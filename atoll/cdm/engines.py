@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from atoll.cdm.database import driver
+from atoll.cdm.database import driver, no_file
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.held import Held, own_temporary, sweep
@@ -92,7 +92,7 @@ def _opened(
     config |= {"memory_limit": memory} if memory else {}
     place = Path(path)
     if read_only and not place.exists():
-        raise DataError(f"There is no file {path}.", "Correct the path: duckdb:///FOLDER/FILE.duckdb.")
+        raise no_file(path)
     try:
         if place.is_dir():
             return _folder(duckdb, place, config)

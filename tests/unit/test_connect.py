@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atoll.cdm.database import connect
+from atoll.cdm.database import connect, connection_to, record_batches
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.workspace import open_workspace
 from atoll.errors import DataError, OperatorError, Unreachable
@@ -118,6 +118,16 @@ def test_what_cannot_be_opened_is_a_sentence(tmp_path, database):
     for limits, words in [({"threads": 0}, r"0 threads"), ({"memory": "much"}, r"no amount of memory")]:
         with pytest.raises(OperatorError, match=words):
             connect("duckdb:///x", **limits)
+
+
+def test_a_path_that_begins_where_one_is_gets_the_whole_one(tmp_path, monkeypatch):
+    duckdb.connect(str(tmp_path / "cdm.duckdb")).close()
+    monkeypatch.chdir(tmp_path)
+    url = "duckdb:///cdm.duckdb"
+    for opened in (lambda: connection_to(url), lambda: list(record_batches(f"{url}?table=t"))):
+        with pytest.raises(DataError, match=r"There is no file /cdm\.duckdb") as found:
+            opened()
+        assert found.value.remedy == f"Did you mean duckdb:///{tmp_path / 'cdm.duckdb'}?"
 
 
 def test_a_driver_that_is_not_installed_is_named(monkeypatch):

@@ -108,7 +108,7 @@ def test_a_file_that_is_no_database(tmp_path, content):
     (tmp_path / "x.duckdb").write_bytes(content)
     with pytest.raises(DataError, match=r"cannot be read as a DuckDB file|has no table"):
         list(record_batches(f"duckdb:///{tmp_path}/x.duckdb?table=t"))
-    with pytest.raises(DataError, match=r"cannot be read as a DuckDB file"):
+    with pytest.raises(DataError, match=r"There is no file"):
         list(record_batches(f"duckdb:///{tmp_path}/nowhere.duckdb?table=t"))
     assert not (tmp_path / "nowhere.duckdb").exists()
 

@@ -268,7 +268,7 @@ def test_a_duckdb_table(tmp_path: Path) -> None:
         import_source(f"duckdb://{file}?table=nothing", tmp_path / "out2.parquet")
     with pytest.raises(DataError, match=r"The address names no table\. Add \?table=NAME"):
         import_source(f"duckdb://{file}", tmp_path / "out2.parquet")
-    with pytest.raises(DataError, match="cannot be read as a DuckDB file"):
+    with pytest.raises(DataError, match="There is no file"):
         import_source(f"duckdb://{tmp_path / 'none.duckdb'}?table=t", tmp_path / "out2.parquet")
 
 
