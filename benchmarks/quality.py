@@ -35,7 +35,7 @@ def rows(persons: int = PERSONS) -> list[dict[str, object]]:
             "--threads",
             "2",
             "--memory",
-            "3GB",
+            "2GB",
         ]
         start = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-m", "atoll", *words], stdout=subprocess.DEVNULL)

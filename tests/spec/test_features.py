@@ -112,6 +112,16 @@ def one(engine: Engine, rows: dict[str, Any], feature: str, **more: Any) -> Any:
     return said(engine, rows, f"features:\n  x: {feature}\n", **more)[0]["x"]
 
 
+def test_a_sex_that_is_neither_is_missing(quick):
+    """A third level that few or nobody have would stop every model that names the column."""
+    people = [
+        {"person_id": p, "year_of_birth": 1960, "gender_concept_id": g} for p, g in ((1, 8532), (2, 8521), (3, 0))
+    ]
+    found = said(quick, {"person": people}, "features:\n  x: {from: person, as: sex}\n", persons=(1, 2, 3))
+    assert [row["x"] for row in found] == ["female", None, None]
+    assert read(CONCEPTS + "features:\n  x: {from: person, as: sex}\n").dictionary()["x"].levels == ("female", "male")
+
+
 RECORDS = {
     "condition_occurrence": [condition(-400), condition(-30), condition(-30, number=7), condition(0), condition(1)]
 }

@@ -166,3 +166,61 @@ def test_what_has_no_word_is_refused_and_not_dropped():
     document["ConceptSets"].append(document["ConceptSets"][0])
     with pytest.raises(StudyError, match="two concept sets with the number 0"):
         circe_yaml.written(circe.read(json.dumps(document)))
+
+
+FULL = """\
+concepts:
+  drug: [1]
+  men: [{only: 8507}]
+entry:
+  any of:
+  - drug exposure: drug
+    days supply: not 4 to 7
+    quantity: 1.5 to 2
+    stop reason: {startsWith: side}
+    gender set: {not: men}
+    dates: {start with: start, start plus: 1, end with: end, end plus: 2}
+    occurrence start date: 2010-01-01 to 2012-12-31
+    drug source concept: drug
+  - observation period: any
+    user defined period: {from: '2011-01-01', to: '2011-06-30'}
+    where:
+      all of:
+      - exactly: 0
+        counting: start date
+        death: any
+        starts: the event end 5 days before to any time after the index end
+        ends: the event start 0 days before to 3 days after
+        same visit: true
+        outside observation: false
+  - custom era: any
+    any of: [{drug era: drug}]
+    gap days: 30
+exit: {drug: drug, gap: 7, plus: 1, days supply: 20}
+eras: {gap: 3}
+"""
+
+
+def test_every_short_way_to_write_a_value():
+    found = circe_yaml.read(FULL)
+    drug, period, era = found.primary_criteria.criteria_list
+    assert (drug.days_supply.op, drug.days_supply.value, drug.days_supply.extent) == ("!bt", 4, 7)
+    assert (drug.quantity.op, drug.quantity.value) == ("bt", 1.5)
+    assert (drug.stop_reason.op, drug.stop_reason.text) == ("startsWith", "side")
+    assert (drug.gender_cs.codeset_id, drug.gender_cs.is_exclusion) == (1, True)
+    moved = drug.date_adjustment
+    assert (moved.start_with, moved.start_offset, moved.end_with, moved.end_offset) == ("START_DATE", 1, "END_DATE", 2)
+    assert (drug.occurrence_start_date.value, drug.occurrence_start_date.extent) == ("2010-01-01", "2012-12-31")
+    assert drug.drug_source_concept == drug.codeset_id == 0
+    assert (period.user_defined_period.start_date, period.user_defined_period.end_date) == ("2011-01-01", "2011-06-30")
+    (death,) = period.correlated_criteria.criteria_list
+    assert (death.occurrence.type, death.occurrence.count, death.occurrence.count_column) == (0, 0, "START_DATE")
+    assert (death.start_window.use_event_end, death.start_window.use_index_end) == (True, True)
+    assert (death.end_window.use_event_end, death.end_window.use_index_end) == (False, None)
+    assert (death.restrict_visit, death.ignore_observation_period) == (True, False)
+    assert era.gap_days == 30 and era.criteria_list[0].codeset_id == 0
+    strategy = found.end_strategy
+    assert (strategy.gap_days, strategy.offset, strategy.days_supply_override) == (7, 1, 20)
+    assert found.collapse_settings.era_pad == 3
+    again = circe_yaml.read(circe_yaml.written(found))
+    assert again == found and ends(again) == ends(found)
