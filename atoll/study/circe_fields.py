@@ -89,7 +89,9 @@ def _read_dates(value: Mapping[str, Any]) -> dict[str, Any]:
     for word in value:
         if word not in _DATES:
             raise Misread(f"holds `{word[:60]}`, which is no word here.", f"There are: {', '.join(_DATES)}.")
-    return {_DATES[word]: names.get(part, part) if word.endswith("with") else part for word, part in value.items()}
+    return {
+        _DATES[word]: names.get(str(part), str(part)) if word.endswith("with") else part for word, part in value.items()
+    }
 
 
 def kind_word(name: str) -> str:

@@ -75,10 +75,7 @@ def read(text: str) -> circe.CohortExpression:
     StudyError
         When it says something that no Circe definition can.
     """
-    root, problems = from_yaml(text, TITLE, largest=LARGEST, deepest=DEEPEST)
-    if problems:
-        raise Problems(TITLE, problems)
-    return _checked(root, lambda value: DocumentReader().document(_mapping(value)))
+    return _definition(_root(text))
 
 
 def read_sets(text: str) -> circe.CohortExpression:
@@ -89,12 +86,10 @@ def read_sets(text: str) -> circe.CohortExpression:
     Problems
         As `read`.
     """
-    root, problems = from_yaml(text, TITLE, largest=LARGEST, deepest=DEEPEST)
-    if not problems and isinstance(root.content, dict) and "entry" in root.content:
-        return read(text)
-    if problems:
-        raise Problems(TITLE, problems)
-    return _checked(root, lambda value: DocumentReader().document({"concepts": value, "entry": {}}))
+    root = _root(text)
+    if isinstance(root.content, dict) and "entry" in root.content:
+        return _definition(root)
+    return _definition(Line({"concepts": root, "entry": Line({}, root.line)}, root.line))
 
 
 def named(name: str, text: str | bytes) -> circe.CohortExpression:
@@ -118,9 +113,16 @@ def is_yaml(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _checked(root: Line, document: Callable[[Any], dict[str, Any]]) -> circe.CohortExpression:
+def _root(text: str) -> Line:
+    root, problems = from_yaml(text, TITLE, largest=LARGEST, deepest=DEEPEST)
+    if problems:
+        raise Problems(TITLE, problems)
+    return root
+
+
+def _definition(root: Line) -> circe.CohortExpression:
     try:
-        made = document(root.value())
+        made = DocumentReader().document(_mapping(root.value()))
     except Misread as error:
         path = list(reversed(error.steps))
         key = "".join(path).lstrip(".")
@@ -304,10 +306,11 @@ class DocumentReader:
             return {"CustomEra": era | {key: entry[word] for word, key in keys.items() if word in entry}}
         _known(entry, ("date", "plus"))
         fields = {"start": "StartDate", "end": "EndDate"}
-        if entry.get("date") not in fields:
+        date = str(entry.get("date"))
+        if date not in fields:
             raise Misread("says no date.", "Write `date: start` or `date: end`, and `plus: DAYS`.")
         plus = {"Offset": entry["plus"]} if "plus" in entry else {}
-        return {"DateOffset": {"DateField": fields[entry["date"]], **plus}}
+        return {"DateOffset": {"DateField": fields[date], **plus}}
 
 
 def _item(value: Any) -> dict[str, Any]:
@@ -348,6 +351,8 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _one(value: Mapping[str, Any], word: str) -> Any:
     _known(value, (word,))
+    if word not in value:
+        raise Misread("says nothing.", f"Write {{{word}: NAME}}.")
     return value[word]
 
 

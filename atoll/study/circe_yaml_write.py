@@ -109,6 +109,8 @@ class DocumentWriter:
     def _exit(self, strategy: EndStrategy | None) -> dict[str, Any] | None:
         if isinstance(strategy, DateOffset):
             date = {"StartDate": "start", "EndDate": "end"}.get(strategy.date_field or "")
+            if date is None:
+                raise Misread("ends at no date.", "Give the DateField of its EndStrategy.")
             words: Mapping[str, Any] = {"date": date, "plus": strategy.offset}
         elif isinstance(strategy, CustomEraStrategy):
             words = {"drug": self._set(strategy.drug_codeset_id or 0), "gap": strategy.gap_days} | {

@@ -3,7 +3,7 @@
     datasets:
       checkup:   {columns: {age: {type: number, unit: a}}}         registered by the steward, column by column
       screening: {cohort: at-risk.yaml, features: {…}}              made from the hospital's OMOP data by this recipe
-    losses:    {cohort: at-risk.json, attrition: true}            the same: how each person keeps the definition's rules
+      losses:    {cohort: at-risk.yaml, attrition: true}            the same: how each person keeps its rules
 
 A study that is written names the file of a Circe definition; a study that is signed holds the definition itself, so
 that the steward approves the very words that decide who is looked at.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atoll.errors import StudyError
 from atoll.knowledge import library
@@ -38,6 +42,40 @@ rules:
 exit: {date: start, plus: 30}
 between: {from: '2010-01-01'}
 """
+
+
+FULL = """\
+concepts:
+  drug: [1]
+  men: [{only: 8507}]
+entry:
+  any of:
+  - drug exposure: drug
+    days supply: not 4 to 7
+    quantity: 1.5 to 2
+    stop reason: {startsWith: side}
+    gender set: {not: men}
+    dates: {start with: start, start plus: 1, end with: end, end plus: 2}
+    occurrence start date: 2010-01-01 to 2012-12-31
+    drug source concept: drug
+  - observation period: any
+    user defined period: {from: '2011-01-01', to: '2011-06-30'}
+    where:
+      all of:
+      - exactly: 0
+        counting: start date
+        death: any
+        starts: the event end 5 days before to any time after the index end
+        ends: the event start 0 days before to 3 days after
+        same visit: true
+        outside observation: false
+  - custom era: any
+    any of: [{drug era: drug}]
+    gap days: 30
+exit: {drug: drug, gap: 7, plus: 1, days supply: 20}
+eras: {gap: 3}
+"""
+WORDS = re.findall(r"(?m)^[ -]*([a-z][a-z ]*):", FULL)
 
 
 def plain(definition):
@@ -133,6 +171,43 @@ def test_a_definition_that_a_person_wrote():
     assert plain(circe_yaml.read(circe_yaml.written(found))) == plain(found)
 
 
+def test_sets_alone_are_read_and_a_wrong_one_is_said_with_its_line():
+    found = circe_yaml.read_sets("a: [1]\nb:\n- 2\n- {not: 3}\n")
+    assert [(one.name, len(one.expression.items)) for one in found.concept_sets] == [("a", 1), ("b", 2)]
+    with pytest.raises(StudyError, match=r"Line 4, concepts\.b\[1\]: is 'three', which is no concept"):
+        circe_yaml.read_sets("a: [1]\nb:\n- 2\n- three\n")
+    assert circe_yaml.read_sets(TEXT).title == "High blood pressure, first seen"
+
+
+VALUES = ["{}", "[]", "[1]", "null", "''", "{not: 1}", "1e999", "9" * 5000, "-1", "any", "true", "{a: {b: [c]}}", "é"]
+
+
+@given(st.integers(0, 10**6), st.sampled_from(VALUES), st.integers(0, 60), st.sampled_from(["TEXT", "FULL"]))
+def test_any_edit_is_a_definition_or_a_sentence(at, noise, cut, which):
+    """Whatever a person types, or puts in the place of a value: read, or refused with a sentence; never a fault."""
+    text = {"TEXT": TEXT, "FULL": FULL}[which]
+    places = [m.end() for m in re.finditer(r"[:\[] ", text)]
+    for start in (at % len(text), places[at % len(places)]):
+        try:
+            found = circe_yaml.read(text[:start] + noise + text[start + cut :])
+        except StudyError:
+            continue
+        try:
+            again = circe_yaml.read(circe_yaml.written(found))
+        except StudyError:
+            continue
+        assert circe_yaml.written(again) == circe_yaml.written(found)
+
+
+@pytest.mark.parametrize("word", sorted(set(WORDS)))
+@pytest.mark.parametrize("value", VALUES)
+def test_every_word_with_every_kind_of_value_is_a_definition_or_a_sentence(word, value):
+    edited, changed = re.subn(rf"(?m)^([ -]*){re.escape(word)}:.*$", lambda m: f"{m[1]}{word}: {value}", FULL, count=1)
+    assert changed == 1
+    with contextlib.suppress(StudyError):
+        circe_yaml.read(edited)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -166,39 +241,6 @@ def test_what_has_no_word_is_refused_and_not_dropped():
     document["ConceptSets"].append(document["ConceptSets"][0])
     with pytest.raises(StudyError, match="two concept sets with the number 0"):
         circe_yaml.written(circe.read(json.dumps(document)))
-
-
-FULL = """\
-concepts:
-  drug: [1]
-  men: [{only: 8507}]
-entry:
-  any of:
-  - drug exposure: drug
-    days supply: not 4 to 7
-    quantity: 1.5 to 2
-    stop reason: {startsWith: side}
-    gender set: {not: men}
-    dates: {start with: start, start plus: 1, end with: end, end plus: 2}
-    occurrence start date: 2010-01-01 to 2012-12-31
-    drug source concept: drug
-  - observation period: any
-    user defined period: {from: '2011-01-01', to: '2011-06-30'}
-    where:
-      all of:
-      - exactly: 0
-        counting: start date
-        death: any
-        starts: the event end 5 days before to any time after the index end
-        ends: the event start 0 days before to 3 days after
-        same visit: true
-        outside observation: false
-  - custom era: any
-    any of: [{drug era: drug}]
-    gap days: 30
-exit: {drug: drug, gap: 7, plus: 1, days supply: 20}
-eras: {gap: 3}
-"""
 
 
 def test_every_short_way_to_write_a_value():
