@@ -361,4 +361,7 @@ def application(service: Service, routes: Sequence[BaseRoute] = ()) -> Starlette
 async def _ticks(service: Service) -> None:
     while True:
         await asyncio.sleep(TICK)
-        await service.tick()
+        try:
+            await service.tick()
+        except AtollError as error:  # a store that is away for a minute: deadlines are looked at again
+            log.error("%s", error)

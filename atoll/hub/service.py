@@ -93,7 +93,7 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def publish(acts: Sequence[Callable[[], None]]) -> None:
-            loop.call_soon_threadsafe(lambda: [act() for act in acts])
+            loop.call_soon_threadsafe(each, acts)
 
         self._writer = Writer(self.store, self._active.settle, self._active.forget, publish)
         await self.tick()
@@ -274,3 +274,12 @@ class Service:
             self._active.end_study(tx, study, "stop", Reason("STOPPED", subject=investigator["name"]))
 
         await self._writer.submit(event)
+
+
+def each(acts: Sequence[Callable[[], None]]) -> None:
+    """All of them: the fault of one must not keep the others from being told that they are on disk."""
+    for act in acts:
+        try:
+            act()
+        except Exception:
+            log.exception("what was stored could not be told")

@@ -133,6 +133,9 @@ class Connection:
             )
         if isinstance(error, httpx2.TimeoutException):
             return Unreachable(f"The hub {self.url} does not answer.", "It is tried again; nothing is lost.")
+        return self._away()
+
+    def _away(self) -> Unreachable:
         through = f" through the proxy {self._shown_proxy()}" if self.proxy else ""
         return Unreachable(
             f"The hub {self.url} cannot be reached{through}.",
@@ -145,6 +148,8 @@ class Connection:
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
     def _tls_sentence(self, error: ssl.SSLError) -> AtollError:
+        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # it ended in the middle of a greeting
+            return self._away()
         reason = getattr(error, "verify_message", "") or str(error.reason or error)
         if not isinstance(error, ssl.SSLCertVerificationError):
             return OperatorError(

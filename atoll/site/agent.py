@@ -17,6 +17,7 @@ import random
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 from atoll.errors import AtollError, NotPermitted, Unreachable
@@ -81,17 +82,32 @@ class Agent:
             When the hub does not know this site, or a newer process of it is running.
         """
         acts = (self._work, self._courier, self._wake)
-        threads = [threading.Thread(target=act, name=act.__name__.strip("_"), daemon=True) for act in acts]
+        threads = [
+            threading.Thread(target=self._always, args=[act], name=act.__name__.strip("_"), daemon=True) for act in acts
+        ]
         for thread in threads:
             thread.start()
         try:
-            self._poll()
+            self._always(self._poll)
         finally:
             self.stop()
             for thread in threads[:2]:
                 thread.join(timeout=2.0)
         if self._failed is not None:
             raise self._failed
+
+    def _always(self, act: Callable[[], None]) -> None:
+        """One of the acts until the end. A fault of ours is told and survived: a site that only seems to work is worse."""
+        while not self._ending.is_set():
+            try:
+                act()
+                return
+            except Exception as error:
+                where = traceback.extract_tb(error.__traceback__)[-1]  # never its words: they may hold a value
+                log.error("%s in %s, line %d; it is tried again", type(error).__name__, where.name, where.lineno)
+                self._along = ()
+                self._more_to_deliver.set()
+                self._ending.wait(LOOK)
 
     def stop(self) -> None:
         """End soon; what is recorded stays recorded."""
@@ -159,11 +175,13 @@ class Agent:
                 log.warning("a proposed study was ignored: %s", error)
         with self._change:
             self._polling = False
-            for task in answer.tasks:
-                self._take(task)
-            for key in [key for key, held in self._held.items() if held.task.lease in answer.stopped]:
-                del self._held[key]
-            self._change.notify_all()
+            try:
+                for task in answer.tasks:
+                    self._take(task)
+                for key in [key for key, held in self._held.items() if held.task.lease in answer.stopped]:
+                    del self._held[key]
+            finally:  # a full disk keeps no one from what was taken before
+                self._change.notify_all()
 
     def _propose(self, proposal: Proposal) -> None:
         """Keep a proposed study whose signature holds and that names this very site."""
@@ -203,14 +221,17 @@ class Agent:
                     self._change.wait()
                     continue
                 held.state = "working"
-            recorded = self._worker.answer(held)
-            with self._change:
-                if recorded:
-                    held.state = "recorded"
-                else:
-                    held.keep()
-                polling = self._polling
-                self._change.notify_all()
+            recorded = False
+            try:
+                recorded = self._worker.answer(held)
+            finally:
+                with self._change:
+                    if recorded:
+                        held.state = "recorded"
+                    else:
+                        held.keep()
+                    polling = self._polling
+                    self._change.notify_all()
             if recorded and polling:
                 self._deliver()
 

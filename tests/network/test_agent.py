@@ -25,6 +25,7 @@ from atoll.network.messages import (
     Share,
     Task,
 )
+from atoll.site import agent, held
 from atoll.site.agent import Agent
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
@@ -39,8 +40,12 @@ class Line:
         self.answers: list[PollAnswer] = []
         self.told: list[messages.Message] = []
         self.refuses_shares = False
+        self.faults: list[str] = []  # paths whose next request fails as no request should
 
     def ask(self, path, message, answer, *, wait=0.0):
+        if path in self.faults:
+            self.faults.remove(path)
+            raise ValueError("Mrs Li, 54")
         if isinstance(message, Poll):
             return self.poll(message)
         self.told.append(message)
@@ -222,6 +227,25 @@ def test_a_fault_ends_the_run_with_a_code_and_the_site_goes_on(site):
     site.counting.answer = answer
     site.says(tasks=[task(study, run="run-2", lease=2)])
     wait_until(lambda: len(site.line.shares()) == 2)
+
+
+@pytest.mark.parametrize("path", ["/site/poll", "/site/failure", "/site/decision", "/site/share"])
+def test_a_fault_of_the_line_is_told_without_its_words_and_the_site_goes_on(site, monkeypatch, caplog, path):
+    """A thread that died in silence would leave a run that waits for ever."""
+    monkeypatch.setattr(agent, "LOOK", 0.05)
+    monkeypatch.setattr(held, "FIRST", 0.05)
+    site.line.faults = [path]
+    study = approved(site)
+    site.store.decide(study, "pause")
+    site.says(tasks=[task(study)])
+    time.sleep(0.2)
+    site.home.wake()
+    site.store.decide(study, "resume")
+    site.home.wake()
+    wait_until(lambda: not site.line.faults)
+    site.says(tasks=[task(study, lease=2)])
+    wait_until(lambda: len(site.line.shares()) >= 1)
+    assert "ValueError in ask" in caplog.text and "Li" not in caplog.text
 
 
 @pytest.mark.parametrize(

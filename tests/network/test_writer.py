@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from atoll.errors import NotPermitted, OperatorError, Unreachable
-from atoll.hub import store
+from atoll.hub import api, store
 from atoll.hub.database import HubStore
+from atoll.hub.service import each
 from atoll.hub.writer import Writer
 
 
@@ -120,3 +121,25 @@ def test_a_disk_without_space_is_a_sentence_and_passes(bench):
     assert isinstance(error, Unreachable)
     assert error.what == "The hub cannot write its store (database or disk is full)."
     assert bench.fact("large")
+
+
+def test_the_fault_of_one_who_is_told_keeps_nothing_from_the_others(caplog):
+    told = []
+    each([lambda: told.append(1), lambda: told.remove(7), lambda: told.append(2)])
+    assert told == [1, 2] and "could not be told" in caplog.text
+
+
+def test_a_store_that_is_away_at_one_look_is_looked_at_again(monkeypatch, caplog):
+    looks = []
+
+    class Away:
+        async def tick(self):
+            looks.append(1)
+            if len(looks) == 1:
+                raise Unreachable("The hub cannot write its store.", "Make space.")
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(api, "TICK", 0.0)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(api._ticks(Away()))
+    assert len(looks) == 2 and "cannot write" in caplog.text

@@ -235,8 +235,19 @@ class World:
                 document.update(self.run(run))
             return document.get("state") in states
 
-        wait_until(there, seconds)
+        try:
+            wait_until(there, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{run} is {document}; {self.condition()}") from error
         return document
+
+    def condition(self) -> str:
+        """Who is alive, and the last lines of everybody's log: a rare failure is seen once."""
+        programs = {"hub": self.hub, **self.programs}
+        return "\n".join(
+            f"--- {name} is {'alive' if program.alive() else 'dead'}\n{program.log()[-3000:]}"
+            for name, program in programs.items()
+        )
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
