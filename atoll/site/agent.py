@@ -97,7 +97,7 @@ class Agent:
             raise self._failed
 
     def _always(self, act: Callable[[], None]) -> None:
-        """One of the acts until the end. A fault of ours is told and survived: a site that only seems to work is worse."""
+        """One of the acts until the end. A fault of ours is told and survived: a site that seems to work is worse."""
         while not self._ending.is_set():
             try:
                 act()
