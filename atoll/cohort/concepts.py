@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Item = tuple[int, bool, bool, bool]  # concept, excluded, with descendants, with mapped
 Members = tuple[Item, ...]
+Coded = tuple[tuple[str, ...], tuple[str, ...]]  # vocabularies, beginnings of codes without dots
 
 
 class ConceptSets:
@@ -29,6 +30,7 @@ class ConceptSets:
         self.workspace = workspace
         self.codes = workspace.table("codes")
         self.keys: dict[tuple[Members, ...], int] = {}
+        self.coded: dict[Coded, int] = {}
         self.resolved = 0
 
     def of(self, definition: CohortExpression) -> DefinitionSets:
@@ -40,7 +42,11 @@ class ConceptSets:
 
     def key(self, parts: tuple[Members, ...]) -> int:
         """The key of a set, or of several with one id: their members one after the other, also when twice."""
-        return self.keys.setdefault(parts, len(self.keys))
+        return self.keys.setdefault(parts, len(self.keys) + len(self.coded))
+
+    def key_of_codes(self, vocabularies: tuple[str, ...], codes: tuple[str, ...]) -> int:
+        """The key of the standard concepts that these codes, and those that begin with them, map to. Without dots."""
+        return self.coded.setdefault((vocabularies, codes), len(self.keys) + len(self.coded))
 
     def resolve(self) -> None:
         """Look the members of new sets up in the vocabulary.
@@ -56,15 +62,17 @@ class ConceptSets:
                     f"The CDM has no vocabulary: the table {table!r} is not there.",
                     "Load it from Athena, or name its schema in the address: ?schema=cdm,vocab.",
                 )
-        if self.resolved == len(self.keys) and self.resolved:
+        number = len(self.keys) + len(self.coded)
+        if self.resolved == number and self.resolved:
             return
-        items = self.workspace.table("items")
-        self.workspace.upload(items, _rows(self.keys))
-        self.workspace.settle(items)
-        self.workspace.create(self.codes, _resolved(items))
+        items, prefixes = self.workspace.table("items"), self.workspace.table("prefixes")
+        for table, rows in ((items, _rows(self.keys)), (prefixes, _prefixes(self.coded))):
+            self.workspace.upload(table, rows)
+            self.workspace.settle(table)
+        self.workspace.create(self.codes, _resolved(items, prefixes))
         self.workspace.settle(self.codes)
-        self.workspace.drop(items)
-        self.resolved = len(self.keys)
+        self.workspace.drop(items, prefixes)
+        self.resolved = number
 
 
 class DefinitionSets:
@@ -118,7 +126,17 @@ def _rows(keys: dict[tuple[Members, ...], int]) -> pa.Table:
     return pa.table({name: pa.array(column, kind) for name, column, kind in zip(names, columns, kinds, strict=True)})
 
 
-def _resolved(items: Sql) -> Sql:
+def _prefixes(keys: dict[Coded, int]) -> pa.Table:
+    """One row for each vocabulary and beginning of a code; its first three characters apart, to be found by."""
+    import pyarrow as pa
+
+    rows = [(key, name, code[:3], code) for (names, codes), key in keys.items() for name in names for code in codes]
+    kinds = {"set_key": pa.int64(), "vocabulary_id": pa.string(), "first_three": pa.string(), "prefix": pa.string()}
+    columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
+    return pa.table({name: pa.array(column, kinds[name]) for name, column in zip(kinds, columns, strict=True)})
+
+
+def _resolved(items: Sql, prefixes: Sql) -> Sql:
     return sql(
         """
 WITH direct AS (
@@ -139,7 +157,15 @@ WITH direct AS (
   SELECT set_key, part, concept_id FROM members WHERE NOT excluded
   EXCEPT
   SELECT set_key, part, concept_id FROM members WHERE excluded
+), coded AS (
+  SELECT DISTINCT p.set_key, r.concept_id_2 AS concept_id
+  FROM {prefixes} p JOIN concept c ON c.vocabulary_id = p.vocabulary_id
+  AND SUBSTR(c.concept_code, 1, 3) = p.first_three AND REPLACE(c.concept_code, '.', '') LIKE CONCAT(p.prefix, '%')
+  JOIN concept_relationship r ON r.concept_id_1 = c.concept_id
+  WHERE r.relationship_id = 'Maps to' AND r.invalid_reason IS NULL
 )
-SELECT set_key, concept_id FROM kept ORDER BY set_key, concept_id""",
-        items=items,
-    )
+SELECT set_key, concept_id FROM (
+  SELECT set_key, concept_id FROM kept UNION ALL SELECT set_key, concept_id FROM coded
+) found ORDER BY set_key, concept_id""",
+        items=items, prefixes=prefixes,
+    )  # fmt: skip

@@ -8,8 +8,7 @@ apart, so that no feature can see them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +18,10 @@ from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, Members
 from atoll.cohort.domains import DOMAINS, Domain
 from atoll.errors import DataError
+from atoll.features import scores
+from atoll.features.looks import look_of, looks_of, seen
 from atoll.privacy.statistics import Array
-from atoll.study.features import VALUES, Concepts, Feature, Features, Outcome
+from atoll.study.features import SCORE, VALUES, Concepts, Feature, Features, Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,18 +40,6 @@ _DOMAIN = {
     "observation": "Observation",
     "visit": "VisitOccurrence",
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """One way to look at the records of a set; features of different sets share it."""
-
-    first: int | None
-    last: int
-    says: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
 
 
 def extract(workspace: Workspace, cohort: pa.Table, features: Features) -> pa.Table:
@@ -72,15 +61,22 @@ class _Extraction:
         self.index = workspace.table("index_date")
         self.sets = ConceptSets(workspace)
         self.keys = {name_: self.sets.key((_members(found),)) for name_, found in features.concepts.items()}
+        self.scored = [feature for feature in features.features if feature.domain == SCORE]
+        self.asked = [feature for feature in features.features if feature.domain != SCORE]
+        for feature in self.scored:
+            self.keys |= scores.keys(feature, self.sets)
+            self.asked += scores.parts(feature, workspace)
 
     def table(self, cohort: pa.Table) -> pa.Table:
         import pyarrow as pa
 
         if self.keys:
             self.sets.resolve()
+        for feature in self.scored:
+            scores.need_codes(feature, self.sets)
         self._place(cohort)
         try:
-            asked = dict.fromkeys(f.domain for f in self.features.features if f.domain != "person")
+            asked = dict.fromkeys(f.domain for f in self.asked if f.domain != "person")
             summed = {domain: self._summed(domain) for domain in asked}
             outcomes = [self._first_days(number, outcome) for number, outcome in enumerate(self.features.outcomes)]
             starts = range(0, max(cohort.num_rows, 1), AT_ONCE)
@@ -129,22 +125,24 @@ class _Extraction:
         facts = self.workspace.fetch(self._facts(start, outcomes))
         found = dict(zip(self._named(), facts.columns, strict=True))
         for domain, table in summed.items():
-            features = [feature for feature in self.features.features if feature.domain == domain]
+            features = [feature for feature in self.asked if feature.domain == domain]
             for name_, values in self._filled(table, features, start, facts.num_rows):
                 found[name_] = values
+        for feature in self.scored:
+            found[feature.name] = scores.column(feature, found)
         kinds = {"person": pa.int64(), "flag": pa.int8(), "number": pa.float64(), "category": pa.string()}
         columns = self.features.dictionary()
         return pa.table({n: _cast(found[n], kinds[column.type]) for n, column in columns.items()})
 
     def _named(self) -> list[str]:
         """The columns of `_facts`."""
-        facts = [feature.name for feature in self.features.features if feature.domain == "person"]
+        facts = [feature.name for feature in self.asked if feature.domain == "person"]
         return ["person", *facts, *(name_ for outcome in self.features.outcomes for name_ in outcome.columns())]
 
     def _facts(self, start: int, outcomes: list[Sql]) -> Sql:
         """What the person and the outcomes say, one row an index date, in their order."""
         columns, joins = [sql("x.person_id")], []
-        columns += [self._fact(feature) for feature in self.features.features if feature.domain == "person"]
+        columns += [self._fact(feature) for feature in self.asked if feature.domain == "person"]
         for number, (outcome, table) in enumerate(zip(self.features.outcomes, outcomes, strict=True)):
             joins.append(sql(" LEFT JOIN {t} {o} ON {o}.row_id = x.row_id", t=table, o=name(f"outcome_{number}")))
             columns += self._outcome(number, outcome)
@@ -156,15 +154,15 @@ class _Extraction:
 
     def _filled(self, summed: Sql, features: list[Feature], start: int, n: int) -> Iterator[tuple[str, Any]]:
         """The columns of a domain's features: the sums of their sets, put where their index date stands."""
-        looks = _looks(features)
+        looks = looks_of(features)
         rows = self.workspace.fetch(
             sql("SELECT * FROM {t} WHERE row_id >= {a} AND row_id < {b} ORDER BY set_key", t=summed, a=start,
                 b=start + AT_ONCE)
         )  # fmt: skip
-        keys, places = (rows.column(i).to_numpy() for i in range(2))
+        keys, places = (rows.column(i).cast("int64").to_numpy() for i in range(2))  # no rows have no type
         for feature in features:
             first, last = np.searchsorted(keys, [self._key(feature.of), self._key(feature.of) + 1])
-            seen = rows.column(2 + looks.index(_look(feature))).slice(first, last - first)
+            seen = rows.column(2 + looks.index(look_of(feature))).slice(first, last - first)
             values = np.full(n, np.nan)
             values[places[first:last] - start] = seen.cast("float64", safe=False).to_numpy(zero_copy_only=False)
             yield from _columns(feature, values)
@@ -194,8 +192,8 @@ class _Extraction:
 
     def _summed(self, domain: str) -> Sql:
         """By set and index date: each look's number."""
-        features = [feature for feature in self.features.features if feature.domain == domain]
-        looks = _looks(features)
+        features = [feature for feature in self.asked if feature.domain == domain]
+        looks = looks_of(features)
         values = any(look.says in VALUES for look in looks)
         firsts = [look.first for look in looks]
         first = None if None in firsts else min(day for day in firsts if day is not None)
@@ -203,7 +201,9 @@ class _Extraction:
         last = min(0, max(look.last for look in looks))
         query = self._records(domain, {self._key(feature.of) for feature in features}, first, last, values)
         self.workspace.create(records, query)
-        cells = (sql("{v} AS {n}", v=self._seen(look), n=name(f"look_{j}")) for j, look in enumerate(looks))
+        cells = (
+            sql("{v} AS {n}", v=seen(look, self.workspace.dialect), n=name(f"look_{j}")) for j, look in enumerate(looks)
+        )
         table = self.workspace.table(f"summed_{domain}")
         self.workspace.create(
             table,
@@ -256,34 +256,6 @@ class _Extraction:
             ),
         )  # fmt: skip
 
-    def _seen(self, look: Look) -> Sql:
-        """What is said of the records in a window, as an aggregate."""
-        where = [sql("day <= {l}", l=look.last)]
-        if look.first is not None:
-            where.append(sql("day >= {f}", f=look.first))
-        if look.says in VALUES:
-            where += self._usable(look)
-        said = joined(" AND ", where)
-        return _SAID[look.says](self.workspace.dialect.engine, sql("FILTER (WHERE {w})", w=said))
-
-    def _usable(self, look: Look) -> list[Sql]:
-        where = [sql("value IS NOT NULL")]
-        if look.unit:
-            code = self.workspace.dialect.text(look.unit)
-            where.append(
-                sql(
-                    "unit IN (SELECT concept_id FROM concept WHERE vocabulary_id = 'UCUM' AND concept_code = {u})",
-                    u=code,
-                )
-            )
-        if look.low is not None:
-            where.append(sql("value >= {v}", v=_number(look.low)))
-        if look.high is not None:
-            where.append(sql("value <= {v}", v=_number(look.high)))
-        if look.says in ("high", "low"):
-            where.append(sql("value > range_high") if look.says == "high" else sql("value < range_low"))
-        return where
-
     # ---- what comes after
 
     def _first_days(self, number: int, outcome: Outcome) -> Sql:
@@ -325,15 +297,6 @@ def _cast(values: Any, kind: Any) -> Any:
     return values.cast(kind, safe=False)
 
 
-def _look(feature: Feature) -> Look:
-    return Look(*feature.window, feature.says, feature.unit, feature.low, feature.high)
-
-
-def _looks(features: Iterable[Feature]) -> list[Look]:
-    """The different ways in which these features look at records."""
-    return list(dict.fromkeys(map(_look, features)))
-
-
 def _columns(feature: Feature, values: Array) -> Iterator[tuple[str, Any]]:
     """A feature's columns: who has no record has none; what was never measured is unknown."""
     import pyarrow as pa
@@ -346,45 +309,6 @@ def _columns(feature: Feature, values: Array) -> Iterator[tuple[str, Any]]:
     else:
         yield feature.name, pa.array(np.where(unknown, feature.otherwise, values))
         yield f"{feature.name}_missing", pa.array(unknown.astype(np.int8))
-
-
-def _flag(engine: str, where: Sql) -> Sql:
-    return sql("CASE WHEN COUNT(*) {w} > 0 THEN 1 ELSE 0 END", w=where)
-
-
-def _edge(largest: bool) -> Callable[[str, Sql], Sql]:
-    """The value of the last or first day; of several on one day, that of the largest or smallest id."""
-
-    def edge(engine: str, where: Sql) -> Sql:
-        if engine == "postgresql":
-            order = sql("DESC") if largest else sql("ASC")
-            return sql("(ARRAY_AGG(value ORDER BY day {o}, id {o}) {w})[1]", o=order, w=where)
-        by = sql("max_by") if largest else sql("min_by")
-        place = sql("STRUCT(day, id)") if engine == "spark" else sql("CAST(day AS HUGEINT) * {b} + id", b=2**64)
-        return sql("{by}(value, {p}) {w}", by=by, p=place, w=where)
-
-    return edge
-
-
-_SAID: dict[str, Callable[[str, Sql], Sql]] = {
-    "any": _flag,
-    "high": _flag,
-    "low": _flag,
-    "count": lambda engine, where: sql("COUNT(*) {w}", w=where),
-    "days": lambda engine, where: sql("COUNT(DISTINCT day) {w}", w=where),
-    "since": lambda engine, where: sql("-MAX(day) {w}", w=where),
-    "last": _edge(True),
-    "first": _edge(False),
-    "mean": lambda engine, where: sql("AVG(value) {w}", w=where),
-    "min": lambda engine, where: sql("MIN(value) {w}", w=where),
-    "max": lambda engine, where: sql("MAX(value) {w}", w=where),
-    "slope": lambda engine, where: sql("REGR_SLOPE(value, day) {w}", w=where),
-}
-
-
-def _number(value: float) -> Sql:
-    """A number that every engine takes for a double, or compares with one as such."""
-    return Sql(f"({float(value):.17e})")
 
 
 def _members(concepts: Concepts) -> Members:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atoll.study.features import Concepts, Feature, Features, Outcome
+from atoll.study.features import SCORE, Concepts, Feature, Features, Outcome
+from atoll.study.score import score
 
 Pair = tuple[str, str]
 
@@ -57,6 +58,7 @@ _PARTS: dict[str, Pair] = {
                   "缺失时以 {value} 代替，并另设一列注明"),
     "outcome": ("outcome {name}: the first of {of}, {window}; follow-up ends with observation or death",
                 "结局 {name}：{window}首次出现{of}；随访止于观察结束或死亡"),
+    "score": ("{title} ({from_}), from records", "{title}（{from_}），依据记录"),
     "feature": ("{name}: {what}", "{name}：{what}"),
 }  # fmt: skip
 
@@ -78,8 +80,7 @@ class _Words:
     def feature(self, feature: Feature) -> str:
         if feature.domain == "person":
             return self.part("feature", name=feature.name, what=_PERSON[feature.says][self.index])
-        parts = [_SAYS[feature.says][self.index].format(of=self.of(feature.domain, feature.of))]
-        parts.append(self.window(*feature.window))
+        parts = [self.said(feature), self.window(*feature.window)]
         if feature.unit:
             parts.append(self.part("unit", unit=feature.unit))
         if feature.low is not None or feature.high is not None:
@@ -88,6 +89,12 @@ class _Words:
         if feature.otherwise is not None:
             parts.append(self.part("otherwise", value=f"{feature.otherwise:g}"))
         return self.part("feature", name=feature.name, what=(", ", "，")[self.index].join(parts))
+
+    def said(self, feature: Feature) -> str:
+        if feature.domain != SCORE:
+            return _SAYS[feature.says][self.index].format(of=self.of(feature.domain, feature.of))
+        asked = score(feature.says)
+        return self.part("score", title=asked.title[("en", "zh")[self.index]], from_=asked.points_from)
 
     def outcome(self, outcome: Outcome) -> str:
         of = self.of(outcome.domain, outcome.of)

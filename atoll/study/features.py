@@ -7,6 +7,7 @@ earlier. What happens later is the outcome, which is written apart.
     features:
       age:      {from: person, as: age}
       stroke:   {from: condition, of: stroke, window: [-3650, 0]}
+      frailty:  {from: score, as: hfrs, window: [-730, 0]}
       hba1c:    {from: measurement, of: hba1c, as: last, unit: "%", window: [-365, 0], range: [3, 20], otherwise: 5.6}
     outcome:
       diabetes: {from: condition, of: diabetes, window: [1, 1095]}
@@ -25,10 +26,12 @@ import rfc8785
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.form import Form, nearest
 from atoll.study.nodes import Node, from_yaml
+from atoll.study.score import NAMES, score
 
 PERSON_FACTS = ("age", "sex", "year", "observed", "followed")
 RECORDS = ("any", "count", "days", "since")
 VALUES = ("last", "first", "mean", "min", "max", "slope", "high", "low")
+SCORE = "score"
 DOMAINS = (
     "condition", "condition_era", "drug", "drug_era", "procedure", "device", "measurement", "observation", "visit",
 )  # fmt: skip
@@ -61,9 +64,9 @@ class Concepts:
 class Feature:
     """One column. `window` counts days from the index date, both ends included; None: as far back as there is.
 
-    domain   a word of `DOMAINS`, or `person`
+    domain   a word of `DOMAINS`, `person` or `score`
     of       name of a concept set; empty: every record of the domain
-    says     a word of `PERSON_FACTS`, `RECORDS` or `VALUES`
+    says     a word of `PERSON_FACTS`, `RECORDS` or `VALUES`, or the name of a score
     unit     UCUM code that a value must have; empty: whatever it has
     low, high   values outside are not used
     otherwise   what stands where there is no value; a second column, NAME_missing, then says so
@@ -84,6 +87,9 @@ class Feature:
         """The columns of this feature with their types."""
         if self.domain == "person":
             return {self.name: _PERSON_COLUMNS[self.says]}
+        if self.domain == SCORE:
+            label = self.label or score(self.says).title["en"]
+            return {self.name: Column("number", low=0.0, high=score(self.says).highest, label=label)}
         if self.says in ("any", "high", "low"):
             return {self.name: Column("flag", label=self.label)}
         if self.says in ("count", "days", "since"):
@@ -144,6 +150,8 @@ class Features:
         entry = dict((self._document.get("features", {}) | self._document.get("outcome", {}))[name])
         if entry.get("of") in self._document.get("concepts", {}):
             entry["of"] = self._document["concepts"][entry["of"]]
+        if entry["from"] == SCORE:
+            entry["table"] = score(entry["as"]).id
         return hashlib.sha256(rfc8785.dumps(entry)).hexdigest()[:12]
 
 
@@ -204,13 +212,14 @@ def _features(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
 
 def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[str]) -> Feature:
     fields = form.fields(node, key, ("from",), ("of", "as", "window", "unit", "range", "otherwise", "label"))
-    domain = form.part(fields, key, "from", Form.choice, "person", ("person", *DOMAINS))
+    domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *DOMAINS))
     if domain == "person":
-        for word in set(fields) - {"from", "as", "label"}:
-            form.refuse(fields[word], f"{key}.{word}", f"a fact of the person has no {word}.", "Leave it out.")
-        if "as" not in fields:
-            form.refuse(node, key, "`as` is missing.", f"Choose one of {', '.join(PERSON_FACTS)}.")
-        return Feature(name, domain, says=form.part(fields, key, "as", Form.choice, "age", PERSON_FACTS))
+        says = _chosen(form, node, key, fields, "a fact of the person", {"from", "as", "label"}, PERSON_FACTS)
+        return Feature(name, domain, says=says, label=form.part(fields, key, "label", Form.text, ""))
+    if domain == SCORE:
+        says = _chosen(form, node, key, fields, "a score", {"from", "as", "label", "window"}, NAMES)
+        window = form.part(fields, key, "window", _window, _NO_WINDOW, True)
+        return Feature(name, domain, "", window, says, label=form.part(fields, key, "label", Form.text, ""))
     possible = (*RECORDS, *VALUES) if domain in WITH_VALUES else RECORDS
     says = form.part(fields, key, "as", Form.choice, "any", possible)
     for word in [word for word in ("unit", "range", "otherwise") if word in fields and says not in VALUES]:
@@ -229,6 +238,17 @@ def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[s
         form.part(fields, key, "otherwise", Form.number, None, -1e15, 1e15),
         form.part(fields, key, "label", Form.text, ""),
     )
+
+
+def _chosen(
+    form: Form, node: Node, key: str, fields: Mapping[str, Node], what: str, allowed: set[str], words: tuple[str, ...]
+) -> str:
+    """What `as` says of something that has no other keys than the allowed ones."""
+    for word in set(fields) - allowed:
+        form.refuse(fields[word], f"{key}.{word}", f"{what} has no {word}.", "Leave it out.")
+    if "as" not in fields:
+        form.refuse(node, key, "`as` is missing.", f"Choose one of {', '.join(words)}.")
+    return form.part(fields, key, "as", Form.choice, words[0], words)
 
 
 def _known(form: Form, node: Node, key: str, concepts: Collection[str]) -> str:

@@ -194,6 +194,12 @@ def test_above_and_below_the_laboratory_s_own_range(quick):
     assert one(quick, rows, "{from: measurement, of: hba1c, as: high, window: [-5, 0]}") == 0
 
 
+def test_nobody_has_any_record(engine):
+    """An engine that gives no rows may give no types either."""
+    found = all_at_once(engine, {}, ["{from: condition, of: diabetes}", "{from: measurement, of: hba1c, as: last}"])
+    assert list(found.values()) == [0, None]
+
+
 def test_facts_of_the_person(quick):
     document = """features:
   age: {from: person, as: age}
@@ -301,7 +307,7 @@ def test_any_records_say_what_the_words_say_and_nothing_of_what_comes_later(cond
         ("{from: condition, range: [1, 2]}", "`as: any` reads no value, so it has no range"),
         ("{from: person, as: age, window: [-1, 0]}", "a fact of the person has no window"),
         ("{from: person}", "`as` is missing"),
-        ("{from: death}", "'death' is none of person, condition"),
+        ("{from: death}", "'death' is none of person, score, condition"),
     ],
 )
 def test_what_a_feature_cannot_be(line, words):
