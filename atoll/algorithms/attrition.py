@@ -7,9 +7,7 @@ event that keeps them all, as a cohort asks.
 
 The numbers are nested, so what they hide is their differences. With K the site's minimum:
 
-    left    is told when K persons or more were lost since the last number that was told, and K or more are left. Else
-            it lies within K − 1 of that number, or between nobody and K. So a step that loses nobody looks like one
-            that loses a few: who asks whether one person is there gets the same answer
+    left    is told as `nested` has it: when K persons or more were lost since the last number that was told
     alone   is told when leftᵢ₋₁ and leftᵢ are, and when K persons or more keep only this step of the two, and K or
             more neither. Else it lies between leftᵢ and N
 
@@ -21,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from atoll.algorithms.core import Data, Program, at_site_whole
+from atoll.algorithms.nested import differences, told_steps
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, table, witness
@@ -84,8 +82,8 @@ class Bounds:
     @property
     def behind(self) -> dict[str, Array]:
         """The persons between neighbours of what is told, and those whom a step alone sets apart."""
-        told = [self.entered, *(a for a, b in zip(self.low, self.high, strict=True) if a == b), 0]
-        return {"steps": np.array([*(a - b for a, b in pairwise(told)), *self.cells], dtype=np.int64)}
+        lost = differences(self.entered, self.low, self.high)
+        return {"steps": np.array([*lost, *self.cells], dtype=np.int64)}
 
 
 @at_site_whole
@@ -132,22 +130,6 @@ def bounds(data: Data, columns: Sequence[str]) -> Bounds:
         else:
             between.append((steps[i + 1][0], entered))
     return Bounds(entered, [low for low, _ in steps[1:]], [high for _, high in steps[1:]], between, cells)
-
-
-def told_steps(kept: Sequence[int], minimum: int) -> list[tuple[int, int]]:
-    """Bounds of nested numbers, which are equal where the number is told; the first always is."""
-    last = kept[0]
-    steps = [(last, last)]
-    for number in kept[1:]:
-        if last - number >= minimum and number >= minimum:
-            last = number
-            steps.append((number, number))
-        elif number < minimum <= last - number:
-            steps.append((0, minimum if minimum > 1 else 0))
-        else:
-            low = last - (minimum - 1)
-            steps.append((low if low >= minimum else 0, last))
-    return steps
 
 
 def _nearest(numbers: Any, base: int) -> Any:

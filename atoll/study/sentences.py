@@ -164,6 +164,10 @@ ALGORITHMS: dict[str, Pair] = {
         "检验给定模型对各医院患者的预测效果（performance）",
     ),
     "attrition": ("where persons are lost, step by step (attrition)", "逐步统计人数在何处减少（attrition）"),
+    "feasibility": (
+        "how many persons a planned study would have, before it is signed (feasibility)",
+        "签署研究之前，估计可纳入的人数（feasibility）",
+    ),
     "survey": ("what all hospitals' columns have in common (survey)", "各医院各列的共同信息（survey）"),
     "": ("the analysis {algorithm}, an addition to Atoll", "附加安装的分析 {algorithm}"),
 }
@@ -223,6 +227,11 @@ LEAVES: dict[str, Pair] = {
         "this hospital's own numbers of persons, to the nearest multiple of the minimum.",
         "本院自己的人数，取整为最低人数的倍数。",
     ),
+    "feasibility": (
+        "the number of persons, of those of whom each planned column is known, and of those with the event. A number "
+        "of which fewer persons than the minimum would stand apart is not told, only two between which it lies.",
+        "总人数、计划使用的各列依次均有记录的人数，以及其中发生事件的人数。若会使少于最低人数的患者显露，则不给出该数字，只给出其上下界。",
+    ),
     "survey": (
         "numbers of persons per category; sums and sums of squares of numbers; numbers of persons per group of a "
         "histogram.",
@@ -281,6 +290,8 @@ OPTIONS: dict[str, Pair] = {
     "performance.by_site": ("whether each hospital's figures are also shown apart.", "是否另外单独显示各医院的指标。"),
     "attrition.columns": ("the steps, in order; each is kept or not.", "依次排列的各步骤，每一步满足或不满足。"),
     "attrition.by_site": ("whether each hospital's numbers are also shown apart.", "是否另外单独显示各医院的人数。"),
+    "feasibility.columns": ("what the planned analysis needs.", "计划中的分析所需要的列。"),
+    "feasibility.happened": ("the column that says whether the event happened.", "标明事件是否发生的列。"),
     "survey.levels_of": ("columns whose categories are asked for.", "询问类别的列。"),
     "survey.quantiles_of": ("columns whose quantiles are asked for.", "询问分位数的列。"),
     "survey.moments_of": ("columns whose mean and standard deviation are asked for.", "询问均值和标准差的列。"),

@@ -55,6 +55,7 @@ ALGORITHMS: Mapping[str, str] = {
     "kaplan_meier": "Survival curves",
     "performance": "Performance of a model",
     "attrition": "Where persons are lost",
+    "feasibility": "Who could be studied",
     "survey": "What the columns have in common",
 }
 REMEDIES: Mapping[str, str] = {

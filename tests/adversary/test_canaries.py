@@ -92,6 +92,7 @@ RUNS = [
     ("attrition", {"columns": ["e", "y"]}),
     ("attrition", {"columns": ["y"], "by_site": False}),
     ("attrition", {"columns": ["ward"]}),
+    ("feasibility", {"columns": ["e", "y"], "happened": "y"}),
     ("performance", {"model": MODEL, "outcome": "y"}),
     ("performance", {"model": MODEL, "outcome": "cost"}),
     ("performance", {"model": MODEL | {"coefficients": [-4e6, 0.0, 50.0]}, "outcome": "y"}),

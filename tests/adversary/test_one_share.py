@@ -303,6 +303,7 @@ def test_a18_a_site_of_few_patients_says_nothing(n):
             "kaplan_meier": {"time": "t", "event": "e", "times": [365.0]},
             "describe": {"columns": ["age", "sex"]},
             "attrition": {"columns": ["y", "e"]},
+            "feasibility": {"columns": ["y", "age"], "happened": "y"},
             "performance": {"model": {"terms": ["age"], "coefficients": [0.1], "link": "logit"}, "outcome": "y"},
         }[name]
         got = north.first(name, **options)
@@ -417,6 +418,7 @@ def test_whatever_leaves_is_a_record_of_kinds_with_no_small_number_of_persons():
         "kaplan_meier": {"time": "t", "event": "e", "times": [365.0, 730.0], "by": "sex"},
         "describe": {"columns": ["age", "sex", "seldom"]},
         "attrition": {"columns": ["y", "e"]},
+        "feasibility": {"columns": ["y", "age"], "happened": "y"},
         "performance": {
             "model": {"terms": ["Intercept", "age"], "coefficients": [-3, 0.04], "link": "logit"},
             "outcome": "y",

@@ -1,0 +1,33 @@
+"""Numbers of persons of whom each is part of the one before: what may be told of them when differences hide nobody.
+
+With K the site's minimum, a number is told when K persons or more were lost since the last number that was told, and K
+or more are left. Else it lies within K − 1 of that number, or between nobody and K. So a step that loses nobody looks
+like one that loses a few: who asks whether one person is there gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+
+def told_steps(kept: Sequence[int], minimum: int) -> list[tuple[int, int]]:
+    """Bounds of nested numbers, which are equal where the number is told; the first always is."""
+    last = kept[0]
+    steps = [(last, last)]
+    for number in kept[1:]:
+        if last - number >= minimum and number >= minimum:
+            last = number
+            steps.append((number, number))
+        elif number < minimum <= last - number:
+            steps.append((0, minimum if minimum > 1 else 0))
+        else:
+            low = last - (minimum - 1)
+            steps.append((low if low >= minimum else 0, last))
+    return steps
+
+
+def differences(entered: int, low: Sequence[int], high: Sequence[int]) -> list[int]:
+    """Persons between neighbours of what is told, down to nobody: what a gate looks at."""
+    told = [entered, *(a for a, b in zip(low, high, strict=True) if a == b), 0]
+    return [a - b for a, b in pairwise(told)]
