@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from atoll.errors import AtollError, OperatorError, StudyError, Unreachable, error_for
-from atoll.governance.signatures import SignedStudy, read_or_make_key, sign_study
+from atoll.governance.signatures import PrivateKey, SignedStudy, read_or_make_key, sign_study
 from atoll.governance.states import ENDED
 from atoll.network.http import Connection, too_many
 from atoll.settings import settings
+from atoll.study import protocol
 from atoll.study.dataset import files_beside
-from atoll.study.protocol import read
 from atoll.ui.results import Result
 
 LONG_POLL = 20  # seconds that the hub may hold a request
@@ -60,8 +62,26 @@ class Hub:
         StudyError, NotPermitted
             When the study or its signature is refused, with the hub's sentence.
         """
-        document = self._ask("POST", "/api/studies", content=_signed(Path(study)).to_bytes())
-        return Study(self, document["study"])
+        return self._submitted(_signed(Path(study)))
+
+    def feasibility(self, study: str | Path, seconds: float = 20.0) -> dict[str, dict[str, Any] | str]:
+        """How many patients each hospital has for a planned study, before it is signed.
+
+        One question for each hospital, signed with your own key; a hospital whose steward gave a standing permission
+        answers at once. Elsewhere it waits for the steward: ask again later. Asked twice on a day it is one question.
+
+        Returns
+        -------
+        dict
+            By hospital: the results by analysis, or the sentence that says why there are none.
+        """
+        asked = {
+            site: self._submitted(sign_study(question, _key())) for site, question in questions(_read(Path(study)))
+        }
+        return {site: one.answers(time.monotonic() + seconds) for site, one in asked.items()}
+
+    def _submitted(self, signed: SignedStudy) -> Study:
+        return Study(self, self._ask("POST", "/api/studies", content=signed.to_bytes())["study"])
 
     def study(self, study: str) -> Study:
         """A study that was submitted before, by its hash."""
@@ -119,8 +139,6 @@ class Study:
 
     def _again(self, error: Unreachable) -> dict[str, Any]:
         """The status once the hub answers again, when it wants to be asked; gives up after ten minutes of silence."""
-        import time
-
         for pause in (1, 2, 5, 10, *[20] * 30):
             time.sleep(max(pause, error.wait))
             try:
@@ -149,6 +167,21 @@ class Study:
             others = "The other runs keep their results." if len(failed) < len(document["runs"]) else ""
             raise refusal_of(failed[0], others)
         return self
+
+    def answers(self, until: float) -> dict[str, Any] | str:
+        """Results by analysis once all is there; a sentence when something is not by then."""
+        document = self.status()
+        while not _ended(document) and (left := until - time.monotonic()) > 0:
+            seconds = max(1, round(min(left, LONG_POLL)))
+            path = f"/api/studies/{quote(self.hash)}?version={document['version']}&wait={seconds}"
+            document = self.hub._ask("GET", path, wait=seconds)
+        if not _ended(document):
+            return str(document["waits_for"]) or "No answer yet."
+        failed = next((run for run in document["runs"] if run["state"] != "finished"), None)
+        if failed:
+            return str(failed["sentence"] or failed["state"])
+        runs = {run["analysis"]: run["run"] for run in document["runs"]}
+        return {name: self.hub._ask("GET", f"/api/runs/{quote(run)}/result") for name, run in runs.items()}
 
     def result(self, analysis: str) -> Result:
         """The result of one analysis.
@@ -202,16 +235,38 @@ def _pem(path: str | Path | None) -> bytes | None:
 
 def _signed(path: Path) -> SignedStudy:
     """The signed study in a file; a YAML file is checked and signed with the investigator's own key."""
+    if path.suffix == ".json":
+        return SignedStudy.from_bytes(_bytes(path))
+    return sign_study(_read(path), _key())
+
+
+def _read(path: Path) -> protocol.Study:
+    """The study in a file, signed or not."""
     from atoll.algorithms.registry import check
 
+    content = _bytes(path)
+    if path.suffix == ".json":
+        return SignedStudy.from_bytes(content).study()
+    return protocol.read(content.decode("utf-8-sig"), check=check, files=files_beside(path))
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if path.suffix == ".json":
-        return SignedStudy.from_bytes(content)
-    key, _ = read_or_make_key(settings().home / "investigator" / "key.pem")
-    return sign_study(read(content.decode("utf-8-sig"), check=check, files=files_beside(path)), key)
+
+
+def _key() -> PrivateKey:
+    return read_or_make_key(settings().home / "investigator" / "key.pem")[0]
+
+
+def questions(study: protocol.Study) -> Iterator[tuple[str, protocol.Study]]:
+    """For each hospital the study of feasibility that asks it alone."""
+    from atoll.algorithms.planned import as_questions
+
+    for site in study.sites:
+        yield site, as_questions(study, site, date.today())
 
 
 def refusal_of(run: dict[str, Any], remedy: str = "") -> AtollError:

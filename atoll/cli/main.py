@@ -9,6 +9,10 @@ from atoll.cli.output import AtollGroup
 COMMANDS = {
     "study": ("atoll.cli.study:study", "Write, check, explain, sign and submit a study."),
     "run": ("atoll.cli.run:run", "Run a study in this process, over tables on this machine."),
+    "feasibility": (
+        "atoll.cli.feasibility:feasibility",
+        "How many patients a planned study would have, before it is signed.",
+    ),
     "site": ("atoll.cli.site:site", "A hospital's node: its data, its approvals, its ledger."),
     "hub": ("atoll.cli.hub:hub", "The centre: invitations, runs and results."),
     "source": ("atoll.cli.source:source", "Look at a hospital's export before it is mapped."),

@@ -45,20 +45,7 @@ def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], out
     from atoll.local import run_study
 
     _, study = read_study(file)
-    opened, urls = _tables(tables), _named(cdms, "CDM", "URL")
-    wanted = bool(set(study.datasets) - set(study.recipes))
-    missing = sorted(set(study.sites) - (set(opened) if wanted else set(urls)))
-    if missing:
-        raise StudyError(
-            f"The study asks {', '.join(study.sites)}; there is no table for {', '.join(missing)}.",
-            f"Add --table {missing[0]}=FILE.",
-        )
-    if study.recipes and (without := sorted(set(study.sites) - set(urls))):
-        raise StudyError(
-            f"The study makes {', '.join(study.recipes)} from OMOP data; there are none for {', '.join(without)}.",
-            f"Add --cdm {without[0]}=URL.",
-        )
-    made = _made(out, study, urls)
+    opened, made = open_sites(out, study, tables, cdms)
     results: dict[str, Any] = {}
     refused: dict[str, AtollError] = {}
     with out.progress("Running", len(study.analyses)) as step:
@@ -79,6 +66,32 @@ def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], out
     if refused:
         name, error = list(refused.items())[-1]
         raise type(error)(f"{name}: {error.what}", error.remedy, code=error.code, subject=error.subject)
+
+
+def open_sites(
+    out: Output, study: Study, tables: Sequence[str], cdms: Sequence[str]
+) -> tuple[dict[str, Path], dict[str, dict[str, Any]]]:
+    """Each site's table, and what its recipes make from its OMOP data, as the options name them.
+
+    Raises
+    ------
+    StudyError
+        When a site of the study has none.
+    """
+    opened, urls = _tables(tables), _named(cdms, "CDM", "URL")
+    wanted = bool(set(study.datasets) - set(study.recipes))
+    missing = sorted(set(study.sites) - (set(opened) if wanted else set(urls)))
+    if missing:
+        raise StudyError(
+            f"The study asks {', '.join(study.sites)}; there is no table for {', '.join(missing)}.",
+            f"Add --table {missing[0]}=FILE.",
+        )
+    if study.recipes and (without := sorted(set(study.sites) - set(urls))):
+        raise StudyError(
+            f"The study makes {', '.join(study.recipes)} from OMOP data; there are none for {', '.join(without)}.",
+            f"Add --cdm {without[0]}=URL.",
+        )
+    return opened, _made(out, study, urls)
 
 
 def _named(entries: Sequence[str], what: str, value: str) -> dict[str, str]:

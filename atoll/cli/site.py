@@ -253,6 +253,26 @@ def _limit(limits: dict[str, Any], change: str) -> tuple[str, Any]:
     return name, value
 
 
+@site.command(epilog="Example: atoll site feasibility --questions 20")
+@click.option("--questions", type=click.IntRange(0), help="For each investigator in 30 days; 0 takes it back.")
+@home_option
+@with_output
+def feasibility(out: Output, questions: int | None, home: Path) -> None:
+    """Show or give a standing permission: questions of feasibility are answered without asking the steward.
+
+    It covers nothing but numbers of persons, under this site's own limits; each use is in the ledger.
+    """
+    from atoll.site.standing import DAYS, read_standing, write_standing
+
+    with opened(home) as (folder, store):
+        if questions is not None:
+            write_standing(folder, store, questions)
+            folder.wake()
+        now = read_standing(folder, store)
+    said = f"{now} questions of feasibility for each investigator in {DAYS} days are answered without the steward."
+    out.result({"questions": now, "days": DAYS}, said if now else "Every question of feasibility asks the steward.")
+
+
 @site.command()
 @home_option
 @with_output

@@ -26,7 +26,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 REMEMBERED = "hub.json"
 
 
-def _at_hub(command: Callable[..., Any]) -> Callable[..., Any]:
+def at_hub(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say which hub, and with which token."""
     for option in (
         click.option("--authority", type=FILE, help="The hub's certificate authority (PEM), where it made its own."),
@@ -39,14 +39,14 @@ def _at_hub(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("file", type=FILE)
-@_at_hub
+@at_hub
 @click.option("--wait", is_flag=True, help="Stay until the study has ended.")
 @with_output
 def submit(
     out: Output, file: Path, url: str | None, token_file: Path | None, authority: Path | None, wait: bool
 ) -> None:
     """Hand in a signed study (or a YAML file, which is signed with your key first)."""
-    hub = _hub(url, token_file, authority)
+    hub = hub_of(url, token_file, authority)
     study = hub.submit(file)
     _remember_study(study.hash)
     out.say(f"Submitted to {hub.url}")
@@ -60,14 +60,14 @@ def submit(
 
 @click.command()
 @click.argument("study", required=False)
-@_at_hub
+@at_hub
 @click.option("--wait", is_flag=True, help="Stay until the study has ended.")
 @with_output
 def status(
     out: Output, study: str | None, url: str | None, token_file: Path | None, authority: Path | None, wait: bool
 ) -> None:
     """What a study is doing, and what it waits for; the last submitted one when left out."""
-    chosen = _hub(url, token_file, authority).study(_hash(study))
+    chosen = hub_of(url, token_file, authority).study(_hash(study))
     if wait:
         _follow(out, chosen)
     document = chosen.status()
@@ -87,7 +87,7 @@ def status(
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
 )
-@_at_hub
+@at_hub
 @with_output
 def results(
     out: Output,
@@ -101,7 +101,7 @@ def results(
     """The results of a study; the last submitted one when left out."""
     from atoll.cli.run import write_results
 
-    chosen = _hub(url, token_file, authority).study(_hash(study))
+    chosen = hub_of(url, token_file, authority).study(_hash(study))
     runs = {run["analysis"]: run for run in chosen.status()["runs"]}
     wanted = [analysis] if analysis else [name for name, run in runs.items() if run["state"] == "finished"]
     if not wanted:
@@ -128,7 +128,7 @@ def _follow(out: Output, study: Study) -> None:
         study.wait(progress=changed)
 
 
-def _hub(url: str | None, token_file: Path | None, authority: Path | None) -> Hub:
+def hub_of(url: str | None, token_file: Path | None, authority: Path | None) -> Hub:
     """The hub that the options name, or the remembered one; what worked is remembered."""
     from atoll.client import Hub
 

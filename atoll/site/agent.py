@@ -4,6 +4,7 @@
     work      answers one question after another (site/worker.py)
     courier   hands over shares and decisions until each has a receipt
     wake      hears, through a pipe, that the steward decided something
+    consider  looks whether a proposed study is covered by the steward's standing permission (site/standing.py)
 
 Whatever was recorded survives `kill -9`; whatever was not is asked again. Nothing here waits in the path
 of a round: a question that arrives is answered, a share that is recorded is sent.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import random
 import sqlite3
 import threading
@@ -42,6 +44,7 @@ from atoll.site.store import SiteStore
 from atoll.site.worker import Answerer, Worker
 
 log = logging.getLogger("atoll.site")
+STANDING = "feasibility"  # the fact that holds the steward's standing permission, if there is one
 WAIT = 25.0  # seconds of a long poll
 RENEW = 15.0  # seconds between renewals of what is being worked on
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between attempts to reach the hub
@@ -65,6 +68,7 @@ class Agent:
         self._along: tuple[Stored, ...] = ()
         self._newest = store.newest_study()
         self._more_to_deliver = threading.Event()
+        self._proposed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._failed: AtollError | None = None
         self._asked: AtollError | None = None  # why the last delivery failed: the hub may have asked for a pause
@@ -81,7 +85,7 @@ class Agent:
         NotPermitted
             When the hub does not know this site, or a newer process of it is running.
         """
-        acts = (self._work, self._courier, self._wake)
+        acts = (self._work, self._courier, self._wake, self._consider)
         threads = [
             threading.Thread(target=self._always, args=[act], name=act.__name__.strip("_"), daemon=True) for act in acts
         ]
@@ -192,6 +196,7 @@ class Agent:
             raise NotPermitted("It does not name this site with its key.", "Its investigator corrects and signs it.")
         self._store.receive_study(proposal.number, signed, study.title)
         log.warning("proposed: %s (%s)", study.title, signed.hash[:12])
+        self._proposed.put(signed.hash)
 
     def _take(self, task: Task) -> None:
         """A question under a new lease. One that is being answered goes on; one that was answered is sent again."""
@@ -211,9 +216,37 @@ class Agent:
         if self._outbox.again(task.place):
             held.state = "recorded"  # it goes along with the next poll
 
+    # ---- consider
+
+    def _propose_again(self) -> None:
+        """Let what is proposed be considered once more: it was there before this process, or the permission is new."""
+        for row in self._store.studies():
+            if row["state"] == "proposed":
+                self._proposed.put(row["hash"])
+
+    def _consider(self) -> None:
+        self._propose_again()
+        while not self._ending.is_set():
+            try:
+                proposed = self._proposed.get(timeout=LOOK)
+            except queue.Empty:
+                continue
+            if self._store.fact(STANDING) is None:
+                continue
+            from atoll.site.standing import decide  # loads what computes; a site without a permission does not need it
+
+            try:
+                if decide(self._home, self._store, proposed):
+                    log.warning("approved under the standing permission: %s", proposed[:12])
+                    self._more_to_deliver.set()
+            except AtollError as error:
+                log.warning("%s is left to the steward: %s", proposed[:12], error)
+
     # ---- work
 
     def _work(self) -> None:
+        if self._store.fact(STANDING) is not None:
+            self._worker.warm()
         while not self._ending.is_set():
             with self._change:
                 held = next((held for held in self._held.values() if held.state == "queued"), None)
@@ -347,6 +380,7 @@ class Agent:
         self._more_to_deliver.set()  # what was decided before anyone listened
         while not self._ending.is_set():
             os.read(handle, 64)
+            self._propose_again()
             with self._change:
                 for held in self._held.values():
                     held.again = 0.0

@@ -5,9 +5,11 @@ Imported at the first question, since it loads what computes.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from atoll.errors import DisclosureRefused, NotPermitted
+from atoll.algorithms import registry as algorithms
+from atoll.errors import AtollError, DisclosureRefused, NotPermitted
 from atoll.network.messages import Place
 from atoll.privacy.leverage import Influence
 from atoll.site.datasets import Registry, made_name, read_policy
@@ -27,6 +29,13 @@ class Answering:
         self._home, self._store, self._outbox, self._threads = home, store, outbox, threads
         self._registry = Registry(home, store)
         self._weighed: dict[tuple[Any, ...], Influence] = {}
+
+    def warm(self) -> None:
+        """Load the algorithms and look at the registered tables, so that the first question finds all of it there."""
+        algorithms.names()
+        for name in self._registry.names():
+            with suppress(AtollError):  # told when it is asked about
+                self._registry.open(name)
 
     def answer(self, study: Study, place: Place, question: bytes) -> Outcome:
         """The outcome, recorded in the outbox before this returns.

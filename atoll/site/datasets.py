@@ -27,6 +27,7 @@ from atoll.study.dictionary import Column, Dictionary
 from atoll.study.protocol import Study
 
 log = logging.getLogger("atoll.site")
+MADE = "study-"  # how the names of tables begin that were made for a study
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -180,6 +181,11 @@ class Registry:
         source = f"{dataset} of study {study.hash[:12]}, from {without_password(cdm)}"
         return self._register(Registration(name, source, made.num_rows, columns, "", utc_now(), 0, 0, ()))
 
+    def remove(self, name: str) -> None:
+        """Forget a dataset and remove its file; without one there is nothing to do."""
+        self._store.remove_dataset(name)
+        self.path(name).unlink(missing_ok=True)
+
     def describe(self, name: str, columns: Dictionary) -> Registration:
         """Replace the dictionary of a registered dataset, after its rows were checked against the new one."""
         from atoll.features.proposal import check
@@ -229,7 +235,7 @@ class Registry:
 
 def made_name(study: Study, dataset: str) -> str:
     """Under which name a site keeps the table that it made for a study."""
-    return f"study-{study.hash[:16]}-{sorted(study.recipes).index(dataset)}"
+    return f"{MADE}{study.hash[:16]}-{sorted(study.recipes).index(dataset)}"
 
 
 def _state_of(path: Path) -> tuple[int, int]:

@@ -144,6 +144,11 @@ class SiteStore:
         """The whole ledger, oldest first."""
         return [Entry(**json.loads(row["entry"])) for row in self.rows("SELECT entry FROM ledger ORDER BY number")]
 
+    def entries_of(self, subject: str) -> list[Entry]:
+        """The entries about one subject, oldest first."""
+        query = "SELECT entry FROM ledger WHERE json_extract(entry, '$.subject') = ? ORDER BY number"
+        return [Entry(**json.loads(row["entry"])) for row in self.rows(query, subject)]
+
     def write_entry(self, connection: sqlite3.Connection, **facts: Any) -> Entry:
         """Seal a ledger entry within a transaction."""
         entry = ledger.seal(self.head(), when=utc_now(), **facts)
@@ -186,8 +191,10 @@ class SiteStore:
             )
         return found[0]
 
-    def decide(self, study: str, action: str) -> str:
+    def decide(self, study: str, action: str, subject: str = "") -> str:
         """The steward's decision: the study's new state, the ledger entry and the word to the hub, in one transaction.
+
+        `subject` names what decided in the steward's place, if anything did.
 
         Raises
         ------
@@ -204,7 +211,7 @@ class SiteStore:
                     f"Possible now: {', '.join(act for act in STUDY[state] if act != 'expire') or 'nothing'}.",
                 )
             becomes = self._become(connection, study, STUDY[state][action])
-            entry = self.write_entry(connection, kind="study", decision=_WORDS[action], study=study)
+            entry = self.write_entry(connection, kind="study", decision=_WORDS[action], study=study, subject=subject)
             told = "approve" if action == "resume" else action
             values = (entry.number, study, told, entry.hash)
             connection.execute("INSERT INTO decisions (number, study, action, head) VALUES (?, ?, ?, ?)", values)
@@ -242,6 +249,18 @@ class SiteStore:
             text = json.dumps(document, ensure_ascii=False)
             connection.execute("INSERT OR REPLACE INTO datasets VALUES (?, ?)", (name, text))
             self.write_entry(connection, kind="dataset", decision="changed" if known else "registered", subject=name)
+
+    def remove_dataset(self, name: str) -> None:
+        """Forget a dataset, with its ledger entry."""
+        with self.writing() as connection:
+            if connection.execute("DELETE FROM datasets WHERE name = ?", (name,)).rowcount:
+                self.write_entry(connection, kind="dataset", decision="removed", subject=name)
+
+    def set_standing(self, fact: str, document: str, subject: str) -> None:
+        """Put a standing permission in force, or take it back, with its ledger entry."""
+        with self.writing() as connection:
+            _set_facts(connection, {fact: document})
+            self.write_entry(connection, kind="policy", decision="changed", subject=subject)
 
     def set_policy(self, document: str, policy_hash: str) -> None:
         """Put a policy in force, with its ledger entry."""

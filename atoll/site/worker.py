@@ -32,6 +32,10 @@ class Answerer(Protocol):
         """Compute, check, record. Raises sqlite3.Error, OSError or Withheld when nothing could be recorded."""
         ...
 
+    def warm(self) -> None:
+        """Load what is needed for the first question."""
+        ...
+
 
 class Worker:
     """Answers questions, one at a time; the answerer is made at the first."""
@@ -41,6 +45,12 @@ class Worker:
         self._make_answerer = answerer
         self._answerer: Answerer | None = None
         self._studies: dict[str, Study] = {}
+
+    def warm(self) -> None:
+        """Load what answers, before the first question: somebody waits for its answer at a screen."""
+        if self._answerer is None:
+            self._answerer = self._make_answerer()
+        self._answerer.warm()
 
     def answer(self, held: Held) -> bool:
         """Answer one question; False when nothing was recorded, and the hub was told why."""

@@ -1,0 +1,196 @@
+"""What a planned analysis needs, and how precise it would be with so many persons and events.
+
+    odds ratio      SE(β) = 1 / √(n p (1 − p))       a standard deviation of a term, n persons, share p with the event
+    hazard ratio    SE(β) = 1 / √d                   the same, d events
+    difference      SE(β) = 1 / √n                   in standard deviations of the outcome
+    found           exp((z₀.₉₇₅ + z₀.₈) SE): the smallest ratio that a test at 5 % finds with 80 % power
+    half width      of the 95 % interval of a proportion or of survival at ½, or of an AUC of 0.75
+
+Terms that are correlated need more: by 1 / (1 − R²) of a term on the others. Hsieh, Bloch & Larsen (1998),
+doi:10.1002/(SICI)1097-0258(19980730)17:14<1623::AID-SIM871>3.0.CO;2-S; Hsieh & Lavori (2000),
+doi:10.1016/S0197-2456(00)00104-5; Hanley & McNeil (1982), doi:10.1148/radiology.143.1.7063747
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from atoll.algorithms import registry
+from atoll.errors import StudyError
+from atoll.study.coding import design_of_terms, needs, resolve
+from atoll.study.design import Facts
+from atoll.study.dictionary import Dictionary
+from atoll.study.formula import Formula, parse
+from atoll.study.protocol import Analysis, Study
+from atoll.study.view import Model
+
+Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
+POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
+AUC = 0.75  # at which the width is told
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned analysis.
+
+    columns      that a patient must have, in order; the outcome first
+    happened     the flag that says who has the event
+    parameters   terms of its model; None where their number depends on categories that nobody has seen yet
+    measure      what its precision is told in
+    """
+
+    algorithm: str
+    dataset: str
+    columns: tuple[str, ...]
+    happened: str | None
+    parameters: int | None
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Precision:
+    """`found` is the smallest ratio (or difference) a standard deviation; `half_width` that of an interval."""
+
+    measure: Measure
+    found: float | None = None
+    half_width: float | None = None
+
+
+def plans(study: Study) -> dict[str, Plan]:
+    """The analyses of a study that can be planned, by name: all but those that count persons already."""
+    return {
+        name: _plan(study, analysis)
+        for name, analysis in study.analyses.items()
+        if analysis.algorithm not in ("attrition", "feasibility")
+    }
+
+
+def as_questions(study: Study, site: str, today: date) -> Study:
+    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says.
+
+    Raises
+    ------
+    StudyError
+        When the study plans nothing of which persons could be counted.
+    """
+    asked = plans(study)
+    if not asked:
+        raise StudyError("The study plans no analysis whose patients could be counted.", "Add one.", subject="analyses")
+    used = {plan.dataset for plan in asked.values()}
+    return replace(
+        study,
+        title=f"Feasibility on {today}: {study.title}"[:200],
+        sites={site: study.sites[site]},
+        datasets={name: columns for name, columns in study.datasets.items() if name in used},
+        recipes={name: recipe for name, recipe in study.recipes.items() if name in used},
+        analyses={
+            name: Analysis("feasibility", plan.dataset, _options(plan), study.analyses[name].label)
+            for name, plan in asked.items()
+        },
+    )
+
+
+def _options(plan: Plan) -> dict[str, Any]:
+    happened = {"happened": plan.happened} if plan.happened else {}
+    return {"columns": list(plan.columns), **happened}
+
+
+def precision(plan: Plan, persons: int, events: int | None) -> Precision | None:
+    """How precise the analysis would be; None where too few are there, or nothing is known of its kind."""
+    if persons < 2:
+        return None
+    if plan.measure in ("odds ratio", "hazard ratio", "AUC"):
+        if not events or (plan.measure != "hazard ratio" and events >= persons):
+            return None
+        if plan.measure == "AUC":
+            return Precision("AUC", half_width=WIDTH * _auc_error(events, persons - events))
+        information = events if plan.measure == "hazard ratio" else events * (1 - events / persons)
+        return Precision(plan.measure, found=math.exp(POWER / math.sqrt(information)))
+    if plan.measure == "difference":
+        return Precision("difference", found=POWER / math.sqrt(persons))
+    if plan.measure:
+        return Precision(plan.measure, half_width=WIDTH * math.sqrt(0.25 / persons))
+    return None
+
+
+def _auc_error(cases: int, controls: int) -> float:
+    """Standard error of an AUC of `AUC`, scores exponential in both classes."""
+    q1, q2 = AUC / (2 - AUC), 2 * AUC**2 / (1 + AUC)
+    spread = AUC * (1 - AUC) + (cases - 1) * (q1 - AUC**2) + (controls - 1) * (q2 - AUC**2)
+    return math.sqrt(spread / (cases * controls))
+
+
+def _plan(study: Study, analysis: Analysis) -> Plan:
+    columns = study.datasets[analysis.dataset]
+    named = _judged(study, analysis) if analysis.algorithm == "performance" else _named(analysis, columns)
+    happened = _happened(analysis)
+    return Plan(
+        analysis.algorithm,
+        analysis.dataset,
+        tuple(dict.fromkeys(name for name in named if name in columns)),
+        happened if happened and columns[happened].type == "flag" else None,
+        _parameters(analysis, columns, tuple(sorted(study.sites))),
+        _measure(analysis),
+    )
+
+
+def _named(analysis: Analysis, columns: Dictionary) -> tuple[str, ...]:
+    options = registry.check(analysis.algorithm, analysis.options, columns)
+    formula = parse(options["formula"]) if "formula" in options else None
+    response = [formula.response] if formula and formula.response else []
+    pointed = registry.columns_of(analysis.algorithm, options)
+    return (*response, *pointed, *(formula.columns if formula else ()))
+
+
+def _judged(study: Study, analysis: Analysis) -> tuple[str, ...]:
+    """The outcome, and what the model reads that is judged: an earlier analysis, or one that is given."""
+    columns, model = study.datasets[analysis.dataset], analysis.options["model"]
+    if isinstance(model, str):
+        formula = parse(study.analyses[model].options["formula"])
+        read = tuple(name for name in formula.columns if name != formula.response)
+    elif "design" in model:
+        read = Model.from_document(model).design.raw_columns
+    else:
+        read = design_of_terms(tuple(model["terms"]), Facts(), columns).raw_columns
+    return (analysis.options["outcome"], *read)
+
+
+def _happened(analysis: Analysis) -> str | None:
+    options = analysis.options
+    if analysis.algorithm == "glm" and options.get("family") == "binomial":
+        return parse(options["formula"]).response
+    found = options.get("event") or options.get("outcome")
+    return str(found) if found else None
+
+
+def _measure(analysis: Analysis) -> Measure:
+    if analysis.algorithm == "glm":
+        family, link = analysis.options.get("family", "gaussian"), analysis.options.get("link")
+        if family == "binomial" and link in (None, "logit"):
+            return "odds ratio"
+        return "difference" if family == "gaussian" and link in (None, "identity") else ""
+    measures: Mapping[str, Measure] = {
+        "cox": "hazard ratio", "kaplan_meier": "survival", "describe": "proportion", "performance": "AUC",
+    }  # fmt: skip
+    return measures.get(analysis.algorithm, "")
+
+
+def _parameters(analysis: Analysis, columns: Dictionary, sites: tuple[str, ...]) -> int | None:
+    """Terms of the model, where the study and its dictionary give all categories; knots and centres do not matter."""
+    if "formula" not in analysis.options:
+        return None
+    text = analysis.options["formula"]
+    formula: Formula = parse(f"{text} + site" if analysis.options.get("site_intercepts") else text)
+    wanted = needs(formula, columns)
+    if wanted.levels:
+        return None
+    facts = Facts(
+        quantiles={name: {p: p for p in at} for name, at in wanted.quantiles.items()},
+        ranges={name: (0.0, 1.0) for name in wanted.quantiles},
+        moments={name: (0.0, 1.0) for name in wanted.moments},
+    )
+    return len(resolve(formula, facts, columns, sites, intercept="time" not in analysis.options).terms)
