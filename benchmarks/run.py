@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cohorts
+import feasibility
 import features
 import footprint
 import models
@@ -35,6 +36,7 @@ PARTS = {
     "cox": ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
     "cohorts": ("Cohorts", lambda: cohorts.rows()),
     "features": ("Features", lambda: features.rows()),
+    "feasibility": ("Feasibility", lambda: feasibility.rows()),
     "quality": ("Quality", lambda: quality.rows()),
     "footprint": ("Footprint", footprint.rows),
 }

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 import uvicorn
 from starlette.routing import BaseRoute
 
+from atoll.algorithms import registry
 from atoll.errors import OperatorError
 from atoll.hub.api import application
 from atoll.hub.home import Home
@@ -50,6 +52,8 @@ def serve(
         (home.folder / "address").write_text(url, "utf-8")
         service = Service(home.store(), home.identity(), methods)
         ready(url)
+        if methods is INSTALLED:  # while nobody waits for it
+            threading.Thread(target=registry.names, name="algorithms", daemon=True).start()
         config = _config(home, service, routes(service))
         _Server(config, service, home.files).run(sockets=[listening])
 

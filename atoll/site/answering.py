@@ -32,7 +32,11 @@ class Answering:
 
     def warm(self) -> None:
         """Load the algorithms and look at the registered tables, so that the first question finds all of it there."""
+        import numpy as np
+        import pyarrow as pa
+
         algorithms.names()
+        pa.array(np.zeros(1))  # Arrow loads pandas at its first array, where that is installed
         for name in self._registry.names():
             with suppress(AtollError):  # told when it is asked about
                 self._registry.open(name)
