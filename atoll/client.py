@@ -78,7 +78,8 @@ class Hub:
         asked = {
             site: self._submitted(sign_study(question, _key())) for site, question in questions(_read(Path(study)))
         }
-        return {site: one.answers(time.monotonic() + seconds) for site, one in asked.items()}
+        until = time.monotonic() + seconds
+        return {site: one.answers(until) for site, one in asked.items()}
 
     def _submitted(self, signed: SignedStudy) -> Study:
         return Study(self, self._ask("POST", "/api/studies", content=signed.to_bytes())["study"])

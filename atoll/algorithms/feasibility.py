@@ -81,7 +81,6 @@ def feasibility(setting: Setting, *, columns: tuple[ColumnName, ...], happened: 
     steps: list[dict[str, Any]] = [
         {"step": name, "label": setting.columns[name].label if name in setting.columns else ""}
         | {"low": int(found.low[i]), "high": int(found.high[i])}
-        | {"alone_low": int(found.low[i]), "alone_high": int(found.entered)}
         for i, name in enumerate(names)
     ]
     notes = [] if setting.public else ["rounded"]

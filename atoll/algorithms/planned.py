@@ -83,7 +83,7 @@ def as_questions(study: Study, site: str, today: date) -> Study:
     used = {plan.dataset for plan in asked.values()}
     return replace(
         study,
-        title=f"Feasibility on {today}: {study.title}"[:200],
+        title=f"{study.title[:180]} · {today}",
         sites={site: study.sites[site]},
         datasets={name: columns for name, columns in study.datasets.items() if name in used},
         recipes={name: recipe for name, recipe in study.recipes.items() if name in used},

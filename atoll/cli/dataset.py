@@ -112,6 +112,24 @@ def describe(out: Output, name: str, dictionary: Path, home: Path) -> None:
     out.result(shown(registered), f"{name}: {len(registered.columns)} columns described")
 
 
+@dataset.command(epilog="Example: atoll site dataset remove checkup")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@home_option
+@with_output
+def remove(out: Output, name: str, yes: bool, home: Path) -> None:
+    """Forget a dataset and remove its imported copy; studies that ask about it are refused from now on."""
+    from atoll.site.datasets import Registry
+
+    with opened(home) as (folder, store):
+        registry = Registry(folder, store)
+        rows = registry.get(name).rows
+        if not yes:
+            click.confirm(f"Remove {name} ({rows:,} rows) from this site? Its source stays.", abort=True, err=True)
+        registry.remove(name)
+    out.result({"removed": name, "rows": rows}, f"Removed {name}: {rows:,} rows")
+
+
 def _dictionary(path: Path) -> Dictionary:
     from atoll.study.form import read_dictionary
 

@@ -65,6 +65,8 @@ def feasibility(
         out.say(_in_words(entry) + "\n")
     for site, why in silent.items():
         out.note(f"{site}: {why}")
+    if silent and not (tables or cdms):
+        out.note("A steward decides as about any study, or lets such questions be answered: atoll site feasibility.")
 
 
 def _here(out: Output, study: Study, tables: Sequence[str], cdms: Sequence[str]) -> Answers:

@@ -18,6 +18,7 @@ import click
 from atoll.cli.output import Output, with_output
 from atoll.errors import OperatorError, StudyError
 from atoll.settings import settings
+from atoll.ui.vocabulary import DECISIONS
 
 if TYPE_CHECKING:
     from atoll.client import Hub, Study
@@ -75,7 +76,7 @@ def status(
     out.say(f"{document['title']}  ({document['state']})")
     out.say(f"  study      {document['study']}")
     for name, site in sorted(document["sites"].items()):
-        out.say(f"  {name:<10} {site['decision']}{'' if site['online'] else ', not heard'}")
+        out.say(f"  {name:<10} {DECISIONS[site['decision']]}{'' if site['online'] else ', not heard'}")
     out.table(["analysis", "state", ""], [[r["analysis"], r["state"], r["sentence"] or ""] for r in document["runs"]])
     if document["waits_for"]:
         out.say(document["waits_for"])

@@ -69,7 +69,10 @@ class ConceptSets:
         for table, rows in ((items, _rows(self.keys)), (prefixes, _prefixes(self.coded))):
             self.workspace.upload(table, rows)
             self.workspace.settle(table)
-        self.workspace.create(self.codes, _resolved(items, prefixes))
+        found = _resolved(items)
+        if self.coded:  # only then must the CDM's concepts have codes
+            found = sql("SELECT * FROM ({a}) a UNION ALL SELECT * FROM ({b}) b", a=found, b=_coded(prefixes))
+        self.workspace.create(self.codes, sql("SELECT * FROM ({f}) f ORDER BY set_key, concept_id", f=found))
         self.workspace.settle(self.codes)
         self.workspace.drop(items, prefixes)
         self.resolved = number
@@ -136,7 +139,7 @@ def _prefixes(keys: dict[Coded, int]) -> pa.Table:
     return pa.table({name: pa.array(column, kinds[name]) for name, column in zip(kinds, columns, strict=True)})
 
 
-def _resolved(items: Sql, prefixes: Sql) -> Sql:
+def _resolved(items: Sql) -> Sql:
     return sql(
         """
 WITH direct AS (
@@ -157,15 +160,19 @@ WITH direct AS (
   SELECT set_key, part, concept_id FROM members WHERE NOT excluded
   EXCEPT
   SELECT set_key, part, concept_id FROM members WHERE excluded
-), coded AS (
-  SELECT DISTINCT p.set_key, r.concept_id_2 AS concept_id
-  FROM {prefixes} p JOIN concept c ON c.vocabulary_id = p.vocabulary_id
-  AND SUBSTR(c.concept_code, 1, 3) = p.first_three AND REPLACE(c.concept_code, '.', '') LIKE CONCAT(p.prefix, '%')
-  JOIN concept_relationship r ON r.concept_id_1 = c.concept_id
-  WHERE r.relationship_id = 'Maps to' AND r.invalid_reason IS NULL
 )
-SELECT set_key, concept_id FROM (
-  SELECT set_key, concept_id FROM kept UNION ALL SELECT set_key, concept_id FROM coded
-) found ORDER BY set_key, concept_id""",
-        items=items, prefixes=prefixes,
-    )  # fmt: skip
+SELECT set_key, concept_id FROM kept""",
+        items=items,
+    )
+
+
+def _coded(prefixes: Sql) -> Sql:
+    return sql(
+        """
+SELECT DISTINCT p.set_key, r.concept_id_2 AS concept_id
+FROM {prefixes} p JOIN concept c ON c.vocabulary_id = p.vocabulary_id
+AND SUBSTR(c.concept_code, 1, 3) = p.first_three AND REPLACE(c.concept_code, '.', '') LIKE CONCAT(p.prefix, '%')
+JOIN concept_relationship r ON r.concept_id_1 = c.concept_id
+WHERE r.relationship_id = 'Maps to' AND r.invalid_reason IS NULL""",
+        prefixes=prefixes,
+    )

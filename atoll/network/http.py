@@ -132,14 +132,14 @@ class Connection:
                 code="PROXY_REFUSED",
             )
         if isinstance(error, httpx2.TimeoutException):
-            return Unreachable(f"The hub {self.url} does not answer.", "It is tried again; nothing is lost.")
+            return Unreachable(f"The hub {self.url} does not answer.", "Nothing is lost; try again later.")
         return self._away()
 
     def _away(self) -> Unreachable:
         through = f" through the proxy {self._shown_proxy()}" if self.proxy else ""
         return Unreachable(
             f"The hub {self.url} cannot be reached{through}.",
-            "It is tried again; nothing is lost. Check the address, the port and the firewall.",
+            "Nothing is lost; try again later. If it stays so, check the address, the port and the firewall.",
         )
 
     def _shown_proxy(self) -> str:
@@ -206,7 +206,7 @@ class SignedLine:
     def _not_a_hub(self, response: Answer) -> AtollError:
         if response.status >= 500:
             return Unreachable(
-                f"{self.connection.url} answers with status {response.status}.", "It is tried again; nothing is lost."
+                f"{self.connection.url} answers with status {response.status}.", "Nothing is lost; try again later."
             )
         return OperatorError(
             f"{self.connection.url} is no Atoll hub: it answers {response.media_type or 'nothing'} "

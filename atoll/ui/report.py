@@ -119,10 +119,11 @@ def _steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[s
     rows = []
     for i, row in enumerate(tables.steps(document)):
         own = [tables.between(s["low"][i - 1], s["high"][i - 1]) if i else f"{s['entered']:,}" for s in apart.values()]
-        alone = tables.between(row["alone_low"], row["alone_high"]) if i else ""
+        alone = tables.between(row["alone_low"], row["alone_high"]) if i and "alone_low" in row else ""
         left = tables.between(row["low"], row["high"])
         rows.append({"step": row["step"], "label": row["label"], "left": left, "alone": alone, "sites": own})
-    return {"rows": rows, "sites": list(apart), "chart": _drawn(funnel, document, say)}
+    apart_too = any(row["alone"] for row in rows)
+    return {"rows": rows, "sites": list(apart), "alone": apart_too, "chart": _drawn(funnel, document, say)}
 
 
 def _values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def description(document: Mapping[str, Any]) -> list[Row]:
     table = []
     for name, values in document["numbers"].items():
         quantiles = {q[0]: q[1] for q in values["quantiles"]}
-        shown = {key: _number(values[key]) for key in ("n", "missing", "mean", "sd", "skewness")}
+        shown = {key: _number(values[key]) for key in ("mean", "sd", "skewness")}
+        shown |= {key: int(values[key]) for key in ("n", "missing")}
         if values.get("type") == "flag":  # the mean is the share; a quantile of 0 and 1 says nothing
             quantiles = {}
         quartiles = {key: _number(quantiles.get(q)) for key, q in (("q25", 0.25), ("median", 0.5), ("q75", 0.75))}
@@ -93,7 +94,7 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
         "auc_upper": document["auc_upper"],
         "brier": document["brier"],
         "observed_expected": document["observed_expected"],
-        "calibration_in_the_large": document["calibration_in_the_large"],
+        "calibration_in_the_large": round(document["calibration_in_the_large"], 12),  # nought, but for its last bits
         "calibration_slope": document["calibration_slope"],
     }
     apart = [
@@ -117,10 +118,15 @@ def steps(document: Mapping[str, Any]) -> list[Row]:
     entered: int = document["entered"]
     first: Row = {"step": "entered", "label": "", "low": entered, "high": entered}
     table = [first | {"alone_low": math.nan, "alone_high": math.nan}, *document["steps"]]
-    order = ("step", "label", "left", "low", "high", "alone_low", "alone_high")
+    order = ["step", "label", "left", "low", "high", *(["alone_low", "alone_high"] if _alone(document) else [])]
     return [
         {key: between(row["low"], row["high"], "") if key == "left" else row[key] for key in order} for row in table
     ]
+
+
+def _alone(document: Mapping[str, Any]) -> bool:
+    """Whether the steps say who keeps each of them alone."""
+    return any("alone_low" in step for step in document["steps"])
 
 
 def between(low: int, high: int, thousands: str = ",") -> str:
@@ -179,7 +185,13 @@ def heading(document: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
+        return (
+            ""
+            if math.isnan(value)
+            else f"{value:.4g}"
+            if (abs(value) < 1e-3 and value) or abs(value) >= 1e5
+            else f"{value:.4f}"
+        )
     return str(value)
 
 

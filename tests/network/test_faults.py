@@ -140,7 +140,7 @@ def test_nobody_answers(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(Unreachable, match=r"cannot be reached\. It is tried again; nothing is lost"):
+    with pytest.raises(Unreachable, match=r"cannot be reached\. Nothing is lost; try again later"):
         get(url)
 
 

@@ -221,5 +221,5 @@ def test_a_study_in_yaml_is_read_with_its_definitions(world, tmp_path):
     text = world.study_of(PEOPLE, MODELS).study()
     assert [site for site, _ in questions(text)] == ["north", "south"]
     question = dict(questions(text))["north"]
-    assert set(question.sites) == {"north"} and question.title.startswith("Feasibility on 20")
+    assert set(question.sites) == {"north"} and question.title.startswith(f"{text.title} · 20")
     assert read(question.canonical().decode()).hash == question.hash

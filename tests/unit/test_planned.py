@@ -67,7 +67,7 @@ def test_a_question_asks_one_hospital_and_takes_only_the_data_that_it_needs():
         study("  who: {algorithm: describe, dataset: other, columns: [age]}\n"), "south", date(2026, 5, 1)
     )
     assert set(question.sites) == {"south"} and set(question.datasets) == {"other"}
-    assert question.title == "Feasibility on 2026-05-01: A plan"
+    assert question.title == "A plan · 2026-05-01"
     assert {a.algorithm for a in question.analyses.values()} == {"feasibility"}
     assert read(json.dumps(question.to_document())).hash == question.hash
     with pytest.raises(StudyError, match="plans no analysis"):
