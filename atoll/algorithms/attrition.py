@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from atoll.algorithms.core import Data, Program, at_site_whole
-from atoll.algorithms.nested import differences, told_steps
+from atoll.algorithms.nested import differences, nearest, told_steps
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, table, witness
@@ -102,9 +102,8 @@ def own(data: Data, columns: tuple[str, ...]) -> Own:
     """Persons left after each step, apart for this hospital."""
     told = bounds(data, columns)
     low, high = (np.array(values, dtype=np.int64) for values in (told.low, told.high))
-    base = max(data.minimum, 1)
-    entered = int(_nearest(np.int64(told.entered), base))
-    return Own(told.entered, low, high, entered, _nearest(low, base), _nearest(high, base), told.behind)
+    apart = [_own(data, number) for number in (told.entered, low, high)]
+    return Own(told.entered, low, high, int(apart[0]), apart[1], apart[2], told.behind)
 
 
 def bounds(data: Data, columns: Sequence[str]) -> Bounds:
@@ -117,7 +116,7 @@ def bounds(data: Data, columns: Sequence[str]) -> Bounds:
         alone.append(data.persons(keeps))
         so_far = so_far & keeps
         kept.append(data.persons(so_far))
-    steps = told_steps(kept, data.minimum)
+    steps = told_steps(kept, data.minimum, data.rounding)
     cells: list[int] = []
     between: list[tuple[int, int]] = []
     for i, number in enumerate(alone):
@@ -132,8 +131,9 @@ def bounds(data: Data, columns: Sequence[str]) -> Bounds:
     return Bounds(entered, [low for low, _ in steps[1:]], [high for _, high in steps[1:]], between, cells)
 
 
-def _nearest(numbers: Any, base: int) -> Any:
-    return (numbers + base // 2) // base * base
+def _own(data: Data, numbers: Any) -> Any:
+    """To the nearest multiple of the minimum, from what leaves for all: twice rounded, so that both tell no more."""
+    return nearest(nearest(numbers, data.rounding), max(data.minimum, 1))
 
 
 def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: bool = True) -> Program:

@@ -49,6 +49,7 @@ class Data(Protocol):
     strata    (n,) integer code of each row's stratum within the site
     group     (n,) integer code into the levels that the question lists
     minimum   persons that the site's policy wants behind every cell; a function may coarsen to meet it
+    rounding  numbers of persons leave as multiples of this; bounds of one another are told from the rounded number
 
     A function never sees data without a row: n ≥ 1.
     """
@@ -62,6 +63,7 @@ class Data(Protocol):
     strata: Array
     group: Array
     minimum: int
+    rounding: int
 
     def persons(self, where: Array | None = None) -> int:
         """Number of distinct persons in the rows where the mask holds."""
@@ -81,6 +83,14 @@ class Data(Protocol):
 
     def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
         """Persons other than zero, and than what most have, in each column: a `witness` for Σ x. Of all rows only."""
+        ...
+
+    def behind_cells(self, codes: Array, size: int) -> dict[str, Array]:
+        """As `behind_design`, for the rows of each code 0 … size − 1 apart; codes beyond stand for no cell."""
+        ...
+
+    def leverage_per(self, codes: Array, size: int) -> Array:
+        """(2, cells): [1, the largest leverage of one person on 1 and X] in each code's rows; a `weights` witness."""
         ...
 
     def spread(self, weight: Array) -> Array:

@@ -179,7 +179,7 @@ def event_times(data: Data) -> Times:
     return Times(times=np.unique(data.time[data.event == 1]))
 
 
-@at_site
+@at_site_whole
 def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients, centre: Centre) -> Leaving:
     """Sums over those who leave in each interval of each stratum; interval 0 lies before the first time."""
     size = len(grid) + 1
@@ -198,11 +198,23 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=data.behind_design(), outcomes=_outcomes(data),
-        weights={"outcome": data.spread(theta)}, within=data.spread_within(theta),
+        behind=_behind(data, cell, outside, cells), outcomes=_outcomes(data),
+        weights={"outcome": data.spread(theta), "formula": _leverage(data, cell, outside, cells)},
+        within=data.spread_within(theta),
         cells={"model": data.spread_per(theta, cell, cells),
                "event": data.spread_per(theta, outside, cells + 1)[:, :-1]},
     )  # fmt: skip
+
+
+def _behind(data: Data, cell: Array, outside: Array, cells: int) -> dict[str, Array]:
+    """Persons behind the sums over everybody, over each cell, and over each cell's events."""
+    parts = (data.behind_design(), data.behind_cells(cell, cells), data.behind_cells(outside, cells))
+    return {label: np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
+
+
+def _leverage(data: Data, cell: Array, outside: Array, cells: int) -> Array:
+    """The sums of a cell, and of its events, are the square of a design of their own."""
+    return np.concatenate([data.leverage_per(cell, cells), data.leverage_per(outside, cells)], axis=1)
 
 
 def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:

@@ -52,7 +52,9 @@ def known(data: Data, columns: tuple[str, ...], happened: str | None) -> Known:
         left.append(data.persons(so_far))
     if happened is not None:
         left.append(data.persons(so_far & (data.column(happened) == 1)))
-    low, high = (np.array(ends, dtype=np.int64) for ends in zip(*told_steps(left, data.minimum)[1:], strict=True))
+    low, high = (
+        np.array(ends, dtype=np.int64) for ends in zip(*told_steps(left, data.minimum, data.rounding)[1:], strict=True)
+    )
     lost = np.array(differences(entered, low.tolist(), high.tolist()), dtype=np.int64)
     return Known(entered, low, high, {"steps": lost})
 

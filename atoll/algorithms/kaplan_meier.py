@@ -107,10 +107,25 @@ def differences(data: Data, groups: int) -> Differences:
         O, E, V = logrank_sums(leaving, died)
         observed, expected, variance = observed + O, expected + E, variance + V
     died = data.event == 1
-    both = data.persons_per(2 * data.group + died, 2 * groups)  # without the event, and with it, in each group
     return Differences(
-        events=data.persons(died), observed=observed, expected=expected, variance=variance, behind={"event": both}
+        events=data.persons(died),
+        observed=observed,
+        expected=expected,
+        variance=variance,
+        behind={"event": _compared(data, died, groups)},
     )
+
+
+def _compared(data: Data, died: Array, groups: int) -> Array:
+    """Persons of each group without and with the event: of all, and of the strata in which groups are compared, where
+    O − E comes from; and persons of each group in each of those strata."""
+    both = 2 * data.group + died
+    strata = int(data.strata.max()) + 1
+    held = data.persons_per(data.strata * groups + data.group, strata * groups).reshape(strata, groups)
+    compare = (held > 0).sum(axis=1) > 1
+    outside = np.where(compare[data.strata], both, 2 * groups)
+    parts = [data.persons_per(both, 2 * groups), data.persons_per(outside, 2 * groups + 1)[:-1], held[compare].ravel()]
+    return np.concatenate(parts)
 
 
 def at_risk(leaving: Array) -> Array:

@@ -1,7 +1,7 @@
 """Numbers of persons of whom each is part of the one before: what may be told of them when differences hide nobody.
 
 With K the site's minimum, a number is told when K persons or more were lost since the last number that was told, and K
-or more are left. Else it lies within K − 1 of that number, or between nobody and K. So a step that loses nobody looks
+or more are left. Else it lies within K of that number, or between nobody and K. So a step that loses nobody looks
 like one that loses a few: who asks whether one person is there gets the same answer.
 """
 
@@ -11,9 +11,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 
-def told_steps(kept: Sequence[int], minimum: int) -> list[tuple[int, int]]:
-    """Bounds of nested numbers, which are equal where the number is told; the first always is."""
+def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tuple[int, int]]:
+    """Bounds of nested numbers, which are equal where the number is told; the first always is.
+
+    A lower bound is counted back from the number as it leaves, rounded, and by a multiple of `rounding`: two bounds
+    that were rounded apart would show the unit digit.
+    """
     last = kept[0]
+    back = -(-(minimum - 1) // rounding) * rounding
     steps = [(last, last)]
     for number in kept[1:]:
         if last - number >= minimum and number >= minimum:
@@ -22,9 +27,14 @@ def told_steps(kept: Sequence[int], minimum: int) -> list[tuple[int, int]]:
         elif number < minimum <= last - number:
             steps.append((0, minimum if minimum > 1 else 0))
         else:
-            low = last - (minimum - 1)
+            low = nearest(last, rounding) - back
             steps.append((low if low >= minimum else 0, last))
     return steps
+
+
+def nearest(number: int, base: int) -> int:
+    """The nearest multiple of `base`, halves up, as the gate rounds."""
+    return (number + base // 2) // base * base
 
 
 def differences(entered: int, low: Sequence[int], high: Sequence[int]) -> list[int]:

@@ -7,8 +7,10 @@ syrk, and nothing of a chunk outlives it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from atoll.features.intervals import refuse_unbounded
 from atoll.features.persons import Persons
 from atoll.features.table import Batch, Table
 from atoll.features.witness import Behind, behind, cells_behind, first_column, weights_within
-from atoll.privacy.leverage import Weighing
+from atoll.privacy.leverage import Weighing, largest_influence
 from atoll.privacy.statistics import Array
 from atoll.study.design import Expression, Factor, Level, Number
 from atoll.study.dictionary import Dictionary, person_column
@@ -38,7 +40,9 @@ _UNARY = {
 }
 
 
-def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: int, size: int | None) -> Iterator[Rows]:
+def chunks(
+    table: Table, view: View, columns: Dictionary, site: str, minimum: int, size: int | None, rounding: int = 1
+) -> Iterator[Rows]:
     """The table's complete rows in chunks of at most `size`, or all at once when `size` is None.
 
     Where a person has several rows, all come at once too: distinct persons cannot be counted piecewise.
@@ -60,9 +64,16 @@ def chunks(table: Table, view: View, columns: Dictionary, site: str, minimum: in
         refuse_unbounded(view.design, columns)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
-    counted = behind(view.design, columns) if view.design else None
+    counted = behind(view.design, columns, _strata(view)) if view.design else None
     for batch in table.batches(wanted, None if repeats else size):
-        yield Rows(batch, view, columns, site, minimum, counted, person if repeats else None)
+        yield Rows(batch, view, columns, site, minimum, counted, person if repeats else None, rounding)
+
+
+def _strata(view: View) -> list[tuple[Level, ...]]:
+    """Each stratum as an indicator. Within a site, `site` is none."""
+    names = [name for name in view.strata if name != "site"]
+    words = product(*(view.levels[name] for name in names))
+    return [tuple(map(Level, names, combination)) for combination in words] if names else []
 
 
 def empty_column(table: Table, view: View, columns: Dictionary) -> str:
@@ -92,12 +103,13 @@ class Rows:
         minimum: int,
         behind: Behind | None = None,
         person: str | None = None,
+        rounding: int = 1,
     ):
         self._batch, self._view, self._columns = batch, view, columns
         self._site, self._behind, self._person = site, behind, person
         self._coded: dict[str, tuple[Array, tuple[str, ...]]] = {}
         self._bases: dict[Any, Array] = {}
-        self.minimum = minimum
+        self.minimum, self.rounding = minimum, rounding
 
     # ---- columns ---------------------------------------------------------------------------------------
 
@@ -201,7 +213,9 @@ class Rows:
         """What says how much one person weighs: design or a given model's predictor, with intercept, and outcome."""
         X = self.X if beta is None else (self.X @ beta)[:, None]
         outcome = [self.y] if self._view.outcome else [self.event] if self._view.event else []
-        return Weighing(np.column_stack([np.ones(self.n), X, *outcome]), bool(outcome), self._persons.codes)
+        strata = [self._product(factors, np.empty(self.n)) for factors in _strata(self._view)]
+        columns = np.column_stack([np.ones(self.n), *strata, X, *outcome])  # what a stratum gives informs no term
+        return Weighing(columns, bool(outcome), self._persons.codes)
 
     def _product(self, factors: tuple[Factor, ...], result: Array) -> Array:
         """One term, written into `result`."""
@@ -237,7 +251,7 @@ class Rows:
         if name == "site":
             return level == self._site
         assert self._view.design is not None
-        codes, levels = self._codes(name, self._view.design.levels.get(name))
+        codes, levels = self._codes(name, self._view.design.levels.get(name) or self._view.levels.get(name))
         return codes == levels.index(level) if level in levels else np.zeros(self.n, dtype=bool)
 
     # ---- roles -----------------------------------------------------------------------------------------
@@ -380,6 +394,38 @@ class Rows:
             return {}
         return cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
 
+    def behind_cells(self, codes: Array, size: int) -> dict[str, Array]:
+        """As `behind_design`, for the rows of each code apart: one cell's sums are a table of their own."""
+        plan, found = self._behind, dict[str, list[Array]]()
+        if self.minimum <= 1 or plan is None:
+            return {}
+        for rows in self._cells(codes, size):
+            persons = _counting(self._persons.codes[rows]) if self._persons.codes is not None else None
+            for label, cells in cells_behind(self._present[rows], plan.labels, plan.indicator, persons).items():
+                found.setdefault(label, []).append(cells)
+        return {label: np.concatenate(cells) for label, cells in found.items()}
+
+    def leverage_per(self, codes: Array, size: int) -> Array:
+        """[1, the largest leverage of one person on 1 and X] in each code's rows: it stands for so many persons."""
+        if self.minimum <= 1:
+            return np.zeros((2, 0))
+        largest = []
+        for rows in self._cells(codes, size):
+            person = (
+                None if self._persons.codes is None else np.unique(self._persons.codes[rows], return_inverse=True)[1]
+            )
+            part = Weighing(np.column_stack([np.ones(len(rows)), self.X[rows]]), False, person)
+            largest.append(largest_influence(functools.partial(iter, [part])).leverage)
+        return np.array([np.ones(len(largest)), largest])
+
+    def _cells(self, codes: Array, size: int) -> Iterator[Array]:
+        """The rows of each code 0 … size − 1 that has any."""
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(size + 1))
+        for start, end in pairwise(ends):
+            if end > start:
+                yield order[start:end]
+
     def spread_within(self, *weights: Array) -> dict[str, Array]:
         """Σw and Σw² over the persons behind each term, by the column that it reads first; empty as `behind_design`."""
         plan = self._behind
@@ -387,6 +433,11 @@ class Rows:
             return {}
         held = np.stack(weights, axis=1)
         return weights_within(self._present, plan.labels, plan.indicator, held, self._persons.codes)
+
+
+def _counting(codes: Array) -> Callable[[Array], int]:
+    """Distinct persons where a mask over these rows holds."""
+    return lambda where: len(np.unique(codes[where]))
 
 
 def _computed(factor: Factor) -> bool:

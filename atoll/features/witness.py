@@ -7,7 +7,8 @@ indicators that differ in one person would show that person. So all four cells a
 More stands in the sums than the terms say, and is counted as if it were a term:
 
 * indicators inside a term: of `a:age` the a, of `I(flag * age)` the flag;
-* every level of a category of three and more, for the reference is whoever has no other level.
+* every level of a category of three and more, for the reference is whoever has no other level;
+* every stratum: what a term says is said within them.
 
 What arithmetic, splines and extreme values tell of one person is no count: `privacy.leverage` looks at that.
 """
@@ -15,7 +16,7 @@ What arithmetic, splines and extreme values tell of one person is no count: `pri
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,9 @@ class Behind:
     indicator: tuple[bool, ...]
 
 
-def behind(design: Design, columns: Dictionary) -> Behind:
+def behind(design: Design, columns: Dictionary, strata: Sequence[tuple[Factor, ...]] = ()) -> Behind:
     """What is counted for a design, in an order that depends on the design alone."""
-    inside = _inside(design, columns)
+    inside = [*_inside(design, columns), *strata]
     terms = [*design.columns, *inside]
     return Behind(
         tuple(inside),

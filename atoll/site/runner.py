@@ -149,7 +149,7 @@ class Runner:
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
         function = registry.site_function(asked.name)
         size = None if function.whole else CHUNK
-        rows = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, size)
+        rows = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, size, policy.rounding)
         try:
             with one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
                 return answer(function, rows, asked.arguments, _ordered_map(pool, 2 * self.threads))

@@ -64,11 +64,15 @@ def close(found, wanted):
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
 
 
-def within(ids, *weights):
-    """Of x: those with it and those without; of age: everybody."""
+def within(ids, *weights, by=()):
+    """Of x: those with it and those without; of age: everybody; of a stratum: those in it and those elsewhere."""
     x = TABLE["x"] == 1
     of_x = [spread(w, ids, where) for where in (x, ~x) for w in weights]
-    return {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids) for w in weights])}
+    found = {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids) for w in weights])}
+    for name in by:
+        here = [where for level in ("a", "b") for where in (TABLE[name] == level, TABLE[name] != level)]
+        found[name] = np.transpose([spread(w, ids, where) for where in here for w in weights])
+    return found
 
 
 def equal(found, wanted):
@@ -134,7 +138,7 @@ def test_of_a_cox_model_the_hazard_and_its_share_of_the_information(ids, by):
     theta, mass = hazards(data, BETA[1:], strata)
     record = cox.within.on(data, ties="breslow", beta=BETA[1:])
     equal(record.weights, {"outcome": spread(theta, ids), "model": spread(mass, ids)})
-    equal(record.within, within(ids, theta, mass))
+    equal(record.within, within(ids, theta, mass, by=by))
 
 
 @FORMS
@@ -145,8 +149,13 @@ def test_of_risk_sets_over_hospitals_every_cell(ids):
     theta = np.exp(data.X @ BETA[1:])
     cell = (TABLE["arm"] == "b") * 4 + np.searchsorted(grid, TABLE["t"]) + 1
     died = TABLE["e"] == 1
-    equal(record.weights, {"outcome": spread(theta, ids)})
-    equal(record.within, within(ids, theta))
+    design = np.column_stack([np.ones(N), data.X])
+    parts = [chosen for of in (np.ones(N, dtype=bool), died) for c in range(8) if (chosen := (cell == c) & of).any()]
+    hats = [np.diag(design[p] @ np.linalg.pinv(design[p])) for p in parts]
+    largest = [max(np.bincount(ids[p], hat)) for p, hat in zip(parts, hats, strict=True)]
+    equal({"formula": record.weights["formula"]}, {"formula": [np.ones(len(parts)), largest]})
+    equal({"outcome": record.weights["outcome"]}, {"outcome": spread(theta, ids)})
+    equal(record.within, within(ids, theta, by=("arm",)))
     everybody = np.transpose([spread(theta, ids, cell == c) for c in range(8)])
     events = np.transpose([spread(theta, ids, (cell == c) & died) for c in range(8)])
     equal(record.cells, {"model": everybody, "event": events})
@@ -209,4 +218,5 @@ def test_a_log_rank_test_within_strata_adds_up_the_tables_of_each():
     close(record.expected, expected)
     close(record.variance, variance)
     counted = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e)])) for e in (0, 1)] for g in "ab"]
-    equal(record.behind, {"event": np.ravel(counted)})
+    held = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["x"] == x)])) for g in "ab"] for x in (0, 1)]
+    equal(record.behind, {"event": np.concatenate([np.ravel(counted), np.ravel(counted), np.ravel(held)])})
