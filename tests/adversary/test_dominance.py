@@ -219,18 +219,6 @@ def test_a_hazard_that_is_steep_within_one_level_is_refused():
     assert code(replace(asked, view=modelled("x * age", time="t", event="e"))) == "TOO_FEW_PERSONS"
 
 
-def test_a_hazard_that_is_steep_within_one_cell_is_refused():
-    """Risk sets over hospitals: each interval's sums are weighed for themselves."""
-    time = np.where(np.arange(N) < 60, 40.0, 400.0)
-    age = np.where(np.arange(N) < 60, TABLE["age"], 90.0)
-    for strata, more in ((1, {}), (2, {"strata": ("arm",), "levels": {"arm": ("a", "b")}})):
-        asked = cox.leaving(
-            grid=np.array([100.0, 500.0]), exact=False, strata=strata, beta=np.array([3.0]), centre=np.array([90.0])
-        )
-        seen = modelled("age", time="t", event="e", **more)
-        assert code(replace(asked, view=seen), t=time, age=np.where(np.arange(N) == 7, 89.0, age * 0.9)) in FEW
-
-
 @pytest.mark.parametrize("parameters", ["slope", (-400.0, 0.0, 1.0), (400.0, 0.0, 1.0)])
 def test_parameters_of_a_recalibration_that_single_a_patient_out_are_refused(parameters):
     """The risks of the given model are even; those at the question's parameters are one person's."""

@@ -107,15 +107,22 @@ def test_a_number_that_one_person_alone_has_in_an_interval():
     )
 
 
-def test_a_hazard_that_is_steep_among_the_events_of_one_interval():
-    """Weights of the whole are even: the interval's are not."""
-    time = np.where(np.arange(N) < 60, 40.0, 400.0)
-    age = np.where(np.arange(N) < 60, 60.0 + np.arange(N) % 3, 60.0)
-    asked = cox.leaving(grid=np.array([100.0]), exact=False, strata=1, beta=np.array([3.0]), centre=np.array([60.0]))
-    even = replace(asked, view=modelled("age", time="t", event="e"))
-    assert code(even, t=time, age=age, e=EVENTS) == ""
-    steep = np.where((np.arange(N) < 60) & (np.arange(N) % 20 == 1), 64.0, age)
-    assert code(even, t=time, age=steep, e=EVENTS) in FEW
+@pytest.mark.parametrize("more", [{}, {"strata": ("arm",), "levels": {"arm": ("a", "b")}}], ids=["whole", "strata"])
+def test_a_hazard_that_is_one_person_s_within_an_interval(more):
+    """Its age is not far from the others', and elsewhere everybody has such a hazard: only this interval is uneven."""
+    early = np.arange(N) < 120
+    age = np.where(early, np.where(np.arange(N) // 2 % 2 == 0, 59.0, 61.0), 62.2)
+    time, event, strata = np.where(early, 40.0, 400.0), EVENTS.copy(), 2 if more else 1
+    event[[6, 7]] = 0.0
+    seen = modelled("age", time="t", event="e", **more)
+    even, steep = (
+        cox.leaving(grid=np.array([100.0]), exact=False, strata=strata, beta=np.array([b]), centre=np.array([62.0]))
+        for b in (0.1, 6.0)
+    )
+    arm = np.where(np.arange(N) // 4 % 2, "a", "b")
+    age[7] = 62.2
+    assert code(replace(even, view=seen), t=time, age=age, e=event, arm=arm) == ""
+    assert code(replace(steep, view=seen), t=time, age=age, e=event, arm=arm) == "TOO_FEW_PERSONS"
 
 
 def test_an_honest_run_over_hospitals_still_ends_where_there_are_enough():
