@@ -245,7 +245,7 @@ class Lookups:
 def _units(keys: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    from atoll.ingest.units import concept_of
+    from atoll.study.units import concept_of
 
     return pa.table({"key": list(keys), "concept_id": pa.array([concept_of(key) for key in keys], pa.int32())})
 
@@ -254,7 +254,7 @@ def _conversions(keys: Sequence[str]) -> Any:
     """Factor and offset for unit, wanted unit and analyte in one key; nothing where they do not convert."""
     import pyarrow as pa
 
-    from atoll.ingest.units import UnitError, conversion
+    from atoll.study.units import UnitError, conversion
 
     made: list[tuple[float | None, float | None]] = []
     for key in keys:

@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from atoll.ingest.units import concept_of, parse, unit_concepts
+from atoll.study.units import concept_of, parse, unit_concepts
 from tests.reference.shared import SHARED
 
 OTHERWISE = {  # the hospital's list says what is not a unit, or gives one that UCUM has no code for

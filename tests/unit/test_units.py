@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.ingest.units import (
+from atoll.ingest.values import parse_values, value_words
+from atoll.study.units import (
     UnitError,
     canonical,
     concept_of,
@@ -20,7 +21,6 @@ from atoll.ingest.units import (
     spellings,
     unit_concepts,
 )
-from atoll.ingest.values import parse_values, value_words
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atoll.errors import DataError
-from atoll.ingest.term_text import HERE
 
+HERE = Path(__file__).parent
 Dimension = tuple[tuple[str, int], ...]
 PREFIXES = {"": 1.0, "k": 1e3, "h": 1e2, "d": 1e-1, "c": 1e-2, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
 ATOMS: Mapping[str, tuple[float, Mapping[str, int]]] = {
