@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import (
@@ -89,6 +89,14 @@ class Data(Protocol):
         """As `behind_design`, for the rows of each code 0 … size − 1 apart; codes beyond stand for no cell."""
         ...
 
+    def behind_cases(self, *happened: Array) -> dict[str, Array]:
+        """Persons of each mask in every cell of indicators that a term combines with more: a `witness` for Σ xy."""
+        ...
+
+    def behind_values(self, outcome: Array) -> dict[str, Array]:
+        """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have."""
+        ...
+
     def leverage_per(self, codes: Array, size: int) -> Array:
         """(2, cells): [1, the largest leverage of one person on 1 and X] in each code's rows; a `weights` witness."""
         ...
@@ -105,8 +113,13 @@ class Data(Protocol):
         """The same over the persons behind each term of X, for `weights(part=True)`."""
         ...
 
+    def spread_within_cells(self, weight: Array, codes: Array, size: int) -> dict[str, Array]:
+        """As `spread_within`, for the rows of each code 0 … size − 1 apart; codes beyond stand for no cell."""
+        ...
+
     def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
-        """The same of each column's squared distance from its mean, for `weights(part=True)`. Of all rows only."""
+        """The same of each column's squared distance from its mean, and from what the others say, for
+        `weights(part=True)`. Of all rows only."""
         ...
 
     @property
@@ -130,20 +143,13 @@ class Question:
 class SiteFunction(Generic[P, S]):
     """An `@at_site` function. Called without data it builds the `Question`; `.on(data, …)` answers it."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool, predictor: bool = False):
+    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
         self.on = function
         self.whole = whole
-        self.predictor = predictor
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
         self.kinds = _kinds_of_arguments(function)
-        if predictor and "coefficients" not in self.kinds.values():
-            raise TypeError(f"{self.name}: sums over a given model's predictor need its Coefficients as an argument")
         functools.update_wrapper(self, function)
-
-    def of_kind(self, kind: str, arguments: Mapping[str, Any]) -> Any:
-        """The first of the arguments that is a `kind`; None when there is none."""
-        return next((arguments.get(name) for name, own in self.kinds.items() if own == kind), None)
 
     @functools.cached_property
     def answers(self) -> type[S]:
@@ -188,16 +194,6 @@ def at_site(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
 def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
     """As `at_site`, for a function that needs all rows of a site's stratum at once (ranks, risk sets)."""
     return SiteFunction(function, whole=True)
-
-
-def at_site_predicted(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
-    """As `at_site`, for sums over the linear predictor of a given model: one number a person, Xβ with β an argument."""
-    return SiteFunction(function, whole=False, predictor=True)
-
-
-def at_site_predicted_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
-    """As `at_site_predicted`, for a function that needs all rows of a site at once."""
-    return SiteFunction(function, whole=True, predictor=True)
 
 
 Program = Generator[Question, Any, Any]

@@ -64,6 +64,7 @@ class Partial(Statistics):
     score: Array = total(per="events")
     information: Array = total(per="events")
     behind: dict[str, Array] = witness()
+    cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
@@ -86,6 +87,7 @@ class Leaving(Statistics):
     d1: Array = total(per="events")
     d2: Array = total(per="events")
     behind: dict[str, Array] = witness()
+    cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
     cells: dict[str, Array] = weights(part=True)
@@ -154,6 +156,7 @@ def _partial(
         score=sums.died - at.mean,
         information=_information(X @ X.T, at.outer),
         behind=data.behind_design(),
+        cases=_cases(data),
         outcomes=_outcomes(data),
         weights={"outcome": data.spread(hazards), "model": data.spread(masses)},
         within=data.spread_within(hazards, masses),
@@ -171,6 +174,13 @@ def _information(raw: Array, outer: Array) -> Array:
 def _outcomes(data: Data) -> dict[str, Array]:
     """Persons with the event, and without."""
     return {"outcome": np.array([data.persons(data.event == 1), data.persons(data.event == 0)])}
+
+
+def _cases(data: Data) -> dict[str, Array]:
+    """Persons with the event, and without, in each stratum, and in each cell of indicators that Σ x of events shows."""
+    died = data.event == 1
+    found, strata = data.behind_cases(died, ~died), int(data.strata.max()) + 1
+    return found if strata == 1 else found | {"event": data.persons_per(2 * data.strata + died, 2 * strata)}
 
 
 @at_site
@@ -198,9 +208,9 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=_behind(data, cell, outside, cells), outcomes=_outcomes(data),
+        behind=_behind(data, cell, outside, cells), cases=_cases(data), outcomes=_outcomes(data),
         weights={"outcome": data.spread(theta), "formula": _leverage(data, cell, outside, cells)},
-        within=data.spread_within(theta),
+        within=_within(data, theta, cell, outside, cells),
         cells={"model": data.spread_per(theta, cell, cells),
                "event": data.spread_per(theta, outside, cells + 1)[:, :-1]},
     )  # fmt: skip
@@ -210,6 +220,13 @@ def _behind(data: Data, cell: Array, outside: Array, cells: int) -> dict[str, Ar
     """Persons behind the sums over everybody, over each cell, and over each cell's events."""
     parts = (data.behind_design(), data.behind_cells(cell, cells), data.behind_cells(outside, cells))
     return {label: np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
+
+
+def _within(data: Data, theta: Array, cell: Array, outside: Array, cells: int) -> dict[str, Array]:
+    """The weights behind each term, of all and of each cell: what a β singles out, it may single out in one cell."""
+    parts = [data.spread_within_cells(theta, codes, cells) for codes in (cell, outside)]
+    whole = data.spread_within(theta)
+    return {label: np.concatenate([sums, *(p[label] for p in parts)], axis=1) for label, sums in whole.items()}
 
 
 def _leverage(data: Data, cell: Array, outside: Array, cells: int) -> Array:

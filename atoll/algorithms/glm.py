@@ -53,6 +53,7 @@ class Terms(Statistics):
     loglik: float = total(per="persons")
     pearson: float = total(per="persons")
     behind: dict[str, Array] = witness()
+    cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
@@ -64,6 +65,7 @@ class Meat(Statistics):
     outer: Array = total(per="persons")
     score: Array = each(per="persons")
     behind: dict[str, Array] = witness()
+    cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
@@ -109,6 +111,7 @@ def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None)
         loglik=float(distribution.loglik(y, mu, deviance).sum()),
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
+        cases=_cases(data, family),
         outcomes=_outcomes(data, family),
         weights=_weights(data, weight, mu, family),
         within=data.spread_within(*_masses(weight, mu, family)),
@@ -127,6 +130,7 @@ def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat
         outer=U.T @ U,
         score=U.sum(axis=0),
         behind=data.behind_design(),
+        cases=_cases(data, family),
         outcomes=_outcomes(data, family),
         weights=_weights(data, weight, mu, family),
         within=data.spread_within(*_masses(weight, mu, family)),
@@ -144,6 +148,13 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
         eta = X @ beta + data.offset
         mu = distribution.inside(LINKS[link].mean(eta))
     return y, X, mu, LINKS[link].slope(eta, mu), distribution.variance(mu)
+
+
+def _cases(data: Data, family: Family) -> dict[str, Array]:
+    """Persons behind the outcome in each cell of indicators, as far as Σ xy shows it."""
+    if family == "binomial" or data.flag_outcome:
+        return data.behind_cases(data.y > 0, data.y == 0)
+    return data.behind_values(data.y)
 
 
 def _outcomes(data: Data, family: Family) -> dict[str, Array]:

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 
 from atoll.algorithms.bins import concordance, grouped
-from atoll.algorithms.core import Data, Program, Question, at_site_predicted, at_site_predicted_whole
+from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
 from atoll.algorithms.families import EPS, LINKS
 from atoll.algorithms.newton import Optimum, inverse, newton, solve
 from atoll.algorithms.options import Coefficients, ColumnName, Edges, ModelDocument, Parameters
@@ -49,6 +49,8 @@ class Scores(Statistics):
     eta: float = total(per="persons", moment=1)
     eta2: float = total(per="persons", moment=2)
     behind: dict[str, Array] = witness(empty=False)
+    design: dict[str, Array] = witness()
+    within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -65,6 +67,8 @@ class Recalibration(Statistics):
     information: Array = total(per="persons")
     deviance: float = total(per="persons")
     behind: dict[str, Array] = witness(empty=False)
+    design: dict[str, Array] = witness()
+    within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -84,6 +88,8 @@ class Own(Statistics):
     judged: int = each(per="persons")
     calibrated: int = each(per="persons")
     behind: dict[str, Array] = witness(empty=False)
+    design: dict[str, Array] = witness()
+    within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
 
@@ -107,7 +113,7 @@ class Performance:
     notes: list[str]
 
 
-@at_site_predicted
+@at_site
 def scores(data: Data, beta: Coefficients, link: str) -> Scores:
     """Σy, Σp, Σ(y − p)² and two moments of η."""
     y, p, eta = _predicted(data, beta, link)
@@ -120,11 +126,13 @@ def scores(data: Data, beta: Coefficients, link: str) -> Scores:
         eta=float(eta.sum()),
         eta2=float(eta @ eta),
         behind=_classes(data),
+        design=_design(data),
+        within=data.spread_within(p, 1 - p),
         weights=_weights(data, p),
     )
 
 
-@at_site_predicted_whole
+@at_site_whole
 def classes(data: Data, beta: Coefficients, link: str, edges: Edges) -> Classes:
     """Persons per bin of η, controls and cases, bins merged until each holds enough."""
     y, _, eta = _predicted(data, beta, link)
@@ -134,7 +142,7 @@ def classes(data: Data, beta: Coefficients, link: str, edges: Edges) -> Classes:
     return Classes(low=np.array([low for low, _ in pairs]), high=np.array([high for _, high in pairs]))
 
 
-@at_site_predicted
+@at_site
 def recalibration(data: Data, beta: Coefficients, link: str, parameters: Parameters) -> Recalibration:
     """U, I and D of two logistic models of y on η: the intercept alone with η as offset, and intercept with slope."""
     y, p, eta = _predicted(data, beta, link)
@@ -146,11 +154,13 @@ def recalibration(data: Data, beta: Coefficients, link: str, parameters: Paramet
         information=information,
         deviance=deviance,
         behind=_classes(data),
+        design=_design(data),
+        within=data.spread_within(large, 1 - large, moved, 1 - moved),
         weights=_weights(data, p, large, moved, large * (1 - large), moved * (1 - moved)),
     )
 
 
-@at_site_predicted_whole
+@at_site_whole
 def own(data: Data, beta: Coefficients, link: str) -> Own:
     """One hospital's own figures: AUC by ranks, calibration fitted on its own patients."""
     y, p, eta = _predicted(data, beta, link)
@@ -167,6 +177,8 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         judged=int(area is not None),
         calibrated=int(calibration is not None),
         behind=_classes(data),
+        design=_design(data),
+        within=data.spread_within(p, 1 - p),
         weights=_weights(data, p),
     )
 
@@ -190,6 +202,12 @@ def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]
 
 def _classes(data: Data) -> dict[str, Array]:
     return {"outcome": np.array([data.persons(data.y == 0), data.persons(data.y == 1)], dtype=np.int64)}
+
+
+def _design(data: Data) -> dict[str, Array]:
+    """Persons behind the terms of the model, whose predictor is what is summed: coefficients can tell terms apart."""
+    parts = (data.behind_design(), data.behind_cases(data.y == 0, data.y == 1))
+    return {f"{label}": np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
 
 
 def _weights(data: Data, *risks: Array) -> dict[str, Array]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from atoll.algorithms.families import LINKS
 from atoll.errors import StudyError
-from atoll.features.design import chunks
+from atoll.features.chunks import chunks
 from atoll.features.table import Table
 from atoll.privacy.statistics import Array
 from atoll.study.design import Design, Level, columns_of

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atoll.features.products import is_indicator
 from atoll.privacy.statistics import Array
 from atoll.study.design import Design, Factor, Level, Number, columns_of
 from atoll.study.dictionary import Dictionary
@@ -50,7 +51,7 @@ def behind(design: Design, columns: Dictionary, strata: Sequence[tuple[Factor, .
     return Behind(
         tuple(inside),
         tuple(first_column(factors) for factors in terms),
-        tuple(bool(factors) and all(_is_indicator(f, columns) for f in factors) for factors in terms),
+        tuple(bool(factors) and all(is_indicator(f, columns) for f in factors) for factors in terms),
     )
 
 
@@ -62,7 +63,7 @@ def first_column(factors: tuple[Factor, ...]) -> str:
 def _inside(design: Design, columns: Dictionary) -> list[tuple[Factor, ...]]:
     found: dict[frozenset[Factor], tuple[Factor, ...]] = {}
     for factors in design.columns:
-        parts = tuple(f for f in factors if _is_indicator(f, columns))
+        parts = tuple(f for f in factors if is_indicator(f, columns))
         found[frozenset(parts)] = parts
         categories = [f.column for f in parts if isinstance(f, Level)]
         read = [name for f in factors if f not in parts for name in columns_of(f)]
@@ -73,15 +74,6 @@ def _inside(design: Design, columns: Dictionary) -> list[tuple[Factor, ...]]:
         found |= {frozenset((factor,)): (factor,) for factor in alone}
     own = {frozenset(factors) for factors in design.columns}
     return [parts for key, parts in found.items() if parts and key not in own]
-
-
-def _is_indicator(factor: Factor, columns: Dictionary) -> bool:
-    """Levels and flags; what belongs to the site alone tells nothing of a person."""
-    if isinstance(factor, Level):
-        return factor.column != "site"
-    if isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "column":
-        return columns[factor.expression[1]].type == "flag"
-    return False
 
 
 def cells_behind(

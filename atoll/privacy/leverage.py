@@ -121,3 +121,22 @@ def _root(gram: Array, exact: Array) -> tuple[Array | None, list[int]]:
     k = len(kept)
     inverse: Array = np.linalg.solve(factor[:k, :k], np.eye(k)).T
     return inverse / scale[kept, None], kept
+
+
+def unexplained(columns: Array) -> Array:
+    """What the other columns leave unexplained of each (least squares), in the size of the column: (n, columns).
+
+    columns   (n, columns), centred. What others give to the last digits is nought.
+    """
+    size = np.sqrt((columns**2).sum(axis=0))
+    unit = columns / np.where(size > 0, size, 1.0)
+    gram = _gram(unit)
+    weights = np.eye(len(gram))
+    for j in np.flatnonzero(size > 0):
+        others = np.flatnonzero((size > 0) & (np.arange(len(gram)) != j))
+        weights[others, j] = (
+            -np.linalg.pinv(gram[np.ix_(others, others)], rcond=NEARLY, hermitian=True) @ gram[others, j]
+        )
+    left = unit @ weights
+    left[:, (left**2).sum(axis=0) < NEARLY] = 0.0
+    return np.asarray(left * size)

@@ -24,7 +24,7 @@ from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question, answer
 from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
-from atoll.features.design import chunks, empty_column
+from atoll.features.chunks import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, encode_question
 from atoll.network.messages import Place, digest
@@ -132,15 +132,12 @@ class Runner:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
             return Influence()
-        function = registry.site_function(asked.name)
-        beta = function.of_kind("coefficients", asked.arguments) if function.predictor else None
-        of = encode_question(Question("", {"beta": beta}, view))
-        key = (dataset.table.stamp, policy.minimum_persons, digest(of))
+        key = (dataset.table.stamp, policy.minimum_persons, digest(encode_question(Question("", {}, view))))
         if key not in self.weighed:
 
             def rows() -> Iterator[Weighing]:
                 read = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, CHUNK)
-                return (chunk.weighing(beta) for chunk in read if chunk.n)
+                return (chunk.weighing() for chunk in read if chunk.n)
 
             with one_blas_thread():
                 self.weighed[key] = largest_influence(rows)

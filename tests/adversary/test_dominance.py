@@ -58,8 +58,8 @@ def site(policy=STRICT, columns=None, **table):
     return Site(TABLE | table, columns or (COLUMNS if "id" in table else ALONE), policy)
 
 
-def modelled(formula, **more):
-    design = resolve(parse(formula), Facts(), COLUMNS, ("north",), intercept="~" in formula)
+def modelled(formula, columns=COLUMNS, **more):
+    design = resolve(parse(formula), Facts(), columns, ("north",), intercept="~" in formula)
     return View(design=design, outcome=parse(formula).response, **more)
 
 

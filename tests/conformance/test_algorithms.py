@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import atoll
 from atoll.algorithms import registry
-from atoll.algorithms.core import Data, Finished, Question, advance, at_site, at_site_predicted
-from atoll.algorithms.options import Edges, Grid
+from atoll.algorithms.core import Data, Finished, Question, advance, at_site
+from atoll.algorithms.options import Grid
 from atoll.algorithms.program import Analysis, program
 from atoll.errors import AtollError
 from atoll.local import DATASET
@@ -165,14 +165,6 @@ def cuts_as_a_mapping(data: Data, cuts: dict[str, float] | None) -> Statistics: 
 def test_an_argument_that_could_carry_numbers_unseen_is_refused_at_import(function: Callable[..., Statistics]) -> None:
     with pytest.raises(TypeError, match=r"'cuts' is none of the types that a question may carry: Grid, Edges"):
         at_site(function)
-
-
-def test_sums_over_a_predictor_name_its_coefficients() -> None:
-    def without(data: Data, edges: Edges) -> Statistics: ...
-
-    with pytest.raises(TypeError, match=r"need its Coefficients as an argument"):
-        at_site_predicted(without)
-    at_site(without)
 
 
 def test_a_grid_is_a_grid_under_any_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.features.design import chunks
+from atoll.features.chunks import chunks
 from atoll.features.table import memory_table
 from atoll.study.coding import needs, resolve
 from atoll.study.design import Facts

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.errors import CATALOGUE, DataError
-from atoll.features.design import Rows, chunks
+from atoll.features.chunks import chunks
+from atoll.features.rows import Rows
 from atoll.features.table import memory_table
 from atoll.study.coding import design_of_terms, resolve
 from atoll.study.design import Design, Facts

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.errors import DataError
-from atoll.features.design import Rows
+from atoll.features.complete import Complete
 from atoll.features.intervals import refuse_unbounded, values_of
 from atoll.features.table import memory_table
+from atoll.features.terms import Terms
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.study.coding import resolve
 from atoll.study.design import Facts, Number
@@ -128,7 +129,8 @@ def test_a_term_that_the_dictionary_proves_finite_is_finite_and_within_its_bound
         "d": np.concatenate([[0.0, 1.0], r.integers(0, 2, 30)]).astype(float),
     }
     (batch,) = memory_table(table).batches(("x", "z", "d"), None)
-    values = Rows(batch, View(columns=("x", "z", "d")), COLUMNS, "north", 1)._factor(Number(call.expression))
+    complete = Complete(batch, View(columns=("x", "z", "d")), COLUMNS, None)
+    values = Terms(complete, {}, "north").products([(Number(call.expression),)])
     assert np.isfinite(values).all()
     slack = 1e-9 * max(1.0, abs(bounds[0]), abs(bounds[1]))
     assert bounds[0] - slack <= np.min(values)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.errors import DataError
-from atoll.features.design import chunks, empty_column
+from atoll.features.chunks import chunks, empty_column
 from atoll.features.table import memory_table
 from atoll.study.coding import resolve
 from atoll.study.design import Facts

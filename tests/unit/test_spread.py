@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from atoll.algorithms import cox, glm, kaplan_meier, performance
-from atoll.features.design import chunks
+from atoll.features.chunks import chunks
 from atoll.features.table import memory_table
 from atoll.study.coding import resolve
 from atoll.study.design import Facts
@@ -64,14 +64,14 @@ def close(found, wanted):
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
 
 
-def within(ids, *weights, by=()):
+def within(ids, *weights, by=(), of=True):
     """Of x: those with it and those without; of age: everybody; of a stratum: those in it and those elsewhere."""
     x = TABLE["x"] == 1
-    of_x = [spread(w, ids, where) for where in (x, ~x) for w in weights]
-    found = {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids) for w in weights])}
+    of_x = [spread(w, ids, where & of) for where in (x, ~x) for w in weights]
+    found = {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids, (TABLE["age"] > 0) & of) for w in weights])}
     for name in by:
         here = [where for level in ("a", "b") for where in (TABLE[name] == level, TABLE[name] != level)]
-        found[name] = np.transpose([spread(w, ids, where) for where in here for w in weights])
+        found[name] = np.transpose([spread(w, ids, where & of) for where in here for w in weights])
     return found
 
 
@@ -155,7 +155,8 @@ def test_of_risk_sets_over_hospitals_every_cell(ids):
     largest = [max(np.bincount(ids[p], hat)) for p, hat in zip(parts, hats, strict=True)]
     equal({"formula": record.weights["formula"]}, {"formula": [np.ones(len(parts)), largest]})
     equal({"outcome": record.weights["outcome"]}, {"outcome": spread(theta, ids)})
-    equal(record.within, within(ids, theta, by=("arm",)))
+    looked_at = [within(ids, theta, by=("arm",), of=of) for of in (True, *parts)]
+    equal(record.within, {name: np.concatenate([one[name] for one in looked_at], axis=1) for name in record.within})
     everybody = np.transpose([spread(theta, ids, cell == c) for c in range(8)])
     events = np.transpose([spread(theta, ids, (cell == c) & died) for c in range(8)])
     equal(record.cells, {"model": everybody, "event": events})

@@ -1,0 +1,196 @@
+"""What stands behind the sums over a chunk of rows: counts of persons and weights, for the gate alone.
+
+Every method answers what one kind of sum asks for (see `privacy.statistics`: `witness` and `weights`). Where the policy
+protects nobody there is nothing to witness, and the answers are empty.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+
+from atoll.features.products import TooIntricate, cells_of, products_of
+from atoll.features.rows import Rows
+from atoll.features.witness import Behind, cells_behind, first_column, weights_within
+from atoll.privacy.leverage import Weighing, largest_influence, unexplained
+from atoll.privacy.statistics import Array
+from atoll.study.design import Level
+from atoll.study.view import View
+
+
+def strata_of(view: View) -> list[tuple[Level, ...]]:
+    """Each stratum as an indicator. Within a site, `site` is none."""
+    names = [name for name in view.strata if name != "site"]
+    words = product(*(view.levels[name] for name in names))
+    return [tuple(map(Level, names, combination)) for combination in words] if names else []
+
+
+class Witnessed(Rows):
+    """Rows that say who stands behind their sums. `behind` is what is counted for the design."""
+
+    def __init__(self, *given: Any, behind: Behind | None = None, **more: Any):
+        super().__init__(*given, **more)
+        self._behind = behind
+
+    @cached_property
+    def _weighed(self) -> Array:
+        """What one person's weight is looked for in: the products of all terms (see `products`)."""
+        design = self._view.design
+        assert design is not None
+        try:
+            products = products_of(design)
+        except TooIntricate:
+            return np.full((self.n, 1), np.inf)
+        plain = products == tuple(factors for factors in design.columns if factors)
+        return self.X if plain else self._terms.products(products)
+
+    def weighing(self) -> Weighing:
+        """What says how much one person weighs: the design with an intercept, and the outcome."""
+        outcome = [self.y] if self._view.outcome else [self.event] if self._view.event else []
+        strata = self._terms.products(strata_of(self._view))  # what a stratum gives informs no term
+        columns = np.column_stack([np.ones(self.n), strata, self._weighed, *outcome])
+        return Weighing(columns, bool(outcome), self._persons.codes)
+
+    def spread(self, weight: Array) -> Array:
+        """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
+        return self._persons.spread(weight) if self.minimum > 1 else np.zeros(2)
+
+    def spread_per(self, weight: Array, codes: Array, size: int) -> Array:
+        """Σw and Σw² over the persons of each code 0 … size − 1, as (2, size)."""
+        return self._persons.spread_per(weight, codes, size) if self.minimum > 1 else np.zeros((2, size))
+
+    def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """Persons with a value of each column other than zero; a flag: with zero too, a number: than what most have.
+
+        Where fewer than half differ from one value it is the median, each person counted once.
+        """
+        found = {}
+        for name in names:
+            x = self._complete.number(name)
+            there = np.isfinite(x)
+            others = x == 0 if self._columns[name].type == "flag" else there & (x != self._persons.middle(x, there))
+            found[name] = np.array([self.persons(there & (x != 0)), self.persons(others)], dtype=np.int64)
+        return found
+
+    def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
+        """Σa and Σa² of a = (x − x̄)² of each column: who makes up its variance; and of a = (x − x̂)², with x̂ what
+        the other columns say: two columns that are alike but for one person would show that person's value."""
+        found, filled = {}, np.zeros((self.n, len(names)), order="F")
+        for j, name in enumerate(names):
+            x = self._complete.number(name)
+            there = np.isfinite(x)
+            filled[there, j] = x[there] - (x[there].mean() if there.any() else 0.0)
+        apart = unexplained(filled) if self.minimum > 1 else filled
+        for j, name in enumerate(names):
+            own = self.spread(filled[:, j] ** 2)
+            found[name] = np.stack([own, self.spread(apart[:, j] ** 2)], axis=1) if len(names) > 1 else own
+        return found
+
+    @cached_property
+    def _present(self) -> Array:
+        """Where each term of the design, then each of what stands inside them, is not zero."""
+        assert self._behind is not None
+        inside = self._terms.products(self._behind.inside) != 0
+        return np.concatenate([self.X != 0, inside], axis=1) if inside.size else self.X != 0
+
+    def behind_design(self) -> dict[str, Array]:
+        """Persons behind the entries of Σ xxᵀ, by the column that each term reads first, as `witness` counts them.
+
+        Empty under a policy that protects no cell: then there is nothing to witness.
+        """
+        plan = self._behind
+        if self.minimum <= 1 or plan is None:
+            return {}
+        return cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
+
+    def behind_cells(self, codes: Array, size: int) -> dict[str, Array]:
+        """As `behind_design`, for the rows of each code apart: one cell's sums are a table of their own."""
+        plan, found = self._behind, dict[str, list[Array]]()
+        if self.minimum <= 1 or plan is None:
+            return {}
+        for rows in self._cells(codes, size):
+            persons = _counting(self._persons.codes[rows]) if self._persons.codes is not None else None
+            for label, cells in cells_behind(self._present[rows], plan.labels, plan.indicator, persons).items():
+                found.setdefault(label, []).append(cells)
+        return {label: np.concatenate(cells) for label, cells in found.items()}
+
+    def behind_cases(self, *happened: Array) -> dict[str, Array]:
+        """Persons with and without the outcome in every cell of indicators that stands with something else in a term.
+
+        `x:age` adds up the ages of the cases who are in x: were there one, its age would be read. Both sides of x are
+        counted, for `age` less `x:age` says the rest.
+        """
+        return self._in_cells(happened, whole=False)
+
+    def behind_values(self, outcome: Array) -> dict[str, Array]:
+        """Of an outcome that is a number: persons whose value is not zero, nor what most have, in every cell of
+        indicators, since the outcome itself is what is summed there."""
+        return self._in_cells((outcome != 0, outcome != self._persons.middle(outcome, outcome == outcome)), whole=True)
+
+    def _in_cells(self, happened: Sequence[Array], *, whole: bool) -> dict[str, Array]:
+        design, found = self._view.design, dict[str, list[Array]]()
+        if self.minimum <= 1 or design is None:
+            return {}
+        try:
+            cells = list(cells_of(design, self._columns, whole))
+        except TooIntricate:  # refused for its leverage
+            return {}
+        for indicators in cells:
+            present = self._terms.products([(factor,) for factor in indicators]) != 0
+            code, size = present @ (1 << np.arange(len(indicators))), 1 << len(indicators)
+            counts = [self.persons_per(np.where(where, code, size), size + 1)[:-1] for where in happened]
+            found.setdefault(first_column(indicators), []).extend(counts)
+        return {label: np.concatenate(counts) for label, counts in found.items()}
+
+    def leverage_per(self, codes: Array, size: int) -> Array:
+        """[1, the largest leverage of one person on 1 and X] in each code's rows: it stands for so many persons."""
+        if self.minimum <= 1:
+            return np.zeros((2, 0))
+        largest = []
+        for rows in self._cells(codes, size):
+            columns = np.column_stack([np.ones(len(rows)), self._weighed[rows]])
+            part = Weighing(columns, False, self._person_of(rows))
+            largest.append(largest_influence(functools.partial(iter, [part])).leverage)
+        return np.array([np.ones(len(largest)), largest])
+
+    def _cells(self, codes: Array, size: int) -> Iterator[Array]:
+        """The rows of each code 0 … size − 1 that has any."""
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(size + 1))
+        for start, end in pairwise(ends):
+            if end > start:
+                yield order[start:end]
+
+    def spread_within(self, *weights: Array) -> dict[str, Array]:
+        """Σw and Σw² over the persons behind each term, by the column that it reads first; empty as `behind_design`."""
+        plan = self._behind
+        if self.minimum <= 1 or plan is None:
+            return {}
+        held = np.stack(weights, axis=1)
+        return weights_within(self._present, plan.labels, plan.indicator, held, self._persons.codes)
+
+    def spread_within_cells(self, weight: Array, codes: Array, size: int) -> dict[str, Array]:
+        """As `spread_within`, for the rows of each code 0 … size − 1 apart."""
+        plan, found = self._behind, dict[str, list[Array]]()
+        if self.minimum <= 1 or plan is None:
+            return {}
+        for rows in self._cells(codes, size):
+            held, person = weight[rows, None], self._person_of(rows)
+            for label, sums in weights_within(self._present[rows], plan.labels, plan.indicator, held, person).items():
+                found.setdefault(label, []).append(sums.reshape(2, -1))
+        return {label: np.concatenate(sums, axis=1) for label, sums in found.items()}
+
+    def _person_of(self, rows: Array) -> Array | None:
+        """Each of these rows' person, 0 … most − 1; None where every row is one person."""
+        codes = self._persons.codes
+        return None if codes is None else np.unique(codes[rows], return_inverse=True)[1]
+
+
+def _counting(codes: Array) -> Callable[[Array], int]:
+    """Distinct persons where a mask over these rows holds."""
+    return lambda where: len(np.unique(codes[where]))

@@ -1,0 +1,231 @@
+"""One person's value behind the point of sums that are whole numbers otherwise, or in the cell of a single case.
+
+Weight alone does not show such a person: a column may be almost a flag, and a level may hold a hundred who are well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import atoll
+from atoll.algorithms import cox, describe, performance, survey
+from atoll.errors import DisclosureRefused
+from atoll.features.products import products_of
+from atoll.study.coding import resolve
+from atoll.study.design import Facts
+from atoll.study.dictionary import Column
+from atoll.study.formula import parse
+from atoll.study.view import View
+from tests.adversary.test_dominance import ALONE, COLUMNS, FEW, ONE, TABLE, TARGET, N, code, modelled, regression
+
+AGE = float(TABLE["age"][TARGET])
+SPIKE = f"exp(-((age - {AGE}) * 400) ** 2)"  # 1 for who is of this age, and next to nothing for all others
+HELD = {"x": np.where(ONE, 1.0, TABLE["x"]), "arm": np.where(ONE, "b", TABLE["arm"])}  # by that person too
+HAT = [f"abs(age - {AGE - 0.004})", f"abs(age - {AGE + 0.004})", f"abs(age - {AGE})"]  # a + b - 2c is a hat of one
+IN_X = TABLE["x"] == 1
+
+
+# ---- arithmetic that hides one person behind the others
+
+
+def test_a_flag_with_a_little_of_one_person_tells_that_persons_row():
+    """Where the gate is open: the fraction of Σz is 0.00001 of the body mass of the one who is of that age."""
+    network = atoll.Network({"north": TABLE}, columns=ALONE, policy="public")
+    fit = network.run("glm", formula=f"cost ~ I(x + 0.00001 * bmi * {SPIKE})")
+    total = np.linalg.inv(fit.cov / fit.dispersion)[0, 1]
+    assert (total - round(total)) / 0.00001 == pytest.approx(TABLE["bmi"][TARGET], abs=0.01)
+
+
+DILUTED = [
+    f"I(x + 0.00001 * bmi * {SPIKE})",
+    f"I(x * (1 + 0.001 * {SPIKE}))",
+    f"I(x * exp(0.001 * {SPIKE}))",
+    f"I(x + log(1 + 0.001 * {SPIKE}))",
+    f"I(x / (1 + 0.001 * {SPIKE}))",
+    f"I((x + 0.001 * {SPIKE}) ** 2)",
+    f"sqrt(x + 1 + 0.001 * {SPIKE})",
+    f"x:I(1 + 0.001 * {SPIKE})",
+    f"arm:I(1 + 0.001 * {SPIKE})",
+    f"I(x + 0.01 * {HAT[0]} + 0.01 * {HAT[1]} - 0.02 * {HAT[2]})",
+    f"I(x * exp(0.01 * {HAT[0]}) * exp(0.01 * {HAT[1]}) * exp(-0.02 * {HAT[2]}))",
+    f"exp(x + 0.01 * {HAT[0]} + 0.01 * {HAT[1]} - 0.02 * {HAT[2]})",
+]
+
+
+@pytest.mark.parametrize("term", DILUTED)
+def test_what_a_term_adds_up_is_weighed_as_if_it_stood_alone(term):
+    assert code(regression(f"cost ~ {term}"), **HELD) in FEW
+    alone = replace(cox.within(ties="breslow", beta=np.zeros(1)), view=modelled(term, time="t", event="e"))
+    asked = replace(alone, arguments={**alone.arguments, "beta": np.zeros(len(alone.view.design.terms))})
+    assert code(asked, **HELD) in FEW
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["log(cost)", "log(cost + 1)", "I(bmi ** 2)", "I((age - 60) / 10)", "age:bmi", "I(age * bmi)", "x:log(cost)",
+     "I(bmi / age)", "sqrt(age) + exp(bmi / 10)", "I(bmi - age) + age", "I(x * age) + x + age", "abs(age - 60)",
+     "I((age + bmi + x) ** 2)", "arm * log(bmi)"],
+)  # fmt: skip
+def test_ordinary_arithmetic_passes(formula):
+    columns = ALONE | {"cost": Column("number", low=0.01, high=10**7)}
+    assert code(regression(f"y ~ {formula}", columns=columns), columns=columns) == ""
+
+
+def test_products_of_plain_terms_are_the_terms():
+    design = resolve(parse("y ~ age * arm + bmi:x"), Facts(), COLUMNS, ("north",))
+    assert products_of(design) == design.columns[1:]
+
+
+@pytest.mark.parametrize(
+    ("formula", "products"),
+    [("I(2 * age - bmi / 3 + 1)", ["age", "bmi"]), ("I(x * (age + 1))", ["x age", "x"]), ("log(age)", ["log"]),
+     ("x:log(age)", ["x log", "x"]), ("log(age + bmi)", ["log", "age", "bmi"]), ("I(age * age)", ["age age"]),
+     ("I(age / bmi)", ["age /", "age"]), ("I(3 + 4)", [])],
+)  # fmt: skip
+def test_how_arithmetic_falls_apart(formula, products):
+    found = products_of(resolve(parse(f"y ~ {formula}"), Facts(), COLUMNS, ("north",)))
+    words = [" ".join(f.expression[1] if f.expression[0] == "column" else f.expression[0] for f in p) for p in found]
+    assert words == products
+
+
+def test_arithmetic_that_is_too_intricate_to_weigh_does_not_pass():
+    sums = " * ".join(f"(age + bmi + cost + {i})" for i in range(6))
+    assert code(regression(f"y ~ I({sums})")) == "ONE_PERSON"
+    assert code(regression("y ~ I(" + " * ".join(["(age + 1)"] * 11) + ")")) == "ONE_PERSON"
+
+
+# ---- a model that is judged
+
+
+@pytest.mark.parametrize("persons", [1, 9])
+def test_a_model_is_not_judged_where_few_stand_behind_one_of_its_terms(persons):
+    """Σp would hold the age of the one who is rare, behind the point of a number of persons."""
+    rare = {"rare": (np.arange(N) < persons) * 1.0}
+    columns = ALONE | {"rare": Column("flag")}
+    model = {"terms": ["Intercept", "x", "rare:age"], "coefficients": [-1.0, 1.0, 1e-6], "link": "logit"}
+    tables = {"north": TABLE | rare, "south": TABLE | {"rare": TABLE["x"]}}
+    with pytest.raises(DisclosureRefused) as caught:
+        atoll.Network(tables, columns=columns).run("performance", model=model, outcome="y")
+    assert caught.value.code in FEW
+    enough = tables | {"north": TABLE | {"rare": TABLE["x"]}}
+    assert atoll.Network(enough, columns=columns).run("performance", model=model, outcome="y").n == 2 * N
+
+
+@pytest.mark.parametrize("name", ["scores", "recalibration", "own"])
+def test_each_question_about_a_model_counts_who_stands_behind_its_terms(name):
+    given = {"beta": np.array([-1.0, 1e-6]), "link": "logit"}
+    function = getattr(performance, name)
+    more = {"parameters": np.array([0.0, 0.0, 1.0])} if name == "recalibration" else {}
+    one_case = np.where(IN_X, ONE_CASE, TABLE["y"])
+    asked = replace(function(**given, **more), view=modelled("y ~ x:age"))
+    assert code(asked) == ""
+    assert code(asked, y=one_case) == "TOO_FEW_PERSONS", "one case among those who are x: their age would show"
+
+
+@pytest.mark.parametrize("name", ["scores", "recalibration", "own"])
+def test_coefficients_that_single_out_within_a_term_are_refused(name):
+    """All who are not x have an even risk, so that of the one who is x and oldest weighs little among all."""
+    age = np.where(IN_X, np.minimum(TABLE["age"], 60.0), 50.0)
+    age[np.flatnonzero(IN_X)[0]] = 75.0
+    beta = np.array([-73.0, 73.0, 1.0])
+    view = modelled("y ~ I(1 - x) + age:x")
+    more = {"parameters": np.array([0.0, 0.0, 1.0])} if name == "recalibration" else {}
+    asked = replace(getattr(performance, name)(beta=beta, link="logit", **more), view=view)
+    assert code(asked, age=age) in FEW
+
+
+# ---- one case in a level
+
+FIRST = int(np.flatnonzero(IN_X)[11])
+ONE_CASE = (np.arange(N) == FIRST) * 1.0
+
+
+@pytest.mark.parametrize("family", ["gaussian", "binomial"])
+@pytest.mark.parametrize("case", [1.0, 0.0], ids=["one case", "one who is no case"])
+@pytest.mark.parametrize("term", ["x:age", "I(x * age)", "x:arm", "age * x + bmi"])
+def test_one_case_in_a_level_is_not_told_by_what_the_level_multiplies(family, case, term):
+    y = np.where(IN_X, np.where(ONE_CASE == 1, case, 1 - case), TABLE["y"])
+    asked = regression(f"y ~ {term}", family=family)
+    assert code(asked, y=y) == "TOO_FEW_PERSONS"
+    assert code(asked, y=np.where(IN_X, 1 - y, TABLE["y"])) == "TOO_FEW_PERSONS"
+    assert code(asked) == ""
+
+
+def test_the_one_case_outside_of_a_level_is_what_the_others_leave():
+    y = np.where(IN_X, TABLE["y"], (np.arange(N) == np.flatnonzero(~IN_X)[3]) * 1.0)
+    assert code(regression("y ~ age + x:age", family="binomial"), y=y) == "TOO_FEW_PERSONS"
+
+
+def test_a_level_alone_says_how_many_cases_it_has_and_nothing_else_of_them():
+    y = np.where(IN_X, ONE_CASE, TABLE["y"])
+    assert code(regression("y ~ x + age + bmi", family="binomial"), y=y) == ""
+
+
+@pytest.mark.parametrize("others", [0.0, 250.0])
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_an_outcome_that_one_person_has_in_a_level_is_that_persons_value(others, family):
+    cost = np.where(IN_X, np.where(ONE_CASE == 1, 700.0, others), np.where(TABLE["y"] == 1, 250.0, TABLE["cost"]))
+    columns = {**ALONE, "cost": Column("number")}
+    assert code(regression("cost ~ x + age", family=family), cost=cost, columns=columns) in FEW
+    assert code(regression("cost ~ x + age", family=family)) == ""
+
+
+@pytest.mark.parametrize("question", [cox.within(ties="breslow", beta=np.zeros(2)),
+    cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=np.zeros(2), centre=np.zeros(2))])  # fmt: skip
+def test_one_event_in_a_level_of_a_hazard(question):
+    asked = replace(question, view=modelled("age + x:age", time="t", event="e"))
+    assert code(asked, e=np.where(IN_X, ONE_CASE, TABLE["e"])) == "TOO_FEW_PERSONS"
+
+
+WARD = np.where(np.arange(N) % 2, "u", "v")
+LEVELS = {"strata": ("site", "ward"), "levels": {"ward": ("u", "v")}}
+
+
+@pytest.mark.parametrize("formula", ["x + age", "age"])
+def test_one_event_in_a_stratum(formula):
+    """What the stratum adds to the score is that one person's distance from all at risk."""
+    columns = ALONE | {"ward": Column("category", ("u", "v"))}
+    beta = np.zeros(formula.count("+") + 1)
+    asked = replace(cox.within(ties="breslow", beta=beta), view=modelled(formula, time="t", event="e", **LEVELS))
+    alone = (np.arange(N) == 7) * 1.0
+    assert code(asked, columns=columns, ward=WARD, e=np.where(WARD == "u", alone, TABLE["e"])) == "TOO_FEW_PERSONS"
+    assert code(asked, columns=columns, ward=WARD) == ""
+
+
+def test_a_hazard_that_is_one_persons_within_a_level_of_an_interval():
+    """In the first interval the level's persons share the hazard, in the second it is the oldest one's; nine tenths of
+    each interval are of one hazard, so that neither shows it."""
+    late = np.arange(N) >= N // 2
+    age = TABLE["age"] * 0.4 + 18  # below 55
+    age[~late & IN_X] = 60 + 0.01 * np.arange((~late & IN_X).sum())
+    age[np.flatnonzero(late & IN_X)[5]] = 61.3
+    table = {"age": age, "t": np.where(late, 900.0, 400.0), "e": np.arange(N) // 2 % 2 * 1.0}
+    for beta, told in ((np.array([-60.5 * 5, 0, 5.0]), "TOO_FEW_PERSONS"), (np.zeros(3), "")):
+        asked = cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=beta, centre=np.zeros(3))
+        assert code(replace(asked, view=modelled("x + age + x:age", time="t", event="e")), **table) == told
+
+
+# ---- two columns that are alike but for one person
+
+TWINS = {
+    "missing": np.where(ONE, np.nan, TABLE["bmi"]),
+    "another value": np.where(ONE, 45.0, TABLE["bmi"]),
+    "on another scale": np.where(ONE, 45.0, 2.54 * TABLE["bmi"] - 9),
+    "what two others add up to": TABLE["bmi"] + TABLE["age"] + ONE * 20.0,
+}
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_two_columns_that_differ_in_one_person_are_not_summed_in_one_share(twin):
+    columns = {**ALONE, "twin": Column("number")}
+    names = ("bmi", "age", "twin")
+    view = View(columns=names, complete=False)
+    for asked in (describe.sums(numbers=names, categories=()), survey.moments(columns=names),
+                  describe.squares(numbers=names, centre=np.zeros(3))):  # fmt: skip
+        assert code(replace(asked, view=view), columns=columns, twin=TWINS[twin]) == "TOO_FEW_PERSONS"
+        half = np.where(np.arange(N) % 2, np.nan, TABLE["bmi"])
+        assert code(replace(asked, view=view), columns=columns, twin=half) == "", "half of them differ"
+        assert code(replace(asked, view=view), columns=columns, twin=2 * TABLE["bmi"]) == "", "nobody differs"
