@@ -68,7 +68,10 @@ def within(ids, *weights, by=(), of=True):
     """Of x: those with it and those without; of age: everybody; of a stratum: those in it and those elsewhere."""
     x = TABLE["x"] == 1
     of_x = [spread(w, ids, where & of) for where in (x, ~x) for w in weights]
-    found = {"x": np.transpose(of_x), "age": np.transpose([spread(w, ids, (TABLE["age"] > 0) & of) for w in weights])}
+    found = {
+        "x": np.transpose(of_x),
+        "age": np.transpose([spread(w, ids, np.ones(N, dtype=bool) & of) for w in weights]),
+    }
     for name in by:
         here = [where for level in ("a", "b") for where in (TABLE[name] == level, TABLE[name] != level)]
         found[name] = np.transpose([spread(w, ids, where & of) for where in here for w in weights])
