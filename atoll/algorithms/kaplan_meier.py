@@ -10,11 +10,12 @@ Log-rank over groups g with d_j, n_j of all groups together:
     E_g = Σ_j d_j n_gj / n_j        V_gh = Σ_j d_j (n_j − d_j) / (n_j − 1) · n_gj/n_j (δ_gh − n_hj/n_j)
     χ² = (O − E)ᵀ V⁻ (O − E), g − 1 degrees of freedom
 
-On public data the grid is every distinct time, and the curve is the exact one. Elsewhere it is a
-parameter of the study, since exact times identify: everyone who leaves within an interval counts as at
-risk in it, and events within an interval are ties.
+On public data the grid is every distinct time, and the curve is the exact one. Elsewhere it is a parameter of the
+study, since exact times identify. Then the curve is a life table: of those who leave an interval without the event,
+c_j, each counts as at risk for half of it, n'_j = n_j − c_j / 2 in the place of n_j, and S is linear between the ends
+of an interval. Who leaves after the last time is not told apart by the event.
 
-Kaplan & Meier (1958); Greenwood (1926); Peto & Peto (1972).
+Kaplan & Meier (1958); Greenwood (1926); Cutler & Ederer (1958), doi:10.1016/0021-9681(58)90126-7; Peto & Peto (1972).
 """
 
 from __future__ import annotations
@@ -80,14 +81,14 @@ def distinct_times(data: Data) -> Times:
 
 @at_site
 def life_table(data: Data, grid: Grid, groups: int) -> LifeTable:
-    """Persons who leave, and events, per group and interval; the last interval is open."""
+    """Persons who leave, and events, per group and interval; the last interval is open, and its events are not told."""
     size = len(grid) + 1
-    cell = data.group * size + np.searchsorted(grid, data.time)
-    died = data.event == 1
-    everybody = np.ones(data.n, dtype=bool)
-    outside = groups * size
+    interval = np.searchsorted(grid, data.time)
+    cell, outside, closed = data.group * size + interval, groups * size, interval < len(grid)
+    happened = data.event == 1
     leaving, events, censored = (
-        data.persons_per(np.where(chosen, cell, outside), outside + 1)[:-1] for chosen in (everybody, died, ~died)
+        data.persons_per(np.where(chosen, cell, outside), outside + 1)[:-1]
+        for chosen in (np.ones(data.n, dtype=bool), happened & closed, ~happened & closed)
     )
     return LifeTable(
         leaving=leaving.reshape(groups, size), events=events.reshape(groups, size), censored={"event": censored}
@@ -104,7 +105,7 @@ def differences(data: Data, groups: int) -> Differences:
         cells = data.group[inside] * len(grid) + interval
         leaving = np.bincount(cells, minlength=groups * len(grid)).reshape(groups, -1)
         died = np.bincount(cells, data.event[inside], minlength=groups * len(grid)).reshape(groups, -1)
-        O, E, V = logrank_sums(leaving, died)
+        O, E, V = logrank_sums(at_risk(leaving).astype(float), died)
         observed, expected, variance = observed + O, expected + E, variance + V
     died = data.event == 1
     return Differences(
@@ -134,9 +135,14 @@ def at_risk(leaving: Array) -> Array:
     return result
 
 
-def logrank_sums(leaving: Array, died: Array) -> tuple[Array, Array, Array]:
-    """O, E and V from tables of groups × intervals."""
-    n_g = at_risk(leaving).astype(float)
+def exposed(leaving: Array, events: Array, exact: bool) -> Array:
+    """Persons at risk in each interval; on a grid, those who are censored in it count half."""
+    n = at_risk(leaving).astype(float)
+    return n if exact else n - np.maximum(leaving - events, 0) / 2
+
+
+def logrank_sums(n_g: Array, died: Array) -> tuple[Array, Array, Array]:
+    """O, E and V from tables of groups × intervals: persons at risk, and events."""
     n, d = n_g.sum(axis=0), died.sum(axis=0)
     share = np.divide(n_g, n, out=np.zeros_like(n_g), where=n > 0)
     spread = np.where(n > 1, d * (n - d) / np.maximum(n - 1, 1), 0.0)
@@ -157,9 +163,9 @@ def logrank_test(observed: Array, expected: Array, variance: Array) -> dict[str,
     }
 
 
-def curve(leaving: Array, events: Array) -> dict[str, Array]:
+def curve(leaving: Array, events: Array, exact: bool) -> dict[str, Array]:
     """S, its standard error and 95 % interval, persons at risk and events, per interval of one group."""
-    n, d = at_risk(leaving)[:-1].astype(float), events[:-1].astype(float)
+    n, d = exposed(leaving, events, exact)[:-1], events[:-1].astype(float)
     stays = np.divide(n - d, n, out=np.ones_like(n), where=n > 0)
     survival = np.cumprod(stays)
     hazard = np.divide(d, n * (n - d), out=np.zeros_like(n), where=n > d)
@@ -207,13 +213,13 @@ def kaplan_meier(
     exact = setting.public and grid is None
     points_ = (yield distinct_times()).times if exact else _grid(setting, time, times, grid)
     t = yield life_table(grid=points_, groups=len(names))
-    test = yield from _test(t, len(names), bool(strata))
-    curves = {name: curve(t.leaving[g], t.events[g]) for g, name in enumerate(names)}
+    test = yield from _test(t, len(names), bool(strata), exact)
+    curves = {name: curve(t.leaving[g], t.events[g], exact) for g, name in enumerate(names)}
     wanted = np.asarray(times, float) if times else points_
     return Curves(
         times=wanted,
         groups={
-            name: read_at(points_, values, wanted) | {"median": median(points_, values)}
+            name: read_at(points_, values, wanted, exact) | {"median": median(points_, values, exact)}
             for name, values in curves.items()
         },
         unit=setting.columns[time].unit,
@@ -221,16 +227,16 @@ def kaplan_meier(
         n=int(t.leaving.sum()),
         events=int(t.events.sum()),
         exact=exact,
-        notes=[] if exact else ["grid", "rounded"] if not setting.public else ["grid"],
+        notes=[] if exact else ["life_table", "rounded"] if not setting.public else ["life_table"],
     )
 
 
-def _test(t: LifeTable, groups: int, stratified: bool) -> Program:
+def _test(t: LifeTable, groups: int, stratified: bool, exact: bool) -> Program:
     """The log-rank test from the life table, or from one more round within the strata of each site."""
     if groups < 2:
         return None
     if not stratified:
-        return logrank_test(*logrank_sums(t.leaving, t.events))
+        return logrank_test(*logrank_sums(exposed(t.leaving, t.events, exact), t.events))
     d = yield differences(groups=groups)
     return logrank_test(d.observed, d.expected, d.variance)
 
@@ -259,20 +265,33 @@ def _month(unit: str) -> float:
     return {"d": 30.4375, "wk": 4.348, "mo": 1.0, "a": 1 / 12}.get(unit, 30.4375)
 
 
-def read_at(grid: Array, values: dict[str, Array], wanted: Array) -> dict[str, Array]:
-    """The curve at the times wanted: S at the last grid point reached, persons whose time is not shorter."""
+def read_at(grid: Array, values: dict[str, Array], wanted: Array, exact: bool) -> dict[str, Array]:
+    """The curve at the times wanted, and events until then.
+
+    At risk are those whose time is not shorter; on a grid, those who are followed beyond it.
+    """
+    start = {"survival": 1.0, "se": 0.0, "lower": 1.0, "upper": 1.0}
     last = np.searchsorted(grid, wanted, side="right") - 1
-    before = {"survival": 1.0, "se": 0.0, "lower": 1.0, "upper": 1.0}
-    steps = {name: np.where(last >= 0, values[name][last], value) for name, value in before.items()}
+    steps = {name: np.where(last >= 0, values[name][last], value) for name, value in start.items()}
+    if not exact:
+        between = (wanted != np.concatenate([[0.0], grid])[last + 1]) & (last + 1 < len(grid))
+        lines = {name: np.interp(wanted, *_joined(grid, values[name], value)) for name, value in start.items()}
+        steps = {name: np.where(between, lines[name], steps[name]) for name in start}
     return steps | {
-        "at_risk": values["at_risk"][np.searchsorted(grid, wanted)],
+        "at_risk": values["at_risk"][np.searchsorted(grid, wanted, side="left" if exact else "right")],
         "events": np.concatenate([[0], values["events"].cumsum()])[last + 1],
     }
 
 
-def median(grid: Array, values: dict[str, Array]) -> Array:
+def _joined(grid: Array, values: Array, first: float) -> tuple[Array, Array]:
+    """The corners of a line through the ends of the intervals, from time nought on."""
+    return np.concatenate([[0.0], grid]), np.concatenate([[first], values])
+
+
+def median(grid: Array, values: dict[str, Array], exact: bool) -> Array:
     """Median survival with its 95 % interval; NaN where a curve does not come down to one half."""
-    return np.array([_crossing(grid, values[name]) for name in ("survival", "lower", "upper")])
+    crossing = _crossing if exact else _crossing_of_line
+    return np.array([crossing(grid, values[name]) for name in ("survival", "lower", "upper")])
 
 
 def _crossing(grid: Array, survival: Array) -> float:
@@ -282,3 +301,13 @@ def _crossing(grid: Array, survival: Array) -> float:
     if at.size and below.size:
         return float((grid[at[0]] + grid[below[0]]) / 2)
     return float(grid[below[0]]) if below.size else float("nan")
+
+
+def _crossing_of_line(grid: Array, survival: Array) -> float:
+    """Where a curve that is linear within intervals comes down to one half."""
+    times, values = _joined(grid, survival, 1.0)
+    below = np.flatnonzero(values <= 0.5)
+    if not below.size:
+        return float("nan")
+    j = int(below[0])
+    return float(times[j - 1] + (times[j] - times[j - 1]) * (values[j - 1] - 0.5) / (values[j - 1] - values[j]))

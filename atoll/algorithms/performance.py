@@ -127,7 +127,7 @@ def scores(data: Data, beta: Coefficients, link: str) -> Scores:
         eta2=float(eta @ eta),
         behind=_classes(data),
         design=_design(data),
-        within=data.spread_within(p, 1 - p),
+        within=data.spread_within(*_masses(p)),
         weights=_weights(data, p),
     )
 
@@ -155,8 +155,8 @@ def recalibration(data: Data, beta: Coefficients, link: str, parameters: Paramet
         deviance=deviance,
         behind=_classes(data),
         design=_design(data),
-        within=data.spread_within(large, 1 - large, moved, 1 - moved),
-        weights=_weights(data, p, large, moved, large * (1 - large), moved * (1 - moved)),
+        within=data.spread_within(*_masses(large, moved)),
+        weights=_weights(data, p, large, moved),
     )
 
 
@@ -178,7 +178,7 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         calibrated=int(calibration is not None),
         behind=_classes(data),
         design=_design(data),
-        within=data.spread_within(p, 1 - p),
+        within=data.spread_within(*_masses(p)),
         weights=_weights(data, p),
     )
 
@@ -210,10 +210,15 @@ def _design(data: Data) -> dict[str, Array]:
     return {f"{label}": np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
 
 
+def _masses(*risks: Array) -> list[Array]:
+    """p, 1 − p and p(1 − p) of each risk: sums of p and of (y − p)² lean on one person where one of these does, be it
+    that a model predicts the event for nobody else, or is certain of everybody else."""
+    return [weight for p in risks for weight in (p, 1 - p, p * (1 - p))]
+
+
 def _weights(data: Data, *risks: Array) -> dict[str, Array]:
-    """Of each risk and its rest: a model that predicts the event for one person alone would show that person."""
-    sums = [data.spread(w) for risk in risks for w in (risk, 1 - risk)]
-    return {"model": np.stack(sums, axis=1)}
+    """How these are spread over all persons."""
+    return {"model": np.stack([data.spread(weight) for weight in _masses(*risks)], axis=1)}
 
 
 def auc(y: Array, eta: Array) -> float | None:

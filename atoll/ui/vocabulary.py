@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from atoll.errors import sentence_of
 
 NOTES: Mapping[str, str] = {
+    "life_table": "A life table: times were taken on a grid, and who is censored within an interval counts as at risk "
+    "for half of it. Shorter intervals come closer to the curve of exact times. Events after the last time are not "
+    "counted.",
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
     "rounded": "Counts of each hospital were rounded before they were added up.",
     "no_skewness": "The skewness is left out: it would need a third moment, which these hospitals do not release.",

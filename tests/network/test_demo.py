@@ -21,7 +21,7 @@ from tests.network.world import ROOT
 def test_the_demo_runs_from_nothing_to_screening_lists(tmp_path):
     folder = tmp_path / "run"
     done = subprocess.run(
-        [sys.executable, "-m", "atoll", "demo", "--once", "--scale", "0.3", "--folder", str(folder)],
+        [sys.executable, "-m", "atoll", "demo", "--once", "--scale", "0.5", "--folder", str(folder)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": ROOT, "CI": "1"},
