@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from atoll.algorithms import registry
@@ -232,8 +232,9 @@ def run_study(
     done: dict[str, Result] = {}
     for name in in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()}):
         analysis = study.analyses[name]
-        columns = study.datasets[analysis.dataset]
-        network = Network(kept.get(analysis.dataset, opened), policy, columns, threads, study.privacy.limits())
+        held = kept.get(analysis.dataset, opened)
+        columns = _with_levels(study.datasets[analysis.dataset], held, study.privacy.limits())
+        network = Network(held, policy, columns, threads, study.privacy.limits())
         try:
             options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
             done[name] = network.run(analysis.algorithm, **options)
@@ -244,6 +245,20 @@ def run_study(
             yield name, error
         else:
             yield name, done[name]
+
+
+def _with_levels(columns: Dictionary, tables: Mapping[str, Table], limits: Mapping[str, Any]) -> Dictionary:
+    """The study's dictionary; a category without levels has those that enough persons hold at a site, as a steward's
+    own dictionary would."""
+    open_ = [name for name, column in columns.items() if column.type == "category" and not column.levels]
+    if not open_:
+        return columns
+    minimum = STRICT.tightened(limits).minimum_persons
+    proposals = [propose(table, minimum).columns for table in tables.values()]
+    found = {
+        name: tuple(sorted({word for one in proposals if name in one for word in one[name].levels})) for name in open_
+    }
+    return {name: replace(column, levels=found.get(name) or column.levels) for name, column in columns.items()}
 
 
 def refusal(site: str, code: str, subject: str) -> AtollError:

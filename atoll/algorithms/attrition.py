@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from atoll.algorithms.core import Data, Program, at_site_whole
-from atoll.algorithms.nested import differences, nearest, told_steps
+from atoll.algorithms.nested import differences, told_steps
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, each, table, witness
+from atoll.privacy.statistics import Array, Statistics, count, table, witness
 from atoll.study.view import Setting
 
 EXAMPLES = ({"columns": ["smoker", "e", "y"]}, {"columns": ["y", "smoker"], "by_site": False})
@@ -50,9 +50,9 @@ class Own(Statistics):
     entered: int = count()
     low: Array = table()
     high: Array = table()
-    own_entered: int = each(per="entered")
-    own_low: Array = each(per="low")
-    own_high: Array = each(per="high")
+    own_entered: int = count(apart=True)
+    own_low: Array = table(apart=True)
+    own_high: Array = table(apart=True)
     behind: dict[str, Array] = witness()
 
 
@@ -102,8 +102,7 @@ def own(data: Data, columns: tuple[str, ...]) -> Own:
     """Persons left after each step, apart for this hospital."""
     told = bounds(data, columns)
     low, high = (np.array(values, dtype=np.int64) for values in (told.low, told.high))
-    apart = [_own(data, number) for number in (told.entered, low, high)]
-    return Own(told.entered, low, high, int(apart[0]), apart[1], apart[2], told.behind)
+    return Own(told.entered, low, high, told.entered, low, high, told.behind)
 
 
 def bounds(data: Data, columns: Sequence[str]) -> Bounds:
@@ -129,11 +128,6 @@ def bounds(data: Data, columns: Sequence[str]) -> Bounds:
         else:
             between.append((steps[i + 1][0], entered))
     return Bounds(entered, [low for low, _ in steps[1:]], [high for _, high in steps[1:]], between, cells)
-
-
-def _own(data: Data, numbers: Any) -> Any:
-    """To the nearest multiple of the minimum, from what leaves for all: twice rounded, so that both tell no more."""
-    return nearest(nearest(numbers, data.rounding), max(data.minimum, 1))
 
 
 def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: bool = True) -> Program:

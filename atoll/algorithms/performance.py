@@ -85,8 +85,8 @@ class Own(Statistics):
     large: float = each(per="persons")
     intercept: float = each(per="persons")
     slope: float = each(per="persons")
-    judged: int = each(per="persons")
-    calibrated: int = each(per="persons")
+    judged: float = each(per="persons")
+    calibrated: float = each(per="persons")
     behind: dict[str, Array] = witness(empty=False)
     design: dict[str, Array] = witness()
     within: dict[str, Array] = weights(part=True)
@@ -174,8 +174,8 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         large=large,
         intercept=intercept,
         slope=slope,
-        judged=int(area is not None),
-        calibrated=int(calibration is not None),
+        judged=float(area is not None),
+        calibrated=float(calibration is not None),
         behind=_classes(data),
         design=_design(data),
         within=data.spread_within(*_masses(p)),

@@ -98,21 +98,23 @@ def decode(data: bytes, cls: type[S]) -> S:
     kinds = kinds_of(cls)
     if not isinstance(values, dict) or set(values) != set(kinds):
         _malformed(f"other fields than {cls.__name__} has")
-    share = cls(**{name: _typed(values[name], kind.name) for name, kind in kinds.items()})
+    share = cls(**{name: _typed(values[name], kind.name, kind.apart) for name, kind in kinds.items()})
     if encode(share) != data:  # a key that stands twice, a number written long
         _malformed("bytes that are not in their one form")
     return share
 
 
-def _typed(value: Any, kind: str) -> Any:
+def _typed(value: Any, kind: str, apart: bool) -> Any:
     if kind in ("witness", "weights"):
         fits = value == {}
     elif kind == "tally":
         fits = isinstance(value, dict) and all(type(n) is int and isinstance(word, str) for word, n in value.items())
-    elif kind == "count":
+    elif kind == "count" and not (apart and isinstance(value, np.ndarray)):
         fits = type(value) is int
     elif isinstance(value, np.ndarray):
-        fits = value.dtype.kind in ("i" if kind == "table" else "if") and (value.ndim == 1 or kind != "points")
+        fits = value.dtype.kind in ("i" if kind in ("count", "table") else "if") and (
+            value.ndim == 1 or kind not in ("count", "points")
+        )
     else:
         fits = kind in ("total", "each") and type(value) in (int, float)
     return value if fits else _malformed(f"a {kind} that is none")

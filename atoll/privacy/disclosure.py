@@ -103,6 +103,8 @@ def check(share: S, conditions: Conditions) -> S:
     values = {}
     for name, kind in kinds_of(type(share)).items():
         value = getattr(share, name)
+        if kind.apart and not conditions.policy.per_site:
+            raise _refuse("GATE_REFUSED", name, "This site shows no results of its own.")
         _RULES[kind.name](share, name, kind, value, conditions.policy, conditions.words)
         values[name] = _released(kind, value, conditions.policy)
     return type(share)(**values)
@@ -206,8 +208,8 @@ def _check_parameters(numbers: Array, persons: Array, policy: Policy, name: str)
 
 
 def _check_each(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    if not policy.per_site:
-        raise _refuse("GATE_REFUSED", name, "This site shows no results of its own.")
+    if np.asarray(value).dtype.kind != "f":
+        raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} is a count: it is kept apart as one.")
     _check_total(share, name, kind, value, policy, words)
 
 
@@ -245,13 +247,14 @@ def _named(share: Any, name: str) -> str:
 def _released(kind: Kind, value: Any, policy: Policy) -> Any:
     if kind.name in ("witness", "weights"):
         return {}
-    if kind.name == "count":
-        return int(rounded(np.asarray(value), policy.rounding))
-    if kind.name == "table":
-        return rounded(np.asarray(value), policy.rounding)
     if kind.name == "tally":
         return {word: int(rounded(np.asarray(n), policy.rounding)) for word, n in value.items()}
-    return value
+    if kind.name not in ("count", "table"):
+        return value
+    cells = rounded(np.asarray(value), policy.rounding)
+    if kind.apart:  # rounded again, so that it tells no more than what is added up over sites
+        cells = rounded(cells, max(policy.minimum_persons, 1))
+    return int(cells) if kind.name == "count" else cells
 
 
 def rounded(cells: Array, base: int) -> Array:

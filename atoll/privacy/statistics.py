@@ -6,7 +6,7 @@ once: how values combine, and what the gate checks before a value leaves.
     count()          number of persons               Σ         zero or at least the minimum, rounded
     table()          persons per cell, disjoint      Σ         every cell zero or at least the minimum, rounded
     total(per=…)     sum over persons                Σ         `per` names the count or table that says over how many
-    each(per=…)      as total, one value per site    Σ chunks, kept apart between sites
+    each(per=…)      as total, one value per site    Σ chunks, kept apart between sites; no number of persons
     tally()          persons per word                Σ by word words of the data dictionary only, cells as in a table
     points()         distinct exact values           ∪         only from a public dataset
     witness()        persons behind other fields     Σ chunks  cells as in a table; checked, then dropped: never leaves
@@ -44,20 +44,24 @@ class Kind:
     moment: int = 0
     empty: bool = True
     part: bool = False
+    apart: bool = False
 
 
 def _kind(kind: Kind) -> Any:
     return field(metadata={"kind": kind})
 
 
-def count(*, empty: bool = True) -> Any:
-    """A number of distinct persons. Where it may not be `empty`, zero does not pass either."""
-    return _kind(Kind("count", empty=empty))
+def count(*, empty: bool = True, apart: bool = False) -> Any:
+    """A number of distinct persons. Where it may not be `empty`, zero does not pass either.
+
+    `apart` is kept apart for every site, and leaves as a multiple of the site's minimum.
+    """
+    return _kind(Kind("count", empty=empty, apart=apart))
 
 
-def table() -> Any:
-    """Distinct persons per cell; the cells are disjoint."""
-    return _kind(Kind("table"))
+def table(*, apart: bool = False) -> Any:
+    """Distinct persons per cell; the cells are disjoint. `apart` as in `count`."""
+    return _kind(Kind("table", apart=apart))
 
 
 def total(*, per: str, moment: int = 0) -> Any:
@@ -70,8 +74,8 @@ def total(*, per: str, moment: int = 0) -> Any:
 
 
 def each(*, per: str) -> Any:
-    """A sum over the persons of `per` that is kept apart for every site."""
-    return _kind(Kind("each", per))
+    """A sum over the persons of `per` that is kept apart for every site: never whole numbers, which are counts."""
+    return _kind(Kind("each", per, apart=True))
 
 
 def tally() -> Any:
@@ -108,7 +112,7 @@ class Statistics:
     Raises
     ------
     TypeError
-        At import, when a field has no kind or a total names no count or table.
+        At import, when a field has no kind, a total names no count or table, or nobody stands as a witness for one.
     """
 
     def __init_subclass__(cls) -> None:
@@ -126,6 +130,8 @@ class Statistics:
                     f"{cls.__name__}.{name} is a {kind.name} per {kind.per!r}, "
                     f"which is no count() or table() of {cls.__name__}"
                 )
+            if kind.name in ("total", "each") and not any(other.name == "witness" for other in kinds.values()):
+                raise TypeError(f"{cls.__name__}.{name} is a {kind.name}: say who stands behind it, in a witness()")
 
 
 def kinds_of(cls: type) -> dict[str, Kind]:
@@ -152,7 +158,7 @@ def _fold(parts: Sequence[S], *, apart: bool) -> S:
             values[name] = _add_words(column)
         elif kind.name == "points":
             values[name] = np.unique(np.concatenate(column))
-        elif kind.name == "each" and apart:
+        elif kind.apart and apart:
             values[name] = np.stack([np.asarray(value) for value in column])
         else:
             values[name] = _add(column)

@@ -40,6 +40,9 @@ U = TypeVar("U")
 log = logging.getLogger("atoll.site")
 
 
+SUBJECTS = ("outcome", "formula", "model", "grid", "edges")  # what a refusal may name beside the study's columns
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A registered table with the dictionary that the steward wrote for it."""
@@ -97,25 +100,26 @@ class Runner:
         OSError, sqlite3.Error
             When the ledger cannot be written: then there is no answer at all.
         """
+        policy = self.policy.tightened(permit.limits)  # until the dataset says whether it is public
         try:
-            return self._answer(permit, place, question)
+            asked = _permitted(permit, place, question)
+            dataset = self.datasets.open(permit.dataset)
+            policy = effective(self.policy, dataset.public, permit)
+            return self._answer(asked, place, dataset, permit, policy)
         except (OSError, sqlite3.Error):
             raise
         except AtollError as error:
             code = error.code if error.code in CATALOGUE else "SITE_FAILED"
             log.warning("%s round %d: refused with %s", place.run, place.round + 1, code)
-            return self._refused(permit, place, code, error.subject)
+            return self._refused(permit, place, policy, code, error.subject)
         except Exception as error:
             log.error("%s round %d: %s at %s", place.run, place.round + 1, type(error).__name__, _where(error))
-            return self._refused(permit, place, "SITE_FAILED", "")
+            return self._refused(permit, place, policy, "SITE_FAILED", "")
 
-    def _answer(self, permit: Permit, place: Place, question: bytes) -> Outcome:
-        asked = _permitted(permit, place, question)
+    def _answer(self, asked: Question, place: Place, dataset: Dataset, permit: Permit, policy: Policy) -> Outcome:
         assert asked.view is not None
-        dataset = self.datasets.open(permit.dataset)
         _refuse_persons(asked.view, dataset.columns)
         _refuse_differences(asked.view, dataset.columns, permit.columns)
-        policy = effective(self.policy, dataset.public, permit)
         conditions = Conditions(
             policy,
             words_of(dataset.columns),
@@ -157,9 +161,9 @@ class Runner:
                 error.subject = empty_column(dataset.table, view, dataset.columns)
             raise
 
-    def _refused(self, permit: Permit, place: Place, code: str, subject: str) -> Outcome:
-        word = subject if subject in permit.columns or subject in ("outcome", "model", "grid", "edges") else ""
-        gate.refuse(code, word, place, self.policy, self.ledger)
+    def _refused(self, permit: Permit, place: Place, policy: Policy, code: str, subject: str) -> Outcome:
+        word = subject if subject in permit.columns or subject in SUBJECTS else ""
+        gate.refuse(code, word, place, policy, self.ledger)
         return Outcome(code=code, subject=word)
 
 

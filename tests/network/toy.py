@@ -27,7 +27,7 @@ from atoll.errors import AtollError
 from atoll.hub.home import Home as HubHome
 from atoll.hub.rounds import Methods
 from atoll.network.codec import decode_question, encode
-from atoll.privacy.statistics import Array, Statistics, count, total
+from atoll.privacy.statistics import Array, Statistics, count, total, witness
 from atoll.site import agent as agent_module
 from atoll.site import held
 from atoll.site.agent import Agent
@@ -38,13 +38,14 @@ from atoll.site.outbox import Outbox
 class Step(Statistics):
     n: int = count()
     value: Array = total(per="n")
+    behind: dict[str, Array] = witness()
 
 
 @at_site
 def step(data, state: float, round: int, pause: float) -> Step:
     if pause:
         time.sleep(pause)
-    return Step(n=10, value=np.sin(np.arange(1, 6) * (data + state + round)))
+    return Step(n=10, value=np.sin(np.arange(1, 6) * (data + state + round)), behind={})
 
 
 def toy(analysis: Analysis):

@@ -55,21 +55,30 @@ class Model(Statistics):
     n: int = count()
     score: Array = total(per="n")
     information: Array = total(per="n")
+    behind: dict[str, Array] = witness()
 
 
 class Third(Statistics):
     n: int = count()
     cubes: float = total(per="n", moment=3)
+    behind: dict[str, Array] = witness()
 
 
 class PerCell(Statistics):
     n: Array = table()
     sums: Array = total(per="n")
+    behind: dict[str, Array] = witness()
 
 
 class Own(Statistics):
     n: int = count()
     figure: float = each(per="n")
+    behind: dict[str, Array] = witness()
+
+
+class Apart(Statistics):
+    n: int = count(apart=True)
+    cells: Array = table(apart=True)
 
 
 class Exact(Statistics):
@@ -145,7 +154,7 @@ def test_counts_leave_rounded_and_sums_leave_exact():
     assert passes(One(n=13)).n == 15
     np.testing.assert_array_equal(passes(Cells(n=np.array([12, 13, 0]))).n, [10, 15, 0])
     assert passes(Words(n={"sex=f": 17}), words=frozenset({"sex=f"})).n == {"sex=f": 15}
-    assert passes(Model(n=1000, score=np.array([1.25]), information=np.array([[3.5]]))).score[0] == 1.25
+    assert passes(Model(n=1000, score=np.array([1.25]), information=np.array([[3.5]]), behind={})).score[0] == 1.25
 
 
 @given(st.integers(0, 2**52), st.integers(1, 1000))
@@ -168,51 +177,51 @@ def test_weights_that_lie_on_few_persons_are_refused(w):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_sum_is_finite(bad):
-    refused(Model(n=1000, score=np.array([bad]), information=np.eye(1)), "NOT_FINITE")
-    refused(PerCell(n=np.array([50, 50]), sums=np.array([1.0, bad])), "NOT_FINITE", PUBLIC)
-    refused(Own(n=50, figure=bad), "NOT_FINITE")
+    refused(Model(n=1000, score=np.array([bad]), information=np.eye(1), behind={}), "NOT_FINITE")
+    refused(PerCell(n=np.array([50, 50]), sums=np.array([1.0, bad]), behind={}), "NOT_FINITE", PUBLIC)
+    refused(Own(n=50, figure=bad, behind={}), "NOT_FINITE")
     refused(Exact(times=np.array([1.0, bad])), "NOT_FINITE", PUBLIC)
 
 
 @pytest.mark.parametrize("value", ["text", None, [1.0, "a"], 1j, True])
 def test_a_sum_is_a_number(value):
-    refused(Own(n=50, figure=value), "NOT_FINITE")
+    refused(Own(n=50, figure=value, behind={}), "NOT_FINITE")
 
 
 @pytest.mark.parametrize(("n", "terms", "allowed"), [(99, 10, False), (100, 10, True), (19, 1, True), (10, 1, False)])
 def test_a_model_needs_ten_persons_a_term_and_ten_more(n, terms, allowed):
-    share = Model(n=n, score=np.ones(terms), information=np.eye(terms))
+    share = Model(n=n, score=np.ones(terms), information=np.eye(terms), behind={})
     passes(share) if allowed else refused(share, "TOO_MANY_PARAMETERS")
 
 
 def test_a_term_that_is_empty_at_a_site_is_no_parameter_there():
     information = np.zeros((12, 12))
     information[:9, :9] = 1.0
-    passes(Model(n=95, score=np.zeros(12), information=information))
+    passes(Model(n=95, score=np.zeros(12), information=information, behind={}))
 
 
 def test_a_number_for_every_person_never_passes():
     for n in (10, 40, 1000):
-        refused(Model(n=n, score=np.arange(1.0, n + 1), information=np.eye(1)), "TOO_MANY_PARAMETERS")
+        refused(Model(n=n, score=np.arange(1.0, n + 1), information=np.eye(1), behind={}), "TOO_MANY_PARAMETERS")
 
 
 def test_the_parameters_of_a_cell_are_those_that_its_own_persons_allow():
     sums = np.ones((2, 3))
-    passes(PerCell(n=np.array([500, 30]), sums=sums))
-    refused(PerCell(n=np.array([500, 29]), sums=sums), "TOO_MANY_PARAMETERS")
-    passes(PerCell(n=np.array([500, 0]), sums=np.array([[1.0, 1, 1], [0, 0, 0]])))
+    passes(PerCell(n=np.array([500, 30]), sums=sums, behind={}))
+    refused(PerCell(n=np.array([500, 29]), sums=sums, behind={}), "TOO_MANY_PARAMETERS")
+    passes(PerCell(n=np.array([500, 0]), sums=np.array([[1.0, 1, 1], [0, 0, 0]]), behind={}))
 
 
 def test_a_sum_over_nobody_or_over_other_cells_is_a_fault():
-    refused(PerCell(n=np.array([500, 0]), sums=np.ones((2, 3))), "GATE_REFUSED")
-    refused(PerCell(n=np.array([500, 100]), sums=np.ones(3)), "GATE_REFUSED")
-    refused(Own(n=0, figure=1.0), "GATE_REFUSED")
+    refused(PerCell(n=np.array([500, 0]), sums=np.ones((2, 3)), behind={}), "GATE_REFUSED")
+    refused(PerCell(n=np.array([500, 100]), sums=np.ones(3), behind={}), "GATE_REFUSED")
+    refused(Own(n=0, figure=1.0, behind={}), "GATE_REFUSED")
 
 
 def test_a_third_moment_leaves_public_data_only():
-    error = refused(Third(n=500, cubes=1.0), "TOO_MANY_MOMENTS")
+    error = refused(Third(n=500, cubes=1.0, behind={}), "TOO_MANY_MOMENTS")
     assert "moment 3 of a column; at most 2 may leave" in str(error)
-    passes(Third(n=500, cubes=1.0), replace(STRICT, moments=3))
+    passes(Third(n=500, cubes=1.0, behind={}), replace(STRICT, moments=3))
 
 
 def test_exact_values_leave_public_data_only():
@@ -221,7 +230,7 @@ def test_exact_values_leave_public_data_only():
 
 
 def test_a_site_may_keep_its_own_figures():
-    error = refused(Own(n=500, figure=1.0), "GATE_REFUSED", replace(STRICT, per_site=False))
+    error = refused(Own(n=500, figure=1.0, behind={}), "GATE_REFUSED", replace(STRICT, per_site=False))
     assert "shows no results of its own" in str(error)
 
 
@@ -284,6 +293,16 @@ def test_numbers_that_the_algorithm_does_not_declare_are_no_question(cuts):
         refused(One(n=50), "NOT_PERMITTED", arguments={"cuts": cuts})
     passes(One(n=50), arguments={"names": ("a", "b"), "groups": 3, "ties": "efron", "beta": None, "exact": True})
     passes(One(n=50), arguments={"groups": 50})
+
+
+def test_numbers_of_persons_are_kept_apart_as_multiples_of_the_minimum_and_never_as_sums():
+    share = passes(Apart(n=123, cells=np.array([14, 0, 26])))
+    assert (share.n, share.cells.tolist()) == (130, [20, 0, 30]), "from 125, 15 and 25: what is told of all"
+    assert passes(Apart(n=123, cells=np.array([7])), PUBLIC).cells.tolist() == [7]
+    refused(Apart(n=9, cells=np.array([10])), "TOO_FEW_PERSONS")
+    refused(Apart(n=50, cells=np.array([3])), "TOO_FEW_PERSONS")
+    refused(Apart(n=50, cells=np.array([30])), "GATE_REFUSED", replace(STRICT, per_site=False))
+    assert refused(Own(n=50, figure=14, behind={}), "GATE_REFUSED").subject == "figure"
 
 
 def test_every_kind_has_a_rule():

@@ -100,6 +100,23 @@ def test_a_total_names_a_count_or_table(per):
             sum: float = total(per=per)
 
 
+@pytest.mark.parametrize("kind", [total, each])
+def test_a_sum_says_who_stands_behind_it(kind):
+    with pytest.raises(TypeError, match=r"Bad.sum is a (total|each): say who stands behind it, in a witness\(\)"):
+
+        class Bad(Statistics):
+            n: int = count()
+            sum: float = kind(per="n")
+
+
+def test_a_count_that_is_kept_apart_adds_over_chunks_and_stands_beside_others_over_sites():
+    class Apart(Statistics):
+        n: int = count(apart=True)
+
+    assert merge([Apart(n=10), Apart(n=20)]).n == 30
+    assert combine({"north": Apart(n=10), "south": Apart(n=20)}).n.tolist() == [10, 20]
+
+
 def test_a_subclass_keeps_the_kinds_of_its_base_and_may_not_add_a_field_without_one():
     class More(Every):
         further: int = count()
