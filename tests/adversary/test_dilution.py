@@ -229,3 +229,76 @@ def test_two_columns_that_differ_in_one_person_are_not_summed_in_one_share(twin)
         half = np.where(np.arange(N) % 2, np.nan, TABLE["bmi"])
         assert code(replace(asked, view=view), columns=columns, twin=half) == "", "half of them differ"
         assert code(replace(asked, view=view), columns=columns, twin=2 * TABLE["bmi"]) == "", "nobody differs"
+
+
+# ---- a model that is certain of all but one
+
+
+@pytest.mark.parametrize("name", ["scores", "own"])
+def test_a_model_that_is_certain_of_everybody_but_one_is_not_judged(name):
+    """Σp and Σ(y − p)² would be whole numbers but for that person's risk, and say whether it came true."""
+    steep = getattr(performance, name)(beta=np.array([-400.0 * AGE, 400.0]), link="logit")
+    assert code(replace(steep, view=modelled("y ~ age"))) in FEW
+
+
+def test_a_recalibration_that_is_certain_of_everybody_but_one_is_refused():
+    """The model itself is even; it is the question's slope that makes it steep."""
+    eta, parameters = np.array([-0.01 * AGE, 0.01]), np.array([0.0, 0.0, 40_000.0])
+    asked = performance.recalibration(beta=eta, link="logit", parameters=parameters)
+    assert code(replace(asked, view=modelled("y ~ age"))) in FEW
+
+
+# ---- persons with many rows, in parts of the sums
+
+
+@pytest.mark.parametrize(("persons", "told"), [(9, "TOO_FEW_PERSONS"), (36, "")])
+def test_in_an_interval_too_a_person_with_many_rows_is_one(persons, told):
+    """Thirty-six rows of the second interval are both x and y, and they are those of nine; either alone is common."""
+    late = np.arange(N) >= N // 2
+    held = np.flatnonzero(late)[:36]
+    ids, third = np.arange(N) + 1_000, np.arange(N) // 2 % 3
+    x, y = (third == 0) * 1.0, np.where(late, third == 1, third != 1) * 1.0
+    ids[held], x[held], y[held] = np.arange(36) % persons, 1.0, 1.0
+    table = {"id": ids, "x": x, "y": y, "t": np.where(late, 900.0, 400.0), "e": np.arange(N) % 2 * 1.0}
+    asked = cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=np.zeros(2), centre=np.zeros(2))
+    assert code(replace(asked, view=modelled("x + y", time="t", event="e")), **table) == told
+
+
+def test_in_an_interval_too_the_leverage_of_one_persons_rows_adds_up():
+    """Thirty rows of one person hold a body mass that nobody else has then; none of them stands out alone."""
+    late = np.arange(N) >= N // 2
+    ids = np.arange(N) + 1_000
+    ids[np.flatnonzero(late)[:30]] = 1
+    table = {"id": ids, "t": np.where(late, 900.0, 400.0), "e": np.arange(N) // 2 % 2 * 1.0}
+    table["bmi"] = np.where(ids == 1, 45.0, TABLE["bmi"].clip(20, 30))
+    asked = cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=np.zeros(2), centre=np.zeros(2))
+    view = modelled("bmi + age", time="t", event="e")
+    assert code(replace(asked, view=view), **table) == "TOO_FEW_PERSONS"
+    assert code(replace(asked, view=view), **table | {"id": np.arange(N)}) == ""
+
+
+# ---- hazards and events of an interval
+
+
+def test_a_hazard_that_is_one_events_among_the_events_of_an_interval():
+    """Nine tenths of the hazard at risk are of persons without the event; among the events it is one person's."""
+    late, event = np.arange(N) >= N // 2, np.arange(N) // 2 % 2 == 1
+    age = np.where(late & ~event, 60.0 + 0.01 * (np.arange(N) % 7), 30.0 + 0.05 * (np.arange(N) % 11))
+    age[~late] = 58.0 + 0.01 * (np.arange(N) % 9)[~late]
+    age[np.flatnonzero(late & event)[5]] = 60.0
+    table = {"age": age, "t": np.where(late, 900.0, 400.0), "e": event * 1.0}
+    asked = cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=np.array([1.0]), centre=np.array([58.0]))
+    assert code(replace(asked, view=modelled("age", time="t", event="e")), **table) == "TOO_FEW_PERSONS"
+    table["age"] = np.where(np.arange(N) == np.flatnonzero(late & event)[5], 30.5, age)
+    assert code(replace(asked, view=modelled("age", time="t", event="e")), **table) == ""
+
+
+def test_one_events_age_among_the_events_of_an_interval():
+    """Leverage among all at risk is even: who had no event is as old."""
+    late, event = np.arange(N) >= N // 2, np.arange(N) // 2 % 2 == 1
+    age = np.where(late & ~event, 80.0, 40.0) + 0.01 * (np.arange(N) % 7)
+    age[np.flatnonzero(late & event)[5]] = 80.0
+    age[~late] = 40.0 + 40.0 * (np.arange(N) % 3 == 0)[~late]
+    table = {"age": age, "t": np.where(late, 900.0, 400.0), "e": event * 1.0}
+    asked = cox.leaving(grid=np.array([500.0]), exact=False, strata=1, beta=np.array([0.0]), centre=np.array([0.0]))
+    assert code(replace(asked, view=modelled("age", time="t", event="e")), **table) == "TOO_FEW_PERSONS"

@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import atoll
 from atoll.algorithms import describe, glm, kaplan_meier, survey
 from atoll.algorithms.core import Question, at_site
-from atoll.errors import CATALOGUE, DataError
+from atoll.errors import CATALOGUE, DataError, DisclosureRefused
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, count
+from atoll.site.gate import policy_hash
 from atoll.site.runner import Permit, effective
 from atoll.study.dictionary import Column
 from tests.unit.answering import Site, numbers, view
@@ -220,3 +222,17 @@ def test_the_unit_of_time_is_the_stewards():
 def test_every_code_is_of_the_catalogue():
     assert {"HASH_MISMATCH", "NOT_PERMITTED", "NOT_PUBLIC", "SITE_FAILED", "EMPTY"} <= set(CATALOGUE)
     assert isinstance(STRICT, Policy)
+
+
+def test_a_refusal_is_written_under_the_policy_in_force_and_names_the_formula():
+    north = site()
+    assert north.ask(sums("x"), north.permit("describe", limits={"minimum_persons": 300})).code == "TOO_FEW_PERSONS"
+    assert north.ledger.entries[-1]["policy"] == policy_hash(STRICT.tightened({"minimum_persons": 300}))
+    assert north.ask(Question("os.system", {}, view("x")), north.permit("os", limits={"rounding": 50})).code
+    assert north.ledger.entries[-1]["policy"] == policy_hash(STRICT.tightened({"rounding": 50})), (
+        "also before it is read"
+    )
+    heavy = Site({"x": np.where(np.arange(200) == 7, 1e6, TABLE["x"]), "y": TABLE["x"] % 7}, COLUMNS)
+    with pytest.raises(DisclosureRefused, match=r"One person would weigh too much in the model \(formula\)") as caught:
+        atoll.Network({"north": heavy.table}).run("glm", formula="y ~ x")
+    assert caught.value.subject == "formula"
