@@ -20,7 +20,7 @@ import numpy as np
 
 from atoll.algorithms.core import Data
 from atoll.privacy.statistics import Array
-from atoll.study.dictionary import code_name
+from atoll.study.dictionary import OTHER, code_name
 
 
 def coded_words(data: Data, name: str) -> tuple[list[str], Array]:
@@ -41,6 +41,21 @@ def persons_per_word(data: Data, name: str) -> dict[str, int]:
     """At a site: distinct persons per word of a category, or per code of a number, in their order."""
     names, codes = coded_words(data, name)
     return dict(zip(names, data.persons_per(codes, len(names) + 1)[:-1].tolist(), strict=True))
+
+
+def persons_per_level(data: Data, name: str) -> dict[str, int]:
+    """At a site: persons per word; words of too few go, smallest first, into `OTHER` until that holds enough."""
+    words, codes = coded_words(data, name)
+    persons = dict(zip(words, data.persons_per(codes, len(words) + 1)[:-1].tolist(), strict=True))
+    joined: list[int] = []
+    other = 0
+    for code in sorted(range(len(words)), key=lambda code: (persons[words[code]], words[code])):
+        if persons[words[code]] >= data.minimum and not 0 < other < data.minimum:
+            break
+        joined.append(code)
+        other = data.persons(np.isin(codes, joined))
+    kept = {word: persons[word] for code, word in enumerate(words) if code not in joined}
+    return kept | ({OTHER: other} if joined else {})
 
 
 def persons_per_bin(data: Data, name: str, edges: Array) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from atoll.algorithms.bins import coded_words, persons_per_bin, quantile
+from atoll.algorithms.bins import persons_per_bin, persons_per_level, quantile
 from atoll.algorithms.core import Data, Program, at_site_whole
 from atoll.algorithms.options import Centre, ColumnName, Edges
 from atoll.errors import StudyError
@@ -77,7 +77,9 @@ def sums(data: Data, numbers: tuple[str, ...], categories: tuple[str, ...]) -> S
         present=np.array([data.persons(there) for there in present], dtype=np.int64),
         n=np.array([there.sum() for there in present], dtype=np.int64),
         sum=np.array([x[there].sum() for x, there in zip(columns, present, strict=True)], dtype=float),
-        levels={f"{name}={word}": persons for name in categories for word, persons in _levels(data, name).items()},
+        levels={
+            f"{name}={word}": persons for name in categories for word, persons in persons_per_level(data, name).items()
+        },
         behind=data.behind_columns(numbers),
         spread=data.spread_columns(numbers),
     )
@@ -103,21 +105,6 @@ def histogram(data: Data, numbers: tuple[str, ...], edges: Edges) -> Histogram:
     pairs = [persons_per_bin(data, name, row) for name, row in zip(numbers, edges, strict=True)]
     low, high = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in (0, 1))
     return Histogram(low=low, high=high)
-
-
-def _levels(data: Data, name: str) -> dict[str, int]:
-    """Persons per word; words of too few persons go, smallest first, into `OTHER` until that holds enough."""
-    words, codes = coded_words(data, name)
-    persons = dict(zip(words, data.persons_per(codes, len(words) + 1)[:-1].tolist(), strict=True))
-    joined: list[int] = []
-    other = 0
-    for code in sorted(range(len(words)), key=lambda code: (persons[words[code]], words[code])):
-        if persons[words[code]] >= data.minimum and not 0 < other < data.minimum:
-            break
-        joined.append(code)
-        other = data.persons(np.isin(codes, joined))
-    kept = {word: persons[word] for code, word in enumerate(words) if code not in joined}
-    return kept | ({OTHER: other} if joined else {})
 
 
 def _powers(data: Data, numbers: tuple[str, ...], centre: Array, power: int) -> tuple[Array, Array]:

@@ -1,0 +1,165 @@
+"""Hospitals side by side: what is in another unit, on two scales, missing or absent is named, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import atoll
+from atoll.study.dictionary import Column
+from atoll.study.units import analyte_in, likely_unit
+
+SITES = ("north", "river", "shore", "tower")
+COLUMNS = {
+    "hba1c": Column("number", unit="%"),
+    "glucose": Column("number", unit="mmol/L"),
+    "creatinine": Column("number", unit="umol/L"),
+    "weight": Column("number", unit="kg"),
+    "crp": Column("number", unit="mg/L"),
+    "change": Column("number"),
+    "sex": Column("category", ("female", "male")),
+    "stage": Column("category", ("I", "II", "III")),
+    "smoker": Column("flag"),
+}
+
+
+def hospital(seed, n=900):
+    """Patients of a hospital; older and sicker with the seed."""
+    r = np.random.default_rng(seed)
+    return {
+        "hba1c": r.normal(5.9 + 0.1 * seed, 0.9, n).clip(4),
+        "glucose": r.lognormal(np.log(5.7 + 0.1 * seed), 0.22, n),
+        "creatinine": r.lognormal(np.log(80 + 3 * seed), 0.3, n),
+        "weight": r.normal(76, 14, n).clip(40),
+        "crp": r.lognormal(1.2, 1.3, n),
+        "change": r.normal(0, 2, n),
+        "sex": r.choice(["female", "male"], n, p=[0.45 + 0.03 * seed, 0.55 - 0.03 * seed]),
+        "stage": r.choice(["I", "II", "III"], n),
+        "smoker": (r.random(n) < 0.25) * 1.0,
+    }
+
+
+def compared(change=None, sites=SITES, policy="strict"):
+    """Findings by site as (column, kind, …); `change` edits the tables."""
+    tables = {site: hospital(i) for i, site in enumerate(sites)}
+    if change:
+        change(tables)
+    network = atoll.Network(tables, policy=policy, columns=COLUMNS)
+    return network.run("comparability", columns=list(COLUMNS)).document
+
+
+def told(document):
+    return {site: [(f["column"], f["kind"]) for f in one["findings"]] for site, one in document["sites_apart"].items()}
+
+
+def quiet():
+    return {site: [] for site in SITES}
+
+
+@pytest.mark.parametrize("policy", ["strict", "public"])
+def test_hospitals_that_are_alike_stand_apart_nowhere(policy):
+    document = compared(policy=policy)
+    assert told(document) == quiet()
+    for site in SITES:
+        columns = document["sites_apart"][site]["columns"]
+        table = hospital(SITES.index(site))
+        for name in ("hba1c", "glucose", "creatinine", "weight", "crp"):
+            assert columns[name]["median"] == pytest.approx(np.median(table[name]), rel=0.12)
+        assert columns["sex"]["shares"]["female"] == pytest.approx((table["sex"] == "female").mean(), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("column", "other", "slope", "offset"),
+    [("hba1c", "mmol/mol", 1 / 0.09148, -2.152 / 0.09148), ("glucose", "mg/dL", 18.016, 0),
+     ("creatinine", "mg/dL", 1 / 88.42, 0), ("weight", "[lb_av]", 2.2046, 0)],
+)  # fmt: skip
+def test_another_unit_is_named_at_the_hospital_that_has_it(column, other, slope, offset):
+    def change(tables):
+        tables["river"][column] = tables["river"][column] * slope + offset
+
+    document = compared(change)
+    assert told(document) == quiet() | {"river": [(column, "unit")]}
+    finding = document["sites_apart"]["river"]["findings"][0]
+    assert finding["looks_like"] == other
+    assert finding["here"] == pytest.approx(np.median(hospital(1)[column]) * slope + offset, rel=0.2)
+
+
+def test_of_two_hospitals_the_one_whose_unit_explains_it():
+    def change(tables):
+        tables["river"]["hba1c"] = (tables["river"]["hba1c"] - 2.152) / 0.09148
+
+    assert told(compared(change, SITES[:2])) == {"north": [], "river": [("hba1c", "unit")]}
+
+
+def test_a_level_that_no_unit_explains_is_told_as_that():
+    def change(tables):
+        tables["shore"]["glucose"] = tables["shore"]["glucose"] * 3.1
+
+    document = compared(change)
+    assert told(document) == quiet() | {"shore": [("glucose", "level")]}
+    assert document["sites_apart"]["shore"]["findings"][0]["looks_like"] == ""
+
+
+def test_values_in_two_units_under_one_name():
+    def change(tables):
+        part = np.arange(900) % 10 == 0
+        tables["tower"]["glucose"] = np.where(part, tables["tower"]["glucose"] * 18, tables["tower"]["glucose"])
+
+    document = compared(change)
+    assert told(document) == quiet() | {"tower": [("glucose", "mixed")]}
+    assert document["sites_apart"]["tower"]["findings"][0]["here"] == pytest.approx(0.1, abs=0.03)
+
+
+def test_what_is_missing_or_absent_at_one_hospital():
+    def change(tables):
+        tables["north"]["crp"] = np.where(np.arange(900) % 2, np.nan, tables["north"]["crp"])
+        tables["river"]["stage"] = np.where(tables["river"]["stage"] == "III", "II", tables["river"]["stage"])
+        tables["shore"]["smoker"] = np.zeros(900)
+        tables["tower"]["hba1c"] = np.full(900, np.nan)
+
+    document = compared(change)
+    assert told(document) == {
+        "north": [("crp", "missing")], "river": [("stage", "share")], "shore": [("smoker", "share")],
+        "tower": [("hba1c", "missing")],
+    }  # fmt: skip
+    assert document["sites_apart"]["river"]["findings"][0] | {"elsewhere": 0} == {
+        "column": "stage", "kind": "share", "level": "II", "here": pytest.approx(2 / 3, abs=0.03), "elsewhere": 0
+    }  # fmt: skip
+
+
+def test_a_column_that_few_have_is_empty_and_refuses_nothing():
+    def change(tables):
+        tables["north"]["crp"] = np.where(np.arange(900) < 4, tables["north"]["crp"], np.nan)
+        tables["river"]["glucose"] = np.where(np.arange(900) < 4, np.nan, tables["river"]["glucose"])
+        tables["shore"]["stage"] = np.where(np.arange(900) < 3, "III", "I")
+
+    document = compared(change)
+    north, river = (document["sites_apart"][site]["columns"] for site in ("north", "river"))
+    assert north["crp"]["missing"] == 1.0
+    assert np.isnan(north["crp"]["median"])
+    assert river["glucose"]["missing"] == 0.0, "four without a value look like none"
+
+
+def test_only_multiples_of_the_minimum_leave():
+    from atoll.algorithms import comparability
+
+    document = compared()
+    assert all(one["persons"] % 10 == 0 for one in document["sites_apart"].values())
+    fields = comparability.Seen.__dataclass_fields__.values()
+    assert {f.metadata["kind"].name for f in fields} == {"count", "table", "witness"}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "here", "elsewhere", "likely"),
+    [("hba1c", "%", 46, 6.4, "mmol/mol"), ("HbA1c, last", "mmol/mol", 6.4, 46, "%"), ("hba1c", "%", 6.2, 6.4, ""),
+     ("fasting_glucose", "mg/dL", 5.6, 100, "mmol/L"), ("x", "mg/dL", 5.6, 100, ""), ("temperature", "Cel", 98.2, 36.8,
+     "[degF]"), ("haemoglobin", "", 13, 130, ""), ("hemoglobin", "g/L", 13.5, 135, "g/dL"), ("x", "kg", -1, 3, "")],
+)  # fmt: skip
+def test_the_unit_that_would_explain_a_difference(text, unit, here, elsewhere, likely):
+    assert likely_unit(text, unit, here, elsewhere) == likely
+
+
+def test_an_analyte_is_found_in_the_name_of_a_column():
+    assert analyte_in("last_HbA1c") == "hba1c"
+    assert analyte_in("urea nitrogen (serum)") == "urea_nitrogen"
+    assert analyte_in("glucosee") == ""
