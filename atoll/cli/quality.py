@@ -28,6 +28,7 @@ def quality() -> None:
 @click.option("--report", type=PATH, help="Write every finding as JSON.")
 @click.option("--page", type=PATH, help="Write it as one page of HTML.")
 @click.option("--earlier", type=PATH, help="The report of an earlier release: say what is different now.")
+@click.option("--study", type=PATH, help="Only the checks that matter for this study: its tables and concepts.")
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
@@ -37,18 +38,22 @@ def run(
     report: Path | None,
     page: Path | None,
     earlier: Path | None,
+    study: Path | None,
     threads: int | None,
     memory: str | None,
 ) -> None:
     """Run all checks on an OMOP database. Only numbers of rows are written, and they stay at the hospital."""
     from atoll.cdm.workspace import workspace_at
+    from atoll.cli.study import read_study
     from atoll.quality.report import drift, to_document
     from atoll.quality.run import run as run_all
+    from atoll.quality.scope import scope_of
 
     before = _report(earlier) if earlier else None
     started = time.perf_counter()
     with output.progress("quality") as step, workspace_at(cdm, threads=threads, memory=memory) as workspace:
-        findings = run_all(workspace, step)
+        scope = scope_of(read_study(study)[1], workspace) if study else None
+        findings = run_all(workspace, step, scope)
     document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm))
     changes = drift(before, document) if before else []
     if report:

@@ -7,6 +7,7 @@ member if the vocabulary has a row of it; a descendant also must not be invalid;
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from atoll.cdm.sql import Sql, sql
@@ -100,6 +101,12 @@ class DefinitionSets:
             )
         self.asked[number] = self._all.key(self._sets[number])
         return self.asked[number]
+
+
+def members_of(include: Iterable[int], exclude: Iterable[int], descendants: bool) -> Members:
+    """A set that was written as concept ids, with the descendants of all of them or of none."""
+    items = [*((c, False) for c in include), *((c, True) for c in exclude)]
+    return tuple(sorted((c, excluded, descendants, False) for c, excluded in items))
 
 
 def _members(entry: ConceptSet) -> Members:

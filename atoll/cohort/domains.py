@@ -239,3 +239,15 @@ DOMAINS: dict[str, Domain] = {
     ),
     "CustomEra": Domain("", "", ""),  # made of other criteria's events
 }  # fmt: skip
+
+OF_WORD = {  # the domains by the words that features use
+    "condition": "ConditionOccurrence",
+    "condition_era": "ConditionEra",
+    "drug": "DrugExposure",
+    "drug_era": "DrugEra",
+    "procedure": "ProcedureOccurrence",
+    "device": "DeviceExposure",
+    "measurement": "Measurement",
+    "observation": "Observation",
+    "visit": "VisitOccurrence",
+}

@@ -8,20 +8,20 @@ apart, so that no feature can see them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cdm.workspace import Workspace
-from atoll.cohort.concepts import ConceptSets, Members
-from atoll.cohort.domains import DOMAINS, Domain
+from atoll.cohort.concepts import ConceptSets, members_of
+from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
 from atoll.errors import DataError
 from atoll.features import scores
 from atoll.features.looks import look_of, looks_of, seen
 from atoll.privacy.statistics import Array
-from atoll.study.features import SCORE, VALUES, Concepts, Feature, Features, Outcome
+from atoll.study.features import SCORE, VALUES, Feature, Features, Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 FEMALE, MALE = 8532, 8507  # OMOP gender concepts F and M
 AT_ONCE = 200_000  # index dates whose columns are filled together
 EVERY = -1  # the key of features that look at every record of a domain
-_DOMAIN = {
-    "condition": "ConditionOccurrence",
-    "condition_era": "ConditionEra",
-    "drug": "DrugExposure",
-    "drug_era": "DrugEra",
-    "procedure": "ProcedureOccurrence",
-    "device": "DeviceExposure",
-    "measurement": "Measurement",
-    "observation": "Observation",
-    "visit": "VisitOccurrence",
-}
 
 
 def extract(workspace: Workspace, cohort: pa.Table, features: Features) -> pa.Table:
@@ -60,7 +49,10 @@ class _Extraction:
         self.workspace, self.features = workspace, features
         self.index = workspace.table("index_date")
         self.sets = ConceptSets(workspace)
-        self.keys = {name_: self.sets.key((_members(found),)) for name_, found in features.concepts.items()}
+        self.keys = {
+            name_: self.sets.key((members_of(found.include, found.exclude, found.descendants),))
+            for name_, found in features.concepts.items()
+        }
         self.scored = [feature for feature in features.features if feature.domain == SCORE]
         self.asked = [feature for feature in features.features if feature.domain != SCORE]
         for feature in self.scored:
@@ -214,7 +206,7 @@ class _Extraction:
 
     def _records(self, domain: str, keys: set[int], first: int | None, last: int, values: bool) -> Sql:
         """Records of the sets within days of the index date: row_id, set_key, day and, where wanted, the value."""
-        found, dialect = DOMAINS[_DOMAIN[domain]], self.workspace.dialect
+        found, dialect = DOMAINS[OF_WORD[domain]], self.workspace.dialect
         self._need(found)
         start = sql("CAST({s} AS DATE)", s=column(sql("t"), found.start))
         within = [sql("{s} <= {d}", s=start, d=dialect.shift(sql("x.index_date"), last))]
@@ -309,11 +301,3 @@ def _columns(feature: Feature, values: Array) -> Iterator[tuple[str, Any]]:
     else:
         yield feature.name, pa.array(np.where(unknown, feature.otherwise, values))
         yield f"{feature.name}_missing", pa.array(unknown.astype(np.int8))
-
-
-def _members(concepts: Concepts) -> Members:
-    items: Iterable[tuple[int, bool]] = [
-        *((c, False) for c in concepts.include),
-        *((c, True) for c in concepts.exclude),
-    ]
-    return tuple(sorted((c, excluded, concepts.descendants, False) for c, excluded in items))

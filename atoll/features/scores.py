@@ -15,12 +15,13 @@ import numpy as np
 from atoll.cdm.sql import joined, sql
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
+from atoll.cohort.domains import DOMAINS, OF_WORD
 from atoll.errors import DataError
 from atoll.privacy.statistics import Array
 from atoll.study.features import Feature
-from atoll.study.score import VOCABULARIES, Score, score
+from atoll.study.score import READS, VOCABULARIES, Score, score
 
-TABLES = {"condition": "condition_occurrence", "observation": "observation", "procedure": "procedure_occurrence"}
+TABLES = {word: DOMAINS[OF_WORD[word]].table for word in READS}
 FACTS = ("age", "sex")
 
 

@@ -23,6 +23,7 @@ from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.plausibility import AFTER_DEATH
+from atoll.quality.scope import Scope
 
 AT_ONCE = 80  # checks in one query
 JUMP = 10.0  # from one month to the next
@@ -43,8 +44,8 @@ def all_checks() -> list[Check]:
     return [check for module in modules for family in module.FAMILIES for check in family()]
 
 
-def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Finding]:
-    """The findings of every check.
+def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Scope | None = None) -> list[Finding]:
+    """The findings of every check, or of those that matter for a study.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Fi
     """
     if workspace.columns("person") is None:
         raise DataError("The database has no table of persons.", "Is it an OMOP database, and its schema named?")
-    checks = all_checks()
+    checks = [check for check in all_checks() if scope is None or scope.holds(check)]
     findings = {check.id: _absent(workspace, check) for check in checks}
     open_ = [check for check in checks if findings[check.id] is None]
     by_table = sorted(open_, key=lambda check: check.table)
@@ -64,7 +65,7 @@ def run(workspace: Workspace, progress: Progress = lambda step: None) -> list[Fi
                 findings[finding.check.id] = finding
     progress("laboratory tests")
     has = set(workspace.columns("measurement") or ())
-    made = list(tests.look(workspace)) if has >= set(tests.READS) else []
+    made = list(tests.look(workspace, scope.concepts if scope else None)) if has >= set(tests.READS) else []
     return [finding for finding in findings.values() if finding is not None] + made
 
 

@@ -44,9 +44,9 @@ class Test:
     years: dict[int, tuple[int, float]] = field(default_factory=dict)
 
 
-def look(workspace: Workspace) -> Iterator[Finding]:
-    """The findings of every check of the commonest tests."""
-    tests = _commonest(workspace)
+def look(workspace: Workspace, only: frozenset[int] | None = None) -> Iterator[Finding]:
+    """The findings of every check of the commonest tests, or of those of these concepts."""
+    tests = _commonest(workspace, only)
     if not tests:
         return
     values = workspace.table("test_values")
@@ -58,7 +58,7 @@ def look(workspace: Workspace) -> Iterator[Finding]:
         yield from _judge(test)
 
 
-def _commonest(workspace: Workspace) -> dict[int, Test]:
+def _commonest(workspace: Workspace, only: frozenset[int] | None) -> dict[int, Test]:
     rows = workspace.fetch(
         sql(
             "SELECT measurement_concept_id AS concept, COALESCE(unit_concept_id, 0) AS unit, COUNT(*) AS n "
@@ -68,6 +68,8 @@ def _commonest(workspace: Workspace) -> dict[int, Test]:
     ).to_pylist()
     found: dict[int, list[tuple[int, int]]] = {}
     for row in rows:
+        if only is not None and int(row["concept"]) not in only:
+            continue
         found.setdefault(int(row["concept"]), []).append((int(row["n"]), int(row["unit"])))
     totals = sorted(found, key=lambda concept: (-sum(n for n, _ in found[concept]), concept))[:COMMONEST]
     return {concept: _test(concept, found[concept]) for concept in totals}

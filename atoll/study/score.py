@@ -20,6 +20,7 @@ import yaml
 
 HERE = Path(__file__).parent / "scores"
 NAMES = ("charlson", "cha2ds2_vasc", "dcsi", "hfrs")
+READS = ("condition", "observation", "procedure")  # domains in which the codes are looked for
 VOCABULARIES = {"icd10": ("ICD10", "ICD10CM", "ICD10CN"), "icd9": ("ICD9CM",)}  # as OMOP names them
 
 

@@ -11,15 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from atoll.errors import StudyError
 from atoll.quality import completeness, conformance, plausibility
 from atoll.quality.plausibility import sexes, units_of_tests
 from atoll.quality.report import drift, to_document
 from atoll.quality.run import all_checks, run
+from atoll.quality.scope import scope_of
 from atoll.quality.tests import FAMILIES
 from atoll.quality.words import KINDS, WORDS
+from atoll.study import protocol
+from atoll.study.dataset import files_beside
 from atoll.ui.quality import page
 from tests.cdm import Engine
 from tests.reference.shared import SHARED
+from tests.unit import studies
 
 CONDITION, GLUCOSE, VISIT, MGDL, MMOL = 201826, 3004501, 9202, 8840, 8753
 PROSTATE, _, _ = next(entry for entry in sexes() if entry[1:] == ("condition_occurrence", "male"))
@@ -223,3 +228,56 @@ def test_a_database_that_is_none_of_persons(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "thing.parquet")
     done = CliRunner().invoke(atoll, ["quality", "run", "--cdm", f"duckdb:///{tmp_path}"])
     assert done.exit_code and "no table of persons" in done.output
+
+
+STUDY = """
+atoll: 1
+title: Sugar
+purpose: To try.
+investigator: {name: A, organisation: B}
+sites: {north: {}}
+datasets:
+  sugar:
+    cohort: sick.json
+    features:
+      concepts: {glucose: {include: [3004501], descendants: false}}
+      features:
+        age: {from: person, as: age}
+        glucose: {from: measurement, of: glucose, as: last}
+analyses: {who: {algorithm: describe, dataset: sugar, columns: [age, glucose]}}
+valid: {from: 2026-01-01, until: 2036-01-01}
+"""
+SICK = {
+    "ConceptSets": [{"id": 0, "name": "diabetes", "expression": {"items": [
+        {"concept": {"CONCEPT_ID": CONDITION}, "includeDescendants": True}]}}],
+    "PrimaryCriteria": {"CriteriaList": [{"ConditionOccurrence": {"CodesetId": 0}}],
+                        "ObservationWindow": {"PriorDays": 0, "PostDays": 0}, "PrimaryCriteriaLimit": {"Type": "All"}},
+    "QualifiedLimit": {"Type": "All"}, "ExpressionLimit": {"Type": "All"}, "InclusionRules": [],
+    "CensoringCriteria": [], "CollapseSettings": {"CollapseType": "ERA", "EraPad": 0}, "cdmVersionRange": ">=5.0.0",
+}  # fmt: skip
+
+
+def test_a_study_asks_for_the_checks_of_its_tables_and_concepts_alone(engine, tmp_path):
+    """A fault in what the study reads is found; one in what it does not read is not looked for."""
+    (tmp_path / "sick.json").write_text(json.dumps(SICK))
+    study = protocol.read(STUDY, files=files_beside(tmp_path / "study.yaml"))
+    rows = change(clean(), "measurement", 150, unit_concept_id=MMOL)
+    rows = change(rows, "visit_occurrence", visit_end_date="2018-12-31")
+    rows["concept_ancestor"] = [{"ancestor_concept_id": CONDITION, "descendant_concept_id": CONDITION}]
+    rows["concept_relationship"] = []
+    with engine.workspace(rows) as workspace:
+        scope = scope_of(study, workspace)
+        every, found = run(workspace), run(workspace, scope=scope)
+    assert scope.tables == {"person", "observation_period", "death", "condition_occurrence", "measurement"}
+    assert scope.concepts == {CONDITION, GLUCOSE}
+    wrong, wrong_here = ({f.check.family for f in of if f.verdict == "failed"} for of in (every, found))
+    assert "one_unit" in wrong_here
+    assert "end_after_start" in wrong - wrong_here, "of visits, which the study does not read"
+    assert {finding.check.concept for finding in found} <= {0, CONDITION, GLUCOSE}
+    assert 50 < len(found) < len(every) / 3
+
+
+def test_a_study_of_registered_tables_has_no_checks_of_its_own(engine):
+    study = protocol.read(studies.STUDY)
+    with engine.workspace({}) as workspace, pytest.raises(StudyError, match="reads tables that stewards register"):
+        scope_of(study, workspace)
