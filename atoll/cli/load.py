@@ -68,4 +68,14 @@ def load(
             ("vocabulary or list", "codes", "rows"),
             [(u["vocabulary"], f"{u['codes']:,}", f"{u['rows']:,}") for u in made.unmapped],
         )
+    if made.units:
+        out.say()
+        out.say("Values without a unit, with the likeliest one (ingest.unit_inferred):")
+        rows = [
+            (str(u["concept_id"]), str(u["unit_concept_id"]), f"{u['rows']:,}", f"{u['probability']:.3f}",
+             f"{u['filled']:,}") for u in made.units[:25]
+        ]  # fmt: skip
+        out.table(("test", "unit", "rows", "mean probability", "filled in"), rows)
+        if not any(u["filled"] for u in made.units):
+            out.note("`units: {infer: 0.99}` in the mapping fills those in that are so probable.")
     out.note("Next: atoll cdm validate URL")

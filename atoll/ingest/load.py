@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,37 +22,18 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
 from atoll.errors import DataError, OperatorError
-from atoll.ingest import derive, persons, reuse
+from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
+from atoll.ingest.report import Report, report_of
 from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
 ORDER = ("location", "care_site", "provider", "person", "death", "visit_occurrence", "visit_detail", "episode")
 Progress = Callable[[str], None]
-
-
-@dataclass
-class Report:
-    """What a load did, for people and for `--report`."""
-
-    release: int
-    changed: bool
-    tables: dict[str, int] = field(default_factory=dict)
-    rejected: list[dict[str, Any]] = field(default_factory=list)
-    unmapped: list[dict[str, Any]] = field(default_factory=list)
-    broken_lines: list[dict[str, Any]] = field(default_factory=list)
-    merged: int = 0
-    resumed: bool = False
-    seconds: float = 0.0
-    manifest: dict[str, Any] = field(default_factory=dict)
-
-    def to_document(self) -> dict[str, Any]:
-        """Plain JSON types. Holds codes and counts, no row of a person."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def load_url(
@@ -317,6 +297,10 @@ class _Load:
                 if run:
                     self.progress(name.replace("_", " ") + "s")
                     makers[name]()
+        if "measurement" in filled:
+            with self.build.step("missing units") as run:
+                if run:
+                    unit_gaps.look(self.bench, self.mapping.infer_units)
         with self.build.step("own concepts") as run:
             if run:
                 self.bench.run(
@@ -342,22 +326,7 @@ class _Load:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         manifest = {**plan, "release": number, "made": now, "tables": counts}
         self._cdm_source(manifest)
-        report = Report(number, True, counts, resumed=self.build.resumed, manifest=manifest)
-        report.merged = bench.value("SELECT count(*) FROM ingest.merged")
-        report.broken_lines = [{"file": f, "line": n, "what": k.lower()} for f, n, k, _ in broken[:1000]]
-        report.rejected = [
-            dict(zip(("table", "source", "what", "reason", "rows"), row, strict=True))
-            for row in bench.rows(
-                'SELECT "table", source, what, reason, count(*) FROM ingest.rejected'
-                " GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4"
-            )
-        ]
-        report.unmapped = [
-            dict(zip(("vocabulary", "codes", "rows"), row, strict=True))
-            for row in bench.rows(
-                "SELECT vocabulary, count(*), sum(rows)::BIGINT FROM ingest.unmapped GROUP BY 1 ORDER BY 3 DESC"
-            )
-        ]
+        report = report_of(bench, manifest, broken, self.build.resumed)
         self.build.finish(manifest)
         report.seconds = round(time.monotonic() - self.began, 2)
         return report

@@ -35,7 +35,7 @@ from atoll.study.nodes import Node, Problem, from_yaml
 
 FORMAT = 1
 KINDS = ("tables", "fhir", "hl7")
-_TOP = ("source", "lists", "vocabulary", "persons", "periods", "visits", "eras", "description", "changes")
+_TOP = ("source", "lists", "vocabulary", "persons", "periods", "visits", "eras", "units", "description", "changes")
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,7 @@ class Mapping:
     gap: int | None = None
     link_visits: bool = False
     eras: bool = True
+    infer_units: float | None = None
     description: str = ""
     digest: str = ""
 
@@ -222,6 +223,7 @@ class _Reader:
             gap=self._gap(fields["periods"]) if "periods" in fields else None,
             link_visits=self._switch(fields, "visits", "link"),
             eras=self._switch(fields, "eras", "build", otherwise=True),
+            infer_units=self._infer(fields["units"]) if "units" in fields else None,
             description=form.part(fields, "", "description", Form.text, "", 4000, True),
             **source,
         )
@@ -231,6 +233,12 @@ class _Reader:
             return otherwise
         inner = self.form.fields(fields[name], name, (key,))
         return self.form.part(inner, name, key, Form.flag, otherwise)
+
+    def _infer(self, node: Node) -> float | None:
+        """From which probability on a missing unit is filled in: more likely than not, at least."""
+        inner = self.form.fields(node, "units", ("infer",))
+        least: float | None = self.form.part(inner, "units", "infer", Form.number, None, 0.5, 1.0)
+        return least
 
     def _gap(self, node: Node) -> int | None:
         inner = self.form.fields(node, "periods", ("gap",))

@@ -6,7 +6,8 @@ reads the old one reads on. Every step of the making is one transaction that als
 that was killed goes on behind its last step when the same command is typed again, with the same result.
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
-`file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`.
+`file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
+`unit_inferred` (values without a unit, with the likeliest one and its probability).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _OWN = (
     'CREATE TABLE ingest.reason ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR, rows BIGINT)',
     "CREATE TABLE ingest.local_concept (vocabulary VARCHAR, concept_code VARCHAR, concept_id BIGINT)",
     'CREATE TABLE ingest.unmapped ("table" VARCHAR, vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)',
+    'CREATE TABLE ingest.unit_inferred ("table" VARCHAR, id BIGINT, concept_id BIGINT, unit_concept_id BIGINT,'
+    " probability DOUBLE, filled BOOLEAN)",
     "CREATE TABLE ingest.part (name VARCHAR, mark VARCHAR, taken BOOLEAN)",
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"

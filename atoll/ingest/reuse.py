@@ -37,6 +37,7 @@ def fingerprint(
         "rules": [_said(rule) for rule in rules],
         "lists": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(mapping.lists.items())},
         "files": sorted(file.sha256 for name in read for file in source.tables[name].files),
+        "units": mapping.infer_units,
         "missing": [list(mapping.missing), mapping.encoding, mapping.link_visits],
         "made by": [plan["vocabulary"], plan["atoll"], bench.value("SELECT version()")],
         "rows": {name: _rows(bench, name) for name in filled if name != "person"},
@@ -76,7 +77,7 @@ def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
             return False  # some of these days may have come
         listed = ", ".join(map(quoted, tables()[name].columns))
         bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM atoll_in_force.main.{quoted(name)}")
-        for kept in ("rejected", "unmapped"):
+        for kept in ("rejected", "unmapped", "unit_inferred"):
             bench.run(
                 f'INSERT INTO ingest.{kept} SELECT * FROM atoll_in_force.ingest.{kept} WHERE "table" = {literal(name)}'
             )

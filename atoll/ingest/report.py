@@ -1,0 +1,65 @@
+"""What a load did, for people and for `--report`: codes, reasons and numbers of rows, no row of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from atoll.cdm.workbench import Workbench
+
+Broken = Sequence[tuple[str, int, str, str]]
+_COUNTED = {
+    "rejected": ("table", "source", "what", "reason", "rows"),
+    "unmapped": ("vocabulary", "codes", "rows"),
+    "units": ("concept_id", "unit_concept_id", "rows", "filled", "probability"),
+}
+_QUERIES = {
+    "rejected": 'SELECT "table", source, what, reason, count(*) FROM ingest.rejected'
+    " GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4",
+    "unmapped": "SELECT vocabulary, count(*), sum(rows)::BIGINT FROM ingest.unmapped GROUP BY 1 ORDER BY 3 DESC",
+    "units": "SELECT concept_id, unit_concept_id, count(*), count(*) FILTER (WHERE filled), round(avg(probability), 4)"
+    " FROM ingest.unit_inferred GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+}
+
+
+@dataclass
+class Report:
+    """What a load did.
+
+    units   of values without a unit: the likeliest one, how many rows, how many were filled in, mean probability
+    """
+
+    release: int
+    changed: bool
+    tables: dict[str, int] = field(default_factory=dict)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    unmapped: list[dict[str, Any]] = field(default_factory=list)
+    units: list[dict[str, Any]] = field(default_factory=list)
+    broken_lines: list[dict[str, Any]] = field(default_factory=list)
+    merged: int = 0
+    resumed: bool = False
+    seconds: float = 0.0
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON types. Holds codes and counts, no row of a person."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def report_of(bench: Workbench, manifest: dict[str, Any], broken: Broken, resumed: bool) -> Report:
+    """The report of a release that is complete but for its being put in force."""
+    counted: dict[str, Any] = {
+        name: [dict(zip(columns, row, strict=True)) for row in bench.rows(_QUERIES[name])]
+        for name, columns in _COUNTED.items()
+    }
+    return Report(
+        int(manifest["release"]),
+        True,
+        manifest["tables"],
+        **counted,
+        broken_lines=[{"file": f, "line": n, "what": k.lower()} for f, n, k, _ in broken[:1000]],
+        merged=bench.value("SELECT count(*) FROM ingest.merged"),
+        resumed=resumed,
+        manifest=manifest,
+    )

@@ -1,0 +1,82 @@
+"""Values without a unit: told with a probability, filled in only where the mapping says so, the same in every way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from atoll.study.nodes import Problems
+from atoll.study.units import concept_of
+from tests.ingest.exports import MAPPING, VISITS, loaded, mapping, rows
+from tests.ingest.test_loading import content
+
+MGDL, MMOL = concept_of("mg/dL"), concept_of("mmol/L")
+WITH_UNITS = MAPPING.replace("unit_source_value: unit", "unit_source_value: unit\n      unit_concept_id: unit(unit)")
+FILLING = WITH_UNITS.replace("rules:", "units: {infer: 0.99}\nrules:", 1)
+LOST = {"lost1": 101.0, "lost2": 5.4, "lost3": 23.0}  # plainly the one, plainly the other, neither
+
+
+def results(lost=LOST):
+    r = np.random.default_rng(1)
+    lines = ["row,patient,visit,day,code,value,unit"]
+    for i in range(60):
+        lines.append(f"m{i},1,v1,2020-01-11,2345-7,{r.normal(100, 12):.1f},mg/dL")
+        lines.append(f"s{i},2,v2,2020-02-01,2345-7,{r.normal(5.5, 0.7):.2f},mmol/L")
+    lines += [f"{row},1,v3,2021-06-02,2345-7,{value}," for row, value in lost.items()]
+    return "\n".join(lines) + "\n"
+
+
+def inferred(folder, target="cdm.duckdb"):
+    query = (
+        "SELECT round(m.value_as_number, 1), i.unit_concept_id, i.probability > 0.99, i.filled, m.unit_concept_id"
+        " FROM ingest.unit_inferred i JOIN measurement m ON m.measurement_id = i.id ORDER BY 1"
+    )
+    return rows(folder, query, target)
+
+
+def test_a_missing_unit_is_proposed_with_its_probability_and_not_filled_in(tmp_path):
+    report = loaded(tmp_path, WITH_UNITS, results=results())
+    found = inferred(tmp_path)
+    assert [row[:4] for row in found[::2]] == [(5.4, MMOL, True, False), (101.0, MGDL, True, False)]
+    assert not found[1][2], "23 is neither"
+    assert all(not row[4] for row in found), "the measurement has no unit still"
+    assert {(u["unit_concept_id"], u["filled"]) for u in report.units} <= {(MGDL, 0), (MMOL, 0)}
+    assert sum(u["rows"] for u in report.units) == 3
+
+
+def test_the_mapping_says_from_which_probability_on_it_is_filled_in(tmp_path):
+    report = loaded(tmp_path, FILLING, results=results())
+    found = inferred(tmp_path)
+    assert [(row[3], row[4] or 0) for row in found] == [(True, MMOL), (False, 0), (True, MGDL)]
+    assert sum(u["filled"] for u in report.units) == 2
+
+
+def test_a_table_taken_from_the_release_before_gives_the_same(tmp_path):
+    loaded(tmp_path, FILLING, results=results())
+    more = VISITS + "v4,3,2021-01-01,2021-01-02\n"
+    loaded(tmp_path, FILLING, results=results(), visits=more)
+    loaded(tmp_path / "whole", FILLING, results=results(), visits=more)
+    assert content(tmp_path / "cdm.duckdb") == content(tmp_path / "whole" / "cdm.duckdb")
+    assert inferred(tmp_path) == inferred(tmp_path / "whole")
+    patients = "id,sex,born,died\n1,M,1950-02-03,\n2,F,1961-05-06,2024-03-01\n3,F,1999-12-30,\n"
+    other = {"results": results(), "patients": patients}
+    loaded(tmp_path, FILLING, **other)
+    loaded(tmp_path / "again", FILLING, **other)
+    assert inferred(tmp_path) == inferred(tmp_path / "again")
+
+
+def test_another_threshold_is_another_release(tmp_path):
+    loaded(tmp_path, WITH_UNITS, results=results())
+    loaded(tmp_path, FILLING, results=results())
+    assert [row[3] for row in inferred(tmp_path)] == [True, False, True]
+
+
+def test_few_values_say_nothing(tmp_path):
+    report = loaded(tmp_path, FILLING)  # one value in each unit
+    assert report.units == []
+
+
+@pytest.mark.parametrize("least", ["0.4", "1.5", "sure"])
+def test_a_probability_is_between_a_half_and_one(tmp_path, least):
+    with pytest.raises(Problems, match=r"units\.infer"):
+        mapping(tmp_path, FILLING.replace("0.99", least))
