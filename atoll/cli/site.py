@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 COMMANDS = {
     "dataset": ("atoll.cli.dataset:dataset", "Register the tables that studies may ask about."),
+    "load": ("atoll.cli.nightly:load", "Have the running site load an export every night."),
     "score": ("atoll.cli.score:score", "Use a released model: keep a screening list of own people."),
 }
 home_option = click.option(

@@ -5,6 +5,7 @@
     courier   hands over shares and decisions until each has a receipt
     wake      hears, through a pipe, that the steward decided something
     consider  looks whether a proposed study is covered by the steward's standing permission (site/standing.py)
+    nights    loads the hospital's export when the hour has come (site/nightly.py)
 
 Whatever was recorded survives `kill -9`; whatever was not is asked again. Nothing here waits in the path
 of a round: a question that arrives is answered, a share that is recorded is sent.
@@ -39,6 +40,7 @@ from atoll.network.messages import (
 )
 from atoll.site.held import Held
 from atoll.site.home import Home
+from atoll.site.nightly import Nights
 from atoll.site.outbox import Key, Outbox, Stored, admissible, key_of, small_enough
 from atoll.site.store import SiteStore
 from atoll.site.worker import Answerer, Worker
@@ -85,7 +87,7 @@ class Agent:
         NotPermitted
             When the hub does not know this site, or a newer process of it is running.
         """
-        acts = (self._work, self._courier, self._wake, self._consider)
+        acts = (self._work, self._courier, self._wake, self._consider, self._nights)
         threads = [
             threading.Thread(target=self._always, args=[act], name=act.__name__.strip("_"), daemon=True) for act in acts
         ]
@@ -119,6 +121,9 @@ class Agent:
         self._more_to_deliver.set()
         with self._change:
             self._change.notify_all()
+
+    def _nights(self) -> None:
+        Nights(self._store, self._ending).run()
 
     # ---- poll
 
