@@ -51,6 +51,7 @@ def declared() -> Iterator[str]:
         if name.isupper() and isinstance(table, dict):
             yield from (value for value in table.values() if isinstance(value, str))
     yield from (sentence for _, sentence in errors.CATALOGUE.values())
+    yield from errors.REMEDIES.values()
     yield from (sentence for _, sentence in errors.HUB_CODES.values())
     yield from charts.UNITS.values()
     yield from tables.RATIOS.values()

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from atoll.algorithms import attrition, cox, describe, kaplan_meier, performance
+from atoll.algorithms import attrition, cox, describe, feasibility, glm, kaplan_meier, performance
 from atoll.ui import report, tables, vocabulary
 from atoll.ui.results import Result
 from atoll.ui.words import Say
@@ -53,7 +53,7 @@ def test_every_note_that_an_algorithm_writes_has_its_sentence():
     import re
 
     written = set()
-    for module in (attrition, cox, describe, kaplan_meier, performance):
+    for module in (attrition, cox, describe, feasibility, glm, kaplan_meier, performance):
         for line in inspect.getsource(module).splitlines():
             if "notes" in line and ("[" in line or "append" in line):
                 written |= set(re.findall(r'"(\w+)"', line))
