@@ -124,6 +124,7 @@ class Fit:
     strata: tuple[str, ...]
     exact: bool
     notes: list[str]
+    units: dict[str, str]
     model: dict[str, Any]
 
 
@@ -355,5 +356,6 @@ def _fit(setting: Setting, best: Optimum, ties: Ties, strata: tuple[str, ...], e
         strata=strata,
         exact=exact,
         notes=[*([] if exact else ["grid"]), *([] if setting.public else ["rounded_events"])],
+        units=setting.units,
         model=Model(setting.design, tuple(map(float, best.beta)), "log_hazard").to_document(),
     )

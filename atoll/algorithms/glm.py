@@ -90,6 +90,7 @@ class Fit:
     link: str
     robust: str | None
     notes: list[str]
+    units: dict[str, str]
     model: dict[str, Any]
 
 
@@ -293,6 +294,7 @@ def _fit(setting: Setting, best: Optimum, family: Family, link: LinkName, robust
         link=link,
         robust=robust,
         notes=[] if setting.public else ["rounded_persons"],
+        units=setting.units,
         model=Model(design, tuple(map(float, best.beta)), link).to_document(),
     )
 

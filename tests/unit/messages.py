@@ -13,7 +13,7 @@ from atoll.hub import pages
 from atoll.ui import charts, tables, vocabulary
 
 TOP = Path(__file__).parents[2] / "atoll"
-TEMPLATES = sorted([*(TOP / "ui" / "templates").glob("*.html"), *(TOP / "hub" / "templates").glob("*.html")])
+TEMPLATES = sorted([*(TOP / "ui" / "templates").rglob("*.html"), *(TOP / "hub" / "templates").glob("*.html")])
 MODULES = sorted(
     [*(TOP / "ui").glob("*.py"), TOP / "hub" / "pages.py", TOP / "hub" / "stories.py", TOP / "hub" / "sentences.py"]
 )
