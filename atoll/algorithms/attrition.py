@@ -139,9 +139,11 @@ def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: boo
     for name in columns:
         if setting.columns[name].type != "flag":
             what = f"columns: {name!r} is a {setting.columns[name].type}, and a step is a flag."
-            raise StudyError(what, "Name flags: 1 where the step is kept.", subject="columns")
+            raise StudyError(what, "Name flags: 1 where the step is kept.", code="COLUMN_UNFIT", subject=name)
     if not columns:
-        raise StudyError("columns: there is no step.", "Name at least one flag.", subject="columns")
+        raise StudyError(
+            "columns: there is no step.", "Name at least one flag.", code="OPTION_INVALID", subject="columns"
+        )
     total = yield left(columns=columns)
     apart = (yield own(columns=columns)) if by_site else None
     steps: list[dict[str, Any]] = [

@@ -157,7 +157,7 @@ def _levels(columns: Dictionary, name: str) -> tuple[str, ...]:
     levels = column.levels or (("0", "1") if column.type == "flag" else ())
     if not levels:
         what = f"columns: {name!r} is a {column.type}" + (" without levels." if column.type == "category" else ".")
-        raise StudyError(what, "Give its levels in the study, or leave it out.", subject="columns")
+        raise StudyError(what, "Give its levels in the study, or leave it out.", code="COLUMN_UNFIT", subject=name)
     return levels
 
 

@@ -124,6 +124,7 @@ class Fit:
     strata: tuple[str, ...]
     exact: bool
     notes: list[str]
+    units: dict[str, str]
     model: dict[str, Any]
 
 
@@ -275,7 +276,9 @@ def cox(
     assert setting.design is not None
     names = setting.design.terms
     if not names:
-        raise StudyError("The formula has no terms.", "Name at least one column.", subject="formula")
+        raise StudyError(
+            "The formula has no terms.", "Name at least one column.", code="FORMULA_EMPTY", subject="formula"
+        )
     if "site" in strata:
         best = yield from _search(lambda beta: within(ties=ties, beta=_start(beta, names)), names)
         return _fit(setting, best, ties, strata, exact=True)
@@ -284,6 +287,7 @@ def cox(
         raise StudyError(
             "Risk sets over hospitals need a time grid under this policy.",
             "Give `grid`, or stratify by site (strata: [site]): then no table of times leaves.",
+            code="GRID_NEEDED",
             subject="grid",
         )
     points_ = (yield event_times()).times if exact else np.asarray(sorted(grid), float)
@@ -322,7 +326,9 @@ def _start(beta: Array | None, names: tuple[str, ...]) -> Array:
 
 def _objective(answer: Any) -> float:
     if not answer.events:
-        raise StudyError("Nobody had the event.", "Look at the event column: is 1 the event?", subject="event")
+        raise StudyError(
+            "Nobody had the event.", "Look at the event column: is 1 the event?", code="NO_EVENT", subject="event"
+        )
     return -2 * float(answer.loglik)
 
 
@@ -349,6 +355,7 @@ def _fit(setting: Setting, best: Optimum, ties: Ties, strata: tuple[str, ...], e
         ties=ties,
         strata=strata,
         exact=exact,
-        notes=[] if exact else ["grid"],
+        notes=[*([] if exact else ["grid"]), *([] if setting.public else ["rounded_events"])],
+        units=setting.units,
         model=Model(setting.design, tuple(map(float, best.beta)), "log_hazard").to_document(),
     )

@@ -128,7 +128,8 @@ def describe(setting: Setting, *, columns: tuple[ColumnName, ...]) -> Program:
         raise StudyError(
             f"columns: {others[0]!r} is a {setting.columns[others[0]].type} and is not described.",
             "Leave it out.",
-            subject="columns",
+            code="COLUMN_UNFIT",
+            subject=others[0],
         )
     first = yield sums(numbers=numbers, categories=categories)
     n = np.maximum(first.n, 1)
@@ -175,7 +176,7 @@ def _by_column(levels: dict[str, int], categories: tuple[str, ...]) -> dict[str,
 def _notes(setting: Setting, levels: dict[str, int]) -> list[str]:
     notes = []
     if not setting.public:
-        notes.append("rounded")
+        notes.append("rounded_levels")
         notes.append("no_skewness")
     if any(word.endswith(f"={OTHER}") for word in levels):
         notes.append("merged_levels")

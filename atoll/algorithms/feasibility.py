@@ -72,10 +72,12 @@ def feasibility(setting: Setting, *, columns: tuple[ColumnName, ...], happened: 
     happened   the flag that says who has the event; it must be known too
     """
     if not columns:
-        raise StudyError("columns: there is none.", "Name at least one column.", subject="columns")
+        raise StudyError(
+            "columns: there is none.", "Name at least one column.", code="OPTION_INVALID", subject="columns"
+        )
     if happened is not None and setting.columns[happened].type != "flag":
         what = f"happened: {happened!r} is a {setting.columns[happened].type}, and only a flag has an event."
-        raise StudyError(what, "Name a flag, or leave it out.", subject="happened")
+        raise StudyError(what, "Name a flag, or leave it out.", code="COLUMN_UNFIT", subject=happened)
     if happened is not None and happened not in columns:
         columns = (*columns, happened)
     found = yield known(columns=columns, happened=happened)

@@ -89,6 +89,8 @@ class Fit:
     family: str
     link: str
     robust: str | None
+    notes: list[str]
+    units: dict[str, str]
     model: dict[str, Any]
 
 
@@ -213,6 +215,7 @@ def glm(
         raise StudyError(
             f"A {family} model has no {link} link.",
             f"Choose one of {', '.join(FAMILIES[family].links)}.",
+            code="OPTION_INVALID",
             subject="link",
         )
 
@@ -267,6 +270,7 @@ def dispersion(best: Optimum, family: Family, parameters: int) -> float:
         raise StudyError(
             f"{parameters} terms leave no degree of freedom: there are {best.answer.n} patients.",
             "Leave terms out.",
+            code="NO_FREEDOM",
             subject="formula",
         )
     return float(best.answer.pearson / (best.answer.n - parameters))
@@ -289,6 +293,8 @@ def _fit(setting: Setting, best: Optimum, family: Family, link: LinkName, robust
         family=family,
         link=link,
         robust=robust,
+        notes=[] if setting.public else ["rounded_persons"],
+        units=setting.units,
         model=Model(design, tuple(map(float, best.beta)), link).to_document(),
     )
 

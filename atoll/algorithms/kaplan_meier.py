@@ -204,11 +204,17 @@ def kaplan_meier(
     names = setting.levels[by] if by else ("all",)
     if strata and "site" not in strata:
         raise StudyError(
-            "A stratified log-rank test needs `site` among its strata.", "Write strata: [site].", subject="strata"
+            "A stratified log-rank test needs `site` among its strata.",
+            "Write strata: [site].",
+            code="OPTION_INVALID",
+            subject="strata",
         )
     if min(times, default=1.0) <= 0 or (grid is not None and grid <= 0):
         raise StudyError(
-            "Times and intervals of a curve lie above zero.", "Correct `times` or `grid`.", subject="times"
+            "Times and intervals of a curve lie above zero.",
+            "Correct `times` or `grid`.",
+            code="OPTION_INVALID",
+            subject="times" if min(times, default=1.0) <= 0 else "grid",
         )
     exact = setting.public and grid is None
     points_ = (yield distinct_times()).times if exact else _grid(setting, time, times, grid)
@@ -227,7 +233,7 @@ def kaplan_meier(
         n=int(t.leaving.sum()),
         events=int(t.events.sum()),
         exact=exact,
-        notes=[] if exact else ["life_table", "rounded"] if not setting.public else ["life_table"],
+        notes=[] if exact else ["life_table", "rounded_curves"] if not setting.public else ["life_table"],
     )
 
 
@@ -251,12 +257,13 @@ def _grid(setting: Setting, time: str, times: tuple[float, ...], width: float | 
         raise StudyError(
             "A survival curve under this policy needs a time grid.",
             "Give `times`, or `grid` and an allowed range of the time column.",
+            code="GRID_NEEDED",
             subject="times",
         )
     width = width or _month(column.unit)
     if end / width > MOST:
         what = f"The grid would have more than {MOST:,} intervals."
-        raise StudyError(what, "Give a wider `grid`, or earlier `times`.", subject="grid")
+        raise StudyError(what, "Give a wider `grid`, or earlier `times`.", code="OPTION_INVALID", subject="grid")
     return np.arange(1, max(round(end / width), 1) + 1) * width
 
 

@@ -90,7 +90,8 @@ def _refuse_unsettled(term: str, max_rounds: int) -> NoReturn:
     raise StudyError(
         f"The fit did not settle within {max_rounds} rounds; {term!r} moved last.",
         "Look at this term: is it on an extreme scale, nearly given by others, or does it predict the outcome?",
-        subject="formula",
+        code="NOT_SETTLED",
+        subject=term,
     )
 
 
@@ -139,7 +140,8 @@ def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
         raise StudyError(
             f"{_listed(empty)} does not vary: it is zero for every patient (in a Cox model: constant in each stratum).",
             "Leave it out, or merge the level with another.",
-            subject="formula",
+            code="TERM_CONSTANT",
+            subject=", ".join(empty),
         )
     unit, _ = scaled(information)
     factor = np.zeros_like(unit)
@@ -156,11 +158,12 @@ def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
 def _raise_collinear(term: str, others: list[str]) -> None:
     if others == ["Intercept"]:
         what = f"{term!r} is constant: it has the same value for every patient."
-        raise StudyError(what, "Leave it out.", subject="formula")
+        raise StudyError(what, "Leave it out.", code="TERM_CONSTANT", subject=term)
     raise StudyError(
         f"{term!r} is given by {_listed(others)}: their effects cannot be told apart.",
         f"Leave {term!r} or one of the others out.",
-        subject="formula",
+        code="TERMS_ALIKE",
+        subject=", ".join([term, *others]),
     )
 
 
@@ -184,7 +187,10 @@ def _refuse_separated(start: Array, direction: Array, terms: Sequence[str]) -> N
     slopes = [j for j, term in enumerate(terms) if term != "Intercept"]
     if not slopes or moved[slopes].max() < 1e-3 * moved.max():
         raise StudyError(
-            "All patients have the same outcome.", "A model needs patients with and without it.", subject="outcome"
+            "All patients have the same outcome.",
+            "A model needs patients with and without it.",
+            code="ONE_OUTCOME",
+            subject="outcome",
         )
     largest = moved[slopes].max()
     named = [terms[j] for j in sorted(slopes, key=lambda j: -moved[j]) if moved[j] > 0.3 * largest][:3]
@@ -192,7 +198,8 @@ def _refuse_separated(start: Array, direction: Array, terms: Sequence[str]) -> N
     raise StudyError(
         f"Perfect separation: {_listed(named)} {verb} the outcome without error, so {its} no finite value.",
         "Merge the level with another, leave the term out, or study more patients.",
-        subject="formula",
+        code="SEPARATED",
+        subject=", ".join(named),
     )
 
 

@@ -271,12 +271,16 @@ def performance(setting: Setting, *, model: ModelDocument, outcome: ColumnName, 
         raise StudyError(
             f"A model with link {given.link!r} does not predict a risk.",
             "Give a model with a logit, probit, cloglog or log link.",
-            subject="model",
+            code="MODEL_INVALID",
+            subject="link",
         )
     first = yield scores(beta=beta, link=given.link)
     if not 0 < first.observed < first.n:
         raise StudyError(
-            "All patients have the same outcome.", "Performance needs cases and controls.", subject="outcome"
+            "All patients have the same outcome.",
+            "Performance needs cases and controls.",
+            code="ONE_OUTCOME",
+            subject=outcome,
         )
     edges = _edges(first, setting)
     tables = yield classes(beta=beta, link=given.link, edges=edges)
@@ -322,7 +326,7 @@ def _performance(
         calibration_slope=float(parameters[2]),
         calibration_se=np.sqrt(np.diag(inverse(best.answer.information))),
         sites_apart={site: _apart(apart, i) for i, site in enumerate(setting.sites)} if apart else {},
-        notes=[] if setting.public else ["rounded"],
+        notes=[] if setting.public else ["rounded_auc"],
     )
 
 

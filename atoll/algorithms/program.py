@@ -80,6 +80,7 @@ def in_order(models: Mapping[str, Any]) -> list[str]:
                 f"Name one of {', '.join(sorted(set(models) - {name}))}."
                 if len(models) > 1
                 else "Give terms and coefficients.",
+                code="MODEL_INVALID",
                 subject="model",
             )
         for name in ready:
@@ -104,6 +105,7 @@ def with_models(options: Mapping[str, Any], finished: Mapping[str, Mapping[str, 
         raise StudyError(
             f"model: there is no earlier analysis {name!r} that fits a model.",
             f"Name one of {', '.join(finished) or 'the analyses above it'}, or give terms and coefficients.",
+            code="MODEL_INVALID",
             subject="model",
         )
     return {**options, "model": model}
@@ -164,7 +166,7 @@ def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
             terms = tuple(str(term) for term in document["terms"])
         except (KeyError, TypeError) as error:
             what, remedy = "model: it has no terms.", "Give `terms`, `coefficients` and `link`."
-            raise StudyError(what, remedy, subject="model") from error
+            raise StudyError(what, remedy, code="MODEL_INVALID", subject="model") from error
         design = design_of_terms(terms, Facts(), columns)
     for name in design.raw_columns:
         registry.check_column("model", name, columns)
@@ -178,10 +180,13 @@ def _model(document: Mapping[str, Any], design: Design | None) -> Model:
         raise StudyError(
             f"model: {len(design.terms)} terms need {len(design.terms)} coefficients.",
             "Give one coefficient for each term, in the same order.",
+            code="MODEL_INVALID",
             subject="model",
         )
     if not all(isinstance(value, int | float) and abs(value) < 1e300 for value in coefficients):
-        raise StudyError("model: a coefficient is not a finite number.", "Give numbers.", subject="model")
+        raise StudyError(
+            "model: a coefficient is not a finite number.", "Give numbers.", code="MODEL_INVALID", subject="model"
+        )
     return Model(design, tuple(float(value) for value in coefficients), str(document.get("link", "logit")))
 
 

@@ -117,11 +117,14 @@ def check(algorithm: str, options: Mapping[str, Any], columns: Dictionary) -> di
             raise StudyError(
                 f"{algorithm} has no option {name!r}.",
                 f"Did you mean {near[0]!r}?" if near else f"Its options are {', '.join(known)}.",
+                code="OPTION_INVALID",
                 subject=name,
             )
     for name, parameter in known.items():
         if parameter.default is inspect.Parameter.empty and name not in options:
-            raise StudyError(f"{algorithm} needs {name!r}.", f"Add `{name}: …` to the analysis.", subject=name)
+            raise StudyError(
+                f"{algorithm} needs {name!r}.", f"Add `{name}: …` to the analysis.", code="OPTION_INVALID", subject=name
+            )
     return {name: _checked(name, value, known[name].annotation, columns) for name, value in options.items()}
 
 
@@ -181,7 +184,10 @@ def check_column(name: str, value: Any, columns: Dictionary) -> str:
         )
     if columns[value].type == "person":
         raise StudyError(
-            f"{name}: {value!r} identifies persons and cannot be analysed.", "Choose another column.", subject=name
+            f"{name}: {value!r} identifies persons and cannot be analysed.",
+            "Choose another column.",
+            code="COLUMN_UNFIT",
+            subject=name,
         )
     return value
 
@@ -209,7 +215,10 @@ def _model(name: str, value: Any, columns: Dictionary) -> dict[str, Any]:
         return dict(value)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise StudyError(
-            f"{name}: its design cannot be read.", "Take the `model` of a fitted result as it is.", subject=name
+            f"{name}: its design cannot be read.",
+            "Take the `model` of a fitted result as it is.",
+            code="MODEL_INVALID",
+            subject=name,
         ) from None
 
 
@@ -222,4 +231,4 @@ _POINTERS: dict[Any, Callable[[str, Any, Dictionary], Any]] = {
 
 
 def _impossible(name: str, value: Any, wanted: str) -> StudyError:
-    return StudyError(f"{name}: {value!r} is not possible.", f"Give {wanted}.", subject=name)
+    return StudyError(f"{name}: {value!r} is not possible.", f"Give {wanted}.", code="OPTION_INVALID", subject=name)

@@ -133,7 +133,7 @@ def _range(setting: Setting, name: str, mean: float, sd: float) -> Program:
 def _words(tally_: Mapping[str, int], name: str) -> tuple[str, ...]:
     words = [word[len(name) + 1 :] for word, held in tally_.items() if word.startswith(f"{name}=") and held]
     if not words:
-        raise StudyError(f"Column {name!r} is empty at every site.", "Leave it out.", subject=name)
+        raise StudyError(f"Column {name!r} is empty at every site.", "Leave it out.", code="EMPTY", subject=name)
     return tuple(sorted(words, key=_numeric_first))
 
 
@@ -148,6 +148,6 @@ def _numeric_first(word: str) -> tuple[int, float, str]:
 def _mean_and_sd(answer: Moments, i: int, name: str) -> tuple[float, float]:
     n = int(answer.n[i])
     if n < 2:
-        raise StudyError(f"Column {name!r} is empty at every site.", "Leave it out.", subject=name)
+        raise StudyError(f"Column {name!r} is empty at every site.", "Leave it out.", code="EMPTY", subject=name)
     mean = float(answer.sum[i] / n)
     return mean, float(np.sqrt(max(answer.squares[i] / n - mean**2, 0.0) * n / (n - 1)))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.basis import splines
 from atoll.features.complete import Complete
 from atoll.features.witness import first_column
 from atoll.privacy.statistics import Array
+from atoll.study.basis import splines
 from atoll.study.design import Design, Expression, Factor, Level, Number
 
 Product = tuple[Factor, ...]

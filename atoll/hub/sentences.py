@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from atoll.errors import AtollError, actor_of
+from atoll.errors import REMEDIES, AtollError, actor_of
 from atoll.governance.states import ENDED
-from atoll.ui.vocabulary import REMEDIES, WAITS, sentence
+from atoll.ui.vocabulary import ASK, WAITS, sentence
 from atoll.ui.words import Say
 
 ENGLISH = Say("en")
@@ -41,7 +41,7 @@ class Reason:
     @classmethod
     def of(cls, error: AtollError, analysis: str, sites: Sequence[str] = ()) -> Reason:
         """An error at the hub; `sites` are those of the run, one of which it may concern."""
-        named = (error.subject,) if error.subject in sites else ()
+        named = (error.subject,) if error.code == "SHARE_UNUSABLE" and error.subject in sites else ()
         subject = "" if named else error.subject
         return cls(error.code, named, analysis, subject=subject, exit_code=error.exit_code, words=str(error))
 
@@ -63,7 +63,7 @@ def why(reason: Reason, say: Say) -> str:
         )
     if reason.sites:
         return _refused(reason, say)
-    return say(sentence(reason.code)) + _about(reason, say)
+    return _joined([say(sentence(reason.code)) + _about(reason, say), _remedy(reason, say)], say)
 
 
 def _stopped(reason: Reason, say: Say) -> str:
@@ -88,16 +88,20 @@ def _refused(reason: Reason, say: Say) -> str:
     site = reason.sites[0]
     said = say(sentence(reason.code))
     if reason.round:
-        said = say(
-            "{site} did not answer round {round} of “{analysis}”: {sentence}",
-            site=site,
-            round=reason.round,
-            analysis=reason.analysis,
-            sentence=said,
-        )
+        places = {"site": site, "round": reason.round, "analysis": reason.analysis, "sentence": said}
+        if actor_of(reason.code) == "operator":  # it would have answered
+            said = say("{site} could not answer round {round} of “{analysis}”: {sentence}", **places)
+        else:
+            said = say("{site} refused round {round} of “{analysis}”: {sentence}", **places)
     else:
         said = say("{site}: {sentence}", site=site, sentence=said)
-    return _joined([said + _about(reason, say), say(REMEDIES[actor_of(reason.code)], site=site)], say)
+    ask = say(ASK[actor_of(reason.code)], site=site)
+    return _joined([said + _about(reason, say), _remedy(reason, say), ask], say)
+
+
+def _remedy(reason: Reason, say: Say) -> str:
+    """What to do next, by the code: the same words as in one process."""
+    return say(REMEDIES.get(reason.code, ""))
 
 
 def _about(reason: Reason, say: Say) -> str:

@@ -18,7 +18,8 @@ from atoll.site.datasets import Registry
 from atoll.site.home import Home
 from atoll.study.dictionary import Dictionary
 from atoll.study.view import Model
-from atoll.ui.report import label_of, safe
+from atoll.ui.parts import label_of
+from atoll.ui.report import safe
 
 HEADINGS = ("person", "risk", *(f"reason_{number}" for number in range(1, REASONS + 1)))
 

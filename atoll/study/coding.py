@@ -125,6 +125,7 @@ def check_columns(formula: Formula, columns: Dictionary) -> None:
             raise StudyError(
                 f"formula: {name!r} is a {columns[name].type} and cannot stand in a formula.",
                 "Leave it out.",
+                code="COLUMN_UNFIT",
                 subject=name,
             )
     for text, call in formula.calls.items():
@@ -147,6 +148,7 @@ def _levels(call: Call, facts: Facts, columns: Dictionary, sites: tuple[str, ...
         raise StudyError(
             f"formula: {name!r} has the one level {levels[0]!r}." if levels else f"formula: {name!r} has no levels.",
             "A category needs two; leave it out.",
+            code="LEVELS_TOO_FEW",
             subject=name,
         )
     return levels
@@ -213,7 +215,8 @@ def _indicators(text: str, call: Call, levels: tuple[str, ...], full: bool) -> l
         raise StudyError(
             f"formula: {text} names the level {reference!r}, which {call.column!r} does not have.",
             f"It has {', '.join(levels)}.",
-            subject=call.column,
+            code="LEVEL_MISSING",
+            subject=f"{call.column}: {reference}",
         )
     return [(f"{text}[T.{level}]", Level(call.column, level)) for level in levels if level != reference]
 
@@ -236,7 +239,8 @@ def _numbers(text: str, call: Call, facts: Facts, columns: Dictionary) -> list[t
             raise _unknown(text, f"the mean of {call.column!r}")
         mean, sd = facts.moments[call.column]
         if call.kind == "scale" and not sd > 0:
-            raise StudyError(f"formula: {call.column!r} is constant; {text} is not defined.", "Leave it out.")
+            what = f"formula: {call.column!r} is constant; {text} is not defined."
+            raise StudyError(what, "Leave it out.", code="TERM_CONSTANT", subject=text)
         centred = ("-", ("column", call.column), mean)
         return [(text, Number(centred if call.kind == "center" else ("/", centred, sd)))]
     low, high, knots = _knots(call, facts, columns)
@@ -255,28 +259,31 @@ def _knots(call: Call, facts: Facts, columns: Dictionary) -> tuple[float, float,
         raise StudyError(
             f"The ends of the spline over {call.column!r} are not known.",
             "Give lower_bound and upper_bound.",
-            subject="formula",
+            code="SPLINE_UNFIT",
+            subject=call.column,
         )
     knots = call.options.get("knots")
     if knots is None:
         found_at = facts.quantiles.get(call.column, {})
         if not set(_probabilities(call)) <= set(found_at):
-            raise _unknown("bs", f"the knots over {call.column!r}")
+            raise _unknown("bs", f"the knots over {call.column!r}", call.column)
         knots = [found_at[p] for p in _probabilities(call)]
     if not all(low < knot < high for knot in knots) or sorted(set(knots)) != list(knots):
         raise StudyError(
             f"The knots of the spline over {call.column!r} must rise between its ends {low:g} and {high:g}.",
             "Give `knots` that do, or a smaller df.",
-            subject="formula",
+            code="SPLINE_UNFIT",
+            subject=call.column,
         )
     return float(low), float(high), tuple(map(float, knots))
 
 
-def _unknown(text: str, what: str) -> StudyError:
+def _unknown(text: str, what: str, subject: str = "") -> StudyError:
     return StudyError(
         f"formula: {text} needs {what}, which is not known here.",
         "Give knots=, lower_bound= and upper_bound= in the term, or the whole design of the model.",
-        subject="formula",
+        code="MODEL_INVALID",
+        subject=subject or text,
     )
 
 
@@ -291,7 +298,8 @@ def design_of_terms(terms: tuple[str, ...], facts: Facts, columns: Dictionary) -
     made = tuple(_named_factors(term, facts, columns) for term in terms)
     twice = [term for i, term in enumerate(terms) if term in terms[:i]]
     if twice:
-        raise StudyError(f"model: the term {twice[0]!r} is given twice.", "Give each term once.", subject="model")
+        what = f"model: the term {twice[0]!r} is given twice."
+        raise StudyError(what, "Give each term once.", code="MODEL_INVALID", subject=twice[0])
     read = {one.column for factors in made for one in factors if isinstance(one, Level) and one.column != "site"}
     levels = {name: columns[name].levels or facts.levels.get(name, ()) for name in read if name in columns}
     return Design(terms, made, {name: words for name, words in levels.items() if words})
@@ -304,7 +312,8 @@ def _named_factors(term: str, facts: Facts, columns: Dictionary) -> tuple[Factor
         raise StudyError(
             f"model: the term {term!r} cannot be read over the columns of the dataset.",
             f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(columns)}.",
-            subject="model",
+            code="MODEL_INVALID",
+            subject=term,
         )
     return tuple(_named_factor(base, inside, facts, columns) for base, inside in found)
 
@@ -359,5 +368,6 @@ def _named_factor(base: str, inside: str | None, facts: Facts, columns: Dictiona
     raise StudyError(
         f"model: the term {base + (f'[{inside}]' if inside is not None else '')!r} is not one that {base} has.",
         "A category is written sex[T.male], a spline bs(…)[1], a number by its name.",
-        subject="model",
+        code="MODEL_INVALID",
+        subject=base,
     )

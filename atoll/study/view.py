@@ -88,6 +88,12 @@ class Setting:
     design: Design | None = None
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of the columns of the design, where they have one."""
+        read = self.design.raw_columns if self.design is not None else ()
+        return {name: self.columns[name].unit for name in read if self.columns[name].unit}
+
 
 @dataclass(frozen=True)
 class Model:

@@ -1,5 +1,7 @@
 """Charts as SVG: forest plot, survival curves, bars. Drawn here, on the server or in a notebook.
 
+Which kind of result has which chart stands in `ui.kinds`.
+
 A chart is text: it needs no script, no font file and no second language in the page, and it scales and
 prints. Colours, strokes and the dark scheme come from classes (`ui/static/atoll.css` on the pages, a small
 style inside the file elsewhere). Every axis says what it shows and its unit. Below 440 units of width a
@@ -29,7 +31,8 @@ from atoll.ui.drawing import (
     tick_label,
     told,
 )
-from atoll.ui.tables import coefficients, judged, ratio_of, shape_of
+from atoll.ui.splines import basis_terms
+from atoll.ui.tables import coefficients, judged, ratio_of
 
 STYLE = """
 svg.chart{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','PingFang SC','Microsoft YaHei',
@@ -86,46 +89,24 @@ class Mark:
     style: str = "mark"
 
 
-def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
-    """The chart that belongs to a result; `say` translates its words.
-
-    Raises
-    ------
-    ValueError
-        When this kind of result has no chart.
-    """
-    shape = shape_of(document)
-    if shape == "coefficients":
-        return forest(document, say, width)
-    if shape == "survival":
-        return curves(document, say, width)
-    if shape == "performance":
-        return discrimination(document, say, width)
-    if shape == "attrition":
-        from atoll.ui.steps import funnel
-
-        return funnel(document, say, width)
-    if shape == "description" and document["categories"]:
-        levels = [
-            (f"{name}: {level}", float(n)) for name, of in document["categories"].items() for level, n in of.items()
-        ]
-        return bars(levels, say("persons"), width)
-    raise ValueError(f"a result of {document['algorithm']} has no chart; use to_frame() or summary()")
-
-
 # ---- marks with intervals
 
 
 def forest(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
-    """Estimates with 95 % intervals, on the ratio's logarithmic scale where there is one."""
-    ratio = ratio_of(document)
+    """Estimates with 95 % intervals, on the ratio's logarithmic scale where there is one. No splines."""
+    ratio, left_out = ratio_of(document), apart(document)
     value, low, high = ("ratio", "ratio_lower", "ratio_upper") if ratio else ("estimate", "lower", "upper")
-    rows = [row for row in coefficients(document) if row["term"] != "Intercept"]
+    rows = [row for row in coefficients(document) if row["term"] not in left_out]
     marks = [Mark(row["term"], row[value], row[low], row[high]) for row in rows]
     title = say(ratio) if ratio else say("coefficient")
     return dots(
         marks, title, f"{title} ({say('95 % interval')})", null=1.0 if ratio else 0.0, log=bool(ratio), width=width
     )
+
+
+def apart(document: Mapping[str, Any]) -> set[str]:
+    """Terms of a model that stand in no forest plot: the intercept, and what only a spline's curve can show."""
+    return {term for term in document["terms"] if term == "Intercept" or term in basis_terms(document)}
 
 
 def discrimination(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
@@ -359,6 +340,12 @@ def _at_risk(
 
 
 # ---- bars
+
+
+def levels(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart | None:
+    """Persons per level of each category; no chart where there is no category."""
+    found = [(f"{name}: {level}", float(n)) for name, of in document["categories"].items() for level, n in of.items()]
+    return bars(found, say("persons"), width) if document["categories"] else None
 
 
 def bars(marks: Sequence[tuple[str, float]], title: str, width: int = WIDE) -> Chart:

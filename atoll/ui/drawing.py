@@ -6,10 +6,11 @@ No style attribute is ever written: pages forbid inline styles, and colours come
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 SIZE = 13.0  # of text, in the drawing's units
@@ -132,6 +133,23 @@ def text(x: float, y: float, content: Any, anchor: str = "start", style: str = "
 def told(body: str, said: str) -> str:
     """A group that says its content to the pointer."""
     return f"<g><title>{escape(said)}</title>{body}</g>"
+
+
+def stacked(drawings: Sequence[str], gap: float = 28) -> str:
+    """Drawings of `svg`, one below the other, as one."""
+    if len(drawings) == 1:
+        return drawings[0]
+    body: list[str] = []
+    described: list[str] = []
+    height = width = 0.0
+    for drawing in drawings:
+        found = re.match(r'<svg [^>]*width="(\d+)" height="(\d+)" [^>]*aria-label="([^"]*)">(.*)</svg>$', drawing, re.S)
+        assert found is not None
+        top = height + gap if body else 0.0
+        body.append(f'<g transform="translate(0 {top:.0f})">{found[4]}</g>')
+        width, height = max(width, float(found[1])), top + float(found[2])
+        described.append(unescape(found[3]))
+    return svg(body, width, height, ". ".join(described))
 
 
 def svg(body: Sequence[str], width: float, height: float, described: str) -> str:

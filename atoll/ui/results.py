@@ -2,7 +2,7 @@
 
 A result is a document of plain types, the same whether it was computed in this process or came from a
 hub. `Result` gives its entries as attributes (lists of numbers as NumPy arrays); what a table, a
-summary and a chart look like is settled by the kind of analysis, in `ui.tables` and `ui.charts`.
+summary and a chart look like is settled by its kind, in `ui.kinds`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from atoll.ui.tables import lines, rows
+from atoll.ui.kinds import chart, rows
+from atoll.ui.summary import lines
 
 
 class Result:
@@ -60,8 +61,6 @@ class Result:
 
     def plot(self) -> Any:
         """A chart of the result, which shows itself in a notebook; `.save(path)` writes it as SVG."""
-        from atoll.ui.charts import chart
-
         return chart(self.document)
 
     def __repr__(self) -> str:

@@ -1,17 +1,18 @@
-"""The main table of each kind of result: rows for a frame or a page, lines for a terminal."""
+"""The main table of each kind of result, as rows for a frame, a file or a page.
+
+Which kind has which table stands in `ui.kinds`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from atoll.ui.drawing import text_width
-from atoll.ui.vocabulary import note
+from atoll.ui.splines import Z, basis_terms
 
-Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 RATIOS = {"logit": "odds ratio", "cloglog": "hazard ratio", "log_hazard": "hazard ratio"}
 RATIOS_OF_LOG = {"poisson": "rate ratio", "binomial": "risk ratio"}
 Row = dict[str, Any]
@@ -25,21 +26,14 @@ def ratio_of(document: Mapping[str, Any]) -> str:
     return RATIOS.get(link, "")
 
 
-def rows(document: Mapping[str, Any]) -> list[Row]:
-    """The main table of a result, a dict a row, every row with the same keys."""
-    return _TABLES.get(shape_of(document), _values)(document)
-
-
-def shape_of(document: Mapping[str, Any]) -> str:
-    """What a result looks like, by what it holds: whose algorithm made it does not matter."""
-    return next((shape for shape, entries in SHAPES.items() if entries <= set(document)), "values")
-
-
 def coefficients(document: Mapping[str, Any]) -> list[Row]:
-    """One row a term: estimate, standard error, 95 % interval, z, p, and the ratio where the scale is logarithmic."""
+    """One row a term: estimate, standard error, 95 % interval, z, p, and the ratio where the scale is logarithmic.
+
+    A basis function of a spline has no ratio: no two patients differ in it alone.
+    """
     from scipy.special import ndtr
 
-    ratio = ratio_of(document)
+    ratio, basis = ratio_of(document), basis_terms(document)
     table = []
     for term, estimate, error in zip(document["terms"], document["params"], document["bse"], strict=True):
         z = estimate / error if error else math.nan
@@ -52,7 +46,8 @@ def coefficients(document: Mapping[str, Any]) -> list[Row]:
             "upper": float(high),
         }
         if ratio:
-            row |= {"ratio": _exp(estimate), "ratio_lower": _exp(low), "ratio_upper": _exp(high)}
+            ends = {"ratio": estimate, "ratio_lower": low, "ratio_upper": high}
+            row |= {name: math.nan if term in basis else _exp(value) for name, value in ends.items()}
         table.append(row | {"z": float(z), "p": float(2 * ndtr(-abs(z)))})
     return table
 
@@ -134,25 +129,9 @@ def between(low: int, high: int, thousands: str = ",") -> str:
     return f"{low:{thousands}}" if low == high else f"{low:{thousands}}–{high:{thousands}}"
 
 
-def _values(document: Mapping[str, Any]) -> list[Row]:
+def values(document: Mapping[str, Any]) -> list[Row]:
     """Any other result: its single values."""
     return [{"name": name, "value": value} for name, value in document.items() if not isinstance(value, dict | list)]
-
-
-SHAPES = {
-    "coefficients": {"terms", "params", "bse"},
-    "survival": {"times", "groups"},
-    "description": {"numbers", "categories"},
-    "performance": {"auc", "sites_apart"},
-    "attrition": {"entered", "steps"},
-}
-_TABLES = {
-    "coefficients": coefficients,
-    "survival": survival,
-    "description": description,
-    "performance": judged,
-    "attrition": steps,
-}
 
 
 def _number(value: Any) -> float:
@@ -161,45 +140,3 @@ def _number(value: Any) -> float:
 
 def _exp(value: float) -> float:
     return float(np.exp(np.clip(value, -700, 700)))
-
-
-def lines(document: Mapping[str, Any], say: Callable[[str], str] = str) -> list[str]:
-    """Heading, main table and notes, as lines of text; `say` translates the notes."""
-    table = rows(document)
-    heads = list(table[0]) if table else []
-    cells = [heads] + [[_cell(row[head]) for head in heads] for row in table]
-    widths = [max(_width(row[i]) for row in cells) for i in range(len(heads))]
-    text = [
-        "  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]
-    return [heading(document), "", *text, *[say(note(code)) for code in document.get("notes", [])]]
-
-
-def heading(document: Mapping[str, Any]) -> str:
-    """One line: what was fitted, to how many persons, at which sites, in how many rounds."""
-    facts = [f"{key} {document[key]:,}" for key in ("n", "events", "rounds") if isinstance(document.get(key), int)]
-    model = " ".join(str(document[key]) for key in ("family", "link", "ties") if document.get(key))
-    return " · ".join(filter(None, [document["algorithm"], model, f"{len(document['sites'])} sites", *facts]))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return (
-            ""
-            if math.isnan(value)
-            else f"{value:.4g}"
-            if (abs(value) < 1e-3 and value) or abs(value) >= 1e5
-            else f"{value:.4f}"
-        )
-    return str(value)
-
-
-def _width(cell: str) -> int:
-    """Columns on a terminal: a Chinese character takes two."""
-    return len(cell) + round((text_width(cell, 1.0) - 0.56 * len(cell)) / 0.44)
-
-
-def _aligned(cell: str, width: int, column: int) -> str:
-    space = " " * (width - _width(cell))
-    return cell + space if column == 0 else space + cell

@@ -16,6 +16,17 @@ NOTES: Mapping[str, str] = {
     "counted.",
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
     "rounded": "Counts of each hospital were rounded before they were added up.",
+    "rounded_persons": "Every number shown here is computed from exact sums. Only `persons`, the number of different "
+    "persons in the JSON file, was rounded at each hospital before it was added up.",
+    "rounded_events": "The number of patients, the coefficients and their tests are computed from exact sums; the "
+    "number of events was rounded at each hospital before it was added up.",
+    "rounded_curves": "Persons and events were rounded at each hospital before they were added up, and the curves are "
+    "computed from them; so is the log-rank test, unless it is within strata: then it is exact.",
+    "rounded_levels": "Means and standard deviations are computed from exact sums. Numbers of persons were rounded at "
+    "each hospital before they were added up, and medians and quartiles are computed from such numbers.",
+    "rounded_auc": "Patients, events, Brier score and calibration are computed from exact sums, and a hospital's own "
+    "figures from its own rows. The AUC of all hospitals and its bounds are computed from numbers of persons that "
+    "each hospital rounded.",
     "no_skewness": "The skewness is left out: it would need a third moment, which these hospitals do not release.",
     "merged_levels": "Levels that too few persons have were merged into “…”.",
     "held_back": "Where fewer persons than a hospital's minimum were lost or left, the number is held back: it lies "
@@ -61,10 +72,10 @@ ALGORITHMS: Mapping[str, str] = {
     "feasibility": "Who could be studied",
     "survey": "What the columns have in common",
 }
-REMEDIES: Mapping[str, str] = {
-    "investigator": "Change the study and submit it again.",
+ASK: Mapping[str, str] = {  # whom to ask; an investigator does what the code's own remedy says
+    "investigator": "",
     "steward": "Ask the steward of {site}; the site's own log names the details.",
-    "operator": "Ask the operator of {site}; the site's own log says why.",
+    "operator": "Ask the operator of {site}.",
     "nobody": "",
 }
 

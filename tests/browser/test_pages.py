@@ -95,8 +95,8 @@ def test_chinese_pages_speak_chinese(chromium, hub):
     given |= {level for column in DICTIONARY.values() for level in column.levels} | {"T"}
     given |= {word for a in ANALYSES.values() for word in re.findall(r"\w+", a.get("label", ""))}
     given |= {"Survival", "by", "weight", "class", "Kidney", "function", "after", "ten", "years", "of"}  # titles
-    steps = (DICTIONARY[column].label for column in ANALYSES["lost"]["columns"])
-    given |= {word for label in steps for word in label.split()}  # a chart says a person's own words
+    drawn = (DICTIONARY[column].label for column in (*ANALYSES["lost"]["columns"], "age", "glucose"))
+    given |= {word for label in drawn for word in re.findall(r"\w+", label)}  # a chart says a person's own words
     watched = Watched(chromium, hub.url, language="zh-CN")
     watched.login(hub.token)
     for name, path in hub.pages.items():

@@ -45,6 +45,12 @@ DICTIONARY = {
 ANALYSES: dict[str, dict[str, Any]] = {
     "patients": {"algorithm": "describe", "columns": ["age", "bmi", "sbp", "glucose", "sex", "smoker", "weight"]},
     "risk": {"algorithm": "glm", "label": "Risk of diabetes", "formula": FORMULA, "family": "binomial"},
+    "bent": {
+        "algorithm": "glm",
+        "label": "Risk of diabetes, in curves",
+        "formula": "diabetes ~ bs(age, df=4) + bs(glucose, df=4) + sex + smoker",
+        "family": "binomial",
+    },
     "judged": {
         "algorithm": "performance",
         "label": "How well the risk model predicts",

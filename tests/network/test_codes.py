@@ -58,8 +58,15 @@ def test_waiting_for_a_study_raises_that_class(refusals):
     study, found, runs = refusals
     first = next(run for run in found.values() if run["run"] == runs[0])
     assert isinstance(study, Study)
-    with pytest.raises(type(refusal("north", first["code"], "")), match="a0: north did not answer round 1 of “a0”"):
+    with pytest.raises(type(refusal("north", first["code"], "")), match="a0: north refused round 1 of “a0”"):
         study.wait()
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_a_refusal_over_the_hub_holds_the_remedy_that_it_has_in_process(refusals, code):
+    _, found, _ = refusals
+    assert refusal("north", code, "age").remedy == errors.REMEDIES[code]
+    assert errors.REMEDIES[code] in found[code]["sentence"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,6 +86,16 @@ def test_a_code_of_the_hub_has_its_class_without_being_told(code):
 def test_no_code_has_two_meanings_and_an_unknown_one_is_the_operators():
     assert set(CATALOGUE) & set(HUB_CODES) == set()
     assert type(error_for("A_CODE_OF_LATER")) is errors.OperatorError
+
+
+def test_what_a_program_finds_in_a_study_has_a_code_of_its_own_and_says_what_it_is_about():
+    for path in [*(TOP / "algorithms").glob("*.py"), TOP / "study" / "coding.py", TOP / "study" / "design.py"]:
+        if path.name in ("planned.py", "registry.py"):  # these speak before a study is submitted
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "StudyError":
+                given = {keyword.arg for keyword in node.keywords}
+                assert {"code", "subject"} <= given, f"{path.name}, line {node.lineno}"
 
 
 def test_every_code_that_the_house_gives_an_error_is_listed():

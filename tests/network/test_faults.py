@@ -370,7 +370,7 @@ def test_a_refused_question_ends_the_run_and_the_next_one_starts(world):
     study, (first, second) = world.submit(world.signed({"a": {"rounds": 3, "refuse": 1}, "b": {"rounds": 2}}))
     world.approve_all(study)
     failed = world.wait_for(first, "failed", "finished")
-    assert failed["code"] == "TOO_FEW_PERSONS" and "did not answer round 2 of “a”" in failed["sentence"]
+    assert failed["code"] == "TOO_FEW_PERSONS" and "refused round 2 of “a”: A number would" in failed["sentence"]
     assert world.wait_for(second, "finished", "failed")["state"] == "finished"
 
 

@@ -132,8 +132,8 @@ def test_a_refusal_ends_the_run_with_site_code_and_remedy(pair):
     run = world.run(world.current[1])
     assert (run["state"], run["code"], run["site"]) == ("failed", "TOO_FEW_PERSONS", "north")
     assert run["sentence"] == (
-        "north did not answer round 1 of “toy”: A number would describe too few persons. It is about “age”. "
-        "Change the study and submit it again."
+        "north refused round 1 of “toy”: A number would describe too few persons. It is about “age”. "
+        "Merge rare levels, use broader groups or a longer time grid, or leave this site out."
     )
 
 

@@ -13,7 +13,7 @@ from atoll.hub import pages
 from atoll.ui import charts, tables, vocabulary
 
 TOP = Path(__file__).parents[2] / "atoll"
-TEMPLATES = sorted([*(TOP / "ui" / "templates").glob("*.html"), *(TOP / "hub" / "templates").glob("*.html")])
+TEMPLATES = sorted([*(TOP / "ui" / "templates").rglob("*.html"), *(TOP / "hub" / "templates").glob("*.html")])
 MODULES = sorted(
     [*(TOP / "ui").glob("*.py"), TOP / "hub" / "pages.py", TOP / "hub" / "stories.py", TOP / "hub" / "sentences.py"]
 )
@@ -51,6 +51,7 @@ def declared() -> Iterator[str]:
         if name.isupper() and isinstance(table, dict):
             yield from (value for value in table.values() if isinstance(value, str))
     yield from (sentence for _, sentence in errors.CATALOGUE.values())
+    yield from errors.REMEDIES.values()
     yield from (sentence for _, sentence in errors.HUB_CODES.values())
     yield from charts.UNITS.values()
     yield from tables.RATIOS.values()

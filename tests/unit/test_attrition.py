@@ -15,7 +15,7 @@ from atoll.algorithms.attrition import told_steps
 from atoll.errors import DisclosureRefused, StudyError
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study.dictionary import Column
-from atoll.ui import charts, report
+from atoll.ui import charts, kinds, report
 from atoll.ui.words import Say
 
 FLAGS = {name: Column("flag", label=f"rule {name}") for name in "abc"} | {"id": Column("person")}
@@ -135,7 +135,7 @@ RESULT = {
 @pytest.mark.parametrize("width", [charts.NARROW, charts.WIDE])
 def test_the_chart_has_a_bar_a_step_and_says_what_is_held_back(language, width):
     say = Say(language)
-    drawn = charts.chart(RESULT, say, width).svg
+    drawn = kinds.chart(RESULT, say, width).svg
     root = ET.fromstring(drawn)
     bars = [e for e in root.iter() if e.get("class") == "bar"]
     bands = [e for e in root.iter() if e.get("class") == "bar band"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from atoll.features.basis import splines
+from atoll.study.basis import splines
 
 CASES = [(degree, knots) for degree in range(1, 6) for knots in ((), (3.0,), (2.0, 5.0, 5.5), (1.0, 1.5, 8.0))]
 

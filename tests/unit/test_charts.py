@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from atoll.ui import charts, drawing
+from atoll.ui import charts, drawing, kinds
 from atoll.ui.charts import NARROW, WIDE, Mark
 from atoll.ui.results import Result
 from atoll.ui.words import Say
@@ -109,7 +109,7 @@ CASES = {
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("name", CASES)
 def test_every_chart_is_well_formed_and_in_bounds(name, width):
-    drawn(charts.chart(CASES[name], Say("zh"), width), width)
+    drawn(kinds.chart(CASES[name], Say("zh"), width), width)
 
 
 def test_calibration_leaves_out_what_cannot_be_divided():
@@ -118,32 +118,32 @@ def test_calibration_leaves_out_what_cannot_be_divided():
 
 
 def test_a_forest_tells_terms_and_ratios_in_words():
-    root = drawn(charts.chart(CASES["ratios"]), WIDE)
+    root = drawn(kinds.chart(CASES["ratios"]), WIDE)
     assert root.get("aria-label") == "odds ratio: age 1.03 (1.01, 1.05); sex[T.male] 1.49 (1.23, 1.81)"
     assert "sex[T.male]" in words(root) and "Intercept" not in words(root)
-    assert "比值比 (95% 置信区间)" in words(drawn(charts.chart(CASES["ratios"], Say("zh")), WIDE))
+    assert "比值比 (95% 置信区间)" in words(drawn(kinds.chart(CASES["ratios"], Say("zh")), WIDE))
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrow():
-    assert len(re.findall("<path", charts.chart(CASES["huge interval"]).svg)) == 2
-    assert "<path" not in charts.chart(CASES["ratios"]).svg
+    assert len(re.findall("<path", kinds.chart(CASES["huge interval"]).svg)) == 2
+    assert "<path" not in kinds.chart(CASES["ratios"]).svg
 
 
 def test_persons_at_risk_stand_under_the_ticks():
-    root = drawn(charts.chart(CASES["few times"]), WIDE)
+    root = drawn(kinds.chart(CASES["few times"]), WIDE)
     said = words(root)
     assert said[-3:] == ["male", "1,000", "999"]
     assert {"0", "365", "730", "persons at risk", "time (days)"} <= set(said)
 
 
 def test_curves_that_stay_high_are_shown_where_they_are():
-    assert "80 %" in words(drawn(charts.chart(CASES["high curve"]), WIDE))
-    assert "0 %" not in words(drawn(charts.chart(CASES["high curve"]), WIDE))
+    assert "80 %" in words(drawn(kinds.chart(CASES["high curve"]), WIDE))
+    assert "0 %" not in words(drawn(kinds.chart(CASES["high curve"]), WIDE))
 
 
 def test_ratio_names_follow_family_and_link():
     def named(**how):
-        return charts.chart(model(["x"], [0.1], [0.1], **how)).svg.split("aria-label=")[1].split(":")[0].strip('"')
+        return kinds.chart(model(["x"], [0.1], [0.1], **how)).svg.split("aria-label=")[1].split(":")[0].strip('"')
 
     assert named(link="log", family="poisson") == "rate ratio"
     assert named(link="log", family="binomial") == "risk ratio"
@@ -162,7 +162,7 @@ def test_a_chart_stands_alone_in_a_file_and_in_a_notebook(tmp_path):
 
 def test_a_kind_without_a_chart_says_what_to_do():
     with pytest.raises(ValueError, match=r"a result of toy has no chart; use to_frame\(\) or summary\(\)"):
-        charts.chart({"algorithm": "toy"})
+        kinds.chart({"algorithm": "toy"})
 
 
 @pytest.mark.parametrize(

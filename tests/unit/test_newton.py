@@ -80,10 +80,10 @@ def test_a_step_that_goes_too_far_is_halved():
     assert len(asked) > 6, "some rounds were halvings"
 
 
-def refusal(X, y, terms, **more):
+def refusal(X, y, terms, code, subject):
     with pytest.raises(StudyError) as caught:
-        run(logistic(X, y), terms, perfect=ONE_ERROR, **more)
-    assert caught.value.subject == "formula"
+        run(logistic(X, y), terms, perfect=ONE_ERROR)
+    assert (caught.value.code, caught.value.subject) == (code, subject)
     return str(caught.value)
 
 
@@ -94,18 +94,20 @@ Y = (R.random(200) < 0.5).astype(float)
 
 
 def test_a_zero_column_is_named():
-    text = refusal(np.column_stack([ONE, X, 0 * ONE]), Y, ["Intercept", "a", "b", "c", "sex[T.x]"])
+    terms = ["Intercept", "a", "b", "c", "sex[T.x]"]
+    text = refusal(np.column_stack([ONE, X, 0 * ONE]), Y, terms, "TERM_CONSTANT", "sex[T.x]")
     assert text.startswith("'sex[T.x]' does not vary: it is zero for every patient")
 
 
 def test_a_constant_column_is_named():
-    text = refusal(np.column_stack([ONE, X, 7 * ONE]), Y, ["Intercept", "a", "b", "c", "year"])
+    terms = ["Intercept", "a", "b", "c", "year"]
+    text = refusal(np.column_stack([ONE, X, 7 * ONE]), Y, terms, "TERM_CONSTANT", "year")
     assert text == "'year' is constant: it has the same value for every patient. Leave it out."
 
 
 def test_collinear_columns_are_named_with_what_gives_them():
     columns = np.column_stack([ONE, X, X[:, 0] - 2 * X[:, 2]])
-    text = refusal(columns, Y, ["Intercept", "age", "bmi", "year", "birth"])
+    text = refusal(columns, Y, ["Intercept", "age", "bmi", "year", "birth"], "TERMS_ALIKE", "birth, age, year")
     assert text.startswith("'birth' is given by 'age' and 'year': their effects cannot be told apart.")
 
 
@@ -120,7 +122,8 @@ def test_separation_is_named_by_its_term(quasi):
     y = x.copy()
     if quasi:
         y[:50] = 1.0  # without x both outcomes, with x only one
-    text = refusal(np.column_stack([ONE, X, x]), y, ["Intercept", "a", "b", "c", "treated"])
+    terms = ["Intercept", "a", "b", "c", "treated"]
+    text = refusal(np.column_stack([ONE, X, x]), y, terms, "SEPARATED", "treated")
     assert text.startswith("Perfect separation: 'treated'"), text
     assert "predicts the outcome without error" in text
 
@@ -140,7 +143,7 @@ def test_a_rare_outcome_is_no_separation():
 
 def test_more_terms_than_patients_are_collinear():
     wide = np.column_stack([np.ones(5), R.normal(size=(5, 6))])
-    text = refusal(wide, Y[:5], ["Intercept", *"abcdef"])
+    text = refusal(wide, Y[:5], ["Intercept", *"abcdef"], "TERMS_ALIKE", "e, Intercept, a, b, c, d")
     assert "cannot be told apart" in text
 
 

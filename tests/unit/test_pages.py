@@ -2,9 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from atoll.algorithms.newton import solve
+from atoll.errors import StudyError
 from atoll.hub import pages
 from atoll.hub.api import application
 from atoll.hub.home import new_token
@@ -193,14 +196,43 @@ def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     hub.fail(run, "TOO_FEW_PERSONS", "lagoon", "weight")
     login(client, hub.token)
     english = (
-        "lagoon did not answer round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
-        "Change the study and submit it again."
+        "lagoon refused round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
+        "Merge rare levels, use broader groups or a longer time grid, or leave this site out."
     )
     assert english in client.get(f"/runs/{run}").text
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
-    said = "lagoon 未回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。请修改研究后重新提交。"
+    said = (
+        "lagoon 拒绝回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。"
+        "请合并少见的取值，采用更粗的分组或更长的时间间隔，或不纳入该医院。"
+    )
     assert said in chinese and english in chinese, "the hub's own words stand below, to be opened"
     assert said in client.get("/", headers={"accept-language": "zh-CN"}).text
+
+
+def test_a_site_that_failed_did_not_refuse(client, hub):
+    _, (run,) = hub.study(("survival",))
+    hub.fail(run, "SITE_FAILED", "lagoon")
+    login(client, hub.token)
+    assert "lagoon could not answer round 1 of “survival”: The site failed" in client.get(f"/runs/{run}").text
+    chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
+    assert "lagoon 未能回答“survival”的第 1 轮" in chinese
+
+
+def test_what_a_program_at_the_hub_finds_is_told_in_chinese_with_its_term_and_what_to_do(client, hub):
+    with pytest.raises(StudyError) as caught:
+        solve(np.diag([1.0, 0.0]), np.zeros(2), ["Intercept", "C(sex)[T.other]"])
+    study, (run,) = hub.study(("risk",))
+    hub.end(run, Reason.of(caught.value, "risk", SITES))
+    login(client, hub.token)
+    said = "模型中的某一项在患者之间没有变化。涉及“C(sex)[T.other]”。请去掉该项，或把该取值与其他取值合并。"
+    for address in (f"/runs/{run}", f"/studies/{study}", "/"):
+        assert said in client.get(address, headers={"accept-language": "zh-CN"}).text
+        assert "&#39;C(sex)[T.other]&#39; does not vary" in client.get(address).text
+
+
+def test_a_term_that_is_called_like_a_hospital_blames_no_hospital():
+    found = Reason.of(StudyError("reef is constant.", code="TERM_CONSTANT", subject="reef"), "risk", SITES)
+    assert (found.sites, found.subject) == ((), "reef")
 
 
 def test_empty_pages_say_what_to_do_next(tmp_path):

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from atoll.algorithms import attrition, cox, describe, kaplan_meier, performance
-from atoll.ui import report, tables, vocabulary
+from atoll.algorithms import attrition, cox, describe, feasibility, glm, kaplan_meier, performance
+from atoll.ui import kinds, report, vocabulary
 from atoll.ui.results import Result
 from atoll.ui.words import Say
 from tests.unit.test_charts import CASES, model
@@ -32,7 +32,7 @@ def test_a_table_can_be_read_back():
 @pytest.mark.parametrize("name", CASES)
 def test_every_kind_has_its_parts_and_its_file(name):
     shown = report.report({"n": 1, **CASES[name]}, {}, Say("en"))
-    assert shown["kind"] == tables.shape_of(CASES[name]) != "values"
+    assert shown["kind"] == kinds.kind_of(CASES[name]) != "values"
     assert report.to_csv(CASES[name] | {"numbers": {}, "categories": CASES[name].get("categories", {})})
 
 
@@ -53,7 +53,7 @@ def test_every_note_that_an_algorithm_writes_has_its_sentence():
     import re
 
     written = set()
-    for module in (attrition, cox, describe, kaplan_meier, performance):
+    for module in (attrition, cox, describe, feasibility, glm, kaplan_meier, performance):
         for line in inspect.getsource(module).splitlines():
             if "notes" in line and ("[" in line or "append" in line):
                 written |= set(re.findall(r'"(\w+)"', line))

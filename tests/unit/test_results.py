@@ -22,6 +22,7 @@ RESULTS = {
     "describe": NETWORK.run("describe", columns=["age", "sex", "smoker"]),
 }
 RESULTS["performance"] = NETWORK.run("performance", model=RESULTS["glm"].document["model"], outcome="y")
+STRICT = atoll.Network(split(world(1, 1501), np.random.default_rng(4).integers(0, 3, 1501)), columns=COLUMNS, threads=1)
 EACH = pytest.mark.parametrize("name", RESULTS)
 COLUMNS_OF = {
     "glm": ["term", "estimate", "se", "lower", "upper", "ratio", "ratio_lower", "ratio_upper", "z", "p"],
@@ -113,3 +114,22 @@ def test_a_result_of_another_kind_shows_its_single_values():
 
 def test_null_is_missing():
     assert np.isnan(Result({"algorithm": "x", "sites": [], "v": [1, None]}).v[1])
+
+
+def test_a_note_tells_exact_numbers_from_rounded_ones():
+    """Of 1,501 persons with a number of events that is no multiple of 5: exact is what a note calls exact."""
+    table = world(1, 1501)
+    events, cases = int(table["e"].sum()), int(table["y"].sum())
+    assert events % 5 and cases % 5
+    glm = STRICT.run("glm", formula="y ~ age + C(sex)", family="binomial")
+    assert (glm.notes, glm.n) == (["rounded_persons"], 1501) and glm.persons % 5 == 0
+    cox = STRICT.run("cox", formula="age + sex", time="t", event="e")
+    assert (cox.notes, cox.n) == (["rounded_events"], 1501) and cox.events % 5 == 0 != cox.events - events
+    curve = STRICT.run("kaplan_meier", time="t", event="e", times=[365, 730])
+    assert curve.notes == ["life_table", "rounded_curves"] and (curve.n % 5, curve.events % 5) == (0, 0)
+    told = STRICT.run("describe", columns=["age", "sex"])
+    assert "rounded_levels" in told.notes and sum(told.categories["sex"].values()) % 5 == 0
+    assert told.numbers["age"]["mean"] == pytest.approx(np.nanmean(table["age"]), rel=1e-12)
+    judged = STRICT.run("performance", model=glm.document["model"], outcome="y")
+    assert (judged.notes, judged.n, judged.events) == (["rounded_auc"], 1501, cases)
+    assert all(result.document.get("notes", []) == [] for name, result in RESULTS.items() if name != "kaplan_meier")

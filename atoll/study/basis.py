@@ -4,15 +4,19 @@
     B_{i,k}(x) = (x − t_i)/(t_{i+k} − t_i) B_{i,k−1}(x) + (t_{i+k+1} − x)/(t_{i+k+1} − t_{i+1}) B_{i+1,k−1}(x)
 
 The end knots are repeated `degree` times more. Outside the ends the outermost polynomials go on, as in R.
+Sites compute the columns of a design with it, pages the curve of a fitted spline.
 
 de Boor (1978) A Practical Guide to Splines, chapter IX.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from atoll.privacy.statistics import Array
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 
 def splines(x: Array, degree: int, knots: tuple[float, ...], low: float, high: float) -> Array:
