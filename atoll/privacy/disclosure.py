@@ -208,7 +208,7 @@ def _check_parameters(numbers: Array, persons: Array, policy: Policy, name: str)
 
 
 def _check_each(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
-    if np.asarray(value).dtype.kind in "iub":
+    if np.asarray(value).dtype.kind in "iu":
         raise _refuse("GATE_REFUSED", name, f"{_named(share, name)} is a count: it is kept apart as one.")
     _check_total(share, name, kind, value, policy, words)
 
