@@ -168,6 +168,10 @@ ALGORITHMS: dict[str, Pair] = {
         "how many persons a planned study would have, before it is signed (feasibility)",
         "签署研究之前，估计可纳入的人数（feasibility）",
     ),
+    "comparability": (
+        "whether the hospitals' columns mean the same, before any model is made (comparability)",
+        "建模之前，比较各医院各列的含义是否一致（comparability）",
+    ),
     "survey": ("what all hospitals' columns have in common (survey)", "各医院各列的共同信息（survey）"),
     "": ("the analysis {algorithm}, an addition to Atoll", "附加安装的分析 {algorithm}"),
 }
@@ -232,6 +236,11 @@ LEAVES: dict[str, Pair] = {
         "of which fewer persons than the minimum would stand apart is not told, only two between which it lies.",
         "总人数、计划使用的各列依次均有记录的人数，以及其中发生事件的人数。若会使少于最低人数的患者显露，则不给出该数字，只给出其上下界。",
     ),
+    "comparability": (
+        "this hospital's own numbers of persons, to multiples of the minimum: with a value of each column, in each "
+        "category, and per group of a histogram of each number. Other hospitals' figures stand beside them.",
+        "本院自己的人数，取整为最低人数的倍数：各列有数值的人数、各类别人数，以及各数值列直方图各组的人数。这些数字将与其他医院的并列显示。",
+    ),
     "survey": (
         "numbers of persons per category; sums and sums of squares of numbers; numbers of persons per group of a "
         "histogram.",
@@ -292,6 +301,7 @@ OPTIONS: dict[str, Pair] = {
     "attrition.by_site": ("whether each hospital's numbers are also shown apart.", "是否另外单独显示各医院的人数。"),
     "feasibility.columns": ("what the planned analysis needs.", "计划中的分析所需要的列。"),
     "feasibility.happened": ("the column that says whether the event happened.", "标明事件是否发生的列。"),
+    "comparability.columns": ("what is compared between the hospitals.", "在各医院之间比较的列。"),
     "survey.levels_of": ("columns whose categories are asked for.", "询问类别的列。"),
     "survey.quantiles_of": ("columns whose quantiles are asked for.", "询问分位数的列。"),
     "survey.moments_of": ("columns whose mean and standard deviation are asked for.", "询问均值和标准差的列。"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.study.dictionary import Dictionary
-from atoll.ui import charts, effects, parts, steps, tables
+from atoll.ui import beside, charts, effects, parts, steps, tables
 from atoll.ui.charts import WIDE, Chart, Translate
 from atoll.ui.tables import Row
 from atoll.ui.words import Say
@@ -70,6 +70,9 @@ KINDS: Mapping[str, Kind] = {
         parts.steps,
         steps.funnel,
         apart=True,
+    ),
+    "comparability": Kind(
+        ("comparability",), frozenset({"columns", "sites_apart"}), beside.rows, beside.parts, beside.chart, apart=True
     ),
     "values": Kind((), frozenset(), tables.values, parts.values),
 }

@@ -16,6 +16,8 @@ NOTES: Mapping[str, str] = {
     "counted.",
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
     "rounded": "Counts of each hospital were rounded before they were added up.",
+    "rounded_apart": "Each hospital's own numbers of persons are multiples of its minimum; middle values and shares "
+    "are computed from them.",
     "rounded_persons": "Every number shown here is computed from exact sums. Only `persons`, the number of different "
     "persons in the JSON file, was rounded at each hospital before it was added up.",
     "rounded_events": "The number of patients, the coefficients and their tests are computed from exact sums; the "
@@ -70,6 +72,7 @@ ALGORITHMS: Mapping[str, str] = {
     "performance": "Performance of a model",
     "attrition": "Where persons are lost",
     "feasibility": "Who could be studied",
+    "comparability": "Hospitals side by side",
     "survey": "What the columns have in common",
 }
 ASK: Mapping[str, str] = {  # whom to ask; an investigator does what the code's own remedy says
@@ -77,6 +80,13 @@ ASK: Mapping[str, str] = {  # whom to ask; an investigator does what the code's 
     "steward": "Ask the steward of {site}; the site's own log names the details.",
     "operator": "Ask the operator of {site}.",
     "nobody": "",
+}
+APART: Mapping[str, str] = {
+    "unit": "The middle value is {here}, at the others {elsewhere}{unit}. It looks like {likely}.",
+    "level": "The middle value is {here}, at the others {elsewhere}{unit}. No other unit explains that.",
+    "mixed": "{here} of the values lie on another scale than the rest, as if in another unit.",
+    "missing": "{here} of the persons have no value, at the others {elsewhere}.",
+    "share": "{here} are “{level}”, at the others {elsewhere}.",
 }
 
 

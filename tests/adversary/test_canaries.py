@@ -93,6 +93,8 @@ RUNS = [
     ("attrition", {"columns": ["y"], "by_site": False}),
     ("attrition", {"columns": ["ward"]}),
     ("feasibility", {"columns": ["e", "y"], "happened": "y"}),
+    ("comparability", {"columns": ["age", "cost", "sex", "y", "t"]}),
+    ("comparability", {"columns": ["ward"]}),
     ("performance", {"model": MODEL, "outcome": "y"}),
     ("performance", {"model": MODEL, "outcome": "cost"}),
     ("performance", {"model": MODEL | {"coefficients": [-4e6, 0.0, 50.0]}, "outcome": "y"}),

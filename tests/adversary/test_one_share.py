@@ -304,6 +304,7 @@ def test_a18_a_site_of_few_patients_says_nothing(n):
             "describe": {"columns": ["age", "sex"]},
             "attrition": {"columns": ["y", "e"]},
             "feasibility": {"columns": ["y", "age"], "happened": "y"},
+            "comparability": {"columns": ["age", "sex"]},
             "performance": {"model": {"terms": ["age"], "coefficients": [0.1], "link": "logit"}, "outcome": "y"},
         }[name]
         got = north.first(name, **options)
@@ -419,6 +420,7 @@ def test_whatever_leaves_is_a_record_of_kinds_with_no_small_number_of_persons():
         "describe": {"columns": ["age", "sex", "seldom"]},
         "attrition": {"columns": ["y", "e"]},
         "feasibility": {"columns": ["y", "age"], "happened": "y"},
+        "comparability": {"columns": ["age", "sex", "y"]},
         "performance": {
             "model": {"terms": ["Intercept", "age"], "coefficients": [-3, 0.04], "link": "logit"},
             "outcome": "y",

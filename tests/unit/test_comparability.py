@@ -8,6 +8,8 @@ import pytest
 import atoll
 from atoll.study.dictionary import Column
 from atoll.study.units import analyte_in, likely_unit
+from atoll.ui import kinds, layout, report
+from atoll.ui.words import Say
 
 SITES = ("north", "river", "shore", "tower")
 COLUMNS = {
@@ -46,6 +48,14 @@ def compared(change=None, sites=SITES, policy="strict"):
         change(tables)
     network = atoll.Network(tables, policy=policy, columns=COLUMNS)
     return network.run("comparability", columns=list(COLUMNS)).document
+
+
+def sugar_in_other_units(tables):
+    """HbA1c in mmol/mol at one hospital; a part of glucose in mg/dL, and a third without CRP, at others."""
+    tables["river"]["hba1c"] = (tables["river"]["hba1c"] - 2.152) / 0.09148
+    part = np.arange(900) % 10 == 0
+    tables["tower"]["glucose"] = np.where(part, tables["tower"]["glucose"] * 18, tables["tower"]["glucose"])
+    tables["shore"]["crp"] = np.where(np.arange(900) % 3, tables["shore"]["crp"], np.nan)
 
 
 def told(document):
@@ -163,3 +173,30 @@ def test_an_analyte_is_found_in_the_name_of_a_column():
     assert analyte_in("last_HbA1c") == "hba1c"
     assert analyte_in("urea nitrogen (serum)") == "urea_nitrogen"
     assert analyte_in("glucosee") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", ["It looks like mmol/mol.", "of the values lie on another scale", "33 % of the persons have no value"]),
+     ("zh", ["看起来单位是 mmol/mol", "不在同一量级", "33 % 的患者没有数值"])],
+)  # fmt: skip
+def test_the_page_says_what_stands_apart_and_draws_it(language, said):
+    document = compared(sugar_in_other_units)
+    shown = report.report(document, COLUMNS, Say(language))
+    text = layout.render(layout.HERE / "templates", "result.html", language, shown=shown)
+    assert all(sentence in text for sentence in said)
+    assert "hba1c · river" in text and "hba1c · north" in text and "weight · north" not in text
+
+
+def test_nothing_stands_apart_is_said_and_there_is_no_chart():
+    shown = report.report(compared(), COLUMNS, Say("en"))
+    assert not shown["charted"]
+    assert "alike everywhere" in layout.render(layout.HERE / "templates", "result.html", "en", shown=shown)
+
+
+def test_the_table_has_a_row_a_column_and_hospital():
+    document = compared(sugar_in_other_units)
+    table = kinds.rows(document)
+    assert [row["finding"] for row in table if row["column"] == "hba1c"] == ["", "unit", "", ""]
+    assert {row["level"] for row in table if row["column"] == "stage"} == {"I", "II", "III"}
+    assert all(list(row) == list(table[0]) for row in table)

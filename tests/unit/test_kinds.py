@@ -7,10 +7,12 @@ from atoll.ui import kinds, layout, report
 from atoll.ui.words import LANGUAGES, Say
 from tests.unit.test_attrition import RESULT as ATTRITION
 from tests.unit.test_charts import CASES
+from tests.unit.test_comparability import compared, sugar_in_other_units
 
 OF = {"coefficients": "ratios", "survival": "few times", "description": "describe", "performance": "performance"}
 SHOWN = {kind: CASES[name] for kind, name in OF.items()} | {
     "attrition": ATTRITION,
+    "comparability": compared(sugar_in_other_units),
     "values": {"algorithm": "toy", "answer": 42},
 }
 
@@ -26,12 +28,12 @@ def test_every_kind_has_its_table_and_its_template(kind, language):
     shown, text = page(SHOWN[kind], language)
     assert shown["kind"] == kind and text.count("<section") == text.count("</section>") == 1
     assert kinds.rows(SHOWN[kind]) and shown["charted"] == (kind != "values")
-    assert shown["apart"] == (kind in ("performance", "attrition"))
+    assert shown["apart"] == (kind in ("performance", "attrition", "comparability"))
 
 
 def test_every_algorithm_of_the_house_has_a_kind():
     listed = [name for kind in kinds.KINDS.values() for name in kind.algorithms]
-    plain = {"survey", "comparability"}  # no analysis of its own, and one that is read hospital by hospital
+    plain = {"survey"}  # no analysis of its own
     assert sorted(listed) == sorted(set(registry.names()) - plain)
 
 
