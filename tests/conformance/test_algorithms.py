@@ -29,6 +29,8 @@ from tests.unit.answering import Site
 
 from .world import COLUMNS, leaves, split, world
 
+TOP = Path(__file__).parents[2]
+
 
 def by_site(name: str, options: dict[str, Any]) -> bool:
     """Whether the model itself says which hospital a patient is of: then the split is part of it."""
@@ -188,8 +190,21 @@ def test_a_grid_is_a_grid_under_any_name(monkeypatch: pytest.MonkeyPatch) -> Non
         assert site.ask(asked, site.permit("kaplan_meier")).code == code
 
 
+def contract(name: str) -> dict[str, Any]:
+    """An import contract of the project, by its id."""
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    found: dict[str, Any] = next(one for one in contracts if one["id"] == name)
+    return found
+
+
 def test_the_import_contract_names_every_algorithm_file() -> None:
-    contracts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["tool"]["importlinter"]
-    independent = next(c for c in contracts["contracts"] if c["id"] == "independent")["modules"]
+    independent = contract("independent")["modules"]
     ours = [name for name, module in registry._modules().items() if module.__name__.startswith("atoll.")]
     assert sorted(independent) == sorted(f"atoll.algorithms.{name}" for name in ours)
+
+
+def test_the_import_contract_keeps_every_file_of_a_site_from_the_gate_but_the_runner() -> None:
+    """A new file of a site is forbidden the gate from its first day: whoever reaches it can send a share unchecked."""
+    files = {path.stem for path in (TOP / "atoll" / "site").glob("*.py")} - {"__init__", "gate", "runner"}
+    around = ["atoll.care", "atoll.cli", "atoll.demo", "atoll.local"]
+    assert sorted(contract("gate")["source_modules"]) == sorted(around + [f"atoll.site.{name}" for name in files])
