@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from atoll.algorithms.program import Analysis, with_models
+from atoll.algorithms.program import Asked, with_models
 from atoll.errors import CATALOGUE, AtollError, NotPermitted, StudyError
 from atoll.governance.signatures import SignedStudy
 from atoll.governance.states import ENDED, RunAct
@@ -201,7 +201,7 @@ class ActiveRuns:
             options = with_models(analysis.options, self._results(tx.connection, study))
             rounds = Rounds.begin(
                 self._methods,
-                Analysis(analysis.algorithm, options, columns, sites, document.privacy.public),
+                Asked(analysis.algorithm, options, columns, sites, document.privacy.public),
             )
             run = Run(study, row["id"], row["analysis"], sites, rounds, signed)
             run.paused = self._paused(tx.connection, study)

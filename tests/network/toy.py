@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from atoll.algorithms.core import at_site
-from atoll.algorithms.program import Analysis
+from atoll.algorithms.program import Asked
 from atoll.errors import AtollError
 from atoll.hub.home import Home as HubHome
 from atoll.hub.rounds import Methods
@@ -48,7 +48,7 @@ def step(data, state: float, round: int, pause: float) -> Step:
     return Step(n=10, value=np.sin(np.arange(1, 6) * (data + state + round)), behind={})
 
 
-def toy(analysis: Analysis):
+def toy(analysis: Asked):
     state, rounds = 0.0, int(analysis.options.get("rounds", 5))
     for round in range(rounds):
         answer = yield step(state=state, round=round, pause=float(analysis.options.get("pause", 0.0)))
