@@ -30,6 +30,7 @@ from atoll.network.messages import Place, Receipt, Share, digest
 from atoll.study import protocol
 
 log = logging.getLogger("atoll.hub")
+GRACE = 0.01  # of an answer's time: after the hub has started, an answer that was on its way may still come
 ATTEMPT = 0  # a later issue gives a round a second attempt when a site dropped out
 
 
@@ -246,7 +247,7 @@ class ActiveRuns:
         for run in list(self.load(tx).values()):
             entry = store.run(tx.connection, run.name)
             owed = entry and awaited(tx.connection, entry, store.actions(tx.connection, run.study))
-            if not owed or run.name in self._touched or now - self._began < owed.hours * 36:
+            if not owed or run.name in self._touched or now - self._began < owed.hours * 3600 * GRACE:
                 continue
             if late := tuple(site for site in owed.late(now) if site in run.missing()):
                 reason = Reason("NO_ANSWER", late, run.analysis, owed.round, hours=owed.hours)
