@@ -203,7 +203,7 @@ class Service:
                 raise NotPermitted(
                     f"No study {decision.study[:12]} of this hub names {site.name!r}.", "Nothing was recorded."
                 )
-            if decision.number > (known["decision"] or 0):
+            if decision.number > (known["decision_number"] or 0):
                 arguments = (decision.action, decision.number, decision.ledger_head, envelope)
                 store.add_decision(tx.connection, decision.study, site.name, *arguments)
                 self._decided(tx, site.name, decision)
