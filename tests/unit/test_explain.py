@@ -11,7 +11,7 @@ from atoll.errors import StudyError
 from atoll.governance.signatures import fingerprint
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study import sentences
-from atoll.study.describe import explain
+from atoll.study.explain import explain
 from atoll.study.protocol import from_canonical, read
 from tests.unit.studies import STUDY
 
