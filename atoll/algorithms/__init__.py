@@ -1,7 +1,7 @@
 """The algorithms, and what all of them stand on. docs/algorithms.md says how to add one.
 
 Algorithms, one file each, which do not know each other:
-    describe, glm, cox, kaplan_meier, performance, attrition, feasibility;
+    describe, comparability, glm, cox, kaplan_meier, performance, attrition, feasibility;
     survey is the first round of any formula that needs one
 
 Arithmetic that they share:

@@ -39,6 +39,7 @@ MEASURES: Mapping[str, Measure] = {  # what the precision of each algorithm is t
     "describe": "proportion",
     "performance": "AUC",
     "attrition": "",
+    "comparability": "",
     "feasibility": "",
 }
 
