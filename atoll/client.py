@@ -1,18 +1,20 @@
 """The researcher's Python: a hub far away.
 
 hub = atoll.Hub("https://hub.example:8443", token=…, authority="hub-ca.pem")
-run = hub.submit("study.signed.json")
-run.wait(progress=True)
-run.result("risk").summary()
+study = hub.submit("study.signed.json")
+study.wait(progress=True)
+study.result("risk").summary()
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -124,23 +126,29 @@ class Study:
         found: dict[str, Any] = self.hub._ask("GET", f"/api/studies/{quote(self.hash)}")
         return found
 
-    def follow(self) -> Iterator[dict[str, Any]]:
-        """The study's status, again whenever it changes, until it has ended. Outlives restarts of the hub."""
+    def follow(self, until: float = math.inf) -> Iterator[dict[str, Any]]:
+        """The study's status, again whenever it changes, until it has ended. Outlives restarts of the hub.
+
+        `until` is a moment of `time.monotonic()` at which it ends all the same.
+        """
         document = self.status()
         yield document
-        while not _ended(document):
-            path = f"/api/studies/{quote(self.hash)}?version={document['version']}&wait={LONG_POLL}"
+        while not _ended(document) and (left := until - time.monotonic()) > 0:
+            seconds = max(1, round(min(left, LONG_POLL)))
+            path = f"/api/studies/{quote(self.hash)}?version={document['version']}&wait={seconds}"
             try:
-                newer = self.hub._ask("GET", path, wait=LONG_POLL)
+                newer = self.hub._ask("GET", path, wait=seconds)
             except Unreachable as error:
-                newer = self._again(error)
+                newer = self._again(error, until)
             if newer != document:
                 document = newer
                 yield document
 
-    def _again(self, error: Unreachable) -> dict[str, Any]:
+    def _again(self, error: Unreachable, until: float) -> dict[str, Any]:
         """The status once the hub answers again, when it wants to be asked; gives up after ten minutes of silence."""
         for pause in (1, 2, 5, 10, *[20] * 30):
+            if time.monotonic() + max(pause, error.wait) > until:
+                raise error
             time.sleep(max(pause, error.wait))
             try:
                 return self.status()
@@ -171,11 +179,7 @@ class Study:
 
     def answers(self, until: float) -> dict[str, Any] | str:
         """Results by analysis once all is there; a sentence when something is not by then."""
-        document = self.status()
-        while not _ended(document) and (left := until - time.monotonic()) > 0:
-            seconds = max(1, round(min(left, LONG_POLL)))
-            path = f"/api/studies/{quote(self.hash)}?version={document['version']}&wait={seconds}"
-            document = self.hub._ask("GET", path, wait=seconds)
+        *_, document = self.follow(until)
         if not _ended(document):
             return str(document["waits_for"]) or "No answer yet."
         failed = next((run for run in document["runs"] if run["state"] != "finished"), None)
@@ -192,18 +196,30 @@ class Study:
         StudyError
             When there is no such analysis, or no result yet.
         """
-        runs = {run["analysis"]: run["run"] for run in self.status()["runs"]}
-        if analysis not in runs:
-            raise StudyError(
-                f"The study has no analysis {analysis!r}.", f"It has {', '.join(runs)}.", subject="analysis"
-            )
-        return Result(self.hub._ask("GET", f"/api/runs/{quote(runs[analysis])}/result"))
+        return Result(self.hub._ask("GET", f"/api/runs/{quote(self._run_of(analysis))}/result"))
 
     def run(self, analysis: str) -> dict[str, Any]:
-        """One run in detail: rounds, and what each hospital is doing and has sent."""
-        runs = {run["analysis"]: run["run"] for run in self.status()["runs"]}
-        found: dict[str, Any] = self.hub._ask("GET", f"/api/runs/{quote(runs[analysis])}")
+        """One run in detail: rounds, and what each hospital is doing and has sent.
+
+        Raises
+        ------
+        StudyError
+            When there is no such analysis.
+        """
+        found: dict[str, Any] = self.hub._ask("GET", f"/api/runs/{quote(self._run_of(analysis))}")
         return found
+
+    def _run_of(self, analysis: str) -> str:
+        """The run of an analysis, by its name at the hub."""
+        runs = {run["analysis"]: str(run["run"]) for run in self.status()["runs"]}
+        if analysis not in runs:
+            near = get_close_matches(analysis, runs, 1)
+            raise StudyError(
+                f"The study has no analysis {analysis!r}.",
+                f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(runs)}.",
+                subject="analysis",
+            )
+        return runs[analysis]
 
     def stop(self) -> None:
         """Stop the study everywhere."""

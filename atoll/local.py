@@ -15,7 +15,7 @@ from typing import Any, Literal
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question
-from atoll.algorithms.program import Analysis, in_order, program, with_models
+from atoll.algorithms.program import Asked, in_order, program, with_models
 from atoll.errors import (
     CATALOGUE,
     REMEDIES,
@@ -179,7 +179,7 @@ class Network:
 
     def _rounds(self, sites: tuple[str, ...], algorithm: str, options: Mapping[str, Any]) -> Result:
         permit = Permit(algorithm, DATASET, self.columns, sites, self.public, self._limits)
-        rounds = program(Analysis(algorithm, options, self.columns, sites, self.public))
+        rounds = program(Asked(algorithm, options, self.columns, sites, self.public))
         answer: Statistics | None = None
         asked = 0
         while True:

@@ -20,17 +20,28 @@ from datetime import date
 from typing import Any, Literal
 
 from atoll.algorithms import registry
+from atoll.algorithms.program import formula_of, has_intercept
 from atoll.errors import StudyError
 from atoll.study.coding import design_of_terms, needs, resolve
 from atoll.study.design import Facts
 from atoll.study.dictionary import Dictionary
-from atoll.study.formula import Formula, parse
+from atoll.study.formula import parse
 from atoll.study.protocol import Analysis, Study
 from atoll.study.view import Model
 
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
 POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
 AUC = 0.75  # at which the width is told
+MEASURES: Mapping[str, Measure] = {  # what the precision of each algorithm is told in; "" where nothing is told
+    "glm": "odds ratio",  # of yes or no; `_measure` knows the other families
+    "cox": "hazard ratio",
+    "kaplan_meier": "survival",
+    "describe": "proportion",
+    "performance": "AUC",
+    "attrition": "",
+    "comparability": "",
+    "feasibility": "",
+}
 
 
 @dataclass(frozen=True)
@@ -170,21 +181,18 @@ def _happened(analysis: Analysis) -> str | None:
 def _measure(analysis: Analysis) -> Measure:
     if analysis.algorithm == "glm":
         family, link = analysis.options.get("family", "gaussian"), analysis.options.get("link")
-        if family == "binomial" and link in (None, "logit"):
-            return "odds ratio"
-        return "difference" if family == "gaussian" and link in (None, "identity") else ""
-    measures: Mapping[str, Measure] = {
-        "cox": "hazard ratio", "kaplan_meier": "survival", "describe": "proportion", "performance": "AUC",
-    }  # fmt: skip
-    return measures.get(analysis.algorithm, "")
+        if family == "gaussian":
+            return "difference" if link in (None, "identity") else ""
+        if family != "binomial" or link not in (None, "logit"):
+            return ""
+    return MEASURES.get(analysis.algorithm, "")
 
 
 def _parameters(analysis: Analysis, columns: Dictionary, sites: tuple[str, ...]) -> int | None:
     """Terms of the model, where the study and its dictionary give all categories; knots and centres do not matter."""
-    if "formula" not in analysis.options:
+    formula = formula_of(analysis.options)
+    if formula is None:
         return None
-    text = analysis.options["formula"]
-    formula: Formula = parse(f"{text} + site" if analysis.options.get("site_intercepts") else text)
     wanted = needs(formula, columns)
     if wanted.levels:
         return None
@@ -193,4 +201,4 @@ def _parameters(analysis: Analysis, columns: Dictionary, sites: tuple[str, ...])
         ranges={name: (0.0, 1.0) for name in wanted.quantiles},
         moments={name: (0.0, 1.0) for name in wanted.moments},
     )
-    return len(resolve(formula, facts, columns, sites, intercept="time" not in analysis.options).terms)
+    return len(resolve(formula, facts, columns, sites, intercept=has_intercept(analysis.options)).terms)

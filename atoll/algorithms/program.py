@@ -5,7 +5,8 @@
     design and view            →  the algorithm's own rounds, each with this view
 
 A program is a pure function of the analysis and the answers. The hub runs it by replay, and a site can
-replay it to check that a question is the one the algorithm asks.
+replay it to check that a question is the one the algorithm asks. What an option's name means stands in
+`options.ROLES`; nothing here reads another name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from atoll.algorithms import registry
 from atoll.algorithms.core import Program
+from atoll.algorithms.options import ROLES
 from atoll.algorithms.survey import survey
 from atoll.errors import StudyError
 from atoll.study.coding import Needs, design_of_terms, needs, resolve
@@ -26,8 +28,8 @@ from atoll.study.view import Model, Setting, View
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """One analysis with all that its program depends on; `options` as written in the study."""
+class Asked:
+    """One analysis as it is asked: all that its program depends on; `options` as written in the study."""
 
     algorithm: str
     options: Mapping[str, Any]
@@ -36,7 +38,7 @@ class Analysis:
     public: bool
 
 
-def program(analysis: Analysis) -> Program:
+def program(analysis: Asked) -> Program:
     """The questions of an analysis, in order; returns its result as a document of plain types and arrays.
 
     Raises
@@ -47,7 +49,7 @@ def program(analysis: Analysis) -> Program:
     options = registry.check(analysis.algorithm, analysis.options, analysis.columns)
     sites = tuple(sorted(analysis.sites))
     setting = Setting(sites, analysis.public, analysis.columns)
-    formula = _formula(options)
+    formula = formula_of(options)
     facts = yield from _survey(setting, formula, options)
     design = _design(formula, facts, setting, options)
     if "model" in options:
@@ -111,7 +113,7 @@ def with_models(options: Mapping[str, Any], finished: Mapping[str, Mapping[str, 
     return {**options, "model": model}
 
 
-def _formula(options: Mapping[str, Any]) -> Formula | None:
+def formula_of(options: Mapping[str, Any]) -> Formula | None:
     """The formula, with a term for the sites when each has its own intercept."""
     if "formula" not in options:
         return None
@@ -119,10 +121,16 @@ def _formula(options: Mapping[str, Any]) -> Formula | None:
     return parse(f"{text} + site" if options.get("site_intercepts") else text)
 
 
+def has_intercept(options: Mapping[str, Any]) -> bool:
+    """Whether the formula gets an intercept, where it does not leave it out itself."""
+    return not any(role.baseline and name in options for name, role in ROLES.items())
+
+
 def _categories(options: Mapping[str, Any]) -> tuple[str, ...]:
     """Columns outside the design whose levels the analysis needs."""
-    wanted = [options.get("by"), *options.get("strata", ())]
-    return tuple(name for name in dict.fromkeys(wanted) if name and name != "site")
+    pointed = [options[name] for name, role in ROLES.items() if role.levels and options.get(name)]
+    wanted = [column for value in pointed for column in ((value,) if isinstance(value, str) else value)]
+    return tuple(name for name in dict.fromkeys(wanted) if name != "site")
 
 
 def _survey(setting: Setting, formula: Formula | None, options: Mapping[str, Any]) -> Program:
@@ -151,7 +159,7 @@ def _seen_as(view: View, rounds: Program) -> Program:
 
 def _design(formula: Formula | None, facts: Facts, setting: Setting, options: Mapping[str, Any]) -> Design | None:
     if formula:
-        return resolve(formula, facts, setting.columns, setting.sites, intercept="time" not in options)
+        return resolve(formula, facts, setting.columns, setting.sites, intercept=has_intercept(options))
     if "model" in options:
         return _model_design(options["model"], setting.columns)
     return None
@@ -197,19 +205,12 @@ def _levels(name: str, facts: Facts, columns: Dictionary) -> tuple[str, ...]:
 def _view(
     formula: Formula | None, design: Design | None, options: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]]
 ) -> View:
-    """Columns by their role: these option names are roles."""
-    return View(
-        columns=tuple(options.get("columns", ())),
-        design=design,
-        outcome=formula.response if formula else options.get("outcome"),
-        time=options.get("time"),
-        event=options.get("event"),
-        offset=options.get("offset"),
-        group=options.get("by"),
-        strata=tuple(options.get("strata", ())),
-        levels=levels,
-        complete="columns" not in options,
-    )
+    """Columns by their role, as the options are called that point at them."""
+    given = {name: role for name, role in ROLES.items() if name in options}
+    roles = {role.fills: options[name] for name, role in given.items() if role.fills and options[name] is not None}
+    if formula:
+        roles["outcome"] = formula.response
+    return View(design=design, levels=levels, complete=not any(role.gaps for role in given.values()), **roles)
 
 
 def _document(algorithm: str, result: Any, sites: tuple[str, ...]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def explain(out: Output, study: str, language: str | None, home: Path) -> None:
     from atoll.governance.signatures import SignedStudy
     from atoll.privacy.disclosure import Policy
     from atoll.site.datasets import read_policy
-    from atoll.study.describe import explain as in_words
+    from atoll.study.explain import explain as in_words
 
     with opened(home) as (folder, store):
         row = store.study(study)

@@ -91,7 +91,7 @@ def check(out: Output, file: Path) -> None:
 @with_output
 def explain(out: Output, file: Path, site: str | None, language: str | None) -> None:
     """Say in plain words what a study would do with a hospital's data."""
-    from atoll.study.describe import explain as in_words
+    from atoll.study.explain import explain as in_words
 
     _, found = read_study(file)
     chosen: Any = language or settings().language

@@ -1,0 +1,20 @@
+"""Two things: a table as the rows that an algorithm sees, and OMOP data as the features of persons.
+
+A table as rows, from the file to the sums:
+    imports, texts                 a hospital's file into Parquet; a new format for `dataset add` goes into `imports`
+    table, columns                 columns by name, in batches, as arrays
+    proposal                       a first data dictionary
+    chunks, complete, rows         complete rows, chunk by chunk, by their roles
+    terms, basis                   the terms of a design
+    persons                        whose rows these are
+    witness, witnessed, products   who stands behind a sum, for the gate
+    intervals                      whether a term is finite for all that the dictionary allows
+
+OMOP data as features:
+    recipe       from a study's recipe to a table
+    extract      a cohort and a document of features, read where the data are
+    looks        windows and what is said of the records in them
+    scores       scores of diseases
+
+A whole export on its way to OMOP is no matter of this folder: see `atoll.ingest`.
+"""

@@ -3,6 +3,9 @@
 A CSV is read twice: first its types, column by column over the whole file, then its values. Encoding is
 tried in the order that never guesses wrong: UTF-8 (with or without byte-order mark), then GB18030. The
 Parquet file appears under its name only when it is complete and on disk.
+
+This is what `atoll site dataset add` and `--table` read: one table, without OMOP. A new format of it goes into
+`_file_batches`, as batches of Arrow. A whole export that a mapping brings to OMOP is opened by `ingest.sources`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """What a study can be at a hospital, what a run can be at the hub, and which way each may go.
 
 A site's store asks `STUDY` before each change, the hub's store `RUN`: an impossible step is refused there.
-docs/states.md draws both, and a test holds that every state is reached and described. Every rule exists twice,
-once as a sentence (`check_…`) and once as a question (`can_…`), so that a button and the guard behind it cannot
-disagree.
+docs/states.md draws both, and a test holds that every state is reached and described.
 """
 
 from __future__ import annotations
@@ -57,23 +55,6 @@ _NO_ANSWER: Mapping[StudyState, tuple[str, str, str]] = {
 }
 
 
-def can_transition(machine: Machine[State], before: State, after: State) -> bool:
-    """Whether the machine has this step."""
-    return after in machine[before].values()
-
-
-def check_transition(machine: Machine[State], before: State, after: State) -> None:
-    """Return when the machine has this step.
-
-    Raises
-    ------
-    NotPermitted
-        With what is possible instead.
-    """
-    if not can_transition(machine, before, after):
-        raise _impossible(machine, before, f"becoming {after}")
-
-
 def step(machine: Machine[State], state: State, act: str) -> State:
     """The state after an act, for instance `pause`.
 
@@ -83,17 +64,13 @@ def step(machine: Machine[State], state: State, act: str) -> State:
         With what is possible instead.
     """
     if act not in machine[state]:
-        raise _impossible(machine, state, act)
+        noun = "study" if "proposed" in machine else "run"
+        acts = ", ".join(machine[state])
+        raise NotPermitted(
+            f"This {noun} is {state} ({MEANING[state]}); {act} is not possible.",
+            f"Possible now: {acts}." if acts else f"Send a new {noun}.",
+        )
     return machine[state][act]
-
-
-def _impossible(machine: Machine[State], state: State, wish: str) -> NotPermitted:
-    noun = "study" if "proposed" in machine else "run"
-    acts = ", ".join(machine[state])
-    return NotPermitted(
-        f"This {noun} is {state} ({MEANING[state]}); {wish} is not possible.",
-        f"Possible now: {acts}." if acts else f"Send a new {noun}.",
-    )
 
 
 def can_answer(state: StudyState) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from atoll.algorithms.program import Analysis, with_models
+from atoll.algorithms.program import Asked, with_models
 from atoll.errors import CATALOGUE, AtollError, NotPermitted, StudyError
 from atoll.governance.signatures import SignedStudy
 from atoll.governance.states import ENDED, RunAct
@@ -30,6 +30,7 @@ from atoll.network.messages import Place, Receipt, Share, digest
 from atoll.study import protocol
 
 log = logging.getLogger("atoll.hub")
+GRACE = 0.01  # of an answer's time: after the hub has started, an answer that was on its way may still come
 ATTEMPT = 0  # a later issue gives a round a second attempt when a site dropped out
 
 
@@ -201,7 +202,7 @@ class ActiveRuns:
             options = with_models(analysis.options, self._results(tx.connection, study))
             rounds = Rounds.begin(
                 self._methods,
-                Analysis(analysis.algorithm, options, columns, sites, document.privacy.public),
+                Asked(analysis.algorithm, options, columns, sites, document.privacy.public),
             )
             run = Run(study, row["id"], row["analysis"], sites, rounds, signed)
             run.paused = self._paused(tx.connection, study)
@@ -246,7 +247,7 @@ class ActiveRuns:
         for run in list(self.load(tx).values()):
             entry = store.run(tx.connection, run.name)
             owed = entry and awaited(tx.connection, entry, store.actions(tx.connection, run.study))
-            if not owed or run.name in self._touched or now - self._began < owed.hours * 36:
+            if not owed or run.name in self._touched or now - self._began < owed.hours * 3600 * GRACE:
                 continue
             if late := tuple(site for site in owed.late(now) if site in run.missing()):
                 reason = Reason("NO_ANSWER", late, run.analysis, owed.round, hours=owed.hours)

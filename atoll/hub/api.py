@@ -217,20 +217,11 @@ class InvestigatorApi:
 
         return endpoint
 
-    async def read(self, query: Callable[[Connection], Any]) -> Any:
-        """A query in a thread of its own."""
-
-        def reading() -> Any:
-            with self._service.store.reading() as connection:
-                return query(connection)
-
-        return await asyncio.to_thread(reading)
-
     async def _who(self, request: Request) -> store.Row:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         found: store.Row | None = None
         if scheme.lower() == "bearer" and token:
-            found = await self.read(lambda c: store.investigator_of(c, hash_token(token.strip())))
+            found = await self._service.read(lambda c: store.investigator_of(c, hash_token(token.strip())))
         if found is None:
             address, limits = address_of(request), self._service.limits
             limits.failures.check(address)  # what is right is never refused for what somebody else did
@@ -253,10 +244,10 @@ class InvestigatorApi:
         return JSONResponse(document)
 
     async def _sites(self, request: Request, who: store.Row) -> Any:
-        return await self.read(lambda c: views.sites(c, self._service.desk))
+        return await self._service.read(lambda c: views.sites(c, self._service.desk))
 
     async def _runs(self, request: Request, who: store.Row) -> Any:
-        return await self.read(lambda c: views.runs(c, who["name"]))
+        return await self._service.read(lambda c: views.runs(c, who["name"]))
 
     async def _submit(self, request: Request, who: store.Row) -> Any:
         return await self._service.submit(who, await body_of(request, LARGEST))
@@ -270,25 +261,29 @@ class InvestigatorApi:
         name = request.path_params["study"]
         document = await self._own(lambda c: views.study(c, self._service.desk, name), who, f"study {name[:12]}")
         await self._hold(request, name)
-        return await self.read(lambda c: views.study(c, self._service.desk, name)) if _asks(request) else document
+        return (
+            await self._service.read(lambda c: views.study(c, self._service.desk, name)) if _asks(request) else document
+        )
 
     async def _run(self, request: Request, who: store.Row) -> Any:
         """A run; `version` and `wait` as for a study."""
         name = request.path_params["run"]
         document = await self._own(lambda c: views.run(c, self._service.desk, name), who, f"run {name}")
         await self._hold(request, document["study"])
-        return await self.read(lambda c: views.run(c, self._service.desk, name)) if _asks(request) else document
+        return (
+            await self._service.read(lambda c: views.run(c, self._service.desk, name)) if _asks(request) else document
+        )
 
     async def _result(self, request: Request, who: store.Row) -> Any:
         name = request.path_params["run"]
         await self._own(lambda c: store.run(c, name), who, f"run {name}")
-        result = await self.read(lambda c: views.result(c, name))
+        result = await self._service.read(lambda c: views.result(c, name))
         if result is None:
             raise StudyError(f"Run {name} has no result.", "See its state with `atoll study status`.", code="UNKNOWN")
         return result
 
     async def _own(self, query: Callable[[Connection], Any], who: store.Row, what: str) -> Any:
-        found = await self.read(query)
+        found = await self._service.read(query)
         if found is None or found["investigator"] != who["name"]:
             raise NotPermitted(f"There is no {what} of yours.", "See `atoll study status`.", code="UNKNOWN")
         return found
@@ -309,7 +304,7 @@ class InvestigatorApi:
 
         async def stream() -> AsyncIterator[bytes]:
             while True:
-                document = await self.read(lambda c: views.study(c, self._service.desk, name))
+                document = await self._service.read(lambda c: views.study(c, self._service.desk, name))
                 yield f"id: {document['version']}\ndata: {json.dumps(document)}\n\n".encode()
                 if document["state"] in ENDED or self._service.desk.closing:
                     return

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
-from sqlalchemy.engine import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -143,20 +142,11 @@ class Pages:
         if session is None:
             return None
         proof = session.proof
-        found: store.Row | None = await self._read(lambda c: store.investigator_of(c, proof))
+        found: store.Row | None = await self._service.read(lambda c: store.investigator_of(c, proof))
         if found is None or found["name"] != session.who:
             self._sessions.end(cookie)
             return None
         return found
-
-    async def _read(self, query: Callable[[Connection], Any]) -> Any:
-        """A query in a thread of its own."""
-
-        def reading() -> Any:
-            with self._service.store.reading() as connection:
-                return query(connection)
-
-        return await asyncio.to_thread(reading)
 
     def _to_login(self, request: Request) -> Response:
         if "hx-request" in request.headers:
@@ -211,7 +201,7 @@ class Pages:
         form, address, failures = await visit.request.form(), address_of(visit.request), self._service.limits.failures
         failures.check(address)
         proof, wanted = hash_token(str(form.get("access", "")).strip()), str(form.get("next", "/"))
-        found = await self._read(lambda c: store.investigator_of(c, proof))
+        found = await self._service.read(lambda c: store.investigator_of(c, proof))
         if found is None:
             failures.add(address)
             log.warning("a login failed from %s", address)
@@ -252,7 +242,7 @@ class Pages:
 
     async def _list(self, visit: Visit) -> dict[str, Any]:
         version = self._service.desk.version_of(None)
-        found = await self._read(lambda c: stories.studies(c, self._service.desk, visit.name, visit.say))
+        found = await self._service.read(lambda c: stories.studies(c, self._service.desk, visit.name, visit.say))
         return {"studies": found, "seen": version, "live": any(not stories.ended(s["state"]) for s in found)}
 
     async def _study(self, visit: Visit) -> Response:
@@ -261,7 +251,7 @@ class Pages:
     async def _one_study(self, visit: Visit) -> dict[str, Any]:
         name = visit.request.path_params["study"]
         version = self._service.desk.version_of(name)
-        found = await self._read(lambda c: stories.study(c, self._service.desk, name, visit.say))
+        found = await self._service.read(lambda c: stories.study(c, self._service.desk, name, visit.say))
         _own(found, visit)
         return {"study": found, "seen": version, "live": not stories.ended(found["state"])}
 
@@ -270,8 +260,8 @@ class Pages:
 
     async def _one_run(self, visit: Visit) -> dict[str, Any]:
         desk, name = self._service.desk, visit.request.path_params["run"]
-        version = desk.version_of(await self._read(lambda c: store.study_of(c, name)))
-        found = await self._read(lambda c: stories.run(c, desk, name, visit.say))
+        version = desk.version_of(await self._service.read(lambda c: store.study_of(c, name)))
+        found = await self._service.read(lambda c: stories.run(c, desk, name, visit.say))
         _own(found, visit)
         shown = None
         if found["result"] is not None:
@@ -285,7 +275,7 @@ class Pages:
         return RedirectResponse(f"/studies/{quote(study)}", 303)
 
     async def _sites(self, visit: Visit) -> Response:
-        found = await self._read(lambda c: stories.sites(c, self._service.desk))
+        found = await self._service.read(lambda c: stories.sites(c, self._service.desk))
         return await self._page(visit, "sites.html", sites=found, key=self._service.identity.fingerprint)
 
     # ---- live parts
@@ -301,7 +291,7 @@ class Pages:
 
     async def _run_live(self, visit: Visit) -> Response:
         name = visit.request.path_params["run"]
-        found = await self._read(lambda c: store.run(c, name))
+        found = await self._service.read(lambda c: store.run(c, name))
         _own(found, visit)
         await self._hold(visit, found["study"])
         return await self._part(visit, "live_run.html", await self._one_run(visit))

@@ -17,7 +17,7 @@ import numpy as np
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Program, Question, SiteFunction
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Asked, program
 from atoll.errors import AtollError, NotPermitted, OperatorError
 from atoll.network import codec
 from atoll.network.messages import digest
@@ -32,7 +32,7 @@ class Methods:
     """What the hub needs of the installed algorithms."""
 
     check: Callable[[str, Mapping[str, Any], Dictionary], Any]
-    program: Callable[[Analysis], Program]
+    program: Callable[[Asked], Program]
     site_function: Callable[[str], SiteFunction[..., Any]]
 
 
@@ -52,7 +52,7 @@ class Rounds:
     _answers: type[Statistics] = field(default=Statistics)
 
     @classmethod
-    def begin(cls, methods: Methods, analysis: Analysis) -> Rounds:
+    def begin(cls, methods: Methods, analysis: Asked) -> Rounds:
         """Start the algorithm: it asks its first question.
 
         Raises

@@ -70,7 +70,7 @@ study_sites = Table(
     Column("study", String(64), ForeignKey("studies.hash"), primary_key=True),
     Column("site", String(64), ForeignKey("sites.name"), primary_key=True),
     Column("action", String(16)),  # the newest decision; none yet when null
-    Column("decision", BigInteger),  # its number in the site's ledger
+    Column("decision", BigInteger, key="decision_number"),  # in the site's ledger; on disk by its first name
     Column("decided", Float),
 )
 
@@ -109,7 +109,7 @@ run_reasons = Table(  # why a run ended without a result: the facts of `sentence
     metadata,
     Column("run", String(96), ForeignKey("runs.id"), primary_key=True),
     Column("sites", Text, nullable=False),  # a JSON list
-    Column("round", Integer, nullable=False),
+    Column("round", Integer, nullable=False),  # from 1, as people are told; 0 where there was none
     Column("subject", Text, nullable=False),
     Column("hours", Float, nullable=False),
     Column("exit_code", Integer, nullable=False),
@@ -119,7 +119,7 @@ rounds = Table(
     "rounds",
     metadata,
     Column("run", String(96), ForeignKey("runs.id"), primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 0
     Column("attempt", Integer, nullable=False),
     Column("question", LargeBinary, nullable=False),
     Column("question_hash", String(64), nullable=False),
@@ -133,7 +133,7 @@ shares = Table(
     metadata,
     Column("id", _number, primary_key=True, autoincrement=True),
     Column("run", String(96), ForeignKey("runs.id"), nullable=False),
-    Column("round", Integer, nullable=False),
+    Column("round", Integer, nullable=False),  # from 0, as in `rounds` and in a question's place
     Column("site", String(64), ForeignKey("sites.name"), nullable=False, index=True),
     Column("attempt", Integer, nullable=False),
     Column("share_hash", String(64), nullable=False),

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from atoll.algorithms.program import in_order
 from atoll.errors import NotPermitted, StudyError
 from atoll.governance import signatures
@@ -103,6 +105,15 @@ class Service:
         await asyncio.to_thread(self._writer.close)
         self.store.close()
 
+    async def read(self, query: Callable[[Connection], Any]) -> Any:
+        """A query in a thread of its own."""
+
+        def reading() -> Any:
+            with self.store.reading() as connection:
+                return query(connection)
+
+        return await asyncio.to_thread(reading)
+
     async def tick(self) -> None:
         """Start studies whose first day has come, end those whose last day has passed or whose answers are overdue."""
 
@@ -161,12 +172,8 @@ class Service:
     async def _proposals(self, site: str, after: int) -> tuple[Proposal, ...]:
         if self.desk.newest.get(site, 0) <= after:
             return ()
-
-        def read() -> list[store.Row]:
-            with self.store.reading() as connection:
-                return store.proposals(connection, site, after)
-
-        return tuple(Proposal(row["number"], row["signed"]) for row in await asyncio.to_thread(read))
+        found: list[store.Row] = await self.read(lambda c: store.proposals(c, site, after))
+        return tuple(Proposal(row["number"], row["signed"]) for row in found)
 
     async def share(self, site: SiteKey, handover: Handover, *, along: bool = False) -> Receipt:
         """Count a share once. One that came along with a poll may wait for the round's last one."""
@@ -196,7 +203,7 @@ class Service:
                 raise NotPermitted(
                     f"No study {decision.study[:12]} of this hub names {site.name!r}.", "Nothing was recorded."
                 )
-            if decision.number > (known["decision"] or 0):
+            if decision.number > (known["decision_number"] or 0):
                 arguments = (decision.action, decision.number, decision.ledger_head, envelope)
                 store.add_decision(tx.connection, decision.study, site.name, *arguments)
                 self._decided(tx, site.name, decision)

@@ -210,7 +210,8 @@ def newest_proposals(connection: Connection) -> dict[str, int]:
 
 def actions(connection: Connection, study_hash: str) -> dict[str, Row]:
     """Every listed site's newest decision about a study."""
-    query = sa.select(t.study_sites).where(t.study_sites.c.study == study_hash).order_by(t.study_sites.c.site)
+    columns = (column.label(column.key) for column in t.study_sites.c)
+    query = sa.select(*columns).where(t.study_sites.c.study == study_hash).order_by(t.study_sites.c.site)
     return {entry["site"]: entry for entry in rows(connection, query)}
 
 
@@ -233,7 +234,7 @@ def add_decision(
     connection.execute(
         t.study_sites.update()
         .where(t.study_sites.c.study == study_hash, t.study_sites.c.site == site)
-        .values(action=action, decision=number, decided=now)
+        .values(action=action, decision_number=number, decided=now)
     )
 
 

@@ -2,6 +2,9 @@
 
 What an export is made of is found out from it: FHIR bundles and bulk files and HL7 v2 messages are turned into plain
 tables first (`ingest.fhir`, `ingest.hl7v2`); CSV is read where it lies.
+
+A new format of files with rows goes into `_Files._table`; one of messages is a module of its own that gives a `Source`,
+known by `_kind_of` and `mapping.KINDS`. What `atoll site dataset add` reads is another thing: see `features.imports`.
 """
 
 from __future__ import annotations

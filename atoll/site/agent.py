@@ -38,8 +38,8 @@ from atoll.network.messages import (
     Renewed,
     Task,
 )
-from atoll.site.held import Held
 from atoll.site.home import Home
+from atoll.site.in_hand import InHand
 from atoll.site.nightly import Nights
 from atoll.site.outbox import Key, Outbox, Stored, admissible, key_of, small_enough
 from atoll.site.store import SiteStore
@@ -63,7 +63,7 @@ class Agent:
     ):
         self._home, self._store, self._line, self._outbox = home, store, line, outbox
         self._worker = Worker(store, line, outbox, answerer)
-        self._held: dict[Key, Held] = {}
+        self._held: dict[Key, InHand] = {}
         self._change = threading.Condition()
         self._delivering = threading.Lock()
         self._polling = False  # False while the next poll may still take a share along
@@ -216,7 +216,7 @@ class Agent:
             return
         for key in [key for key in self._held if key[0] == task.place.run]:
             del self._held[key]  # an earlier round of the same run
-        held = self._held[key_of(task.place)] = Held(task)
+        held = self._held[key_of(task.place)] = InHand(task)
         self._outbox.arrived(task.place)
         if self._outbox.again(task.place):
             held.state = "recorded"  # it goes along with the next poll

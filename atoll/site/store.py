@@ -218,9 +218,12 @@ class SiteStore:
         return becomes
 
     def expire(self, study: str) -> None:
-        """The study's last day has passed."""
+        """The study's last day has passed; one that its steward has just stopped stays stopped."""
         with self.writing() as connection:
-            self._become(connection, study, "expired")
+            state = connection.execute("SELECT state FROM studies WHERE hash = ?", (study,)).fetchone()["state"]
+            if "expire" not in STUDY[state]:
+                return
+            self._become(connection, study, STUDY[state]["expire"])
             self.write_entry(connection, kind="study", decision="expired", study=study)
 
     def _become(self, connection: sqlite3.Connection, study: str, state: str) -> str:

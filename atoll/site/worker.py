@@ -17,7 +17,7 @@ from atoll.errors import CATALOGUE, AtollError, NotPermitted
 from atoll.governance.signatures import SignedStudy
 from atoll.network.http import SignedLine
 from atoll.network.messages import Failure, Place, Renewed
-from atoll.site.held import Held
+from atoll.site.in_hand import InHand
 from atoll.site.outbox import Outbox, Withheld, check_approved
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study, from_canonical
@@ -52,7 +52,7 @@ class Worker:
             self._answerer = self._make_answerer()
         self._answerer.warm()
 
-    def answer(self, held: Held) -> bool:
+    def answer(self, held: InHand) -> bool:
         """Answer one question; False when nothing was recorded, and the hub was told why."""
         place = held.task.place
         try:
@@ -75,7 +75,7 @@ class Worker:
             return self._refuse(held, getattr(error, "code", "SITE_FAILED"))
         return False
 
-    def _refuse(self, held: Held, code: str) -> bool:
+    def _refuse(self, held: InHand, code: str) -> bool:
         """Record that there is no answer, and why, as the runner does for what the data cause."""
         rule = code if code in CATALOGUE else "SITE_FAILED"
         try:
@@ -106,7 +106,7 @@ class Worker:
         study.check_dates(today)
         return study
 
-    def _excuse(self, held: Held, code: str) -> None:
+    def _excuse(self, held: InHand, code: str) -> None:
         try:
             self._line.ask("/site/failure", Failure(held.task.place, held.task.lease, code), Renewed)
         except AtollError as error:

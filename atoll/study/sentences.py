@@ -1,4 +1,4 @@
-"""The sentences of `describe`: what a steward reads before approving, in English and Simplified Chinese.
+"""The sentences of `explain.py`: what a steward reads before approving, in English and Simplified Chinese.
 
 Each entry is a pair (English, Chinese) with the same named places. `algorithm.option` explains an option,
 `option=word` a value of it. A third party's algorithm has none of these and gets the general ones.

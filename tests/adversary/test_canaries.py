@@ -14,7 +14,7 @@ import pytest
 
 import atoll
 from atoll.algorithms import registry
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Asked, program
 from atoll.errors import AtollError
 from atoll.local import DATASET
 from atoll.site.runner import Permit
@@ -180,7 +180,7 @@ def test_a_fault_inside_a_site_shows_nothing(where, caplog, monkeypatch):
     seen = Everything()
     network = remembering(atoll.Network(TABLES, columns=COLUMNS, threads=1), seen)
     question = next(
-        program(Analysis("glm", {"formula": "y ~ age + sex", "family": "binomial"}, COLUMNS, network.sites, False))
+        program(Asked("glm", {"formula": "y ~ age + sex", "family": "binomial"}, COLUMNS, network.sites, False))
     )
     permit = Permit("glm", DATASET, COLUMNS, network.sites)
 

@@ -17,7 +17,7 @@ import atoll
 from atoll.algorithms import registry
 from atoll.algorithms.core import Data, Finished, Question, advance, at_site
 from atoll.algorithms.options import Grid
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Asked, program
 from atoll.errors import AtollError
 from atoll.local import DATASET
 from atoll.network.codec import decode, encode, encode_question
@@ -29,9 +29,16 @@ from tests.unit.answering import Site
 
 from .world import COLUMNS, leaves, split, world
 
+TOP = Path(__file__).parents[2]
+
 
 def by_site(name: str, options: dict[str, Any]) -> bool:
-    """Whether the model itself says which hospital a patient is of: then the split is part of it."""
+    """Whether the model itself says which hospital a patient is of: then the split is part of it.
+
+    A module whose every model does so says `BY_SITE = True`.
+    """
+    if getattr(registry.module(name), "BY_SITE", False):
+        return True
     defaults = {key: parameter.default for key, parameter in registry.options_of(name).items()}
     used = defaults | options
     return "site" in (used.get("strata") or ()) or used.get("robust") == "site" or bool(used.get("site_intercepts"))
@@ -54,7 +61,7 @@ def recorded(
 ) -> tuple[dict[str, Any], list[bytes], list[Statistics]]:
     """Result, questions and combined answers of a run."""
     permit = Permit(name, DATASET, net.columns, net.sites, net.public)
-    rounds = program(Analysis(name, options, net.columns, net.sites, net.public))
+    rounds = program(Asked(name, options, net.columns, net.sites, net.public))
     questions, answers, answer = [], [], None
     while True:
         try:
@@ -112,7 +119,7 @@ def test_chunks_do_not_matter(name: str, options: dict[str, Any], size: int, mon
 def test_replay_is_exact(name: str, options: dict[str, Any]) -> None:
     net = network(split(world(7), np.random.default_rng(8).integers(0, 3, 400)))
     result, questions, answers = recorded(net, name, options)
-    fresh: Callable[[], Any] = lambda: program(Analysis(name, options, net.columns, net.sites, net.public))  # noqa: E731
+    fresh: Callable[[], Any] = lambda: program(Asked(name, options, net.columns, net.sites, net.public))  # noqa: E731
     for i, question in enumerate(questions):
         again = advance(fresh(), answers[:i])
         assert not isinstance(again, Finished)
@@ -188,8 +195,21 @@ def test_a_grid_is_a_grid_under_any_name(monkeypatch: pytest.MonkeyPatch) -> Non
         assert site.ask(asked, site.permit("kaplan_meier")).code == code
 
 
+def contract(name: str) -> dict[str, Any]:
+    """An import contract of the project, by its id."""
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    found: dict[str, Any] = next(one for one in contracts if one["id"] == name)
+    return found
+
+
 def test_the_import_contract_names_every_algorithm_file() -> None:
-    contracts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["tool"]["importlinter"]
-    independent = next(c for c in contracts["contracts"] if c["id"] == "independent")["modules"]
+    independent = contract("independent")["modules"]
     ours = [name for name, module in registry._modules().items() if module.__name__.startswith("atoll.")]
     assert sorted(independent) == sorted(f"atoll.algorithms.{name}" for name in ours)
+
+
+def test_the_import_contract_keeps_every_file_of_a_site_from_the_gate_but_the_runner() -> None:
+    """A new file of a site is forbidden the gate from its first day: whoever reaches it can send a share unchecked."""
+    files = {path.stem for path in (TOP / "atoll" / "site").glob("*.py")} - {"__init__", "gate", "runner"}
+    around = ["atoll.care", "atoll.cli", "atoll.demo", "atoll.local"]
+    assert sorted(contract("gate")["source_modules"]) == sorted(around + [f"atoll.site.{name}" for name in files])

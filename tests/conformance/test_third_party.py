@@ -17,11 +17,24 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_passes_the_conformance_suite() -> None:
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "geometric_mean",
+def suite(name: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "pytest", "-vv", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", name,
                   "tests/conformance/test_algorithms.py")  # fmt: skip
+
+
+def test_it_passes_the_conformance_suite() -> None:
+    done = suite("geometric_mean")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert " skipped" not in done.stdout
+    assert " skipped" not in done.stdout and "test_the_split_into_sites_does_not_matter" in done.stdout
+
+
+def test_one_whose_model_is_by_site_says_so_and_passes_it_too() -> None:
+    """`BY_SITE`: the split into hospitals is part of what it estimates; all else holds of it as of the others."""
+    done = suite("mantel_haenszel")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "test_the_split_into_sites_does_not_matter" not in done.stdout
+    assert "test_the_order_of_sites_does_not_matter" in done.stdout
+    assert "test_small_groups_are_refused" in done.stdout
 
 
 def test_it_is_offered_beside_ours_and_cannot_replace_one() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from atoll.algorithms import registry
+from atoll.algorithms.options import ROLES
 from atoll.privacy import disclosure
 from atoll.privacy.disclosure import STRICT, Policy
 
@@ -49,6 +50,13 @@ def test_every_option_of_every_algorithm_is_described(name):
     assert section, name
     for option in registry.options_of(name):
         assert f"`{option}`" in section[1], option
+
+
+def test_every_name_of_an_option_that_has_a_meaning_of_its_own_is_told():
+    """As the table has them, and no other."""
+    rows = [f"| `{name}` | {role.meaning} |" for name, role in ROLES.items()]
+    table = (DOCS / "algorithms.md").read_text("utf-8").split("| option | in every algorithm |\n|---|---|\n")[1]
+    assert table.split("\n\n")[0].splitlines() == rows
 
 
 @pytest.mark.parametrize("page", [TOP / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)

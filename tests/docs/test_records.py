@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from atoll.privacy import disclosure
+
 TOP = Path(__file__).parents[2]
 RECORDS = sorted((TOP / "docs" / "adr").glob("*.md"))
 
@@ -21,6 +23,11 @@ def test_a_record_is_short_and_named_as_its_title(path):
 def test_numbers_of_records_are_given_once():
     numbers = [path.stem[:4] for path in RECORDS]
     assert len(numbers) == len(set(numbers))
+
+
+def test_the_glossary_names_every_kind():
+    (kinds,) = re.findall(r"(?m)^\| kind \|.*\((.+)\)", (TOP / "GLOSSARY.md").read_text("utf-8"))
+    assert set(kinds.split(", ")) == set(disclosure._RULES)
 
 
 def test_the_glossary_has_one_line_a_word():

@@ -25,7 +25,7 @@ from atoll.network.messages import (
     Share,
     Task,
 )
-from atoll.site import agent, held
+from atoll.site import agent, in_hand
 from atoll.site.agent import Agent
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
@@ -235,7 +235,7 @@ def test_a_fault_ends_the_run_with_a_code_and_the_site_goes_on(site):
 def test_a_fault_of_the_line_is_told_without_its_words_and_the_site_goes_on(site, monkeypatch, caplog, path):
     """A thread that died in silence would leave a run that waits for ever."""
     monkeypatch.setattr(agent, "LOOK", 0.05)
-    monkeypatch.setattr(held, "FIRST", 0.05)
+    monkeypatch.setattr(in_hand, "FIRST", 0.05)
     site.line.faults = [path]
     study = approved(site)
     site.store.decide(study, "pause")

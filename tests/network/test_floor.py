@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Asked, program
 from atoll.governance import signatures
 from atoll.hub import desk
 from atoll.network.codec import encode_question
@@ -46,7 +46,7 @@ def test_a_study_s_floor_reaches_the_gate_of_a_real_site(tmp_path, minimum, code
     Registry(home, store).add("checkup", str(tmp_path / "checkup.parquet"), columns=study.datasets["checkup"])
     store.receive_study(1, signed, study.title)
     store.decide(signed.hash, "approve")
-    asked = next(program(Analysis("describe", {"columns": ["age"]}, study.datasets["checkup"], ("north",), False)))
+    asked = next(program(Asked("describe", {"columns": ["age"]}, study.datasets["checkup"], ("north",), False)))
     question = encode_question(asked)
     place = Place(signed.hash, "run-1", "who", 0, 0, digest(question), ("north",))
     assert Answering(home, store, Outbox(store), 1).answer(study, place, question).code == code

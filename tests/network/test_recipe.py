@@ -16,7 +16,7 @@ from atoll.errors import OperatorError
 from atoll.features.recipe import table_at
 from atoll.governance.signatures import SignedStudy
 from atoll.local import run_study
-from atoll.study.describe import explain
+from atoll.study.explain import explain
 from atoll.study.protocol import from_canonical
 from tests.cdm import load_duckdb, tables
 from tests.network.world import ROOT, World, wait_until

@@ -148,8 +148,8 @@ def test_a_word_that_the_study_does_not_hold_is_not_shown(pair):
     "payload",
     [
         b"\xc1",
-        encode(toy.Step(n=-5, value=np.zeros(5))),
-        encode(toy.Step(n=10, value=np.full(5, np.nan))),
+        encode(toy.Step(n=-5, value=np.zeros(5), behind={})),
+        encode(toy.Step(n=10, value=np.full(5, np.nan), behind={})),
     ],
 )
 def test_a_share_that_cannot_be_used_ends_the_run_and_names_the_site(pair, payload):
@@ -163,7 +163,7 @@ def test_a_share_that_cannot_be_used_ends_the_run_and_names_the_site(pair, paylo
 def test_a_share_of_another_shape_is_named_when_the_round_closes(pair):
     world, north, river = pair
     north.answer()
-    river.answer(payload=encode(toy.Step(n=10, value=np.zeros(4))))
+    river.answer(payload=encode(toy.Step(n=10, value=np.zeros(4), behind={})))
     run = world.run(world.current[1])
     assert run["state"] == "failed" and run["site"] in ("north", "river")
     assert "has another shape than the other sites' shares" in run["sentence"]

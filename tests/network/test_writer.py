@@ -123,6 +123,20 @@ def test_a_disk_without_space_is_a_sentence_and_passes(bench):
     assert bench.fact("large")
 
 
+def test_everything_the_hub_writes_is_on_disk_when_the_commit_returns(bench):
+    with bench.store.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL"
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_store_of_an_earlier_version_has_the_columns_that_are_asked_for(bench):
+    """What is called `decision_number` in the code stands under its first name on disk."""
+    with bench.store.reading() as connection:
+        found = [row[1] for row in connection.exec_driver_sql("PRAGMA table_info(study_sites)")]
+        assert found == ["study", "site", "action", "decision", "decided"]
+        assert store.actions(connection, "f" * 64) == {}
+
+
 def test_the_fault_of_one_who_is_told_keeps_nothing_from_the_others(caplog):
     told = []
     each([lambda: told.append(1), lambda: told.remove(7), lambda: told.append(2)])

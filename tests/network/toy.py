@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from atoll.algorithms.core import at_site
-from atoll.algorithms.program import Analysis
+from atoll.algorithms.program import Asked
 from atoll.errors import AtollError
 from atoll.hub.home import Home as HubHome
 from atoll.hub.rounds import Methods
 from atoll.network.codec import decode_question, encode
 from atoll.privacy.statistics import Array, Statistics, count, total, witness
 from atoll.site import agent as agent_module
-from atoll.site import held
+from atoll.site import in_hand
 from atoll.site.agent import Agent
 from atoll.site.home import Home as SiteHome
 from atoll.site.outbox import Outbox
@@ -48,7 +48,7 @@ def step(data, state: float, round: int, pause: float) -> Step:
     return Step(n=10, value=np.sin(np.arange(1, 6) * (data + state + round)), behind={})
 
 
-def toy(analysis: Analysis):
+def toy(analysis: Asked):
     state, rounds = 0.0, int(analysis.options.get("rounds", 5))
     for round in range(rounds):
         answer = yield step(state=state, round=round, pause=float(analysis.options.get("pause", 0.0)))
@@ -158,7 +158,7 @@ def hospital(folder: Path) -> None:
 
 def site(folder: Path, answerer=lambda home, store, outbox: Toys(store.fact("site"), outbox)) -> None:
     home = SiteHome(folder)
-    agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.LOOK, held.FIRST = 0.02, 0.2, 0.1, 0.1
+    agent_module.FIRST_PAUSE, agent_module.LONGEST_PAUSE, agent_module.LOOK, in_hand.FIRST = 0.02, 0.2, 0.1, 0.1
     with home.alone():
         store = home.store()
         signal.signal(signal.SIGUSR1, lambda *_: fill(store))

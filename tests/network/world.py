@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from atoll.algorithms.program import Analysis
+from atoll.algorithms.program import Asked
 from atoll.governance import ledger, signatures
 from atoll.hub import store as hub_store
 from atoll.hub.home import Home as HubHome
@@ -261,7 +261,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
 def undisturbed(world: World, rounds: int) -> str:
     """The toy's result over all sites of a world, computed here: the bits that every run must have."""
     answer = None
-    program = toy.toy(Analysis("toy", {"rounds": rounds}, {}, tuple(sorted(world.homes)), False))
+    program = toy.toy(Asked("toy", {"rounds": rounds}, {}, tuple(sorted(world.homes)), False))
     while True:
         try:
             question = program.send(answer)

@@ -9,7 +9,7 @@ import numpy as np
 
 from atoll.algorithms import registry
 from atoll.algorithms.core import Question
-from atoll.algorithms.program import Analysis, program
+from atoll.algorithms.program import Asked, program
 from atoll.errors import DataError
 from atoll.features.table import memory_table
 from atoll.network.codec import decode, encode_question
@@ -69,7 +69,7 @@ class Site:
     def first(self, algorithm: str, permit: dict[str, Any] | None = None, **options: Any) -> Outcome:
         """The outcome of the first question of an analysis, asked of this site alone."""
         public = bool((permit or {}).get("public"))
-        question = next(program(Analysis(algorithm, options, self.columns, ("north",), public)))
+        question = next(program(Asked(algorithm, options, self.columns, ("north",), public)))
         return self.ask(question, self.permit(algorithm, **(permit or {})))
 
     def share(self, question: Question, outcome: Outcome) -> Any:

@@ -65,6 +65,15 @@ def test_no_policy_goes_below_the_floor_or_looser_without_a_reason(site):
     assert read_policy(home, store) == STRICT
 
 
+def test_the_floor_is_five_persons_and_a_site_may_go_down_to_it(site):
+    """The number itself: whoever changes it changes what every hospital may be made to tell."""
+    home, store, _ = site
+    with pytest.raises(NotPermitted, match="minimum_persons cannot be below 5"):
+        write_policy(home, store, replace(STRICT, minimum_persons=4), "an agreement with the ethics board")
+    write_policy(home, store, replace(STRICT, minimum_persons=5), "an agreement with the ethics board")
+    assert read_policy(home, store).minimum_persons == 5
+
+
 def test_only_a_dataset_registered_as_public_is_opened_as_public(site, source):
     _, _, registry = site
     registry.add("checkup", str(source))

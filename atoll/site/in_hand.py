@@ -12,7 +12,7 @@ FIRST, LONGEST = 2.0, 15.0  # seconds until a question that was kept back is tri
 
 
 @dataclass
-class Held:
+class InHand:
     """A question that this process has: to be answered, being answered, recorded, or kept back with a code."""
 
     task: Task

@@ -11,7 +11,7 @@ from atoll.errors import StudyError
 from atoll.governance.signatures import fingerprint
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study import sentences
-from atoll.study.describe import explain
+from atoll.study.explain import explain
 from atoll.study.protocol import from_canonical, read
 from tests.unit.studies import STUDY
 
@@ -166,6 +166,16 @@ def test_every_option_of_our_algorithms_has_its_sentence():
             assert f"{algorithm}.{name}" in sentences.OPTIONS
             for words in re.findall(r"Literal\[(.*?)\]", str(parameter.annotation)):
                 assert {f"{name}={word}" for word in re.findall(r"'(\w+)'", words)} <= set(sentences.WORDS)
+
+
+def test_every_algorithm_of_ours_has_a_title_on_the_pages_and_says_what_its_precision_is_told_in():
+    """Without them it would stand there by its code, and a plan would silently promise no precision."""
+    from atoll.algorithms import planned, registry
+    from atoll.ui import vocabulary
+
+    ours = {name for name in registry.names() if registry.module(name).__name__.startswith("atoll.")}
+    assert ours <= set(vocabulary.ALGORITHMS)
+    assert set(planned.MEASURES) == ours
 
 
 def test_every_limit_of_a_policy_has_its_sentence():
