@@ -177,7 +177,7 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
 
 def _tell(error: AtollError, as_json: bool) -> int:
     if as_json:
-        document = {"code": error.code, "who": error.actor, "what": error.what, "remedy": error.remedy}
+        document: dict[str, Any] = error.to_document()
         if problems := getattr(error, "problems", None):
             document["problems"] = problems
         _print_error(document)

@@ -473,6 +473,15 @@ def test_a_file_that_cannot_be_used_is_one_sentence(files, content, code, words)
     assert "Wang" not in done.stderr.replace("Wang Fang", "") + done.stdout
 
 
+def test_one_analysis_of_two_is_refused_and_the_document_is_one(files):
+    flat = "  flat: {algorithm: glm, dataset: people, formula: y ~ age, family: gamma}\n"
+    (files / "study.yaml").write_text(STUDY.replace("valid:", f"{flat}valid:"), encoding="utf-8")
+    done = run(files / "study.yaml", "--json", *tables(files))
+    document = json.loads(done.stdout)
+    assert document["risk"]["n"] == 600 and document["flat"]["error"]["code"] == "OUTCOME_UNFIT"
+    assert done.exit_code == 10 and done.stderr.startswith("flat: ")
+
+
 def test_two_tables_for_one_site(files):
     done = run(files / "study.yaml", *tables(files), "--table", f"north={files / 'river.csv'}")
     assert done.exit_code == 10
