@@ -202,6 +202,26 @@ def test_a_web_page_is_no_hub(hub, tmp_path):
     store.close()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_folder_that_holds_another_sites_key_does_not_start(world, kept):
+    """South's folder with north's key.pem would answer in north's name. `kept`: south joined since the key is kept."""
+    study, _ = world.submit(world.signed({"toy": {"rounds": 1}}))
+    world.start_sites()
+    world.decide("south", study, "approve")
+    world.programs["south"].kill()
+    south, north = world.homes["south"], world.homes["north"]
+    joined = south.fingerprint()
+    with closing(south.store()) as store:
+        if not kept:
+            with store.writing() as connection:
+                connection.execute("DELETE FROM facts WHERE name = 'key'")
+        shutil.copy(north.folder / "key.pem", south.folder / "key.pem")
+        sentence = rf"with which 'south' joined: it joined with {joined}, and this is {north.fingerprint()}\. Put"
+        with pytest.raises(NotPermitted, match=sentence):
+            south.line(store)
+    assert world.programs["south"].start() == "" and "is not the one with which" in world.programs["south"].log()
+
+
 # ---- the hub's start
 
 
