@@ -143,7 +143,7 @@ class Agent:
                 if error.code == "UNKNOWN_SITE" or (error.code == "REPLACED" and not self._patient()):
                     self._failed = error
                     return
-                if pause == FIRST_PAUSE or not isinstance(error, Unreachable):
+                if pause == FIRST_PAUSE or not (isinstance(error, Unreachable) or error.code == "REPLACED"):
                     log.warning("%s", error)
                 pause = self._rest(pause, error)
             except sqlite3.Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from atoll.cli import hub as commands
 from atoll.errors import NotPermitted, OperatorError, Unreachable
 from atoll.governance import ledger, signatures
 from atoll.hub.home import init, invite, new_token
@@ -231,8 +233,22 @@ def test_a_port_that_is_in_use(hub, tmp_path):
     other = init(tmp_path / "other", f"https://127.0.0.1:{port}")
     from atoll.hub.serve import serve
 
-    with pytest.raises(OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is in use by another program\. Stop that"):
+    with pytest.raises(
+        OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is in use by another program\. Stop that"
+    ) as told:
         serve(other)
+    assert f"call this hub at https://127.0.0.1:{port}; before" in told.value.remedy
+    options = {option for command in (commands.serve, commands.init) for each in command.params for option in each.opts}
+    assert set(re.findall(r"--\w+", told.value.remedy)) == {"--url", "--home"} <= options
+
+
+def test_an_address_that_is_not_this_machines(tmp_path):
+    from atoll.hub.serve import serve
+
+    other = init(tmp_path / "other", "https://127.0.0.1:0", host="192.0.2.1")
+    with pytest.raises(OperatorError, match=r"The hub cannot listen on 192\.0\.2\.1, port 0") as told:
+        serve(other)
+    assert f"as `host` into {other.folder / 'hub.json'}" in told.value.remedy
 
 
 def test_a_hub_runs_once(hub):
