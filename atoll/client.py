@@ -12,9 +12,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,6 +28,7 @@ from atoll.study.dataset import files_beside
 from atoll.ui.results import Result
 
 LONG_POLL = 20  # seconds that the hub may hold a request
+WHOLE, FEWEST = 64, 8  # digits of a study's hash, and how many of them are enough to name it
 
 
 class Hub:
@@ -87,8 +87,36 @@ class Hub:
         return Study(self, self._ask("POST", "/api/studies", content=signed.to_bytes())["study"])
 
     def study(self, study: str) -> Study:
-        """A study that was submitted before, by its hash."""
-        return Study(self, study)
+        """A study that was submitted before, by its hash or the first digits of it, eight or more.
+
+        Raises
+        ------
+        StudyError
+            When the digits are too few, or begin the hash of none or of several of your studies.
+        """
+        wanted = study.strip().lower()
+        return Study(self, wanted if len(wanted) == WHOLE else self._beginning(wanted))
+
+    def _beginning(self, digits: str) -> str:
+        """The whole hash that begins so."""
+        if len(digits) < FEWEST:
+            raise StudyError(
+                f"{digits!r} is too short for the hash of a study.", f"Give {FEWEST} or more of its digits."
+            )
+        mine = list(dict.fromkeys(run["study"] for run in self.runs()))
+        found = [name for name in mine if name.startswith(digits)]
+        if len(found) == 1:
+            return str(found[0])
+        if found:
+            raise StudyError(
+                f"The hashes of {len(found)} of your studies begin with {digits!r}.",
+                f"Give more digits: {', '.join(name[: len(digits) + 8] for name in found)}.",
+            )
+        newest = ", ".join(name[:12] for name in mine[:5])
+        raise StudyError(
+            f"There is no study of yours whose hash begins with {digits!r}.",
+            f"Your newest at this hub: {newest}." if mine else "You have none at this hub.",
+        )
 
     def runs(self) -> list[dict[str, Any]]:
         """All your runs, newest first."""
@@ -193,10 +221,13 @@ class Study:
 
         Raises
         ------
-        StudyError
-            When there is no such analysis, or no result yet.
+        AtollError
+            When there is no such analysis, or it has no result: not yet, or because its run failed or was stopped.
         """
-        return Result(self.hub._ask("GET", f"/api/runs/{quote(self._run_of(analysis))}/result"))
+        run = run_of(analysis, self.status()["runs"])
+        if run["state"] != "finished":
+            raise why_none(run)
+        return Result(self.hub._ask("GET", f"/api/runs/{quote(run['run'])}/result"))
 
     def run(self, analysis: str) -> dict[str, Any]:
         """One run in detail: rounds, and what each hospital is doing and has sent.
@@ -204,22 +235,11 @@ class Study:
         Raises
         ------
         StudyError
-            When there is no such analysis.
+            When there is no such analysis, or it has no run yet.
         """
-        found: dict[str, Any] = self.hub._ask("GET", f"/api/runs/{quote(self._run_of(analysis))}")
+        name = run_of(analysis, self.status()["runs"])["run"]
+        found: dict[str, Any] = self.hub._ask("GET", f"/api/runs/{quote(name)}")
         return found
-
-    def _run_of(self, analysis: str) -> str:
-        """The run of an analysis, by its name at the hub."""
-        runs = {run["analysis"]: str(run["run"]) for run in self.status()["runs"]}
-        if analysis not in runs:
-            near = get_close_matches(analysis, runs, 1)
-            raise StudyError(
-                f"The study has no analysis {analysis!r}.",
-                f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(runs)}.",
-                subject="analysis",
-            )
-        return runs[analysis]
 
     def stop(self) -> None:
         """Stop the study everywhere."""
@@ -286,11 +306,37 @@ def questions(study: protocol.Study) -> Iterator[tuple[str, protocol.Study]]:
         yield site, as_questions(study, site, date.today())
 
 
+def run_of(analysis: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The run of one analysis among those of a study's status.
+
+    Raises
+    ------
+    StudyError
+        When there is no such analysis.
+    """
+    for run in runs:
+        if run["analysis"] == analysis:
+            return run
+    known = [run["analysis"] for run in runs]
+    near = get_close_matches(analysis, known, 1)
+    remedy = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
+    raise StudyError(f"The study has no analysis {analysis!r}.", remedy, subject="analysis")
+
+
 def refusal_of(run: dict[str, Any], remedy: str = "") -> AtollError:
     """Why a run of a study's status ended, as the exception that says who must act."""
     what = f"{run['analysis']}: {run['sentence'] or run['state']}"
     code = run["code"] or "STUDY_INVALID"
     return error_for(code, what, remedy, subject=run.get("subject", ""), exit_code=run.get("exit_code", 0))
+
+
+def why_none(run: dict[str, Any], waits_for: str = "") -> AtollError:
+    """Why a run of a study's status has no result: its state, and the hub's sentence."""
+    if run["state"] not in ENDED:
+        return StudyError(f"{run['state']}; there is no result yet.", waits_for or "See `atoll study status`.")
+    what = f"{run['state']}. {run['sentence'] or ''}".strip()
+    code = run["code"] or "STUDY_INVALID"
+    return error_for(code, what, subject=run.get("subject", ""), exit_code=run.get("exit_code", 0))
 
 
 def _refused(error: dict[str, Any]) -> AtollError:

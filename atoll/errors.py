@@ -27,6 +27,10 @@ class AtollError(Exception):
         if code is not None:
             self.code = code
 
+    def to_document(self) -> dict[str, str]:
+        """What `--json` shows of it."""
+        return {"code": self.code, "who": self.actor, "what": self.what, "remedy": self.remedy}
+
 
 class StudyError(AtollError):
     """The investigator must act: the study, its formula or its options cannot be run as written."""

@@ -155,7 +155,8 @@ class Network:
 
     def _proposed(self, opened: Mapping[str, Table]) -> Dictionary:
         """One dictionary for all sites; remembers why a column that some tables have is not in it."""
-        proposals = {site: propose(table, self.policy.minimum_persons) for site, table in opened.items()}
+        least = self.policy.minimum_persons
+        proposals = {site: propose(table, least, infinite_too=True) for site, table in opened.items()}
         found = agreed({site: proposal.columns for site, proposal in proposals.items()}, ranges=not self.public)
         for site, table in opened.items():
             for name in {name for other in opened.values() for name in other.columns} - set(found):

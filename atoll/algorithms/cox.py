@@ -53,6 +53,7 @@ EXAMPLES = (
     {"formula": "age", "time": "t", "event": "e", "strata": [], "grid": [180.0, 360.0, 720.0]},
 )
 LARGEST_ETA = 300.0
+CONSTANT = "constant in each stratum"  # what a term is that no partial likelihood can estimate
 ROUNDING = 1e-13  # of Σ x², below which a difference of such sums is nothing
 
 
@@ -317,7 +318,7 @@ def _over_sites(grid: Array, exact: bool, strata: int, ties: Ties, names: tuple[
 
 def _search(ask: Callable[[Array | None], Question], names: tuple[str, ...]) -> Generator[Question, Any, Optimum]:
     """Newton's method from β = 0; an event whose own hazard is not the largest at risk costs at least log 2."""
-    return newton(ask, _objective, names, quadratic=True, from_zero=True, perfect=ONE_ERROR)
+    return newton(ask, _objective, names, quadratic=True, from_zero=True, perfect=ONE_ERROR, empty=CONSTANT)
 
 
 def _start(beta: Array | None, names: tuple[str, ...]) -> Array:
@@ -339,7 +340,7 @@ def _fit(setting: Setting, best: Optimum, ties: Ties, strata: tuple[str, ...], e
     statistics = {
         "likelihood_ratio": 2 * (last.loglik - first.loglik),
         "wald": float(best.beta @ np.linalg.solve(best.covariance, best.beta)),
-        "score": float(first.score @ solve(first.information, first.score, names)),
+        "score": float(first.score @ solve(first.information, first.score, names, CONSTANT)),
     }
     return Fit(
         terms=names,

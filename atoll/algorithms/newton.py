@@ -30,6 +30,7 @@ HALVINGS = 12
 TOLERANCE = 1e-9  # of the last step, in standard errors
 SETTLED = 3e-9  # relative change of I over the last step, where convergence is quadratic
 LARGEST_ROOT = 1e4
+ZERO = "zero for every patient"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def newton(
     from_zero: bool = False,
     opening: Callable[[Any, Array], Array] | None = None,
     perfect: float = -np.inf,
+    empty: str = ZERO,
     max_rounds: int = 25,
 ) -> Generator[Question, Any, Optimum]:
     """Minimise `objective`. `ask(None)` opens: its answer's score and information give the first β itself.
@@ -59,6 +61,7 @@ def newton(
     opening     a better first β, given the first answer and the β that its score and information give
     from_zero   the opening is an evaluation at β = 0, so that the first step may not raise the objective either
     perfect     an objective below this proves that the outcome is fitted without error
+    empty       what a term without information is, in this kind of model
 
     Raises
     ------
@@ -69,7 +72,7 @@ def newton(
     first = answer = yield ask(None)
     reached, asked = objective(first) if from_zero else np.inf, 1
     while True:
-        step = solve(answer.information, answer.score, terms)
+        step = solve(answer.information, answer.score, terms, empty)
         if opening and asked == 1:
             step = opening(first, step)
         error = np.sqrt(np.diag(inverse(answer.information)))
@@ -125,20 +128,20 @@ def inverse(information: Array) -> Array:
     return (result + result.T) / 2
 
 
-def solve(information: Array, score: Array, terms: Sequence[str]) -> Array:
+def solve(information: Array, score: Array, terms: Sequence[str], empty: str = ZERO) -> Array:
     """I⁻¹ U, or a `StudyError` that names the columns that cannot be told apart."""
-    _refuse_collinear(information, terms)
+    _refuse_collinear(information, terms, empty)
     unit, scale = scaled(information)
     result: Array = np.linalg.solve(unit, score / scale) / scale
     return result
 
 
-def _refuse_collinear(information: Array, terms: Sequence[str]) -> None:
+def _refuse_collinear(information: Array, terms: Sequence[str], empty: str) -> None:
     """Cholesky column by column: the first column that the earlier ones give is named with them."""
-    empty = [term for term, value in zip(terms, np.diag(information), strict=True) if value <= 0]
-    if empty:
+    without = [term for term, value in zip(terms, np.diag(information), strict=True) if value <= 0]
+    if without:
         raise StudyError(
-            f"{_listed(empty)} does not vary: it is zero for every patient (in a Cox model: constant in each stratum).",
+            f"{_listed(without)} does not vary: it is {empty}.",
             "Leave it out, or merge the level with another.",
             code="TERM_CONSTANT",
             subject=", ".join(empty),

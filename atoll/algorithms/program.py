@@ -60,7 +60,7 @@ def program(analysis: Asked) -> Program:
     view = replace(view, columns=(*view.columns, *further))  # of options that are no role
     ready = replace(setting, design=design, levels=levels)
     result = yield from _seen_as(view, registry.get(analysis.algorithm)(ready, **options))
-    return _document(analysis.algorithm, result, sites)
+    return _document(analysis.algorithm, result, sites) | _coded(view, analysis.columns)
 
 
 def in_order(models: Mapping[str, Any]) -> list[str]:
@@ -217,3 +217,13 @@ def _document(algorithm: str, result: Any, sites: tuple[str, ...]) -> dict[str, 
     """The result as plain types and arrays, headed by the algorithm's name."""
     fields = asdict(result) if is_dataclass(result) and not isinstance(result, type) else dict(result)
     return {"algorithm": algorithm, "sites": list(sites), **fields}
+
+
+def _coded(view: View, columns: Dictionary) -> dict[str, Any]:
+    """Of an outcome or event that is a category of two levels: which counts as 0 and which as 1, under `coded`."""
+    found = {}
+    for name in filter(None, (view.outcome, view.event)):
+        levels = view.levels.get(name) or columns[name].levels
+        if columns[name].type == "category" and len(levels) == 2:
+            found[name] = {level: number for number, level in enumerate(levels)}
+    return {"coded": found} if found else {}

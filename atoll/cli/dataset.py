@@ -56,7 +56,8 @@ def add(
                 progress=lambda rows: step(f"{rows:,} rows"),
             )
     out.result(shown(registered))
-    out.say(f"Registered {name}: {registered.rows:,} rows, {len(registered.columns)} columns")
+    described = "1 column" if len(registered.columns) == 1 else f"{len(registered.columns)} columns"
+    out.say(f"Registered {name}: {registered.rows:,} rows, {described}")
     for note in registered.notes:
         out.note(note)
     if columns is None:

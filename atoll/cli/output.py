@@ -170,14 +170,30 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
         return BROKEN_PIPE
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _tell(OperatorError("The disk is full.", "Free some space, and type the command again."), as_json)
-        return _tell_fault(as_json)
+        said = _of_the_disk(error)
+        return _tell(said, as_json) if said else _tell_fault(as_json)
+
+
+def _of_the_disk(error: BaseException) -> OperatorError | None:
+    """What the operator is told where the disk, and not Atoll, is at fault."""
+    error = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the hub's store said
+    again = "Free some space, and type the command again."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OperatorError("The disk is full.", again)
+    name = str(getattr(error, "sqlite_errorname", ""))  # and sqlite3 is not loaded for this
+    if name == "SQLITE_FULL":
+        return OperatorError("The disk is full.", again)
+    if name.startswith("SQLITE_IOERR"):  # so SQLite says where no space is left for its shared memory, too
+        return OperatorError("The disk is full, or it cannot be read and written.", again)
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        rights = "Look at the rights of the folder that --home names, and whether its disk is full or read-only."
+        return OperatorError("The store in this folder cannot be written.", rights)
+    return None
 
 
 def _tell(error: AtollError, as_json: bool) -> int:
     if as_json:
-        document = {"code": error.code, "who": error.actor, "what": error.what, "remedy": error.remedy}
+        document: dict[str, Any] = error.to_document()
         if problems := getattr(error, "problems", None):
             document["problems"] = problems
         _print_error(document)

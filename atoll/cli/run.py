@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
 )
 @with_output
-def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], output: Path | None) -> None:
+def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], output: Path | None) -> int:
     """Run a study over tables on this machine.
 
     \b
@@ -57,15 +57,24 @@ def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], out
             step(f"{name} {'refused' if name in refused else 'done'}")
     if output:
         write_results(results, output)
-    if not refused or results:
-        out.result({name: result.document for name, result in results.items()} if out.as_json else None)
-    for name, result in results.items():
-        out.say(f"{name}: {result.summary()}\n")
+    if results or not refused:
+        return show(out, results, refused)
     for name, error in list(refused.items())[:-1]:
         out.note(f"{name}: {error}")
-    if refused:
-        name, error = list(refused.items())[-1]
-        raise type(error)(f"{name}: {error.what}", error.remedy, code=error.code, subject=error.subject)
+    name, error = list(refused.items())[-1]
+    raise type(error)(f"{name}: {error.what}", error.remedy, code=error.code, subject=error.subject)
+
+
+def show(out: Output, results: Mapping[str, Any], refused: Mapping[str, AtollError]) -> int:
+    """Show each analysis's result, or the sentence that says why it has none; returns the command's exit code."""
+    if out.as_json:
+        errors = {name: {"error": error.to_document()} for name, error in refused.items()}
+        out.result({name: result.document for name, result in results.items()} | errors)
+    for name, result in results.items():
+        out.say(f"{name}: {result.summary()}\n")
+    for name, error in refused.items():
+        click.echo(f"{name}: {error}", err=True)
+    return list(refused.values())[-1].exit_code if refused else 0
 
 
 def open_sites(

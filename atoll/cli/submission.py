@@ -67,7 +67,10 @@ def submit(
 def status(
     out: Output, study: str | None, url: str | None, token_file: Path | None, authority: Path | None, wait: bool
 ) -> None:
-    """What a study is doing, and what it waits for; the last submitted one when left out."""
+    """What a study is doing, and what it waits for; the last submitted one when left out.
+
+    STUDY is the beginning of its hash, eight digits or more.
+    """
     chosen = hub_of(url, token_file, authority).study(_hash(study))
     if wait:
         _follow(out, chosen)
@@ -98,21 +101,22 @@ def results(
     url: str | None,
     token_file: Path | None,
     authority: Path | None,
-) -> None:
-    """The results of a study; the last submitted one when left out."""
-    from atoll.cli.run import write_results
+) -> int:
+    """The results of a study, and why an analysis has none; the last submitted study when left out.
+
+    STUDY is the beginning of its hash, eight digits or more.
+    """
+    from atoll.cli.run import show, write_results
+    from atoll.client import run_of, why_none
 
     chosen = hub_of(url, token_file, authority).study(_hash(study))
-    runs = {run["analysis"]: run for run in chosen.status()["runs"]}
-    wanted = [analysis] if analysis else [name for name, run in runs.items() if run["state"] == "finished"]
-    if not wanted:
-        raise StudyError("The study has no results yet.", "See `atoll study status`.")
-    found = {name: chosen.result(name) for name in wanted}
+    document = chosen.status()
+    runs = [run_of(analysis, document["runs"])] if analysis else document["runs"]
+    found = {run["analysis"]: chosen.result(run["analysis"]) for run in runs if run["state"] == "finished"}
     if output:
         write_results(found, output)
-    out.result({name: result.document for name, result in found.items()} if out.as_json else None)
-    for name, result in found.items():
-        out.say(f"{name}: {result.summary()}\n")
+    without = {run["analysis"]: why_none(run, document["waits_for"]) for run in runs if run["analysis"] not in found}
+    return show(out, found, without)
 
 
 def _follow(out: Output, study: Study) -> None:
@@ -187,5 +191,5 @@ def _remember_study(study: str) -> None:
 def _hash(study: str | None) -> str:
     chosen = study or _remembered().get("study")
     if not chosen:
-        raise StudyError("No study was submitted from here yet.", "Give the study's hash.")
+        raise StudyError("No study was submitted from here yet.", "Give the study's hash, or its first digits.")
     return str(chosen)

@@ -6,13 +6,15 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from atoll.client import Hub, Study
 from atoll.demo import network
+from atoll.errors import OperatorError
 from atoll.governance.signatures import read_or_make_key, sign_study
+from atoll.held import held
 from atoll.hub import home as hub_home
 from atoll.site.home import Home
 from atoll.study.dataset import files_beside
@@ -28,6 +30,7 @@ class Story:
     def __init__(self, folder: Path, say: Say, table: Table):
         self.folder, self.say, self.table = folder, say, table
         self.programs = network.Programs(folder)
+        self._holding = ExitStack()
         self.times: list[tuple[str, float]] = []
         self.homes: dict[str, Home] = {}
 
@@ -40,9 +43,23 @@ class Story:
         self.times.append((title, time.perf_counter() - start))
 
     def _anew(self) -> None:
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True)
+        """Empty the folder, and hold it as long as this story lives: another demo must not empty it under its programs.
+
+        Raises
+        ------
+        OperatorError
+            When another demo runs in it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._holding.enter_context(held(self.folder, wait=False))
+        except BlockingIOError as error:
+            raise OperatorError(
+                f"Another demo runs in {self.folder}.",
+                "End that one with Ctrl-C, or give this one a folder of its own: `atoll demo --folder FOLDER`.",
+            ) from error
+        for entry in self.folder.iterdir():  # the folder itself stays: it is what is held
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
     def _start(self, names: Sequence[str], prepare: Callable[[str, Home], str]) -> Hub:
         """Hub first, then each hospital: make, join with a one-time code, prepare its data, serve."""

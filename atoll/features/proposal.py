@@ -14,17 +14,18 @@ import numpy as np
 
 from atoll.errors import DataError
 from atoll.features.columns import as_coded, as_numbers, same_number
+from atoll.features.places import BATCH, FEW, infinite, nearly_numbers, without_number
 from atoll.features.table import Table
 from atoll.privacy.statistics import Array
 from atoll.study.dictionary import Column, Dictionary, person_column
 
 LEVELS = 50  # a column with more different words is text, and cannot be analysed
-BATCH = 262_144
 PERSON_WORDS = """
     id pid mrn nhs person patient subject person_id patient_id subject_id personid patientid subjectid person_no
     patient_no 编号 患者 病人 病人id 患者id 患者编号 病人编号 病案号 病历号 住院号 门诊号 就诊卡号 身份证号 登记号
 """
 PERSON_NAMES = frozenset(PERSON_WORDS.split())
+CORRECT = "Correct these rows in the source, or leave the value empty there, and add the table again with --replace."
 IDENTIFIERS = 12  # so many different words that nearly all hold a digit look like persons, not like a category
 
 
@@ -36,14 +37,19 @@ class Proposal:
     notes: tuple[str, ...]
 
 
-def propose(table: Table, minimum: int) -> Proposal:
-    """Types, levels and ranges as the table suggests them."""
+def propose(table: Table, minimum: int, *, infinite_too: bool = False) -> Proposal:
+    """Types, levels and ranges as the table suggests them.
+
+    A column that holds an infinite value is left out, unless `infinite_too`: for those who tell it at the analysis.
+    """
     columns: dict[str, Column] = {}
     notes: list[str] = []
     person = next((name for name in table.columns if _is_person(table, name)), None)
     repeated = person if person is not None and table.repeats(person) else None
     for name in table.columns:
         column, note = _column(table, name, minimum, repeated)
+        if not infinite_too and _holds_floats(table, name) and (places := infinite(table, name)).rows:
+            column, note = None, f"{name}: holds an infinite value {places}; left out. {CORRECT}"
         if column:
             columns[name] = column
         if note:
@@ -71,6 +77,12 @@ def _column(table: Table, name: str, minimum: int, person: str | None) -> tuple[
 
 def _kind(table: Table, name: str) -> Any:
     return next(iter(table.batches([name], 1))).column(name).type
+
+
+def _holds_floats(table: Table, name: str) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(_kind(table, name)))
 
 
 def _is_person(table: Table, name: str) -> bool:
@@ -115,6 +127,8 @@ def _rounded_down(value: float) -> float:
 
 def _category(table: Table, name: str, minimum: int, person: str | None) -> tuple[Column | None, str]:
     counts = _persons_per_word(table, name, person)
+    if len(counts) > FEW and nearly_numbers(places := without_number(table, name), len(counts)):
+        return None, f"{name}: is nearly all numbers, but holds none {places}; left out. {CORRECT}"
     if len(counts) > LEVELS:
         return None, (
             f"{name}: more than {LEVELS} different words; left out, since text cannot be analysed. "
@@ -166,6 +180,8 @@ def check(table: Table, columns: Dictionary) -> None:
                 code="MISSING_COLUMN",
                 subject=name,
             )
+        if column.type in ("number", "flag"):
+            _only_numbers(table, name)
         outside = sum(_outside(batch.column(name), name, column) for batch in table.batches([name], BATCH))
         if outside:
             what = "a word that is not among its levels" if column.type == "category" else "a value outside its range"
@@ -175,6 +191,29 @@ def check(table: Table, columns: Dictionary) -> None:
                 code="UNKNOWN_LEVEL" if column.type == "category" else "DATA_INVALID",
                 subject=name,
             )
+
+
+def _only_numbers(table: Table, name: str) -> None:
+    """Raises DataError when a column that should hold numbers holds words, or infinite values."""
+    import pyarrow as pa
+
+    kind = _kind(table, name)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        places = without_number(table, name)
+        if places.rows:
+            raise DataError(
+                f"Column {name!r} holds words where numbers are needed {places}.",
+                "Correct them or leave them empty, or change its type in the dictionary.",
+                code="WRONG_TYPE",
+                subject=name,
+            )
+    elif _holds_floats(table, name) and (places := infinite(table, name)).rows:
+        raise DataError(
+            f"Column {name!r} holds an infinite value {places}.",
+            "Correct it or leave it empty.",
+            code="NOT_FINITE",
+            subject=name,
+        )
 
 
 def _outside(values: Any, name: str, column: Column) -> int:
@@ -209,8 +248,6 @@ def _holds_dates(values: Any) -> bool:
 
 
 def _outside_range(numbers: Array, name: str, column: Column) -> int:
-    if np.isinf(numbers).any():
-        raise DataError(f"Column {name!r} holds an infinite value.", "Correct it.", code="NOT_FINITE", subject=name)
     if column.type == "flag":
         return int((~np.isnan(numbers) & (numbers != 0) & (numbers != 1)).sum())
     low = -math.inf if column.low is None else column.low

@@ -20,6 +20,7 @@ from atoll.network.messages import Place, Poll, Task
 
 LEASE = 60.0  # seconds a lease lives without being renewed
 LONGEST_WAIT = 25.0  # seconds; many proxies cut a silent connection after 30
+SILENT = 40.0  # seconds without a sign of life: a long poll, and the longest pause of a site before the next
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,16 @@ class Desk:
     # ---- sites
 
     def enter(self, site: str, poll: Poll) -> None:
-        """A site's process shows itself. A newer process replaces an older one; the older is not heard again."""
+        """A site's process shows itself. A newer process replaces an older one; while it lives, the older is not heard.
+
+        A folder that comes from a backup counts its starts from there: its number is low, and it may be the only one.
+        """
         presence = self._presence.setdefault(site, Presence())
-        if poll.instance < presence.instance:
+        if poll.instance < presence.instance and (self.silent_for(site) or 0.0) < SILENT:
             raise NotPermitted(
                 f"A newer process of {site!r} is running.",
-                "Stop one of the two: a site's folder must not be used twice.",
+                "Stop one of the two: a site's folder must not be used twice. If the other one has ended already, "
+                "start this one: it is heard within a minute.",
                 code="REPLACED",
             )
         presence.instance, presence.seen, presence.poll = poll.instance, time.monotonic(), poll

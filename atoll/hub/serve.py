@@ -45,7 +45,7 @@ def serve(
     OperatorError
         When the port is in use, the certificate has ended, or this hub runs already.
     """
-    with only_one(home.folder), _listen(home.config.host, home.config.port) as listening:
+    with only_one(home.folder), _listen(home) as listening:
         certificates.renew(home.files)
         port = listening.getsockname()[1]
         url = home.config.url.replace(":0", f":{port}") if home.config.port == 0 else home.config.url
@@ -150,7 +150,8 @@ def only_one(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(home: Home) -> socket.socket:
+    host, port = home.config.host, home.config.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,12 +162,14 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise OperatorError(
                 f"Port {port} on {host} is in use by another program.",
-                "Stop that program, or choose another port with --port.",
+                f"Stop that program. Sites and researchers call this hub at {home.config.url}; before the first one "
+                "has joined, `atoll hub init` with another --url and --home makes a hub with another port.",
                 code="PORT_IN_USE",
             ) from error
         raise OperatorError(
             f"The hub cannot listen on {host}, port {port} ({error.strerror}).",
-            "Give an address of this machine with --host, and a port above 1023 or more rights.",
+            f"Write an address of this machine as `host` into {home.folder / 'hub.json'}; a port below 1024 needs more "
+            "rights.",
         ) from error
     listening.listen(128)
     return listening

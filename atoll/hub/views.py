@@ -17,13 +17,12 @@ from sqlalchemy.engine import Connection
 from atoll.errors import CATALOGUE
 from atoll.governance.signatures import SignedStudy
 from atoll.hub import store, waiting
-from atoll.hub.desk import Desk
+from atoll.hub.desk import SILENT, Desk
 from atoll.hub.sentences import ENGLISH, waits
 from atoll.hub.store import Row
 from atoll.study import protocol
 
 WORTH_A_WORD = 10.0  # seconds that an answer is owed before people are told so
-SILENT = 40.0  # seconds without a sign of life: longer than a long poll
 
 
 def moment(seconds: float | None) -> str | None:

@@ -52,6 +52,7 @@ RENEW = 15.0  # seconds between renewals of what is being worked on
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between attempts to reach the hub
 LOOK = 2.0  # seconds between looks whether there is space again, and whether a receipt is still to be written
 QUIET = 60.0  # seconds between lines of the log about the same full disk
+PATIENCE = 60.0  # seconds in which the hub finds out that a newer process has ended
 QUICK = 0.05  # seconds in which an answer still goes along with the next poll
 
 
@@ -75,6 +76,7 @@ class Agent:
         self._failed: AtollError | None = None
         self._asked: AtollError | None = None  # why the last delivery failed: the hub may have asked for a pause
         self._quiet_until = 0.0
+        self._known, self._began = False, time.monotonic()  # whether the hub has taken this process for the site's
         self._instance = (store.next_instance() << 32) + random.getrandbits(32)
 
     # ---- life
@@ -138,15 +140,19 @@ class Agent:
                 pause = FIRST_PAUSE
             except AtollError as error:
                 self._along = ()
-                if error.code in ("REPLACED", "UNKNOWN_SITE"):
+                if error.code == "UNKNOWN_SITE" or (error.code == "REPLACED" and not self._patient()):
                     self._failed = error
                     return
-                if pause == FIRST_PAUSE or not isinstance(error, Unreachable):
+                if pause == FIRST_PAUSE or not (isinstance(error, Unreachable) or error.code == "REPLACED"):
                     log.warning("%s", error)
                 pause = self._rest(pause, error)
             except sqlite3.Error as error:
                 self._cannot_write(error)
                 pause = self._rest(max(pause, LOOK))
+
+    def _patient(self) -> bool:
+        """Whether a newer process may be one that has ended: the hub needs a while to tell, after a restored backup."""
+        return not self._known and time.monotonic() - self._began < PATIENCE
 
     def _rest(self, pause: float, error: AtollError | None = None) -> float:
         """Wait before the next attempt, for as long as the hub asked; it is away, so nobody waits for us."""
@@ -173,6 +179,7 @@ class Agent:
         return held.task.lease if held else 0
 
     def _heard(self, answer: PollAnswer) -> None:
+        self._known = True
         for stored, receipt in zip(self._along, answer.receipts, strict=True):
             self._received(stored, receipt)
         self._along = ()

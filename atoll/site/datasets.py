@@ -153,9 +153,8 @@ class Registry:
                 columns, notes = proposal.columns, proposal.notes
             else:
                 check(table, columns)
-            durable.move(path, self.path(name))
-        shown = without_password(source)
-        return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, notes))
+            shown = without_password(source)
+            return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, notes), path)
 
     def make(self, study: Study, dataset: str, cdm: str, *, threads: int | None = None) -> Registration:
         """Make the table of a study's recipe from this hospital's OMOP data, and register it under the study's hash.
@@ -177,9 +176,8 @@ class Registry:
             with durable.private_file(path) as file:
                 pq.write_table(made, file, compression="zstd")
             check(ParquetTable(path), columns)
-            durable.move(path, self.path(name))
-        source = f"{dataset} of study {study.hash[:12]}, from {without_password(cdm)}"
-        return self._register(Registration(name, source, made.num_rows, columns, "", utc_now(), 0, 0, ()))
+            source = f"{dataset} of study {study.hash[:12]}, from {without_password(cdm)}"
+            return self._register(Registration(name, source, made.num_rows, columns, "", utc_now(), 0, 0, ()), path)
 
     def remove(self, name: str) -> None:
         """Forget a dataset and remove its file; without one there is nothing to do."""
@@ -195,11 +193,14 @@ class Registry:
         check(ParquetTable(self.path(name)), columns)
         return self._register(Registration(name, known.source, known.rows, columns, known.public, utc_now(), 0, 0, ()))
 
-    def _register(self, registration: Registration) -> Registration:
-        size, changed = _state_of(self.path(registration.name))
+    def _register(self, registration: Registration, arrived: Path | None = None) -> Registration:
+        """Sign and store it; a file that `arrived` takes its place afterwards: a rename needs no space, this does."""
+        size, changed = _state_of(arrived or self.path(registration.name))
         document = {**registration.to_document(), "file": [str(size), str(changed)]}
         signature = signatures.sign(self._home.key(), "dataset", rfc8785.dumps(document))
         self._store.set_dataset(registration.name, {"registration": document, "signature": signature.hex()})
+        if arrived is not None:
+            durable.move(arrived, self.path(registration.name))
         return Registration.from_document(document)
 
     def open(self, name: str) -> Any:

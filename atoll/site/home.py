@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
-from atoll.governance.signatures import PrivateKey
+from atoll.governance.signatures import PrivateKey, SignedStudy
 from atoll.network.certificates import fingerprint as certificate_fingerprint
 from atoll.network.certificates import to_pem
 from atoll.network.http import Connection, SignedLine
@@ -104,16 +104,38 @@ class Home:
         Raises
         ------
         NotPermitted
-            When the site has not joined a hub.
+            When the site has not joined a hub, or its folder holds another key than the one it joined with.
         """
         url, hub_key = store.fact("hub_url"), store.fact("hub_key")
         if url is None or hub_key is None:
             raise NotPermitted(
                 "This site has not joined a hub.", "Ask the hub's operator for a code and run `atoll site join CODE`."
             )
+        self._check_key(store)
         authority = store.fact("hub_authority") or ""
         connection = connect(url, authority.encode() or None)
         return SignedLine(connection, self.key(), self.fingerprint(), bytes.fromhex(hub_key))
+
+    def _check_key(self, store: SiteStore) -> None:
+        """The hub knows a site by its key alone: with another site's, this one would answer in that one's name."""
+        name, mine = store.fact("site") or "", self.fingerprint()
+        joined = store.fact("key") or _key_in_studies(store, name)
+        if joined not in (None, mine):
+            raise NotPermitted(
+                f"The key in {self.folder / 'key.pem'} is not the one with which {name!r} joined: "
+                f"it joined with {joined}, and this is {mine}.",
+                "Put this site's own key.pem back, from its backup; nothing was started.",
+            )
+        if store.fact("key") is None:
+            store.set_facts(key=mine)  # a site that joined before this was kept
+
+
+def _key_in_studies(store: SiteStore, site: str) -> str | None:
+    """The key that the newest study received gives this site: only studies with its key are received."""
+    for row in store.studies()[:1]:
+        sites = SignedStudy.from_bytes(row["signed"]).study().sites
+        return sites[site].key if site in sites else None
+    return None
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,7 @@ def join(home: Home, code: str) -> Welcome:
             hub_url=invitation.url,
             hub_key=invitation.hub_key.hex(),
             hub_authority=authority.decode() if authority else "",
+            key=signatures.fingerprint(public),
         )
     finally:
         store.close()

@@ -159,6 +159,8 @@ class Runner:
         except DataError as error:
             if error.code == "EMPTY":
                 error.subject = empty_column(dataset.table, view, dataset.columns)
+            elif error.code == "OUTCOME_UNFIT":
+                error.subject = view.outcome or error.subject  # the column, which people know, and not its role
             raise
 
     def _refused(self, permit: Permit, place: Place, policy: Policy, code: str, subject: str) -> Outcome:

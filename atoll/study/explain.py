@@ -170,6 +170,9 @@ class _Text:
             yield "- " + self.frame("this" if name == self.site else "hospital", site=name, key=key)
 
     def bound(self) -> Iterator[str]:
+        if not self.study.investigator.key:
+            yield self.frame("draft")
+            return
         yield self.frame("hash", hash=self.study.hash)
         yield self.frame("changed")
 

@@ -107,6 +107,10 @@ FRAME: dict[str, Pair] = {
         "Exactly this text's study, byte for byte. Its hash: {hash}",
         "仅限本说明所描述的这份研究，一个字节都不能改。其校验值：{hash}",
     ),
+    "draft": (
+        "To the signed study, byte for byte. This draft is not signed: signing gives the study its hash.",
+        "所批准的是签名后的研究，一个字节都不能改。本草稿尚未签名，签名后才有校验值。",
+    ),
     "changed": (
         "If one byte of it changes, this hospital answers nothing until you approve again.",
         "研究内容若有任何改动，在您重新批准之前，本院不回答任何询问。",

@@ -11,6 +11,7 @@ from typing import Any
 from atoll.study.dictionary import Dictionary
 from atoll.ui import kinds
 from atoll.ui.charts import WIDE, Chart
+from atoll.ui.summary import coded
 from atoll.ui.vocabulary import note
 from atoll.ui.words import Say
 
@@ -25,7 +26,7 @@ def report(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[s
     """
     name = kinds.kind_of(document)
     kind = kinds.KINDS[name]
-    notes = [say(note(code)) for code in document.get("notes", [])]
+    notes = [*coded(document), *(say(note(code)) for code in document.get("notes", []))]
     told = {"kind": name, "document": document, "notes": notes, "apart": kind.apart and bool(document["sites_apart"])}
     return {**told, "charted": chart_of(document, say) is not None, **kind.parts(document, columns, say)}
 

@@ -28,7 +28,16 @@ def heading(document: Mapping[str, Any]) -> str:
     """One line: what was fitted, to how many persons, at which sites, in how many rounds."""
     facts = [f"{key} {document[key]:,}" for key in ("n", "events", "rounds") if isinstance(document.get(key), int)]
     model = " ".join(str(document[key]) for key in ("family", "link", "ties") if document.get(key))
-    return " · ".join(filter(None, [document["algorithm"], model, f"{len(document['sites'])} sites", *facts]))
+    sites = f"{len(document['sites'])} site{'' if len(document['sites']) == 1 else 's'}"
+    return " · ".join(filter(None, [document["algorithm"], model, sites, *facts, *coded(document)]))
+
+
+def coded(document: Mapping[str, Any]) -> list[str]:
+    """Which level of an outcome of words counts as 1, without a word of any language: `sex: male = 1, female = 0`."""
+    return [
+        f"{name}: " + ", ".join(f"{level} = {number}" for level, number in sorted(levels.items(), key=lambda e: -e[1]))
+        for name, levels in document.get("coded", {}).items()
+    ]
 
 
 def _cell(value: Any) -> str:

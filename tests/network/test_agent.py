@@ -40,6 +40,7 @@ class Line:
         self.answers: list[PollAnswer] = []
         self.told: list[messages.Message] = []
         self.refuses_shares = False
+        self.replaced = 0  # so many polls are refused, since a newer process was heard
         self.faults: list[str] = []  # paths whose next request fails as no request should
 
     def ask(self, path, message, answer, *, wait=0.0):
@@ -49,6 +50,9 @@ class Line:
             self.faults.remove(path)
             raise ValueError("Mrs Li, 54")
         if isinstance(message, Poll):
+            if self.replaced:
+                self.replaced -= 1
+                raise NotPermitted("A newer process of 'north' is running.", "Stop one of the two.", code="REPLACED")
             return self.poll(message)
         self.told.append(message)
         if isinstance(message, Handover):
@@ -91,16 +95,24 @@ class Counting:
 class Site:
     """An agent in this process."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, replaced=0):
         self.home = Home.init(folder)
         self.store = self.home.store()
         self.store.set_facts(site="north")
         self.line, self.outbox = Line(), Outbox(self.store)
+        self.line.replaced = replaced
         self.counting = Counting(self.outbox)
         self.key = signatures.new_key()
         self.agent = Agent(self.home, self.store, self.line, self.outbox, lambda: self.counting)
-        self.thread = threading.Thread(target=self.agent.run)
+        self.failed: list[str] = []
+        self.thread = threading.Thread(target=self.run)
         self.thread.start()
+
+    def run(self):
+        try:
+            self.agent.run()
+        except NotPermitted as error:
+            self.failed.append(error.code)
 
     def close(self):
         self.agent.stop()
@@ -312,3 +324,24 @@ def test_a_site_rests_for_as_long_as_the_hub_asks(site, monkeypatch, error, seco
     monkeypatch.setattr(site.agent._ending, "wait", rested.append)
     site.agent._rest(0.2, error)
     assert seconds < rested[-1] <= seconds + 0.2
+
+
+def test_a_process_with_an_older_number_waits_until_the_hub_knows_that_the_newer_one_has_ended(tmp_path, monkeypatch):
+    """A folder from a backup; and both run: once the hub has heard the process, the older of the two steps down."""
+    monkeypatch.setattr(agent, "FIRST_PAUSE", 0.01)
+    site = Site(tmp_path / "north", replaced=4)
+    wait_until(lambda: site.line.replaced == 0 and site.agent._known)
+    assert site.failed == []
+    site.line.replaced = 1
+    site.thread.join(10)
+    assert site.failed == ["REPLACED"]
+    site.close()
+
+
+def test_a_process_with_an_older_number_steps_down_when_the_newer_one_lives(tmp_path, monkeypatch):
+    monkeypatch.setattr(agent, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(agent, "PATIENCE", 0.1)
+    site = Site(tmp_path / "north", replaced=1000)
+    site.thread.join(10)
+    assert site.failed == ["REPLACED"]
+    site.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -79,6 +80,23 @@ def test_a_made_table_that_does_not_keep_to_the_study_is_not_registered(site, tm
     with pytest.raises(DataError, match=r"Column 'age' holds a value outside its range in \d+ rows"):
         registry.make(wanted, "screening", f"duckdb:///{tmp_path / 'omop.duckdb'}", threads=1)
     assert registry.names() == () and list(home.datasets.iterdir()) == []
+
+
+def test_a_full_disk_leaves_what_was_registered_and_nothing_half(site, tmp_path):
+    """The rows fit, their registration does not: the file must not take its place before."""
+    home, store = site
+    source = tmp_path / "a.csv"
+    source.write_text("age\n" + "50\n60\n" * 20)
+    registry = Registry(home, store)
+    registry.add("a", str(source))
+    source.write_text("age\n" + "50\n60\n" * 30)
+    pages = store.rows("PRAGMA page_count")[0][0]
+    store.rows(f"PRAGMA max_page_count={pages}")
+    for name in ("a", "b"):
+        with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+            registry.add(name, str(source), public="x" * 20_000, replace=True)
+    assert [path.name for path in home.datasets.iterdir()] == ["a.parquet"]
+    assert registry.names() == ("a",) and registry.open("a").table.num_rows == 40
 
 
 def import_of(home, tmp_path):

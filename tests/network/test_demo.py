@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from atoll.cli.main import atoll
 from atoll.demo.network import PORT, free_port
+from atoll.demo.story import Story
 from tests.network.world import ROOT
 
 
@@ -79,3 +80,20 @@ def test_the_demo_says_which_port_it_took_when_the_usual_one_is_in_use(tmp_path)
             taken.bind(("127.0.0.1", PORT))
             taken.listen()
         assert free_port() != PORT
+
+
+def test_a_second_demo_does_not_empty_the_folder_of_a_running_one(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "of-yesterday.txt").touch()
+    running = Story(folder, print, print)
+    running._anew()
+    assert list(folder.iterdir()) == [], "it is made anew"
+    (folder / "token.txt").write_text("atoll_t")
+    second = CliRunner().invoke(atoll, ["demo", "--once", "--folder", str(folder), "--scale", "0.02"])
+    assert second.exit_code == 14 and "Serving" not in second.output
+    assert second.stderr.startswith(f"Another demo runs in {folder}. End that one with Ctrl-C, or give this one")
+    assert (folder / "token.txt").read_text() == "atoll_t"
+    running._holding.close()
+    Story(folder, print, print)._anew()
+    assert list(folder.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from atoll.cli import hub as commands
 from atoll.errors import NotPermitted, OperatorError, Unreachable
 from atoll.governance import ledger, signatures
 from atoll.hub.home import init, invite, new_token
@@ -202,6 +204,26 @@ def test_a_web_page_is_no_hub(hub, tmp_path):
     store.close()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_folder_that_holds_another_sites_key_does_not_start(world, kept):
+    """South's folder with north's key.pem would answer in north's name. `kept`: south joined since the key is kept."""
+    study, _ = world.submit(world.signed({"toy": {"rounds": 1}}))
+    world.start_sites()
+    world.decide("south", study, "approve")
+    world.programs["south"].kill()
+    south, north = world.homes["south"], world.homes["north"]
+    joined = south.fingerprint()
+    with closing(south.store()) as store:
+        if not kept:
+            with store.writing() as connection:
+                connection.execute("DELETE FROM facts WHERE name = 'key'")
+        shutil.copy(north.folder / "key.pem", south.folder / "key.pem")
+        sentence = rf"with which 'south' joined: it joined with {joined}, and this is {north.fingerprint()}\. Put"
+        with pytest.raises(NotPermitted, match=sentence):
+            south.line(store)
+    assert world.programs["south"].start() == "" and "is not the one with which" in world.programs["south"].log()
+
+
 # ---- the hub's start
 
 
@@ -211,8 +233,22 @@ def test_a_port_that_is_in_use(hub, tmp_path):
     other = init(tmp_path / "other", f"https://127.0.0.1:{port}")
     from atoll.hub.serve import serve
 
-    with pytest.raises(OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is in use by another program\. Stop that"):
+    with pytest.raises(
+        OperatorError, match=rf"Port {port} on 127\.0\.0\.1 is in use by another program\. Stop that"
+    ) as told:
         serve(other)
+    assert f"call this hub at https://127.0.0.1:{port}; before" in told.value.remedy
+    options = {option for command in (commands.serve, commands.init) for each in command.params for option in each.opts}
+    assert set(re.findall(r"--\w+", told.value.remedy)) == {"--url", "--home"} <= options
+
+
+def test_an_address_that_is_not_this_machines(tmp_path):
+    from atoll.hub.serve import serve
+
+    other = init(tmp_path / "other", "https://127.0.0.1:0", host="192.0.2.1")
+    with pytest.raises(OperatorError, match=r"The hub cannot listen on 192\.0\.2\.1, port 0") as told:
+        serve(other)
+    assert f"as `host` into {other.folder / 'hub.json'}" in told.value.remedy
 
 
 def test_a_hub_runs_once(hub):

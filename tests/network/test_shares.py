@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import numpy as np
 import pytest
 
 from atoll.errors import NotPermitted, OperatorError
+from atoll.hub import desk
 from atoll.hub import store as hub_store
 from atoll.network import messages
 from atoll.network.codec import encode
@@ -95,6 +98,26 @@ def test_an_older_process_of_a_site_is_not_heard_any_more(pair):
     north.instance = 6
     with pytest.raises(NotPermitted, match=r"A newer process of 'north' is running\. Stop one of the two"):
         north.poll()
+
+
+def test_a_number_of_a_process_that_has_ended_keeps_no_restored_folder_away(monkeypatch):
+    """A site's folder from a backup counts its starts from there; the one with the higher number was killed."""
+    now = [1000.0]
+    monkeypatch.setattr(desk, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    counter = desk.Desk(1)
+    original, restored = Poll(6, 0, (), (), 25.0), Poll(2, 0, (), (), 25.0)
+    counter.enter("north", original)
+    for seconds in (0.0, 25.0, desk.SILENT - 0.1):  # a process that lives is heard at every long poll
+        now[0] = 1000.0 + seconds
+        with pytest.raises(NotPermitted, match="A newer process of 'north' is running") as told:
+            counter.enter("north", restored)
+    assert told.value.remedy.endswith("has ended already, start this one: it is heard within a minute.")
+    now[0] = 1000.0 + desk.SILENT
+    counter.enter("north", restored)
+    assert counter.current("north", restored)
+    counter.enter("north", original)  # it was only cut off, and both run: the older one steps down
+    with pytest.raises(NotPermitted, match="Stop one of the two"):
+        counter.enter("north", restored)
 
 
 def test_a_share_of_a_run_that_has_ended_is_not_counted(pair):

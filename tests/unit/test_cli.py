@@ -1,14 +1,17 @@
 """The command line's manners: sentences, exit codes, one JSON document, no traceback."""
 
 import json
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import click
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from atoll.cli import output
@@ -54,6 +57,17 @@ def end(out: Output, how: str) -> None:
         raise KeyboardInterrupt
     if how == "full":
         raise OSError(28, "No space left on device")
+    if how.startswith("SQLITE"):
+        error = sqlite3.OperationalError("disk I/O error: patient 4711")
+        error.sqlite_errorname = how
+        raise error
+    if how == "hub":
+        with closing(sqlite3.connect("hub.sqlite")) as store:
+            store.execute("CREATE TABLE runs (name TEXT)")
+        engine = sa.create_engine("sqlite:///hub.sqlite")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count=2")
+            connection.exec_driver_sql("INSERT INTO runs VALUES (hex(randomblob(10000)))")
     with out.progress("rounds", total=2) as step:
         step("one")
         step("two")
@@ -120,6 +134,21 @@ def test_ctrl_c_a_full_disk_and_a_missing_part():
         14,
         "`manners gone` is not part of this installation. Install the whole of Atoll.\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("SQLITE_FULL", "The disk is full. Free some space, and type the command again."),
+        ("hub", "The disk is full. Free some space, and type the command again."),
+        ("SQLITE_IOERR_SHMSIZE", "The disk is full, or it cannot be read and written. Free some space, and type"),
+        ("SQLITE_CANTOPEN", "The store in this folder cannot be written. Look at the rights of the folder that"),
+    ],
+)
+def test_a_store_on_a_full_disk_is_the_operators_and_no_fault(home, how, sentence):
+    full = typed("end", how, group=manners)
+    assert full.exit_code == 14 and full.stderr.startswith(sentence)
+    assert not (home / "faults").exists() and "4711" not in full.output
 
 
 def test_a_mistyped_command_names_the_nearest():

@@ -144,6 +144,14 @@ def test_an_investigator_cannot_write_a_heading(language):
     ]
 
 
+def test_a_draft_shows_no_hash_that_signing_changes():
+    draft = replace(STUDY_OF_ALL, investigator=replace(STUDY_OF_ALL.investigator, key=None))
+    for language, words in (("en", "This draft is not signed: signing gives"), ("zh", "签名后才有校验值")):
+        told = explain(draft, "north", language)
+        assert words in told and draft.hash not in told
+        assert words not in explain(STUDY_OF_ALL, "north", language)
+
+
 def test_braces_in_the_study_are_text():
     told = explain(replace(STUDY_OF_ALL, title="{site} {0} {x.__class__}"), "north")
     assert "Study: {site} {0} {x.__class__}" in told

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 import atoll
+from atoll import Network
+from atoll.hub.sentences import ENGLISH
+from atoll.study.dictionary import Column
+from atoll.ui.report import report
 from atoll.ui.results import Result
 from tests.conformance.world import COLUMNS, split, world
 
@@ -133,3 +137,16 @@ def test_a_note_tells_exact_numbers_from_rounded_ones():
     judged = STRICT.run("performance", model=glm.document["model"], outcome="y")
     assert (judged.notes, judged.n, judged.events) == (["rounded_auc"], 1501, cases)
     assert all(result.document.get("notes", []) == [] for name, result in RESULTS.items() if name != "kaplan_meier")
+
+
+@pytest.mark.parametrize("columns", [None, {"sex": Column("category", ("male", "female")), "age": Column("number")}])
+def test_an_outcome_of_words_says_which_of_them_counts_as_one(columns):
+    numbers = np.linspace(30, 80, 200)
+    table = {"sex": np.where(np.arange(200) % 3 == 0, "male", "female"), "age": numbers + np.arange(200) % 7}
+    fit = Network({"a": table}, policy="public", columns=columns).run("glm", formula="sex ~ age", family="binomial")
+    one, nought = ("male", "female") if columns is None else ("female", "male")
+    assert fit.coded == {"sex": {nought: 0, one: 1}}
+    assert fit.summary().splitlines()[0].endswith(f" · sex: {one} = 1, {nought} = 0")
+    assert (np.mean(table["sex"] == one) > 0.5) == (fit.params[0] + fit.params[1] * 55 > 0), "and so it is"
+    assert report(fit.document, columns or {}, ENGLISH)["notes"] == [f"sex: {one} = 1, {nought} = 0"], "and on a page"
+    assert "coded" not in RESULTS["glm"].document, "0 and 1 say it themselves"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.errors import DataError
+from atoll.features import places
 from atoll.features.columns import as_coded, as_numbers
 from atoll.features.proposal import check, propose
 from atoll.features.table import ParquetTable, memory_table
@@ -173,7 +175,11 @@ def test_a_proposed_range_holds_the_values_and_is_round(values):
         ({"age": Column("number", low=20)}, r"Column 'age' holds a value outside its range in 3 rows", "DATA_INVALID"),
         ({"age": Column("flag")}, r"Column 'age' holds a value outside its range in 100 rows", "DATA_INVALID"),
         ({"rare": Column("category", ("usual",))}, r"a word that is not among its levels in 3 rows", "UNKNOWN_LEVEL"),
-        ({"sex": Column("number")}, r"Column 'sex' holds words where numbers are needed", "WRONG_TYPE"),
+        (
+            {"sex": Column("number")},
+            r"'sex' holds words where numbers are needed in 100 rows, the first is",
+            "WRONG_TYPE",
+        ),
         ({"seen": Column("number")}, r"Column 'seen' holds dates where numbers are needed", "WRONG_TYPE"),
     ],
 )
@@ -185,9 +191,60 @@ def test_a_table_that_does_not_keep_to_its_dictionary_is_named_without_a_value(c
 
 
 def test_an_infinite_value_is_found_when_a_table_is_registered():
-    with pytest.raises(DataError, match=r"Column 'x' holds an infinite value") as caught:
+    with pytest.raises(DataError, match=r"Column 'x' holds an infinite value in 1 row, row 2 below") as caught:
         check(memory_table({"x": [1.0, np.inf]}), {"x": Column("number")})
     assert caught.value.code == "NOT_FINITE"
+
+
+def with_words(n, every, word="old", many=60):
+    return [word if i % every == every - 1 else str(20 + i % many) for i in range(n)]
+
+
+def test_one_typo_in_a_column_of_numbers_is_told_with_its_rows():
+    """Neither `more than 50 different words` nor, with fewer, a category of ages."""
+    for many in (60, 20):
+        proposal = propose(memory_table({"age": with_words(1800, 100, many=many), "sex": ["f", "m"] * 900}), 10)
+        assert list(proposal.columns) == ["sex"]
+        assert proposal.notes[0] == (
+            "age: is nearly all numbers, but holds none in 18 rows, the first is row 100 below the header; left out. "
+            "Correct these rows in the source, or leave the value empty there, and add the table again with --replace."
+        )
+    with pytest.raises(DataError, match=r"'age' holds words where numbers are needed in 18 rows, the first is row 100"):
+        check(memory_table({"age": with_words(1800, 100)}), {"age": Column("number")})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "2", "3", "9", "U"] * 100, "category"),  # few words are codes
+        (["0" + str(i % 40) for i in range(500)] + ["X1"] * 20, ""),  # and so is 007
+        ([str(i) for i in range(40)] * 10, ""),  # texts that are all numbers, from a database: as it was
+        (with_words(500, 5, many=12), ""),  # a fifth is no typo
+        ([f"text {i}" for i in range(100)], ""),
+    ],
+)
+def test_codes_and_texts_are_no_numbers_with_a_typo(values, kind):
+    proposal = propose(memory_table({"x": values}), 5)
+    assert (proposal.columns["x"].type if "x" in proposal.columns else "") == kind
+    assert "nearly all numbers" not in " ".join(proposal.notes)
+
+
+def test_where_a_row_lies_is_counted_over_the_batches(monkeypatch):
+    monkeypatch.setattr(places, "BATCH", 7)
+    table = memory_table({"x": with_words(100, 40, "Wang"), "y": [1.0, math.nan, *[2.0] * 96, math.inf, 1.0]})
+    assert str(places.without_number(table, "x")) == "in 2 rows, the first is row 40 below the header"
+    assert str(places.infinite(table, "y")) == "in 1 row, row 99 below the header"
+    assert "Wang" not in str(propose(table, 5))
+
+
+def test_infinite_values_do_not_register_silently():
+    data = {"x": np.where(np.arange(100) % 10 == 3, np.inf, np.arange(100.0)), "y": np.arange(100.0)}
+    proposal = propose(memory_table(data), 10)
+    assert list(proposal.columns) == ["y"]
+    assert proposal.notes[0].startswith(
+        "x: holds an infinite value in 10 rows, the first is row 4 below the header; left out. Correct these rows"
+    )
+    assert "x" in propose(memory_table(data), 10, infinite_too=True).columns, "the analysis tells it there"
 
 
 def test_what_a_study_expects_is_compared_with_what_is_registered():
