@@ -3,9 +3,10 @@
 A table as rows, from the file to the sums:
     imports, texts                 a hospital's file into Parquet; a new format for `dataset add` goes into `imports`
     table, columns                 columns by name, in batches, as arrays
+    places                         where a column of numbers holds something else
     proposal                       a first data dictionary
     chunks, complete, rows         complete rows, chunk by chunk, by their roles
-    terms, basis                   the terms of a design
+    terms                          the terms of a design
     persons                        whose rows these are
     witness, witnessed, products   who stands behind a sum, for the gate
     intervals                      whether a term is finite for all that the dictionary allows

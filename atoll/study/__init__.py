@@ -2,8 +2,8 @@
 
 The study       protocol (the document), dataset (what an analysis reads), dictionary (columns); explain and sentences,
                 what a steward reads of it
-A formula       formula, calls (parsed, never run), coding (from formula and facts to a design), design;
-                view, what a site sees of it
+A formula       formula, calls (parsed, never run), coding (from formula and facts to a design), design, basis
+                (splines); view, what a site sees of it
 Features        features, score, units; feature_words, in words
 Reading         nodes (YAML and JSON with their lines), form (every finding is one sentence)
 
