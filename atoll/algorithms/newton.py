@@ -144,7 +144,7 @@ def _refuse_collinear(information: Array, terms: Sequence[str], empty: str) -> N
             f"{_listed(without)} does not vary: it is {empty}.",
             "Leave it out, or merge the level with another.",
             code="TERM_CONSTANT",
-            subject=", ".join(empty),
+            subject=", ".join(without),
         )
     unit, _ = scaled(information)
     factor = np.zeros_like(unit)
