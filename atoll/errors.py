@@ -110,6 +110,10 @@ CATALOGUE: dict[str, tuple[Actor, str]] = {
     "DATA_CHANGED": ("steward", "The dataset's source changed since it was registered."),
     "TOO_FEW_PERSONS": ("investigator", "A number would describe too few persons."),
     "ONE_PERSON": ("investigator", "One person would weigh too much in the model."),
+    "TERM_INTRICATE": (
+        "investigator",
+        "A term of the formula computes more than is allowed where patients are protected.",
+    ),
     "TERM_UNBOUNDED": (
         "investigator",
         "A term of the formula is not finite for every value that the data dictionary allows.",
@@ -166,6 +170,8 @@ REMEDIES: dict[str, str] = {
     "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, or leave this site out.",
     "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take a skewed column's logarithm, "
     "choose a less skewed outcome, or leave this site out.",
+    "TERM_INTRICATE": "Use sums, products, powers up to 3, log, sqrt or abs of one column, or a spline; or let the "
+    "hospitals make the column.",
     "TERM_UNBOUNDED": "Give its columns an allowed range in the dictionary for which the term is finite.",
     "TOO_MANY_PARAMETERS": "Leave terms out, or leave this site out of the model.",
     "GRID_TOO_FINE": "Ask for times that lie further apart, and give the time column's unit: d, wk, mo or a.",

@@ -89,12 +89,16 @@ class Data(Protocol):
         """As `behind_design`, for the rows of each code 0 … size − 1 apart; codes beyond stand for no cell."""
         ...
 
-    def behind_cases(self, *happened: Array) -> dict[str, Array]:
+    def behind_cases(self, *happened: Array, whole: bool = False) -> dict[str, Array]:
         """Persons of each mask in every cell of indicators that a term combines with more: a `witness` for Σ xy."""
         ...
 
     def behind_values(self, outcome: Array) -> dict[str, Array]:
         """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have."""
+        ...
+
+    def spread_cases(self, *happened: Array) -> dict[str, Array]:
+        """Σ|z| and Σz² over each mask, of the numbers among the products of X, for `weights(part=True)`."""
         ...
 
     def leverage_per(self, codes: Array, size: int) -> Array:

@@ -67,6 +67,7 @@ class Partial(Statistics):
     behind: dict[str, Array] = witness()
     cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    spread: dict[str, Array] = weights(part=True)
     within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -90,6 +91,7 @@ class Leaving(Statistics):
     behind: dict[str, Array] = witness()
     cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
+    spread: dict[str, Array] = weights(part=True)
     within: dict[str, Array] = weights(part=True)
     cells: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
@@ -159,6 +161,7 @@ def _partial(
         information=_information(X @ X.T, at.outer),
         behind=data.behind_design(),
         cases=_cases(data),
+        spread=data.spread_cases(data.event == 1, data.event == 0),
         outcomes=_outcomes(data),
         weights={"outcome": data.spread(hazards), "model": data.spread(masses)},
         within=data.spread_within(hazards, masses),
@@ -203,6 +206,7 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
     d0, d1, d2 = grouped(cell[died], theta[died], X[died], cells)
     s0, s1, s2 = grouped(cell, theta, X, cells)
     outside = np.where(died, cell, cells)
+    parts = (cell, outside, np.where(died, cells, cell))  # of a cell all, who had the event, and who are censored
     return Leaving(
         persons=data.persons_per(cell, cells),
         events=data.persons_per(outside, cells + 1)[:-1],
@@ -210,30 +214,30 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=_behind(data, cell, outside, cells), cases=_cases(data), outcomes=_outcomes(data),
-        weights={"outcome": data.spread(theta), "formula": _leverage(data, cell, outside, cells)},
-        within=_within(data, theta, cell, outside, cells),
+        behind=_behind(data, parts, cells), cases=_cases(data), outcomes=_outcomes(data),
+        spread=data.spread_cases(died, ~died),
+        weights={"outcome": data.spread(theta), "formula": _leverage(data, parts, cells)},
+        within=_within(data, theta, parts, cells),
         cells={"model": data.spread_per(theta, cell, cells),
                "event": data.spread_per(theta, outside, cells + 1)[:, :-1]},
     )  # fmt: skip
 
 
-def _behind(data: Data, cell: Array, outside: Array, cells: int) -> dict[str, Array]:
-    """Persons behind the sums over everybody, over each cell, and over each cell's events."""
-    parts = (data.behind_design(), data.behind_cells(cell, cells), data.behind_cells(outside, cells))
-    return {label: np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
+def _behind(data: Data, parts: tuple[Array, ...], cells: int) -> dict[str, Array]:
+    """Persons behind the sums over everybody, and over each part of each cell."""
+    found = [data.behind_design(), *(data.behind_cells(codes, cells) for codes in parts)]
+    return {label: np.concatenate([one[label] for one in found if label in one]) for label in found[0]}
 
 
-def _within(data: Data, theta: Array, cell: Array, outside: Array, cells: int) -> dict[str, Array]:
-    """The weights behind each term, of all and of each cell: what a β singles out, it may single out in one cell."""
-    parts = [data.spread_within_cells(theta, codes, cells) for codes in (cell, outside)]
-    whole = data.spread_within(theta)
-    return {label: np.concatenate([sums, *(p[label] for p in parts)], axis=1) for label, sums in whole.items()}
+def _within(data: Data, theta: Array, parts: tuple[Array, ...], cells: int) -> dict[str, Array]:
+    """The weights behind each term, of all and of each part: what a β singles out, it may single out in one cell."""
+    found = [data.spread_within(theta), *(data.spread_within_cells(theta, codes, cells) for codes in parts)]
+    return {label: np.concatenate([one[label] for one in found if label in one], axis=1) for label in found[0]}
 
 
-def _leverage(data: Data, cell: Array, outside: Array, cells: int) -> Array:
-    """The sums of a cell, and of its events, are the square of a design of their own."""
-    return np.concatenate([data.leverage_per(cell, cells), data.leverage_per(outside, cells)], axis=1)
+def _leverage(data: Data, parts: tuple[Array, ...], cells: int) -> Array:
+    """The sums of each part of a cell, also of the one that two others leave, are the square of a design of its own."""
+    return np.concatenate([data.leverage_per(codes, cells) for codes in parts], axis=1)
 
 
 def across(t: Leaving, strata: int, size: int, beta: Array, ties: Ties) -> Sums:

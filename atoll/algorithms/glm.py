@@ -56,6 +56,7 @@ class Terms(Statistics):
     cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
+    spread: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -68,6 +69,7 @@ class Meat(Statistics):
     cases: dict[str, Array] = witness()
     outcomes: dict[str, Array] = witness(empty=False)
     within: dict[str, Array] = weights(part=True)
+    spread: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -113,7 +115,8 @@ def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None)
         loglik=float(distribution.loglik(y, mu, deviance).sum()),
         pearson=float(((y - mu) ** 2 / V).sum()),
         behind=data.behind_design(),
-        cases=_cases(data, family),
+        cases=_cases(data, family, whole=False),
+        spread=data.spread_cases(*_happened(data, family)),
         outcomes=_outcomes(data, family),
         weights=_weights(data, weight, mu, family),
         within=data.spread_within(*_masses(weight, mu, family)),
@@ -132,7 +135,8 @@ def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat
         outer=U.T @ U,
         score=U.sum(axis=0),
         behind=data.behind_design(),
-        cases=_cases(data, family),
+        cases=_cases(data, family, whole=True),  # (y − μ)² multiplies pairs of terms
+        spread=data.spread_cases(*_happened(data, family)),
         outcomes=_outcomes(data, family),
         weights=_weights(data, weight, mu, family),
         within=data.spread_within(*_masses(weight, mu, family)),
@@ -152,11 +156,15 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
     return y, X, mu, LINKS[link].slope(eta, mu), distribution.variance(mu)
 
 
-def _cases(data: Data, family: Family) -> dict[str, Array]:
+def _happened(data: Data, family: Family) -> tuple[Array, ...]:
+    """Who has the event, and who has not; of an outcome that is a number, who has any."""
+    return (data.y > 0, data.y == 0) if family == "binomial" or data.flag_outcome else (data.y != 0,)
+
+
+def _cases(data: Data, family: Family, whole: bool) -> dict[str, Array]:
     """Persons behind the outcome in each cell of indicators, as far as Σ xy shows it."""
-    if family == "binomial" or data.flag_outcome:
-        return data.behind_cases(data.y > 0, data.y == 0)
-    return data.behind_values(data.y)
+    happened = _happened(data, family)
+    return data.behind_cases(*happened, whole=whole) if len(happened) == 2 else data.behind_values(data.y)
 
 
 def _outcomes(data: Data, family: Family) -> dict[str, Array]:

@@ -50,6 +50,7 @@ class Scores(Statistics):
     eta2: float = total(per="persons", moment=2)
     behind: dict[str, Array] = witness(empty=False)
     design: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
     within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -68,6 +69,7 @@ class Recalibration(Statistics):
     deviance: float = total(per="persons")
     behind: dict[str, Array] = witness(empty=False)
     design: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
     within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -89,6 +91,7 @@ class Own(Statistics):
     calibrated: float = each(per="persons")
     behind: dict[str, Array] = witness(empty=False)
     design: dict[str, Array] = witness()
+    spread: dict[str, Array] = weights(part=True)
     within: dict[str, Array] = weights(part=True)
     weights: dict[str, Array] = weights()
 
@@ -127,6 +130,7 @@ def scores(data: Data, beta: Coefficients, link: str) -> Scores:
         eta2=float(eta @ eta),
         behind=_classes(data),
         design=_design(data),
+        spread=data.spread_cases(data.y == 0, data.y == 1),
         within=data.spread_within(*_masses(p)),
         weights=_weights(data, p),
     )
@@ -155,6 +159,7 @@ def recalibration(data: Data, beta: Coefficients, link: str, parameters: Paramet
         deviance=deviance,
         behind=_classes(data),
         design=_design(data),
+        spread=data.spread_cases(data.y == 0, data.y == 1),
         within=data.spread_within(*_masses(large, moved)),
         weights=_weights(data, p, large, moved),
     )
@@ -178,6 +183,7 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         calibrated=float(calibration is not None),
         behind=_classes(data),
         design=_design(data),
+        spread=data.spread_cases(data.y == 0, data.y == 1),
         within=data.spread_within(*_masses(p)),
         weights=_weights(data, p),
     )

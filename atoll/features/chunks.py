@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.intervals import refuse_unbounded
+from atoll.features.products import refuse_intricate
 from atoll.features.rows import Rows
 from atoll.features.table import Table
 from atoll.features.witness import behind
@@ -36,6 +37,7 @@ def chunks(
         raise DataError("The question reads no column.", REMEDIES["DATA_INVALID"], code="DATA_INVALID")
     if view.design is not None and minimum > 1:
         refuse_unbounded(view.design, columns)
+        refuse_intricate(view.design, columns)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
     counted = behind(view.design, columns, strata_of(view)) if view.design else None

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
-from atoll.features.products import TooIntricate, cells_of, products_of
+from atoll.features.products import Product, cells_of, degrees_of, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
 from atoll.privacy.statistics import Array
-from atoll.study.design import Level
+from atoll.study.design import Level, Spline
 from atoll.study.view import View
+
+LOOKED_AT, ENOUGH = 2_000, 1_000  # rows that are looked at first, and different values that settle it
 
 
 def strata_of(view: View) -> list[tuple[Level, ...]]:
@@ -38,16 +41,32 @@ class Witnessed(Rows):
         self._behind = behind
 
     @cached_property
+    def _products(self) -> tuple[Product, ...]:
+        assert self._view.design is not None
+        return products_of(self._view.design, self._columns)
+
+    @cached_property
     def _weighed(self) -> Array:
-        """What one person's weight is looked for in: the products of all terms (see `products`)."""
+        """What one person's weight is looked for in: the products of all terms (see `products`), and the offset."""
         design = self._view.design
         assert design is not None
-        try:
-            products = products_of(design)
-        except TooIntricate:
-            return np.full((self.n, 1), np.inf)
-        plain = products == tuple(factors for factors in design.columns if factors)
-        return self.X if plain else self._terms.products(products)
+        plain = self._products == tuple(factors for factors in design.columns if factors)
+        more = [self.offset] if self._view.offset else []
+        columns = self.X if plain else self._terms.products(self._products)
+        return np.column_stack([columns, *more]) if more else columns
+
+    def _between_knots(self) -> dict[str, list[Array]]:
+        """Persons between neighbouring knots of each spline, by column, and between the ends of one that is constant
+        beyond them: it could be a step for all but those few. Beyond its ends it says no more of anybody."""
+        assert self._view.design is not None
+        found = dict[str, list[Array]]()
+        bent = [replace(f, index=0) for one in self._view.design.columns for f in one if isinstance(f, Spline)]
+        for spline in dict.fromkeys(bent):
+            ends = (spline.low, *spline.knots, spline.high) if spline.clipped else spline.knots
+            place = np.searchsorted(ends, self._complete.number(spline.column))
+            counts = self.persons_per(place, len(ends) + 1)
+            found.setdefault(spline.column, []).append(counts[1:-1] if spline.clipped else counts)
+        return found
 
     def weighing(self) -> Weighing:
         """What says how much one person weighs: the design with an intercept, and the outcome."""
@@ -106,7 +125,33 @@ class Witnessed(Rows):
         plan = self._behind
         if self.minimum <= 1 or plan is None:
             return {}
-        return cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
+        cells = cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
+        for label, counts in self._between_knots().items():
+            cells[label] = np.concatenate([cells[label], *counts])
+        return cells
+
+    def _unusual(self) -> dict[str, list[Array]]:
+        """Persons outside the few commonest values of each number: of 0, 1 and one 2 the sums of v and v² tell who has
+        the 2, since v² − v is nought for everybody else; of a power of v, or its square, more values are so bound."""
+        found, degrees = dict[str, list[Array]](), degrees_of(self._products)
+        for name, degree in degrees.items():
+            if self._columns[name].type != "flag" and name in self._behind_labels:
+                found[name] = [np.array([self._outside(self._complete.number(name), 2 * degree)], dtype=np.int64)]
+        return found
+
+    def _outside(self, x: Array, most: int) -> int:
+        """Persons outside the `most` commonest values; at least so many, where a part of the rows shows enough."""
+        part = np.unique(x[:LOOKED_AT])
+        if len(part) >= most + ENOUGH and self._person is None:
+            return len(part) - most
+        values, held = np.unique(x, return_counts=True)
+        common = values[np.argsort(-held, kind="stable")[:most]]
+        return self.persons(~np.isin(x, common))
+
+    @cached_property
+    def _behind_labels(self) -> frozenset[str]:
+        assert self._behind is not None
+        return frozenset(self._behind.labels)
 
     def behind_cells(self, codes: Array, size: int) -> dict[str, Array]:
         """As `behind_design`, for the rows of each code apart: one cell's sums are a table of their own."""
@@ -119,33 +164,54 @@ class Witnessed(Rows):
                 found.setdefault(label, []).append(cells)
         return {label: np.concatenate(cells) for label, cells in found.items()}
 
-    def behind_cases(self, *happened: Array) -> dict[str, Array]:
+    def behind_cases(self, *happened: Array, whole: bool = False) -> dict[str, Array]:
         """Persons with and without the outcome in every cell of indicators that stands with something else in a term.
 
         `x:age` adds up the ages of the cases who are in x: were there one, its age would be read. Both sides of x are
-        counted, for `age` less `x:age` says the rest.
+        counted, for `age` less `x:age` says the rest. `whole` where pairs of terms are summed: each level multiplies.
         """
-        return self._in_cells(happened, whole=False)
+        return self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
 
     def behind_values(self, outcome: Array) -> dict[str, Array]:
-        """Of an outcome that is a number: persons whose value is not zero, nor what most have, in every cell of
-        indicators, since the outcome itself is what is summed there."""
-        return self._in_cells((outcome != 0, outcome != self._persons.middle(outcome, outcome == outcome)), whole=True)
+        """Of an outcome that is a number: persons whose value is not zero, nor what most of the cell have, in every
+        cell of indicators, since the outcome itself is what is summed there."""
 
-    def _in_cells(self, happened: Sequence[Array], *, whole: bool) -> dict[str, Array]:
+        def unusual(code: Array) -> Array:
+            """Other than the middle of the own cell, where more than half of it have that; else everybody."""
+            found = np.ones(len(code), dtype=bool)
+            for rows in (code == one for one in range(int(code.max()) + 1)):
+                usual = outcome == self._persons.middle(outcome, rows)
+                if self.persons(rows & usual) > self.persons(rows & ~usual):
+                    found &= ~(rows & usual)
+            return found
+
+        return self._in_cells([lambda code: outcome != 0, unusual], True)
+
+    def _in_cells(self, masks: Sequence[Callable[[Array], Array]], whole: bool) -> dict[str, Array]:
+        """Persons in each cell of indicators where a mask holds; a mask may depend on the cells."""
         design, found = self._view.design, dict[str, list[Array]]()
         if self.minimum <= 1 or design is None:
             return {}
-        try:
-            cells = list(cells_of(design, self._columns, whole))
-        except TooIntricate:  # refused for its leverage
-            return {}
-        for indicators in cells:
+        for indicators in cells_of(design, self._columns, whole):
             present = self._terms.products([(factor,) for factor in indicators]) != 0
             code, size = present @ (1 << np.arange(len(indicators))), 1 << len(indicators)
-            counts = [self.persons_per(np.where(where, code, size), size + 1)[:-1] for where in happened]
+            counts = [self.persons_per(np.where(mask(code), code, size), size + 1)[:-1] for mask in masks]
             found.setdefault(first_column(indicators), []).extend(counts)
+        for label, counts in self._unusual().items():
+            found.setdefault(label, []).extend(counts)
         return {label: np.concatenate(counts) for label, counts in found.items()}
+
+    def spread_cases(self, *happened: Array) -> dict[str, Array]:
+        """Σ|z| and Σz² over the persons of each mask, of every product z that is a number, by its first column: of a
+        column that few cases have, Σ zy is their value."""
+        found = dict[str, list[Array]]()
+        if self.minimum <= 1 or self._view.design is None:
+            return {}
+        numbers = [one for one in self._products if not all(is_indicator(f, self._columns) for f in one)]
+        for made, column in zip(numbers, self._terms.products(numbers).T, strict=True):
+            sums = [self.spread(np.abs(column) * where) for where in happened]
+            found.setdefault(first_column(made), []).extend(sums)
+        return {label: np.stack(sums, axis=1) for label, sums in found.items() if label}
 
     def leverage_per(self, codes: Array, size: int) -> Array:
         """[1, the largest leverage of one person on 1 and X] in each code's rows: it stands for so many persons."""
@@ -194,3 +260,8 @@ class Witnessed(Rows):
 def _counting(codes: Array) -> Callable[[Array], int]:
     """Distinct persons where a mask over these rows holds."""
     return lambda where: len(np.unique(codes[where]))
+
+
+def _whatever(where: Array, code: Array) -> Array:
+    """A mask that does not depend on the cells."""
+    return where

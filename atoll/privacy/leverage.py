@@ -27,6 +27,7 @@ import numpy as np
 
 from atoll.privacy.statistics import Array
 
+GIVEN = 1e-13  # size of what is left of a column, of unit size, below which others give it to the last digits
 NEARLY = 1e-12  # share of a column's square sum that the columns before it leave unexplained: less counts as nothing
 
 
@@ -128,15 +129,15 @@ def unexplained(columns: Array) -> Array:
 
     columns   (n, columns), centred. What others give to the last digits is nought.
     """
+    from scipy.linalg import qr, solve_triangular
+
     size = np.sqrt((columns**2).sum(axis=0))
-    unit = columns / np.where(size > 0, size, 1.0)
-    gram = _gram(unit)
-    weights = np.eye(len(gram))
-    for j in np.flatnonzero(size > 0):
-        others = np.flatnonzero((size > 0) & (np.arange(len(gram)) != j))
-        weights[others, j] = (
-            -np.linalg.pinv(gram[np.ix_(others, others)], rcond=NEARLY, hermitian=True) @ gram[others, j]
-        )
-    left = unit @ weights
-    left[:, (left**2).sum(axis=0) < NEARLY] = 0.0
-    return np.asarray(left * size)
+    used = np.flatnonzero(size > 0)
+    left = np.zeros_like(columns)
+    if len(used):
+        Q, R, order = qr(columns[:, used] / size[used], mode="economic", pivoting=True, check_finite=False)
+        rank = int((np.abs(np.diag(R)) > GIVEN).sum())
+        apart = Q[:, :rank] @ solve_triangular(R[:rank, :rank], np.eye(rank), trans=1)  # dual to the kept columns
+        kept = used[order[:rank]]
+        left[:, kept] = apart / (apart**2).sum(axis=0) * size[kept]
+    return left

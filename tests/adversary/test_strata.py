@@ -50,7 +50,7 @@ def test_a_number_that_one_person_has_within_a_stratum():
     """No indicator shows it: the strata give the number for everybody else."""
     seen = modelled("bmi + age", time="t", event="e", **LEVELS)
     asked = replace(cox.within(ties="breslow", beta=np.zeros(2)), view=seen)
-    assert code(asked, bmi=20.0 + 5.0 * all_but(ONE, 0.4)) == "ONE_PERSON"
+    assert code(asked, bmi=20.0 + 5.0 * all_but(ONE, 0.4)) in FEW
     assert code(asked) == ""
 
 
@@ -110,7 +110,7 @@ def test_a_number_that_one_person_alone_has_in_an_interval():
 @pytest.mark.parametrize("more", [{}, {"strata": ("arm",), "levels": {"arm": ("a", "b")}}], ids=["whole", "strata"])
 def test_a_hazard_that_is_one_person_s_within_an_interval(more):
     """Its age is not far from the others', and elsewhere everybody has such a hazard: only this interval is uneven."""
-    early = np.arange(N) < 120
+    early = np.arange(N) < 480
     age = np.where(early, np.where(np.arange(N) // 2 % 2 == 0, 59.0, 61.0), 62.2)
     time, event, strata = np.where(early, 40.0, 400.0), EVENTS.copy(), 2 if more else 1
     event[[6, 7]] = 0.0

@@ -117,10 +117,9 @@ def test_every_kind_of_number_is_a_number(column):
     assert X[0, 1] == 1.0
 
 
-@pytest.mark.parametrize("formula", ["x ~ log(z)", "x ~ sqrt(z)", "x ~ I(1 / z)", "x ~ exp(z * 1000)"])
+@pytest.mark.parametrize("formula", ["x ~ log(z)", "x ~ sqrt(z)", "x ~ I(1 / z)", "x ~ I(z ** -3)"])
 def test_a_term_that_is_not_finite_is_named(formula):
     with pytest.raises(DataError, match=r"The term .* is not finite for some patients\. .*positive") as caught:
-        formula = formula.replace("exp(z * 1000)", "exp(I(z * 1000))")
         read({"x": [1.0, 2.0, 3.0], "z": [-1.0, 0.0, 5.0]}, formula, minimum=1)
     assert caught.value.subject == "z"
     with pytest.raises(DataError, match=r"The term .* is not finite for every value that the dictionary allows"):

@@ -153,7 +153,8 @@ def test_of_risk_sets_over_hospitals_every_cell(ids):
     cell = (TABLE["arm"] == "b") * 4 + np.searchsorted(grid, TABLE["t"]) + 1
     died = TABLE["e"] == 1
     design = np.column_stack([np.ones(N), data.X])
-    parts = [chosen for of in (np.ones(N, dtype=bool), died) for c in range(8) if (chosen := (cell == c) & of).any()]
+    of_all = (np.ones(N, dtype=bool), died, ~died)
+    parts = [chosen for of in of_all for c in range(8) if (chosen := (cell == c) & of).any()]
     hats = [np.diag(design[p] @ np.linalg.pinv(design[p])) for p in parts]
     largest = [max(np.bincount(ids[p], hat)) for p, hat in zip(parts, hats, strict=True)]
     equal({"formula": record.weights["formula"]}, {"formula": [np.ones(len(parts)), largest]})
@@ -174,13 +175,15 @@ def test_of_a_recalibration_the_risks_of_all_three_models(ids):
     parameters = np.array([0.4, -0.3, 1.7])
     record = performance.recalibration.on(data, beta=BETA, link="logit", parameters=parameters)
     p, large, moved = expit(eta), expit(0.4 + eta), expit(-0.3 + 1.7 * eta)
-    risks = (p, large, moved, large * (1 - large), moved * (1 - moved))
-    equal(record.weights, {"model": np.transpose([spread(w, ids) for risk in risks for w in (risk, 1 - risk)])})
-    for judged in (
-        performance.scores.on(data, beta=BETA, link="logit"),
-        performance.own.on(data, beta=BETA, link="logit"),
-    ):
-        equal(judged.weights, {"model": np.transpose([spread(p, ids), spread(1 - p, ids)])})
+    assert_masses(record, ids, p, large, moved)
+    for name in ("scores", "own"):
+        assert_masses(getattr(performance, name).on(data, beta=BETA, link="logit"), ids, p)
+
+
+def assert_masses(record, ids, *risks):
+    """Each risk, its rest and their product."""
+    masses = [w for p in risks for w in (p, 1 - p, p * (1 - p))]
+    equal(record.weights, {"model": np.transpose([spread(w, ids) for w in masses])})
 
 
 @FORMS
