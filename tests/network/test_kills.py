@@ -65,9 +65,10 @@ def tables() -> dict[str, pa.Table]:
     return made
 
 
+TERMS = ("age", "I(age ** 2)", "I(age ** 3)", "sqrt(age)", "log(age + 1)", "abs(age - 50)")
 MODELS = "\n".join(
-    f"  model{power}: {{algorithm: glm, dataset: checkup, family: binomial, formula: 'y ~ smoker + I(age ** {power})'}}"
-    for power in range(1, 7)
+    f"  model{number}: {{algorithm: glm, dataset: checkup, family: binomial, formula: 'y ~ smoker + {term}'}}"
+    for number, term in enumerate(TERMS, 1)
 )
 PEOPLE = """\
 datasets:
