@@ -77,8 +77,11 @@ def logarithmic(values: Sequence[float], start: float, end: float, most: int = 7
         )
     else:
         low_power, high_power = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        ladder = [m * 10.0**e for e in range(low_power, high_power + 1) for m in (1, 2, 5)]
-        ticks = tuple(tick for tick in ladder if low <= tick <= high)
+        for steps in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):  # the finer ones where fewer than three would stand
+            ladder = [m * 10.0**e for e in range(low_power, high_power + 1) for m in steps]
+            ticks = tuple(tick for tick in ladder if low <= tick <= high)
+            if len(ticks) > 2:
+                break
         if len(ticks) > most:
             ticks = tuple(tick for tick in ticks if abs(math.log10(tick) - round(math.log10(tick))) < 1e-9)
         while len(ticks) > most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ def survival(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict
     if test:
         p = p_value(test["p"]) if test["p"] < 0.001 else f"= {p_value(test['p'])}"
         caption = say("Log-rank test: χ² = {chisq}, {df} df, p {p}.", chisq=f"{test['chisq']:.2f}", df=test["df"], p=p)
-    medians = {name: group["median"] for name, group in document["groups"].items()}
+    medians = {name: [_known(value) for value in group["median"]] for name, group in document["groups"].items()}
     rows = tables.survival(document)
     return {
         "curves": _drawn(charts.curves, document, say, caption),
@@ -83,6 +84,11 @@ def survival(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict
         "medians": medians,
         "unit": _time(document, say),
     }
+
+
+def _known(value: float | None) -> float | None:
+    """A number, or None where there is none: NaN in Python's results, null in those of the hub."""
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _time(document: Mapping[str, Any], say: Say) -> str:

@@ -8,6 +8,9 @@ import pytest
 import atoll
 from atoll.algorithms.kaplan_meier import curve, exposed, median, read_at
 from atoll.study.dictionary import Column
+from atoll.ui import layout, report
+from atoll.ui.drawing import logarithmic
+from atoll.ui.words import Say
 
 COLUMNS = {
     "t": Column("number", unit="d", low=0, high=4000),
@@ -75,3 +78,15 @@ def test_nobody_is_told_apart_after_the_last_time():
     found = network.run("kaplan_meier", time="t", event="e", times=[365.0, 730.0])
     until = sum(((table["t"] <= 730) & (table["e"] == 1)).sum() for table in tables.values())
     assert abs(found.document["events"] - until) <= 10
+
+
+def test_a_median_that_is_not_reached_is_said_on_the_page():
+    document = atoll.Network(TABLES, columns=COLUMNS).run("kaplan_meier", time="t", event="e", times=[90.0]).document
+    shown = report.report(document, COLUMNS, Say("en"))
+    text = layout.render(layout.HERE / "templates", "result.html", "en", shown=shown)
+    assert "not reached" in text and "nan" not in text.replace("financ", "")
+
+
+@pytest.mark.parametrize("ends", [(0.601, 1.75), (0.9, 1.1), (0.02, 50.0), (0.4, 4.0)])
+def test_a_scale_of_ratios_has_three_ticks_at_least(ends):
+    assert len(logarithmic(ends, 0.0, 500.0, 6).ticks) >= 3
