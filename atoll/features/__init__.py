@@ -9,7 +9,7 @@ A table as rows, from the file to the sums:
     terms                          the terms of a design
     persons                        whose rows these are
     witness, witnessed, products   who stands behind a sum, for the gate
-    intervals                      whether a term is finite for all that the dictionary allows
+    intervals, codes               whether a term is finite, and whether its numbers are codes
 
 OMOP data as features:
     recipe       from a study's recipe to a table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atoll.errors import REMEDIES, DataError
+from atoll.features.codes import with_levels
 from atoll.features.intervals import refuse_unbounded
 from atoll.features.products import refuse_intricate
 from atoll.features.rows import Rows
@@ -38,6 +39,7 @@ def chunks(
     if view.design is not None and minimum > 1:
         refuse_unbounded(view.design, columns)
         refuse_intricate(view.design, columns)
+        columns = with_levels(view.design, columns, table)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
     counted = behind(view.design, columns, strata_of(view)) if view.design else None

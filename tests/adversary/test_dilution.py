@@ -196,6 +196,26 @@ def test_a_number_of_few_values_but_for_few_persons(formula, values, few, told):
     assert code(asked, columns=columns, v=v) in ((told, "ONE_PERSON") if told else ("",))
 
 
+def test_a_number_of_two_values_is_a_level_or_refused():
+    """Sexes written 1 and 2, with one case among the 2."""
+    columns = {**ALONE, "s": Column("number")}
+    s, y = np.where(IN_X, 2.0, 1.0), np.where(IN_X, ONE_CASE, TABLE["y"])
+
+    def told(formula, s):
+        design = resolve(parse(formula), Facts(levels={"s": ("1", "2")}), columns, ("north",))
+        asked = replace(regression("y ~ age"), view=View(design=design, outcome="y"))
+        return code(asked, columns=columns, s=s, y=y)
+
+    assert told("y ~ s * age", s) == "CODE_AS_NUMBER"
+    assert told("y ~ age + I(s + 1)", s) == "CODE_AS_NUMBER"
+    assert told("y ~ C(s) * age", s) == "TOO_FEW_PERSONS"
+    assert told("y ~ C(s) + age", s) == ""
+    assert told("y ~ s * age", s - 1) == "TOO_FEW_PERSONS", "nought or one: counted as a flag is"
+    assert told("y ~ s + age", s - 1) == ""
+    late = np.where(np.arange(N) < N - 100, s, 3.0)  # a third value far down
+    assert told("y ~ s + age", late) == ""
+
+
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "log"])
 def test_the_first_weights_do_not_depend_on_the_outcome(link):
     """Or the information would weigh cases differently, and tell the row of one case in a level."""

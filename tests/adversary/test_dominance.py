@@ -146,7 +146,7 @@ def test_a_column_in_which_few_differ_is_not_summed(shape):
     ):
         north = site(cost=COLUMNS_FILLED[shape])
         permit = north.permit(asked.name.partition(".")[0])
-        assert north.ask(asked, permit).code in FEW, asked.name
+        assert north.ask(asked, permit).code in (*FEW, "CODE_AS_NUMBER"), asked.name
     opened = site(OPEN, cost=COLUMNS_FILLED[shape])
     asked = replace(describe.sums(numbers=("cost",), categories=()), view=view("cost"))
     assert opened.share(asked, opened.ask(asked, opened.permit("describe"))).sum.shape == (1,)

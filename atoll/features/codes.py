@@ -1,0 +1,61 @@
+"""Numbers that are levels: a column of two values is counted as one where persons are protected.
+
+Of sexes written 1 and 2, Σ s·age·y − Σ age·y is the ages of the cases who are 2. A flag's cases are counted
+(`witnessed`), and so are those of a number that is nought or one other value, as a count of seldom things may be. Two
+values of which none is nought are codes: as a category they are counted, as a number they are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from atoll.errors import REMEDIES, DataError
+from atoll.features.table import Table
+from atoll.study.design import Design, Number, columns_of
+from atoll.study.dictionary import Dictionary
+
+LOOKED_AT = 2_000  # rows that nearly always show a third value
+BATCH = 262_144
+FEWEST = 20  # rows before two values say something; fewer persons are refused by their number
+
+
+def with_levels(design: Design, columns: Dictionary, table: Table) -> Dictionary:
+    """The dictionary with the numbers of a design that are nought or one other value as flags.
+
+    Raises
+    ------
+    DataError
+        CODE_AS_NUMBER, when a number has two values and none is nought; with the column as subject.
+    """
+    found = dict(columns)
+    numbers = [f for factors in design.columns for f in factors if isinstance(f, Number)]
+    for name in dict.fromkeys(name for factor in numbers for name in columns_of(factor)):
+        values = _two_values(table, name) if columns[name].type == "number" else frozenset()
+        if 0.0 in values:
+            found[name] = replace(columns[name], type="flag")
+        elif values:
+            raise DataError(
+                f"Column {name!r} is called a number and holds two values only.",
+                REMEDIES["CODE_AS_NUMBER"],
+                code="CODE_AS_NUMBER",
+                subject=name,
+            )
+    return found
+
+
+def _two_values(table: Table, name: str) -> frozenset[float]:
+    """The two values of a column; nothing where it has more, or one."""
+    found: set[float] = set()
+    rows = 0
+    for size in (LOOKED_AT, BATCH):
+        for batch in table.batches([name], size):
+            values = np.unique(batch.numbers(name))
+            found |= set(values[np.isfinite(values)][:3].tolist())
+            rows += batch.num_rows
+            if len(found) > 2:
+                return frozenset()
+            if size == LOOKED_AT:
+                break  # the first rows only; all of them where these have no third value
+    return frozenset(found) if len(found) == 2 and rows >= FEWEST else frozenset()
