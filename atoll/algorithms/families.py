@@ -102,7 +102,7 @@ FAMILIES: dict[Family, Distribution] = {
         deviance=lambda y, mu: -2 * np.log(np.where(y == 1, mu, 1 - mu)),  # y is 0 or 1: no saturated term
         loglik=lambda y, mu, d: -d / 2,
         admits=lambda y: (y == 0) | (y == 1),
-        start=lambda y: np.full_like(y, 0.5),  # not of y: weights that are would tell cases apart
+        start=lambda y: (y + 0.5) / 2,
         links=("logit", "probit", "cloglog", "log", "identity"),
         outcomes="0 or 1",
         lowest=0.0,

@@ -148,12 +148,18 @@ def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> 
     """y, X, μ, dμ/dη and V(μ) for the rows at hand."""
     distribution, y, X = FAMILIES[family], data.y, data.X
     if beta is None:
-        mu = distribution.inside(distribution.start(y))
+        mu = distribution.inside(_start(y, family, link))
         eta = LINKS[link].predictor(mu)
     else:
         eta = X @ beta + data.offset
         mu = distribution.inside(LINKS[link].mean(eta))
     return y, X, mu, LINKS[link].slope(eta, mu), distribution.variance(mu)
+
+
+def _start(y: Array, family: Family, link: LinkName) -> Array:
+    """The first means. Weights that differ by outcome would tell cases apart: with the logit they do not, and with
+    other links everybody starts at one half."""
+    return np.full_like(y, 0.5) if family == "binomial" and link != "logit" else FAMILIES[family].start(y)
 
 
 def _happened(data: Data, family: Family) -> tuple[Array, ...]:
