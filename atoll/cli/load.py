@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atoll.cli.output import Output, with_output
+
+if TYPE_CHECKING:
+    from atoll.ingest.report import Report
 
 PATH = click.Path(path_type=Path)
 
@@ -55,6 +59,12 @@ def load(
     again = ", went on where it had stopped" if made.resumed else ""
     out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
     out.table(("table", "rows"), [(name, f"{rows:,}") for name, rows in made.tables.items()])
+    _aside(out, made)
+    out.note("Next: atoll cdm validate URL")
+
+
+def _aside(out: Output, made: Report) -> None:
+    """What was kept aside, what has no concept, and what lacks a unit."""
     if made.rejected:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
@@ -78,4 +88,3 @@ def load(
         out.table(("test", "unit", "rows", "mean probability", "filled in"), rows)
         if not any(u["filled"] for u in made.units):
             out.note("`units: {infer: 0.99}` in the mapping fills those in that are so probable.")
-    out.note("Next: atoll cdm validate URL")
