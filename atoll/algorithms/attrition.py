@@ -7,11 +7,15 @@ event that keeps them all, as a cohort asks.
 
 The numbers are nested, so what they hide is their differences. With K the site's minimum:
 
+    N       is told when it is K or more. Else nothing is: every number lies between nobody and K, whether few or none
+            entered, so that one small hospital neither shows its patients nor keeps the others from being counted
     left    is told as `nested` has it: when K persons or more were lost since the last number that was told
     alone   is told when leftᵢ₋₁ and leftᵢ are, and when K persons or more keep only this step of the two, and K or
             more neither. Else it lies between leftᵢ and N
 
-Bounds add up over sites and still hold the truth between them. The differences go to the gate as a witness. Two runs
+Bounds add up over sites and still hold the truth between them. Only bounds are ever added, so the sum less what the
+other sites show is the bounds of the one that is left, and not its number: nothing else need be held back for its sake.
+The differences go to the gate as a witness. Two runs
 with other columns are two releases: what they hide from each other is hidden by rounding alone.
 """
 
@@ -23,20 +27,20 @@ from typing import Any
 
 import numpy as np
 
-from atoll.algorithms.core import Data, Program, at_site_whole
+from atoll.algorithms.core import Data, Program, at_site_or_nobody
 from atoll.algorithms.nested import differences, told_steps
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, table, witness
+from atoll.privacy.statistics import Array, Statistics, table, witness
 from atoll.study.view import Setting
 
+TELLS_OF_FEW = True  # what a site of too few answers is the same as for nobody
 EXAMPLES = ({"columns": ["smoker", "e", "y"]}, {"columns": ["y", "smoker"], "by_site": False})
 
 
 class Left(Statistics):
-    """One number a step. Persons lie between `low` and `high`, and where nothing is held back the two are equal."""
+    """Who entered, and one number a step. Persons lie between `low` and `high`, which are equal where it is told."""
 
-    entered: int = count()
     low: Array = table()
     high: Array = table()
     alone_low: Array = table()
@@ -47,10 +51,8 @@ class Left(Statistics):
 class Own(Statistics):
     """The same of one hospital, to the nearest multiple of its minimum."""
 
-    entered: int = count()
     low: Array = table()
     high: Array = table()
-    own_entered: int = count(apart=True)
     own_low: Array = table(apart=True)
     own_high: Array = table(apart=True)
     behind: dict[str, Array] = witness()
@@ -60,10 +62,12 @@ class Own(Statistics):
 class Attrition:
     """`steps` holds for each step its column, label, and bounds of who is left and who keeps it alone.
 
-    sites_apart   for each hospital `entered`, and lists `low` and `high`, one entry a step
+    entered, entered_high   bounds of who entered; equal unless a hospital had too few to tell
+    sites_apart             for each hospital the same, and lists `low` and `high`, one entry a step
     """
 
     entered: int
+    entered_high: int
     steps: list[dict[str, Any]]
     sites_apart: dict[str, dict[str, Any]]
     notes: list[str]
@@ -71,9 +75,8 @@ class Attrition:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one site tells, and the differences that it must stand for."""
+    """What one site tells, who entered first, and the differences that it must stand for."""
 
-    entered: int
     low: list[int]
     high: list[int]
     alone: list[tuple[int, int]]
@@ -82,11 +85,11 @@ class Bounds:
     @property
     def behind(self) -> dict[str, Array]:
         """The persons between neighbours of what is told, and those whom a step alone sets apart."""
-        lost = differences(self.entered, self.low, self.high)
+        lost = differences(self.low, self.high)
         return {"steps": np.array([*lost, *self.cells], dtype=np.int64)}
 
 
-@at_site_whole
+@at_site_or_nobody
 def left(data: Data, columns: tuple[str, ...]) -> Left:
     """Persons left after each step, and who keep it alone."""
     told = bounds(data, columns)
@@ -94,20 +97,20 @@ def left(data: Data, columns: tuple[str, ...]) -> Left:
         np.array(values, dtype=np.int64)
         for values in (told.low, told.high, [a for a, _ in told.alone], [b for _, b in told.alone])
     )
-    return Left(told.entered, low, high, alone_low, alone_high, told.behind)
+    return Left(low, high, alone_low, alone_high, told.behind)
 
 
-@at_site_whole
+@at_site_or_nobody
 def own(data: Data, columns: tuple[str, ...]) -> Own:
     """Persons left after each step, apart for this hospital."""
     told = bounds(data, columns)
     low, high = (np.array(values, dtype=np.int64) for values in (told.low, told.high))
-    return Own(told.entered, low, high, told.entered, low, high, told.behind)
+    return Own(low, high, low, high, told.behind)
 
 
 def bounds(data: Data, columns: Sequence[str]) -> Bounds:
     """What may be told of a site's rows; `minimum` persons or nobody behind every difference."""
-    entered = data.persons()
+    entered = data.persons() if data.n else 0
     kept, so_far = [entered], np.ones(data.n, dtype=bool)
     alone = []
     for name in columns:
@@ -126,8 +129,8 @@ def bounds(data: Data, columns: Sequence[str]) -> Bounds:
             between.append((number, number))
             cells += parts if data.minimum > 1 else []
         else:
-            between.append((steps[i + 1][0], entered))
-    return Bounds(entered, [low for low, _ in steps[1:]], [high for _, high in steps[1:]], between, cells)
+            between.append((steps[i + 1][0], steps[0][1]))
+    return Bounds([low for low, _ in steps], [high for _, high in steps], between, cells)
 
 
 def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: bool = True) -> Program:
@@ -147,22 +150,30 @@ def attrition(setting: Setting, *, columns: tuple[ColumnName, ...], by_site: boo
     total = yield left(columns=columns)
     apart = (yield own(columns=columns)) if by_site else None
     steps: list[dict[str, Any]] = [
-        {"step": name, "label": setting.columns[name].label, "low": int(total.low[i]), "high": int(total.high[i])}
+        {
+            "step": name,
+            "label": setting.columns[name].label,
+            "low": int(total.low[i + 1]),
+            "high": int(total.high[i + 1]),
+        }
         | {"alone_low": int(total.alone_low[i]), "alone_high": int(total.alone_high[i])}
         for i, name in enumerate(columns)
     ]
     notes = [] if setting.public else ["rounded"]
     if any(step[f"{of}low"] < step[f"{of}high"] for step in steps for of in ("", "alone_")):
         notes.append("held_back")
-    return Attrition(int(total.entered), steps, _apart(apart, setting.sites), notes)
+    entered, entered_high = int(total.low[0]), int(total.high[0])
+    if entered < entered_high:
+        notes.append("few_entered")
+    return Attrition(entered, entered_high, steps, _apart(apart, setting.sites), notes)
 
 
 def _apart(figures: Any, sites: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Entered and bounds of each site."""
+    """Bounds of each site: of who entered, and step by step."""
     if figures is None:
         return {}
-    return {
-        site: {"entered": int(figures.own_entered[i])}
-        | {"low": [int(v) for v in figures.own_low[i]], "high": [int(v) for v in figures.own_high[i]]}
-        for i, site in enumerate(sites)
-    }
+    found = {}
+    for i, site in enumerate(sites):
+        low, high = ([int(v) for v in ends[i]] for ends in (figures.own_low, figures.own_high))
+        found[site] = {"entered": low[0], "entered_high": high[0], "low": low[1:], "high": high[1:]}
+    return found

@@ -51,7 +51,7 @@ class Data(Protocol):
     minimum   persons that the site's policy wants behind every cell; a function may coarsen to meet it
     rounding  numbers of persons leave as multiples of this; bounds of one another are told from the rounded number
 
-    A function never sees data without a row: n ≥ 1.
+    A function sees no data without a row, n ≥ 1, unless it is marked `at_site_or_nobody`.
     """
 
     n: int
@@ -147,9 +147,9 @@ class Question:
 class SiteFunction(Generic[P, S]):
     """An `@at_site` function. Called without data it builds the `Question`; `.on(data, …)` answers it."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
+    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool, nobody: bool = False):
         self.on = function
-        self.whole = whole
+        self.whole, self.nobody = whole, nobody
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
         self.kinds = _kinds_of_arguments(function)
@@ -200,6 +200,11 @@ def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P,
     return SiteFunction(function, whole=True)
 
 
+def at_site_or_nobody(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site_whole`, for a function that answers for nobody as it does for a few, and so may see no row."""
+    return SiteFunction(function, whole=True, nobody=True)
+
+
 Program = Generator[Question, Any, Any]
 
 
@@ -230,7 +235,7 @@ def answer(
     """At a site: the function over every chunk of rows, merged in order; `map` may run on threads.
 
     Merging as answers arrive, from left to right, gives the same bits for any number of threads. A chunk
-    without a complete row adds nothing, and the function does not see it.
+    without a complete row adds nothing, and the function does not see it unless it answers for nobody too.
 
     Raises
     ------
@@ -238,7 +243,7 @@ def answer(
         With code EMPTY, when no chunk holds a complete row.
     """
     merged: S | None = None
-    for following in map(lambda data: function.on(data, **arguments) if data.n else None, chunks):
+    for following in map(lambda data: function.on(data, **arguments) if data.n or function.nobody else None, chunks):
         if following is not None:
             merged = following if merged is None else merge([merged, following])
     if merged is None:

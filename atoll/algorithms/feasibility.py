@@ -55,7 +55,7 @@ def known(data: Data, columns: tuple[str, ...], happened: str | None) -> Known:
     low, high = (
         np.array(ends, dtype=np.int64) for ends in zip(*told_steps(left, data.minimum, data.rounding)[1:], strict=True)
     )
-    lost = np.array(differences(entered, low.tolist(), high.tolist()), dtype=np.int64)
+    lost = np.array(differences([entered, *low], [entered, *high]), dtype=np.int64)
     return Known(entered, low, high, {"steps": lost})
 
 

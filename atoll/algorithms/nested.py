@@ -2,7 +2,8 @@
 
 With K the site's minimum, a number is told when K persons or more were lost since the last number that was told, and K
 or more are left. Else it lies within K of that number, or between nobody and K. So a step that loses nobody looks
-like one that loses a few: who asks whether one person is there gets the same answer.
+like one that loses a few: who asks whether one person is there gets the same answer. Where fewer than K are there at
+first, every number lies between nobody and K, whoever they are and whatever they keep.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from itertools import pairwise
 
 
 def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tuple[int, int]]:
-    """Bounds of nested numbers, which are equal where the number is told; the first always is.
+    """Bounds of nested numbers, which are equal where the number is told.
 
-    A lower bound is counted back from the number as it leaves, rounded, and by a multiple of `rounding`: two bounds
+    What stands for fewer than the minimum is the next multiple of `rounding`, so that it holds after rounding. A lower
+    bound is counted back from the number as it leaves, rounded, and by a multiple of `rounding`: two bounds
     that were rounded apart would show the unit digit.
     """
+    few = (0, -(-minimum // rounding) * rounding)
+    if minimum > 1 and kept[0] < minimum:
+        return [few] * len(kept)
     last = kept[0]
     back = -(-(minimum - 1) // rounding) * rounding
     steps = [(last, last)]
@@ -25,7 +30,7 @@ def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tup
             last = number
             steps.append((number, number))
         elif number < minimum <= last - number:
-            steps.append((0, minimum if minimum > 1 else 0))
+            steps.append(few if minimum > 1 else (0, 0))
         else:
             low = nearest(last, rounding) - back
             steps.append((low if low >= minimum else 0, last))
@@ -37,7 +42,7 @@ def nearest(number: int, base: int) -> int:
     return (number + base // 2) // base * base
 
 
-def differences(entered: int, low: Sequence[int], high: Sequence[int]) -> list[int]:
-    """Persons between neighbours of what is told, down to nobody: what a gate looks at."""
-    told = [entered, *(a for a, b in zip(low, high, strict=True) if a == b), 0]
+def differences(low: Sequence[int], high: Sequence[int]) -> list[int]:
+    """Persons between neighbours of what is told, from who is there at first to nobody: what a gate looks at."""
+    told = [*(a for a, b in zip(low, high, strict=True) if a == b), 0]
     return [a - b for a, b in pairwise(told)]

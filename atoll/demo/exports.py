@@ -170,7 +170,7 @@ class ExportsDemo(Story):
 
     def _attrition(self, study: Study) -> None:
         found = study.result("losses").document
-        rows = [["entered", f"{found['entered']:,}"]]
+        rows = [["entered", _between(found["entered"], found["entered_high"])]]
         rows += [[s["label"] or s["step"], _between(s["low"], s["high"])] for s in found["steps"]]
         self.table(["step", "persons left"], rows)
 

@@ -228,8 +228,10 @@ LEAVES: dict[str, Pair] = {
     ),
     "attrition": (
         "the number of persons, of those who are left after each step, and of those who keep each step alone. A number "
-        "of which fewer persons than the minimum would stand apart is not told, only two between which it lies.",
-        "总人数、每一步之后剩余的人数、单独满足每一步的人数。若会使少于最低人数的患者显露，则不给出该数字，只给出其上下界。",
+        "of which fewer persons than the minimum would stand apart is not told, only two between which it lies; where "
+        "fewer than the minimum enter, only that: the same answer for one person as for nobody.",
+        "总人数、每一步之后剩余的人数、单独满足每一步的人数。若会使少于最低人数的患者显露，则不给出该数字，只给出其上下界；"
+        "若进入的总人数低于最低人数，则只说明这一点，一人与零人的回答完全相同。",
     ),
     "attrition_by_site": (
         "this hospital's own numbers of persons, to the nearest multiple of the minimum.",

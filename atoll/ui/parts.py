@@ -132,12 +132,17 @@ def steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[st
     apart = document["sites_apart"]
     rows = []
     for i, row in enumerate(tables.steps(document)):
-        own = [tables.between(s["low"][i - 1], s["high"][i - 1]) if i else f"{s['entered']:,}" for s in apart.values()]
+        own = [tables.between(*_step(site, i)) for site in apart.values()]
         alone = tables.between(row["alone_low"], row["alone_high"]) if i and "alone_low" in row else ""
         left = tables.between(row["low"], row["high"])
         rows.append({"step": row["step"], "label": row["label"], "left": left, "alone": alone, "sites": own})
     apart_too = any(row["alone"] for row in rows)
     return {"rows": rows, "sites": list(apart), "alone": apart_too, "chart": _drawn(funnel, document, say)}
+
+
+def _step(site: Mapping[str, Any], i: int) -> tuple[int, int]:
+    """Bounds of one hospital: of who entered there, or of a step."""
+    return (site["low"][i - 1], site["high"][i - 1]) if i else tables.entered(site)
 
 
 def values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:

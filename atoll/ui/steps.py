@@ -7,12 +7,12 @@ from typing import Any
 
 from atoll.ui.charts import TURN, WIDE, Chart, Translate
 from atoll.ui.drawing import Scale, linear, svg, text, text_width, told
-from atoll.ui.tables import between
+from atoll.ui.tables import between, entered
 
 
 def funnel(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
     """Persons at first and after each step, all hospitals together."""
-    marks = [(say("entered"), document["entered"], document["entered"])]
+    marks = [(say("entered"), *entered(document))]
     marks += [(step["label"] or step["step"], step["low"], step["high"]) for step in document["steps"]]
     shown = [between(low, high) + ("" if low == high else f" ({say('held back')})") for _, low, high in marks]
     narrow = width < TURN

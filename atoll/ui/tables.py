@@ -110,13 +110,18 @@ def judged(document: Mapping[str, Any]) -> list[Row]:
 
 def steps(document: Mapping[str, Any]) -> list[Row]:
     """One row for who entered, and one a step: who is left, in order, and who keeps the step alone."""
-    entered: int = document["entered"]
-    first: Row = {"step": "entered", "label": "", "low": entered, "high": entered}
+    low, high = entered(document)
+    first: Row = {"step": "entered", "label": "", "low": low, "high": high}
     table = [first | {"alone_low": math.nan, "alone_high": math.nan}, *document["steps"]]
     order = ["step", "label", "left", "low", "high", *(["alone_low", "alone_high"] if _alone(document) else [])]
     return [
         {key: between(row["low"], row["high"], "") if key == "left" else row[key] for key in order} for row in table
     ]
+
+
+def entered(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Bounds of who entered; results of before there were bounds hold the number alone."""
+    return document["entered"], document.get("entered_high", document["entered"])
 
 
 def _alone(document: Mapping[str, Any]) -> bool:

@@ -31,6 +31,8 @@ NOTES: Mapping[str, str] = {
     "each hospital rounded.",
     "no_skewness": "The skewness is left out: it would need a third moment, which these hospitals do not release.",
     "merged_levels": "Levels that too few persons have were merged into “…”.",
+    "few_entered": "At a hospital where fewer persons than its minimum entered, or nobody, all its numbers are held "
+    "back: each lies between nobody and the minimum. The other hospitals are counted all the same.",
     "held_back": "Where fewer persons than a hospital's minimum were lost or left, the number is held back: it lies "
     "between the two that stand there.",
 }

@@ -39,7 +39,12 @@ def test_public_data_are_told_exactly():
     assert [(s["low"], s["high"], s["alone_low"], s["alone_high"]) for s in found.steps] == [
         (6, 6, 6, 6), (4, 4, 6, 6), (2, 2, 6, 6)
     ]  # fmt: skip
-    assert found.document["sites_apart"]["north"] == {"entered": 4, "low": [3, 2, 1], "high": [3, 2, 1]}
+    assert found.document["sites_apart"]["north"] == {
+        "entered": 4,
+        "entered_high": 4,
+        "low": [3, 2, 1],
+        "high": [3, 2, 1],
+    }
     assert found.document["notes"] == []
 
 
@@ -63,6 +68,8 @@ def test_a_missing_flag_is_not_kept():
         ([100, 96, 92, 88], [(91, 100), (91, 100), (88, 88)]),
         ([100, 9, 0, 0], [(0, K), (0, K), (0, K)]),
         ([12, 8, 8, 1], [(0, 12), (0, 12), (0, K)]),
+        ([9, 9, 1], [(0, K), (0, K)]),
+        ([0, 0, 0], [(0, K), (0, K)]),
     ],
 )
 def test_a_small_loss_is_held_back_and_looks_like_none(kept, told):
@@ -97,6 +104,23 @@ def test_what_is_held_back_is_said():
     assert told.document["steps"][0]["low"] == told.document["steps"][0]["high"]
     own = told.document["sites_apart"]["a"]
     assert all(number % K == 0 for number in (own["entered"], *own["low"], *own["high"]))
+
+
+@pytest.mark.parametrize("few", [0, 1, K - 1])
+def test_a_small_hospital_keeps_nobody_else_from_being_counted(few):
+    large = people(1)
+    found = network({"large": large, "small": people(2, few)}, "strict").run("attrition", columns=["a", "b", "c"])
+    alone = network({"large": large}, "strict").run("attrition", columns=["a", "b", "c"])
+    assert (found.document["entered"], found.document["entered_high"]) == (400, 400 + K)
+    assert [s["low"] for s in found.steps] == [s["low"] for s in alone.steps]
+    assert [s["high"] for s in found.steps] == [s["high"] + K for s in alone.steps]
+    assert found.sites_apart["large"] == alone.sites_apart["large"]
+    assert found.sites_apart["small"] == {"entered": 0, "entered_high": K, "low": [0] * 3, "high": [K] * 3}
+    assert "few_entered" in found.document["notes"] and "few_entered" not in alone.document["notes"]
+    assert "where fewer persons than its minimum entered, or nobody, all its numbers are held back" in found.summary()
+    shown = report.report(found.document, {}, Say("zh"))
+    assert (shown["rows"][0]["left"], shown["rows"][0]["sites"]) == ("400–410", ["400", "0–10"])
+    assert "该院的全部数字均不公布" in " ".join(shown["notes"]) and "400–410" in shown["chart"]
 
 
 def test_a_hospital_that_shows_nothing_of_its_own():
