@@ -58,7 +58,7 @@ COLUMNS = {
     "provider": "provider_id specialty_concept_id",
     "care_site": "care_site_id place_of_service_concept_id",
     "concept": "concept_id invalid_reason vocabulary_id concept_code concept_name:t domain_id:t standard_concept:t",
-    "concept_ancestor": "ancestor_concept_id descendant_concept_id",
+    "concept_ancestor": "ancestor_concept_id descendant_concept_id min_levels_of_separation",
     "concept_relationship": "concept_id_1 concept_id_2 relationship_id invalid_reason",
 }
 DECIMAL = ("value_as_number", "range_low", "range_high", "dose_value")

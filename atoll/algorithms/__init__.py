@@ -2,6 +2,7 @@
 
 Algorithms, one file each, which do not know each other:
     describe, comparability, glm, cox, kaplan_meier, performance, attrition, feasibility;
+    incidence, breakdown, overlap, durations: a phenotype is diagnosed by them;
     survey is the first round of any formula that needs one
 
 Arithmetic that they share:
@@ -9,6 +10,7 @@ Arithmetic that they share:
     families      distributions and links
     risk_sets     sums over those at risk
     bins          histograms of which every cell holds enough persons
+    cells         neighbouring cells joined until each group is enough, and bounds of each cell
     nested        numbers of persons of which each is part of the one before
     arithmetic    one order of all sums
 

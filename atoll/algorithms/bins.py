@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from atoll.algorithms.cells import groups
 from atoll.algorithms.core import Data
 from atoll.privacy.statistics import Array
 from atoll.study.dictionary import OTHER, code_name
@@ -84,11 +85,7 @@ def merged(persons: Callable[[int, int], int], size: int, minimum: int) -> tuple
     gate refuses it.
     """
     low, high = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    starts = [0]
-    for bin_ in range(size - 1):
-        if persons(starts[-1], bin_) >= minimum and persons(bin_ + 1, size - 1) >= minimum:
-            starts.append(bin_ + 1)
-    for first, last in zip(starts, [*[start - 1 for start in starts[1:]], size - 1], strict=True):
+    for first, last in groups(size, lambda first, last: persons(first, last) >= minimum) or [(0, size - 1)]:
         low[first] = high[last] = persons(first, last)
     return low, high
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from atoll.algorithms.cells import few
+
 
 def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tuple[int, int]]:
     """Bounds of nested numbers, which are equal where the number is told.
@@ -19,9 +21,9 @@ def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tup
     bound is counted back from the number as it leaves, rounded, and by a multiple of `rounding`: two bounds
     that were rounded apart would show the unit digit.
     """
-    few = (0, -(-minimum // rounding) * rounding)
-    if minimum > 1 and kept[0] < minimum:
-        return [few] * len(kept)
+    too_few = (0, few(minimum, rounding))
+    if kept[0] < minimum and minimum > 1:
+        return [too_few] * len(kept)
     last = kept[0]
     back = -(-(minimum - 1) // rounding) * rounding
     steps = [(last, last)]
@@ -30,7 +32,7 @@ def told_steps(kept: Sequence[int], minimum: int, rounding: int = 1) -> list[tup
             last = number
             steps.append((number, number))
         elif number < minimum <= last - number:
-            steps.append(few if minimum > 1 else (0, 0))
+            steps.append(too_few)
         else:
             low = nearest(last, rounding) - back
             steps.append((low if low >= minimum else 0, last))

@@ -39,9 +39,16 @@ MEASURES: Mapping[str, Measure] = {  # what the precision of each algorithm is t
     "describe": "proportion",
     "performance": "AUC",
     "attrition": "",
+    "breakdown": "",
     "comparability": "",
+    "durations": "",
     "feasibility": "",
+    "incidence": "",
+    "overlap": "",
 }
+
+
+COUNTS = ("attrition", "breakdown", "durations", "feasibility", "incidence", "overlap")  # they count persons already
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,7 @@ class Precision:
 def plans(study: Study) -> dict[str, Plan]:
     """The analyses of a study that can be planned, by name: all but those that count persons already."""
     return {
-        name: _plan(study, analysis)
-        for name, analysis in study.analyses.items()
-        if analysis.algorithm not in ("attrition", "feasibility")
+        name: _plan(study, analysis) for name, analysis in study.analyses.items() if analysis.algorithm not in COUNTS
     }
 
 

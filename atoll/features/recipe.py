@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cohort.diagnose import diagnose
 from atoll.cohort.run import CohortRun
 from atoll.features.extract import extract
 from atoll.study.dataset import Recipe
+from atoll.study.dictionary import Dictionary
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def with_words(made: pa.Table, recipe: Recipe, columns: Dictionary) -> Dictionary:
+    """The dictionary with the words of open categories that the table of a diagnosis holds: concepts of the vocabulary.
+
+    They are what a steward's own dictionary lists; the gate lets none leave that too few persons have.
+    """
+    if not recipe.diagnose:
+        return columns
+    return {
+        name: replace(column, levels=tuple(sorted(set(made.column(name).drop_null().to_pylist()))))
+        if column.type == "category" and not column.levels
+        else column
+        for name, column in columns.items()
+    }
 
 
 def table_at(cdm: str, recipe: Recipe, *, threads: int | None = None) -> pa.Table:
@@ -21,13 +39,15 @@ def table_at(cdm: str, recipe: Recipe, *, threads: int | None = None) -> pa.Tabl
 
 def make_table(workspace: Workspace, recipe: Recipe) -> pa.Table:
     """One row for each period in the cohort, in the order of persons and dates; without features, one for each way in
-    which a person keeps the rules.
+    which a person keeps the rules, or the table that the cohort is diagnosed by.
 
     Raises
     ------
     AtollError
         What kept the definition from being run, or the features from being read.
     """
+    if recipe.diagnose:
+        return diagnose(workspace, recipe.diagnose, *recipe.definitions)
     found = CohortRun(workspace, with_events=recipe.features is None).run({"cohort": recipe.definition})
     for error in found.failed.values():
         raise error

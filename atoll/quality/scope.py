@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +50,10 @@ def scope_of(study: Study, workspace: Workspace) -> Scope:
     tables = set(ALWAYS)
     for recipe in study.recipes.values():
         tables |= set(_tables(recipe))
-        definition = recipe.definition
-        found = sets.of(definition)
-        for entry in definition.concept_sets:
-            found.key(entry.id)
+        for definition in recipe.definitions:
+            found = sets.of(definition)
+            for entry in definition.concept_sets:
+                found.key(entry.id)
         for concepts in recipe.features.concepts.values() if recipe.features else ():
             sets.key((members_of(concepts.include, concepts.exclude, concepts.descendants),))
     if not sets.keys:
@@ -67,9 +66,10 @@ def scope_of(study: Study, workspace: Workspace) -> Scope:
 
 def _tables(recipe: Recipe) -> Iterator[str]:
     """Tables of the definition's criteria and of the features and outcomes."""
-    for word in _keys(json.loads(recipe.cohort)):
-        if word in DOMAINS:
-            yield DOMAINS[word].table
+    for definition in recipe.definitions:
+        for word in _keys(definition.document()):
+            if word in DOMAINS:
+                yield DOMAINS[word].table
     if recipe.features is None:
         return
     words = [feature.domain for feature in recipe.features.features]

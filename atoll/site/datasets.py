@@ -167,11 +167,11 @@ class Registry:
         import pyarrow.parquet as pq
 
         from atoll.features.proposal import check
-        from atoll.features.recipe import table_at
+        from atoll.features.recipe import table_at, with_words
         from atoll.features.table import ParquetTable
 
         made = table_at(cdm, study.recipes[dataset], threads=threads)
-        name, columns = made_name(study, dataset), study.datasets[dataset]
+        name, columns = made_name(study, dataset), with_words(made, study.recipes[dataset], study.datasets[dataset])
         with arriving(self._home.datasets, name) as path:
             with durable.private_file(path) as file:
                 pq.write_table(made, file, compression="zstd")

@@ -1,6 +1,7 @@
 """What people write and sign, as documents: nothing here reads data, and hub, sites and pages all read this.
 
-The study       protocol (the document), dataset (what an analysis reads), dictionary (columns); explain and sentences,
+The study       protocol (the document), dataset (what an analysis reads), diagnosis (what a phenotype is
+                diagnosed by; its sentences, diagnosis_sentences), dictionary (columns); explain and sentences,
                 what a steward reads of it
 A formula       formula, calls (parsed, never run), coding (from formula and facts to a design), design, basis
                 (splines); view, what a site sees of it

@@ -4,6 +4,8 @@
       checkup:   {columns: {age: {type: number, unit: a}}}         registered by the steward, column by column
       screening: {cohort: at-risk.yaml, features: {…}}              made from the hospital's OMOP data by this recipe
       losses:    {cohort: at-risk.yaml, attrition: true}            the same: how each person keeps its rules
+      entries:   {cohort: at-risk.yaml, diagnose: entries}          the same: a table that the cohort is diagnosed by
+      both:      {cohort: at-risk.yaml, diagnose: overlap, with: other.yaml}
 
 A study that is written names the file of a Circe definition; a study that is signed holds the definition itself, so
 that the steward approves the very words that decide who is looked at.
@@ -18,6 +20,7 @@ from typing import Any
 
 from atoll.errors import StudyError
 from atoll.study import circe, circe_yaml
+from atoll.study.diagnosis import TABLES
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.features import Features, read_node
 from atoll.study.form import Form
@@ -58,11 +61,14 @@ def files_beside(study: Path) -> Files:
 class Recipe:
     """A Circe definition, as its JSON text, and the features of its persons at the start of their cohort.
 
-    Without features it is about how each person who enters keeps the rules: a flag a rule, and `stays`.
+    Without features it is about how each person who enters keeps the rules: a flag a rule, and `stays`; or, with
+    `diagnose`, one of the tables of `diagnosis`, with the text of a `second` definition for an overlap.
     """
 
     cohort: str
     features: Features | None
+    diagnose: str = ""
+    second: str = ""
 
     @property
     def definition(self) -> circe.CohortExpression:
@@ -71,11 +77,21 @@ class Recipe:
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types."""
+        if self.diagnose:
+            with_ = {"with": self.second} if self.second else {}
+            return {"cohort": self.cohort, "diagnose": self.diagnose, **with_}
         made: dict[str, Any] = {"features": self.features.to_document()} if self.features else {"attrition": True}
         return {"cohort": self.cohort, **made}
 
+    @property
+    def definitions(self) -> tuple[circe.CohortExpression, ...]:
+        """The definition, and the second one of an overlap."""
+        return tuple(circe.read(text) for text in (self.cohort, self.second) if text)
+
     def dictionary(self) -> Dictionary:
         """The columns of the table that it makes."""
+        if self.diagnose:
+            return TABLES[self.diagnose]
         return self.features.dictionary() if self.features else steps_of(self.definition)
 
 
@@ -111,7 +127,9 @@ def read_datasets(form: Form, node: Node, key: str, files: Files | None) -> dict
     for name, entry in form.entries(node, key, needed="dataset").items():
         path = f"{key}.{form.name(name, entry, key)}"
         keys = set(entry.content) if isinstance(entry.content, dict) else set()
-        if keys & {"cohort", "features", "attrition"}:
+        if "diagnose" in keys:
+            found[name] = _diagnosed(form, entry, path, files)
+        elif keys & {"cohort", "features", "attrition"}:
             found[name] = _made(form, entry, path, files, "attrition" if "attrition" in keys else "features")
         else:
             fields = form.fields(entry, path, ("columns",))
@@ -131,6 +149,26 @@ def _made(form: Form, entry: Node, path: str, files: Files | None, what: str) ->
         form.refuse(fields[what], f"{path}.{what}", "it is false.", "Write `attrition: true`, or `features` instead.")
     recipe = Recipe(text, None)
     return Dataset(recipe.dictionary() if text else {}, recipe)
+
+
+def _diagnosed(form: Form, entry: Node, path: str, files: Files | None) -> Dataset:
+    """A dataset that a cohort is diagnosed by: `diagnose` says which, `with` the second cohort of an overlap."""
+    given = entry.content if isinstance(entry.content, dict) else {}
+    needed = ("cohort", "diagnose", "with") if "with" in given else ("cohort", "diagnose")
+    fields = form.fields(entry, path, needed)
+    text = form.part(fields, path, "cohort", _definition, "", files)
+    second = form.part(fields, path, "with", _definition, "", files) if "with" in fields else ""
+    node = fields.get("diagnose")
+    what = node.content if node is not None and isinstance(node.content, str) else ""
+    if node is not None and what not in TABLES:
+        form.refuse(node, f"{path}.diagnose", f"{node.shown()} is no table.", f"Give one of {', '.join(TABLES)}.")
+        return Dataset({})
+    if node is not None and (what == "overlap") != ("with" in fields):
+        wrong = "an overlap is of two cohorts." if what == "overlap" else "only an overlap has a second cohort."
+        form.refuse(node, f"{path}.diagnose", wrong, "Name the second one under `with`, and only for an overlap.")
+        return Dataset({})
+    recipe = Recipe(text, None, what, second)
+    return Dataset(recipe.dictionary() if what else {}, recipe if what else None)
 
 
 def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from atoll.errors import StudyError
 from atoll.study.circe_text import explain as explain_cohort
 from atoll.study.dataset import Recipe
+from atoll.study.diagnosis import WORDS as DIAGNOSED
 from atoll.study.dictionary import Column
 from atoll.study.feature_words import in_words
 from atoll.study.protocol import Analysis, Study
@@ -93,6 +94,11 @@ class _Text:
         language: Language = "zh" if self.index else "en"
         yield self.frame("made", dataset=name)
         yield from (f"  {line}" for line in explain_cohort(recipe.definition, language, check=False).splitlines())
+        if recipe.diagnose:
+            yield self.say(DIAGNOSED[recipe.diagnose])
+            for other in recipe.definitions[1:]:
+                yield from (f"  {line}" for line in explain_cohort(other, language, check=False).splitlines())
+            return
         if recipe.features is None:
             yield self.frame("made_steps")
             return
@@ -191,6 +197,6 @@ def _leaves(analysis: Analysis, public: bool) -> list[str]:
         keys.append("glm_robust")
     if name == "kaplan_meier" and options.get("strata"):
         keys.append("kaplan_meier_strata")
-    if name in ("performance", "attrition") and options.get("by_site", True):
+    if f"{name}_by_site" in LEAVES and options.get("by_site", True):
         keys.append(f"{name}_by_site")
     return keys

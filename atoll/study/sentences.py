@@ -6,6 +6,8 @@ Each entry is a pair (English, Chinese) with the same named places. `algorithm.o
 
 from __future__ import annotations
 
+from atoll.study import diagnosis_sentences
+
 Pair = tuple[str, str]
 
 FRAME: dict[str, Pair] = {
@@ -178,7 +180,7 @@ ALGORITHMS: dict[str, Pair] = {
     ),
     "survey": ("what all hospitals' columns have in common (survey)", "各医院各列的共同信息（survey）"),
     "": ("the analysis {algorithm}, an addition to Atoll", "附加安装的分析 {algorithm}"),
-}
+} | diagnosis_sentences.ALGORITHMS
 
 LEAVES: dict[str, Pair] = {
     "describe": (
@@ -262,7 +264,7 @@ LEAVES: dict[str, Pair] = {
         "numbers of persons and sums over persons only; this hospital's gate checks each of them by its kind.",
         "仅限人数和对患者求和得到的数字；本院的出口按每个数字的种类逐一检查。",
     ),
-}
+} | diagnosis_sentences.LEAVES
 
 OPTIONS: dict[str, Pair] = {
     "describe.columns": ("the columns that are described.", "要描述的列。"),
@@ -312,7 +314,7 @@ OPTIONS: dict[str, Pair] = {
     "survey.quantiles_of": ("columns whose quantiles are asked for.", "询问分位数的列。"),
     "survey.moments_of": ("columns whose mean and standard deviation are asked for.", "询问均值和标准差的列。"),
     "": ("an option of this analysis.", "该分析的一个选项。"),
-}
+} | diagnosis_sentences.OPTIONS
 
 WORDS: dict[str, Pair] = {
     "family=gaussian": ("a number (linear regression).", "数值（线性回归）。"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.study.dictionary import Dictionary
-from atoll.ui import beside, charts, effects, parts, steps, tables
+from atoll.ui import beside, charts, effects, parts, phenotype, rates, steps, tables
 from atoll.ui.charts import WIDE, Chart, Translate
 from atoll.ui.tables import Row
 from atoll.ui.words import Say
@@ -73,6 +73,33 @@ KINDS: Mapping[str, Kind] = {
     ),
     "comparability": Kind(
         ("comparability",), frozenset({"columns", "sites_apart"}), beside.rows, beside.parts, beside.chart, apart=True
+    ),
+    "incidence": Kind(
+        ("incidence",), frozenset({"cells", "sites_apart"}), rates.rows, rates.parts, rates.chart, apart=True
+    ),
+    "words": Kind(
+        ("breakdown",),
+        frozenset({"words", "column", "sites_apart"}),
+        phenotype.words_rows,
+        phenotype.words_parts,
+        phenotype.words_chart,
+        apart=True,
+    ),
+    "overlap": Kind(
+        ("overlap",),
+        frozenset({"parts", "labels", "sites_apart"}),
+        phenotype.overlap_rows,
+        phenotype.overlap_parts,
+        phenotype.overlap_chart,
+        apart=True,
+    ),
+    "durations": Kind(
+        ("durations",),
+        frozenset({"columns", "sites_apart"}),
+        phenotype.durations_rows,
+        phenotype.durations_parts,
+        phenotype.durations_chart,
+        apart=True,
     ),
     "values": Kind((), frozenset(), tables.values, parts.values),
 }

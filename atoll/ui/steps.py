@@ -1,24 +1,46 @@
-"""The chart of an attrition: a bar a step, and a lighter piece up to where a number that is held back may lie."""
+"""Bars of numbers of which some are held back: full up to where the number surely reaches, lighter up to where it may.
+
+The chart of an attrition, a bar a step, is one of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from atoll.ui.charts import TURN, WIDE, Chart, Translate
 from atoll.ui.drawing import Scale, linear, svg, text, text_width, told
 from atoll.ui.tables import between, entered
 
+Bar = tuple[str, float, float]  # what it is called, and the two ends of what is known of it
+
 
 def funnel(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
     """Persons at first and after each step, all hospitals together."""
-    marks = [(say("entered"), *entered(document))]
+    marks: list[Bar] = [(say("entered"), *entered(document))]
     marks += [(step["label"] or step["step"], step["low"], step["high"]) for step in document["steps"]]
-    shown = [between(low, high) + ("" if low == high else f" ({say('held back')})") for _, low, high in marks]
+    return bars(marks, say, say("Persons left after each step"), say("persons"), width)
+
+
+def persons(low: float, high: float) -> str:
+    """Bounds of a number of persons, as people write them."""
+    return between(int(low), int(high))
+
+
+def bars(
+    marks: Sequence[Bar],
+    say: Translate,
+    title: str,
+    axis: str,
+    width: int = WIDE,
+    shown_as: Callable[[float, float], str] = persons,
+) -> Chart:
+    """A bar a mark on one scale from nought, with its numbers; `axis` says what they count and in which unit."""
+    shown = [shown_as(low, high) + ("" if low == high else f" ({say('held back')})") for _, low, high in marks]
     narrow = width < TURN
-    label = min(max(text_width(name) for name, _, _ in marks) + 18, width * 0.4)
+    label = min(max((text_width(name) for name, _, _ in marks), default=0.0) + 18, width * 0.4)
     left, step = (0.0, 44.0) if narrow else (label, 28.0)
-    figures = max(text_width(said) for said in shown) + 14
+    figures = max((text_width(said) for said in shown), default=0.0) + 14
     scale = linear([0.0, *(float(high) for _, _, high in marks)], left, width - figures, 4)
     body = []
     for i, ((name, low, high), said) in enumerate(zip(marks, shown, strict=True)):
@@ -29,9 +51,9 @@ def funnel(document: Mapping[str, Any], say: Translate = str, width: int = WIDE)
             text(scale(high) + 8, y + 13, said, "start", "soft"),
         ]
     bottom = 8 + step * len(marks)
-    body.append(text((left + width - figures) / 2, bottom + 22, say("persons"), "middle", "soft"))
+    body.append(text((left + width - figures) / 2, bottom + 22, axis, "middle", "soft"))
     heard = "; ".join(f"{name} {said}" for (name, _, _), said in zip(marks, shown, strict=True))
-    return Chart(svg(body, width, bottom + 30, f"{say('Persons left after each step')}: {heard}"))
+    return Chart(svg(body, width, bottom + 30, f"{title}: {heard}"))
 
 
 def _bar(scale: Scale, low: float, high: float, y: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atoll.errors import sentence_of
+from atoll.study.diagnosis import TABLES
 
 NOTES: Mapping[str, str] = {
     "life_table": "A life table: times were taken on a grid, and who is censored within an interval counts as at risk "
@@ -16,6 +17,16 @@ NOTES: Mapping[str, str] = {
     "counted.",
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
     "rounded": "Counts of each hospital were rounded before they were added up.",
+    "rounded_rates": "Numbers of persons with the event were rounded at each hospital before they were added up; "
+    "person-years are exact sums.",
+    "joined_cells": "A cell in which too few persons have the event, or have not, was joined with its neighbours at "
+    "its hospital: its number lies between the two that stand there. At a hospital with too few, so does every one.",
+    "held_words": "Words that fewer persons than a hospital's minimum have are held back there, together with enough "
+    "others: the number lies between the two that stand there.",
+    "held_parts": "Where fewer persons than a hospital's minimum, or nobody, would stand alone, the number is held "
+    "back: it lies between the two that stand there.",
+    "no_words": "No hospital has a word that enough persons have.",
+    "takes_no_part": "A hospital where too few persons have a value, or some but too few lack one, takes no part.",
     "rounded_apart": "Each hospital's own numbers of persons are multiples of its minimum; middle values and shares "
     "are computed from them.",
     "rounded_persons": "Every number shown here is computed from exact sums. Only `persons`, the number of different "
@@ -73,7 +84,11 @@ ALGORITHMS: Mapping[str, str] = {
     "kaplan_meier": "Survival curves",
     "performance": "Performance of a model",
     "attrition": "Where persons are lost",
+    "breakdown": "Persons per word",
+    "durations": "Times",
     "feasibility": "Who could be studied",
+    "incidence": "Incidence",
+    "overlap": "Overlap of two cohorts",
     "comparability": "Hospitals side by side",
     "survey": "What the columns have in common",
 }
@@ -82,6 +97,18 @@ ASK: Mapping[str, str] = {  # whom to ask; an investigator does what the code's 
     "steward": "Ask the steward of {site}; the site's own log names the details.",
     "operator": "Ask the operator of {site}.",
     "nobody": "",
+}
+SEXES: Mapping[str, str] = {"female": "women", "male": "men"}
+PARTS: Mapping[str, str] = {
+    "either": "in either cohort",
+    "first": "in the first cohort",
+    "second": "in the second cohort",
+    "both": "in both cohorts",
+    "only_first": "in the first cohort only",
+    "only_second": "in the second cohort only",
+}
+COLUMNS: Mapping[str, str] = {  # labels of the columns that Atoll itself makes of a cohort
+    label: label for label in (column.label for table in TABLES.values() for column in table.values()) if label
 }
 APART: Mapping[str, str] = {
     "unit": "The middle value is {here}, at the others {elsewhere}{unit}. It looks like {likely}.",

@@ -61,6 +61,7 @@ def table(seed):
 
 TABLES = {"north": table(1), "river": table(2)}
 MODEL = {"terms": ["Intercept", "age", "cost"], "coefficients": [0.1, 0.001, 0.0], "link": "logit"}
+RISK = {"enters": "age", "leaves": "t", "born": "age", "event": "e", "by": "sex", "since": 1970, "until": 1975}
 RUNS = [
     ("glm", {"formula": "y ~ age + sex + log(cost)", "family": "binomial"}),
     ("glm", {"formula": "cost ~ age * sex", "robust": "HC0"}),
@@ -95,6 +96,13 @@ RUNS = [
     ("feasibility", {"columns": ["e", "y"], "happened": "y"}),
     ("comparability", {"columns": ["age", "cost", "sex", "y", "t"]}),
     ("comparability", {"columns": ["ward"]}),
+    ("breakdown", {"column": "sex"}),
+    ("breakdown", {"column": "ward"}),
+    ("overlap", {"first": "e", "second": "y"}),
+    ("durations", {"columns": ["t", "cost"]}),
+    ("durations", {"columns": ["ward"]}),
+    ("incidence", RISK),
+    ("incidence", RISK | {"enters": "cost", "by": "ward"}),
     ("performance", {"model": MODEL, "outcome": "y"}),
     ("performance", {"model": MODEL, "outcome": "cost"}),
     ("performance", {"model": MODEL | {"coefficients": [-4e6, 0.0, 50.0]}, "outcome": "y"}),

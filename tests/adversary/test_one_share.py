@@ -63,6 +63,7 @@ TABLE = {
 TABLE["twin"] = np.where(ONE == 1, 1 - TABLE["d"], TABLE["d"])
 
 
+RISK = {"enters": "age", "leaves": "t", "born": "age", "event": "e", "by": "sex", "since": 1970, "until": 1975}
 FEW = ("TOO_FEW_PERSONS", "ONE_PERSON")  # too few behind a cell, or one person who decides a fitted value
 
 
@@ -305,6 +306,10 @@ def test_a18_a_site_of_few_patients_says_nothing(n):
             "attrition": {"columns": ["y", "e"]},
             "feasibility": {"columns": ["y", "age"], "happened": "y"},
             "comparability": {"columns": ["age", "sex"]},
+            "breakdown": {"column": "sex"},
+            "overlap": {"first": "y", "second": "e"},
+            "durations": {"columns": ["t"]},
+            "incidence": RISK,
             "performance": {"model": {"terms": ["age"], "coefficients": [0.1], "link": "logit"}, "outcome": "y"},
         }[name]
         got = north.first(name, **options)
@@ -425,6 +430,10 @@ def test_whatever_leaves_is_a_record_of_kinds_with_no_small_number_of_persons():
         "attrition": {"columns": ["y", "e"]},
         "feasibility": {"columns": ["y", "age"], "happened": "y"},
         "comparability": {"columns": ["age", "sex", "y"]},
+        "breakdown": {"column": "sex"},
+        "overlap": {"first": "y", "second": "e"},
+        "durations": {"columns": ["t"]},
+        "incidence": RISK,
         "performance": {
             "model": {"terms": ["Intercept", "age"], "coefficients": [-3, 0.04], "link": "logit"},
             "outcome": "y",

@@ -8,11 +8,14 @@ from atoll.ui.words import LANGUAGES, Say
 from tests.unit.test_attrition import RESULT as ATTRITION
 from tests.unit.test_charts import CASES
 from tests.unit.test_comparability import compared, sugar_in_other_units
+from tests.unit.test_phenotype_diagnostics import RESULTS as PHENOTYPE
 
 OF = {"coefficients": "ratios", "survival": "few times", "description": "describe", "performance": "performance"}
+KIND_OF = {"incidence": "incidence", "breakdown": "words", "overlap": "overlap", "durations": "durations"}
 SHOWN = {kind: CASES[name] for kind, name in OF.items()} | {
     "attrition": ATTRITION,
     "comparability": compared(sugar_in_other_units),
+    **{KIND_OF[name]: result for name, result in PHENOTYPE.items()},
     "values": {"algorithm": "toy", "answer": 42},
 }
 
@@ -28,7 +31,7 @@ def test_every_kind_has_its_table_and_its_template(kind, language):
     shown, text = page(SHOWN[kind], language)
     assert shown["kind"] == kind and text.count("<section") == text.count("</section>") == 1
     assert kinds.rows(SHOWN[kind]) and shown["charted"] == (kind != "values")
-    assert shown["apart"] == (kind in ("performance", "attrition", "comparability"))
+    assert shown["apart"] == (kind in ("performance", "attrition", "comparability", *KIND_OF.values()))
 
 
 def test_every_algorithm_of_the_house_has_a_kind():
