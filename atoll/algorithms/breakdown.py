@@ -3,8 +3,11 @@
     n_w = |{i : some row of person i has the word w}|
 
 A hospital tells a word that K persons or more have, and joins the others, fewest first, until K have one of them: of
-each it only says that n_w lies between nobody and K, or the number that the joined words have together, where that is
-more. Where fewer than K persons have any word it says so of every word, and the same for nobody. What a first round
+each it only says that n_w lies between nobody and K, or the number T that the joined words have together, where that is
+more. Where fewer than K of those have another word than the most frequent of them, that one lies between T − K and T.
+Where fewer than K persons have any word it says so of every word, and the same for nobody.
+
+What a first round
 learns is the words, each told at some hospital; a word beginning with a number, as concepts do (`201826 Type 2
 diabetes mellitus`), is that number's, whatever name a hospital's vocabulary gives it.
 """
@@ -16,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from atoll.algorithms.bins import persons_per_level
+from atoll.algorithms.bins import coded_words, persons_per_level
 from atoll.algorithms.cells import few
 from atoll.algorithms.core import Data, Program, at_site_or_nobody
+from atoll.algorithms.nested import nearest
 from atoll.algorithms.options import ColumnName
 from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, table, tally
@@ -30,7 +34,7 @@ EXAMPLES = ({"column": "arm"}, {"column": "sex", "by_site": False})
 
 
 class Words(Statistics):
-    """The words that enough persons have."""
+    """The words that enough persons have; one that is told with a few others, with theirs."""
 
     persons: dict[str, int] = tally()
 
@@ -65,7 +69,7 @@ class Breakdown:
 @at_site_or_nobody
 def words(data: Data, column: str) -> Words:
     """Persons of each word that is told."""
-    return Words({f"{column}={word}": n for word, n in _told(data, column)[0].items()})
+    return Words({f"{column}={word}": n for word, n in _site(data, column).words.items()})
 
 
 @at_site_or_nobody
@@ -80,19 +84,44 @@ def own(data: Data, column: str, asked: tuple[str, ...]) -> Own:
     return Own(*_bounds(data, column, asked))
 
 
-def _told(data: Data, column: str) -> tuple[dict[str, int], int]:
-    """Persons of the words that are told, and what stands for each of the others at most."""
-    least = few(data.minimum, data.rounding)
-    persons = persons_per_level(data, column) if data.n and data.persons() >= data.minimum else {}
-    return {word: n for word, n in persons.items() if word != OTHER}, max(persons.get(OTHER, 0), least)
+@dataclass(frozen=True)
+class Site:
+    """What one site tells: persons of its words, of the joined words together, and which most of those have."""
+
+    told: dict[str, int]
+    joined: int
+    mostly: str | None
+
+    @property
+    def words(self) -> dict[str, int]:
+        """Words that may be named, each of K persons or more."""
+        return self.told | ({self.mostly: self.joined} if self.mostly is not None else {})
+
+
+def _site(data: Data, column: str) -> Site:
+    if not data.n or data.persons() < data.minimum:
+        return Site({}, 0, None)
+    persons = persons_per_level(data, column)
+    told = {word: n for word, n in persons.items() if word != OTHER}
+    words, codes = coded_words(data, column)
+    joined = {word: data.persons(codes == code) for code, word in enumerate(words) if word not in told}
+    largest = max(joined, key=lambda word: joined[word], default=None)
+    rest = [code for code, word in enumerate(words) if word in joined and word != largest]
+    mostly = largest is not None and joined[largest] >= data.minimum > data.persons(np.isin(codes, rest))
+    return Site(told, persons.get(OTHER, 0), largest if mostly else None)
 
 
 def _bounds(data: Data, column: str, asked: tuple[str, ...]) -> tuple[Array, Array]:
-    told, others = _told(data, column)
-    known = {identity(word): n for word, n in told.items()}
-    ends = [(known.get(identity(word), 0), known.get(identity(word), others)) for word in asked]
-    low, high = np.array(ends, dtype=np.int64).reshape(-1, 2).T
-    return low, high
+    """Of each word what is told, else what the joined ones allow."""
+    site, least = _site(data, column), few(data.minimum, data.rounding)
+    back = -(-(data.minimum - 1) // data.rounding) * data.rounding
+    known = {identity(word): (n, n) for word, n in site.told.items()}
+    if site.mostly is not None:
+        low = nearest(site.joined, data.rounding) - back
+        known[identity(site.mostly)] = (low if low >= data.minimum else 0, site.joined)
+    ends = [known.get(identity(word), (0, max(site.joined, least))) for word in asked]
+    low_, high = np.array(ends, dtype=np.int64).reshape(-1, 2).T
+    return low_, high
 
 
 def identity(word: str) -> str:

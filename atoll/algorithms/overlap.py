@@ -61,22 +61,22 @@ class Overlap:
 @at_site_or_nobody
 def parts(data: Data, first: str, second: str) -> Parts:
     """Persons of each part."""
-    return Parts(*_bounds(data, first, second))
+    return Parts(*_bounds(data, first, second, data.rounding))
 
 
 @at_site_or_nobody
 def own(data: Data, first: str, second: str) -> Own:
     """The same, apart for this hospital."""
-    return Own(*_bounds(data, first, second))
+    return Own(*_bounds(data, first, second, max(data.minimum, data.rounding)))
 
 
-def _bounds(data: Data, first: str, second: str) -> tuple[Array, Array, dict[str, Array]]:
+def _bounds(data: Data, first: str, second: str, base: int) -> tuple[Array, Array, dict[str, Array]]:
     in_first, in_second = data.column(first) == 1, data.column(second) == 1
     kept = [data.persons(where) if data.n else 0 for where in (in_first | in_second, in_first, in_first & in_second)]
-    steps = told_steps(kept, data.minimum, data.rounding)
+    steps = told_steps(kept, data.minimum, base)
     low, high = ([end for end, _ in steps], [end for _, end in steps])
-    either, one, both = ((nearest(a, data.rounding), nearest(b, data.rounding)) for a, b in steps)
-    least = few(data.minimum, data.rounding)
+    either, one, both = ((nearest(a, base), nearest(b, base)) for a, b in steps)
+    least = few(data.minimum, base)
     only_first, only_second = _between(one, both, least), _between(either, one, least)
     there = either[0] == either[1]
     second_ = (either[0] - only_first[1], either[1] - only_first[0]) if there else either

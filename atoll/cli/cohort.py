@@ -21,7 +21,15 @@ PATH = click.Path(path_type=Path)
 SITE = re.compile(r"[^\W_][\w-]*=")
 
 
-@click.group(cls=AtollGroup)
+@click.group(
+    cls=AtollGroup,
+    table={
+        "diagnose": (
+            "atoll.cli.diagnosis:diagnose",
+            "How a definition behaves: incidence, orphan codes, times, overlap.",
+        )
+    },
+)
 def cohort() -> None:
     """Circe cohort definitions: find their persons, read them in plain words, compare them."""
 
@@ -94,7 +102,7 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     definition = read_definition(file)
     refuse(faults(definition))
     recipe = Recipe(written(definition, indent=None), None)
-    urls = _sites(cdms)
+    urls = sites_of(cdms)
     with output.progress("cohort", len(urls)) as step:
         tables = {}
         for site, url in urls.items():
@@ -112,7 +120,7 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
 ALONE = "here"  # the only CDM, on this machine: nothing leaves it
 
 
-def _sites(cdms: tuple[str, ...]) -> dict[str, str]:
+def sites_of(cdms: tuple[str, ...]) -> dict[str, str]:
     """Sites and their URLs; one URL without a name is the only one."""
     if len(cdms) == 1 and not SITE.match(cdms[0]):
         return {ALONE: cdms[0]}

@@ -90,9 +90,17 @@ class Recipe:
 
     def dictionary(self) -> Dictionary:
         """The columns of the table that it makes."""
+        if self.diagnose == "overlap":
+            return {**TABLES["overlap"], **self._titles()}
         if self.diagnose:
             return TABLES[self.diagnose]
         return self.features.dictionary() if self.features else steps_of(self.definition)
+
+    def _titles(self) -> dict[str, Column]:
+        """The two cohorts of an overlap as their definitions call them, where they do."""
+        named = zip(("first", "second"), self.definitions, strict=True)
+        titles = {key: " ".join((one.title or "").split())[:200] for key, one in named}
+        return {key: Column("flag", label=title) for key, title in titles.items() if title}
 
 
 def steps_of(definition: circe.CohortExpression) -> Dictionary:
@@ -167,8 +175,10 @@ def _diagnosed(form: Form, entry: Node, path: str, files: Files | None) -> Datas
         wrong = "an overlap is of two cohorts." if what == "overlap" else "only an overlap has a second cohort."
         form.refuse(node, f"{path}.diagnose", wrong, "Name the second one under `with`, and only for an overlap.")
         return Dataset({})
+    if not what or not text or ("with" in fields and not second):  # it was refused already
+        return Dataset(TABLES.get(what, {}))
     recipe = Recipe(text, None, what, second)
-    return Dataset(recipe.dictionary() if what else {}, recipe if what else None)
+    return Dataset(recipe.dictionary(), recipe)
 
 
 def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:

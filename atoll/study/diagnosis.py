@@ -11,6 +11,7 @@ In the manner of CohortDiagnostics (OHDSI): Gilbert et al. (2024), doi:10.1371/j
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from atoll.study.dictionary import Column, Dictionary
 
@@ -38,6 +39,17 @@ TABLES: Mapping[str, Dictionary] = {
         "first": Column("flag", label="in the first cohort"),
         "second": Column("flag", label="in the second cohort"),
     },
+}
+ANALYSES: Mapping[str, tuple[str, str, dict[str, Any]]] = {  # table, algorithm and options of each; rates ask for years
+    "incidence": (
+        "risk",
+        "incidence",
+        {"enters": "enters", "leaves": "leaves", "born": "born", "event": "event", "by": "sex"},
+    ),
+    "began by": ("entries", "breakdown", {"column": "concept"}),
+    "orphan codes": ("codes", "breakdown", {"column": "code"}),
+    "times": ("entries", "durations", {"columns": ["before", "after", "within"]}),
+    "overlap": ("overlap", "overlap", {"first": "first", "second": "second"}),
 }
 WORDS: Mapping[str, tuple[str, str]] = {  # what a steward reads of each
     "entries": (

@@ -72,7 +72,7 @@ def overlap_parts(document: Document, columns: Dictionary, say: Say) -> dict[str
         | {"sites": [between(own["parts"][part]["low"], own["parts"][part]["high"]) for own in apart.values()]}
         for part, ends in document["parts"].items()
     ]
-    labels = {key: say(COLUMNS[name]) if name in COLUMNS else name for key, name in document["labels"].items()}
+    labels = {key: name for key, name in document["labels"].items() if name not in COLUMNS}
     chart = _both(overlap_chart, document, say)
     return {"rows": table, "sites": list(apart), "labels": labels, "chart": chart}
 

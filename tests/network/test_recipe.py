@@ -193,3 +193,43 @@ def test_attrition_over_hospitals_from_one_signed_study(hospitals):
     assert result["steps"][2]["low"] < result["steps"][2]["high"], "all who keep the rules stay: a loss of nobody"
     assert set(result["sites_apart"]) == set(hospitals.homes)
     assert "held_back" in result["notes"]
+
+
+TABLES_OF = f"""\
+datasets:
+  risk: {{cohort: '{json.dumps(with_rules())}', diagnose: risk}}
+  entries: {{cohort: '{json.dumps(with_rules())}', diagnose: entries}}
+"""
+DIAGNOSES = """\
+  rates: {algorithm: incidence, dataset: risk, enters: enters, leaves: leaves, born: born, event: event, by: sex, since: 2015, until: 2024}
+  began: {algorithm: breakdown, dataset: entries, column: concept}
+  times: {algorithm: durations, dataset: entries, columns: [before, after, within]}"""
+
+
+def test_a_cohort_is_diagnosed_over_hospitals_from_one_signed_study(hospitals):
+    """The hospital's own words of concepts are listed when it makes the table; rates and words are those of the rows."""
+    signed = hospitals.study_of(TABLES_OF, DIAGNOSES)
+    text = explain(from_canonical(SignedStudy.from_bytes(signed.to_bytes()).body), "north")
+    assert "Of everybody in the data: sex, year of birth" in text and "events per" not in text
+    assert "time at risk of all in years" in text
+    hospitals.start_sites()
+    study, runs = hospitals.submit(signed)
+    wait_until(lambda: all(study[:12] in atoll(hospitals, site, "studies").stdout for site in hospitals.homes))
+    events, persons = 0, 0
+    for site, home in hospitals.homes.items():
+        url = f"duckdb:///{home.folder / 'omop.duckdb'}"
+        assert atoll(hospitals, site, "cdm", url).returncode == 0
+        approved = atoll(hospitals, site, "approve", study)
+        assert approved.returncode == 0, approved.stderr
+        made = {name: table_at(url, recipe) for name, recipe in signed.study().recipes.items()}
+        events += int(np.sum(made["risk"].column("event").to_numpy()))
+        persons += made["entries"].num_rows
+    results = {}
+    for run in runs:
+        assert hospitals.wait_for(run, "finished", "failed")["state"] == "finished", hospitals.run(run)
+        results[hospitals.result(run)["algorithm"]] = hospitals.result(run)
+    everybody = results["incidence"]["cells"][0]
+    assert abs(everybody["events_low"] - events) <= 7.5 and events > 100
+    assert results["breakdown"]["words"][0]["word"].startswith(str(VISIT))
+    assert abs(results["durations"]["columns"]["before"]["persons"] - persons) <= 50
+    assert set(results["incidence"]["sites_apart"]) == set(hospitals.homes)

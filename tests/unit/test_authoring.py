@@ -14,7 +14,9 @@ from atoll.errors import StudyError
 from atoll.governance.signatures import fingerprint, new_key, public_bytes
 from atoll.study import circe
 from atoll.study.dataset import files_beside
-from atoll.study.protocol import read
+from atoll.study.diagnosis import TABLES, WORDS
+from atoll.study.explain import explain
+from atoll.study.protocol import from_canonical, read
 from tests.unit.test_cohort_command import GOOD, a_cdm
 
 ANSWERS = "Diabetes of adults\ncondition\n201826, 443238\ny\n365\n18\n730\n"
@@ -116,6 +118,59 @@ valid: {{from: 2026-01-01, until: 2099-01-01}}
     except StudyError as error:
         pytest.fail(str(error))
     assert study.recipes["lost"].definition.primary_criteria.criteria_list[0].codeset_id is not None
+
+
+DIAGNOSED = """
+atoll: 1
+title: Diagnosed
+purpose: See how it behaves.
+investigator: {name: Li Na, organisation: Coral}
+sites: {north: {key: 'KEY'}}
+datasets: {told: {cohort: old.json, TABLE}}
+analyses: {told: {algorithm: describe, dataset: told, columns: []}}
+valid: {from: 2026-01-01, until: 2099-01-01}
+""".replace("KEY", fingerprint(public_bytes(new_key())))
+TITLED = {name: json.dumps(GOOD | {"Title": name.upper()}) for name in ("old.json", "new.json")}
+
+
+@pytest.mark.parametrize("what", [*TABLES])
+def test_a_study_diagnoses_a_cohort_by_a_table_that_it_names(what):
+    written = f"diagnose: {what}" + (", with: new.json" if what == "overlap" else "")
+    study = read(DIAGNOSED.replace("TABLE", written), files=TITLED.__getitem__)
+    recipe = study.recipes["told"]
+    assert set(study.datasets["told"]) == set(TABLES[what]) == set(recipe.dictionary())
+    assert len(recipe.definitions) == (2 if what == "overlap" else 1)
+    assert from_canonical(study.canonical()).hash == study.hash
+    if what == "overlap":
+        assert study.datasets["told"]["second"].label == "NEW.JSON"
+    for language, pair in zip(("en", "zh"), WORDS[what], strict=True):
+        assert pair in explain(study, language=language)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            "diagnose: everything",
+            r"datasets\.told\.diagnose: .everything. is no table\. Give one of entries",
+        ),
+        (
+            "diagnose: overlap",
+            r"an overlap is of two cohorts\. Name the second one under `with`",
+        ),
+        ("diagnose: risk, with: new.json", "only an overlap has a second cohort"),
+        ("diagnose: risk, attrition: true", r"told\.attrition: there is no such key"),
+        ("diagnose: risk, with: gone.json", "gone.json"),
+    ],
+)
+def test_what_is_wrong_with_a_diagnosis_is_said_where_it_stands(written, said):
+    def files(name):
+        if name not in TITLED:
+            raise StudyError(f"The cohort definition {name!r} cannot be read.", "Put it there.")
+        return TITLED[name]
+
+    with pytest.raises(StudyError, match=said):
+        read(DIAGNOSED.replace("TABLE", written), files=files)
 
 
 def test_sets_are_resolved_by_the_hospitals_own_vocabulary(tmp_path):

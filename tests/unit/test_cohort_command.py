@@ -7,6 +7,7 @@ import threading
 import time
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -31,6 +32,7 @@ from tests.spec.definitions import (
     drugs,
     ends,
     observed,
+    people,
     rules,
 )
 
@@ -322,3 +324,71 @@ def test_an_engine_that_is_none_is_refused():
 
     with pytest.raises(OperatorError, match=r"Cohorts cannot be found on sqlite"):
         open_workspace(Strange())
+
+
+# ---- diagnosis
+
+
+def a_hospital(path, seed, persons):
+    """Persons who are seen from 2015 to 2020; a third have a record of concept 1, fewer one of concept 3 near it."""
+    r = np.random.default_rng(seed)
+    date = lambda year: f"{year}-0{r.integers(1, 9)}-11"  # noqa: E731
+    sick = [p for p in range(persons) if r.random() < 0.3]
+    near = [p for p in range(persons) if r.random() < 0.2]
+    names = {1: "old disease", 3: "old disease of the left"}
+    rows = VOCABULARY | {
+        "concept": [{"concept_id": c, "concept_name": names.get(c, f"sign {c}")} for c in range(1, 10)],
+        "person": people(*((p, int(r.integers(1930, 1990)), 8507 + 25 * (p % 2)) for p in range(persons))),
+        "observation_period": observed(*((p, "2015-01-01", "2020-12-31") for p in range(persons))),
+        "condition_occurrence": conditions(
+            *((p, 1, date(r.integers(2015, 2021))) for p in sick), *((p, 3, date(2018)) for p in near)
+        ),
+    }
+    return a_cdm(path, rows)
+
+
+@pytest.fixture
+def two_definitions(tmp_path):
+    files = tmp_path / "old.json", tmp_path / "near.json"
+    for file, concept in zip(files, (1, 3), strict=True):
+        file.write_text(json.dumps(definition(condition(concept)) | {"Title": f"Of {concept}"}))
+    return files
+
+
+def test_one_hospital_diagnoses_a_definition_exactly_inside_its_walls(two_definitions, tmp_path):
+    first, second = two_definitions
+    cdm, page = a_hospital(tmp_path / "a.duckdb", 1, 300), tmp_path / "page.html"
+    words = ("diagnose", first, "--cdm", cdm, "--with", second, "--page", page, "--language", "zh", "--json")
+    code, stdout, stderr = command(*words)
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    assert list(found) == ["incidence", "began by", "orphan codes", "times", "overlap"]
+    parts = {part: ends["low"] for part, ends in found["overlap"]["parts"].items()}
+    assert parts["either"] == parts["only_first"] + parts["both"] + parts["only_second"]
+    assert found["began by"]["words"] == [{"word": "1 old disease", "low": parts["first"], "high": parts["first"]}]
+    assert found["orphan codes"]["words"] == [
+        {"word": "3 old disease of the left", "low": parts["second"], "high": parts["second"]}
+    ]
+    everybody = found["incidence"]["cells"][0]
+    assert everybody["events_low"] == everybody["events_high"] == parts["first"]
+    years = [cell["first"] for cell in found["incidence"]["cells"] if cell["by"] == "year"]
+    assert (years[0], years[-1]) == (2011, 2020)
+    text = page.read_text("utf-8")
+    assert "表型诊断" in text and "每千人年事件数" in text and "本页只留在本院" in text and "第一个：Of 1" in text
+    assert text.count("<svg") >= 8 and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_over_hospitals_a_small_one_is_held_back_and_stops_nobody(two_definitions, tmp_path):
+    first, second = two_definitions
+    sites = {name: a_hospital(tmp_path / f"{name}.duckdb", n, n) for name, n in (("a", 400), ("b", 300), ("c", 9))}
+    words = [word for name, url in sites.items() for word in ("--cdm", f"{name}={url}")]
+    words += ["--with", second, "--since", 2016, "--until", 2020, "--json"]
+    code, stdout, stderr = command("diagnose", first, *words)
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    assert not any("error" in one for one in found.values())
+    assert found["overlap"]["sites_apart"]["c"]["parts"]["either"] == {"low": 0, "high": 10}
+    assert found["times"]["sites_apart"]["c"]["columns"]["before"]["persons"] == 0
+    assert found["began by"]["words"][0]["high"] == found["began by"]["words"][0]["low"] + 10
+    rows = found["incidence"]["sites_apart"]
+    assert rows["c"]["cells"][0]["events_high"] == 10 and rows["a"]["cells"][0]["events_low"] > 50

@@ -170,12 +170,22 @@ def test_groups_are_the_smallest_neighbours_that_are_enough(size, counts, least)
 def test_words_are_counted_most_frequent_first_and_a_rare_one_is_held_back():
     found = RESULTS["breakdown"]
     assert found["words"][0]["word"] == "201826 Type 2 diabetes mellitus"
-    assert [one["word"].split()[0] for one in found["words"]] == ["201826", "4193704"]
-    assert found["notes"] == ["rounded"], "the rare one and the next are held back together, and named by nobody"
+    assert [one["word"].split()[0] for one in found["words"]] == ["201826", "4193704", "443767"]
+    assert "2000000001" not in str(found), "a rare word is named by nobody"
     exact = network("entries", {"a": entries(1)}, "public").run("breakdown", column="concept").document
     true = dict(zip(*np.unique(entries(1)["concept"], return_counts=True), strict=True))
     assert {one["word"]: one["low"] for one in exact["words"]} == true
     assert all(one["low"] == one["high"] for one in exact["words"])
+
+
+def test_a_rare_word_costs_the_one_that_it_is_joined_to_its_last_digits_only():
+    table = entries(1, 500)
+    table["concept"] = np.where(np.arange(500) < 6, "2 seldom", "1 often")
+    found = network("entries", {"a": table}).run("breakdown", column="concept").document
+    assert found["words"] == [{"word": "1 often", "low": 490, "high": 500}]
+    for few in (1, K - 1):
+        table["concept"] = np.where(np.arange(500) < few, "2 seldom", "1 often")
+        assert network("entries", {"a": table}).run("breakdown", column="concept").document == found
 
 
 def test_a_concept_is_one_word_whatever_a_hospital_calls_it():

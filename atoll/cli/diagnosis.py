@@ -1,0 +1,148 @@
+"""`atoll cohort diagnose`: how a definition behaves in a CDM, or in several with each hospital's gate in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from atoll.cli.cohort import ALONE, sites_of
+from atoll.cli.output import Output, with_output
+from atoll.errors import AtollError, OperatorError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from atoll.study.circe import CohortExpression
+    from atoll.study.dataset import Recipe
+    from atoll.ui.results import Result
+
+PATH = click.Path(path_type=Path)
+YEARS = 10  # calendar years that are told unless others are asked for
+LAST = 0.95  # share of the data's periods that end before the last of them
+
+
+@click.command(epilog="Example: atoll cohort diagnose diabetes.json --cdm URL --with older.json --page diagnosis.html")
+@click.argument("file", type=PATH)
+@click.option(
+    "--cdm", "cdms", required=True, multiple=True, metavar="URL", help="An OMOP CDM; or SITE=URL, once a site."
+)
+@click.option("--with", "second", type=PATH, help="Another definition: how far the two overlap.")
+@click.option("--since", type=click.IntRange(1900, 2200), help="The first calendar year of the rates.")
+@click.option(
+    "--until", type=click.IntRange(1900, 2200), help="The last one; by default the ten years before it count."
+)
+@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page: English or Chinese.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@with_output
+def diagnose(
+    output: Output,
+    file: Path,
+    cdms: tuple[str, ...],
+    second: Path | None,
+    since: int | None,
+    until: int | None,
+    page: Path | None,
+    language: Literal["en", "zh"],
+    threads: int | None,
+) -> None:
+    """How a definition behaves: incidence, what begins the cohort, orphan codes, times, overlap with another.
+
+    Exact in one CDM, for the hospital's own eyes; over sites with each site's gate in between. In a study a dataset
+    with `diagnose:` gives the same over hospitals.
+    """
+    recipes, urls = _recipes(file, second), sites_of(cdms)
+    with output.progress("cohort", len(urls) * len(recipes)) as step:
+        tables: dict[str, dict[str, pa.Table]] = {what: {} for what in recipes}
+        for site, url in urls.items():
+            for what, table in _made(url, recipes, threads):
+                tables[what][site] = table
+                step(f"{site}: {what}")
+    years = _years(tables["risk"], since, until)
+    found: dict[str, Any] = {}
+    for name, result in _results(recipes, tables, years, alone=ALONE in urls):
+        found[name] = {"error": str(result)} if isinstance(result, AtollError) else result.document
+        output.say(f"{name}\n{'-' * len(name)}")
+        output.say(f"{result}\n" if isinstance(result, AtollError) else f"{result.summary()}\n")
+    output.result(found)
+    if page is not None:
+        _write(page, found, recipes, file.stem, alone=ALONE in urls, language=language)
+        output.note(f"Written: {page}")
+
+
+def _recipes(file: Path, second: Path | None) -> dict[str, Recipe]:
+    """The tables that are made of the definition, each of its kind; an overlap only with a second definition."""
+    from atoll.study.circe import written
+    from atoll.study.dataset import Recipe
+    from atoll.study.diagnosis import TABLES
+
+    first = written(_definition(file), indent=None)
+    other = written(_definition(second), indent=None) if second else ""
+    kinds = [what for what in TABLES if what != "overlap" or second]
+    return {what: Recipe(first, None, what, other if what == "overlap" else "") for what in kinds}
+
+
+def _definition(file: Path) -> CohortExpression:
+    from atoll.cohort.folder import read_definition
+    from atoll.study.circe_check import faults, refuse
+
+    definition = read_definition(file)
+    refuse(faults(definition))
+    return definition
+
+
+def _made(url: str, recipes: Mapping[str, Recipe], threads: int | None) -> Iterator[tuple[str, pa.Table]]:
+    from atoll.features.recipe import table_at
+
+    for what, recipe in recipes.items():
+        yield what, table_at(url, recipe, threads=threads)
+
+
+def _years(tables: Mapping[str, pa.Table], since: int | None, until: int | None) -> tuple[int, int]:
+    """The calendar years that are asked for; else the ten up to the one before which nearly all periods end."""
+    import numpy as np
+
+    last = until
+    if last is None:
+        ends = np.concatenate([table.column("leaves").to_numpy() for table in tables.values()])
+        last = int(np.datetime64(int(np.quantile(ends, LAST)), "D").astype("datetime64[Y]").astype(int)) + 1970 \
+            if len(ends) else 2000  # fmt: skip
+    return since if since is not None else last - YEARS + 1, last
+
+
+def _results(
+    recipes: Mapping[str, Recipe], tables: Mapping[str, Mapping[str, pa.Table]], years: tuple[int, int], *, alone: bool
+) -> Iterator[tuple[str, Result | AtollError]]:
+    """Each analysis by its name; one that is refused gives its error, and the others go on."""
+    import pyarrow as pa
+
+    from atoll.features.recipe import with_words
+    from atoll.local import Network
+    from atoll.study.diagnosis import ANALYSES
+
+    for name, (what, algorithm, options) in ANALYSES.items():
+        if what not in recipes:
+            continue
+        columns = with_words(pa.concat_tables(tables[what].values()), recipes[what], recipes[what].dictionary())
+        network = Network(tables[what], policy="public" if alone else "strict", columns=columns)
+        asked = options | ({"since": years[0], "until": years[1]} if algorithm == "incidence" else {})
+        try:
+            yield name, network.run(algorithm, **asked, by_site=not alone)
+        except AtollError as error:
+            yield name, error
+
+
+def _write(
+    page: Path, found: Mapping[str, Any], recipes: Mapping[str, Recipe], title: str, *, alone: bool, language: Any
+) -> None:
+    from atoll.ui.diagnosis import page as rendered
+
+    told = {name: document for name, document in found.items() if "error" not in document}
+    definition = recipes["entries"].definition
+    try:
+        page.write_text(rendered(told, definition.title or title, alone, language), encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(f"{page} cannot be written ({error.strerror}).", "Choose another place.") from error
