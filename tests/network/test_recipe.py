@@ -201,13 +201,15 @@ datasets:
   entries: {{cohort: '{json.dumps(with_rules())}', diagnose: entries}}
 """
 DIAGNOSES = """\
-  rates: {algorithm: incidence, dataset: risk, enters: enters, leaves: leaves, born: born, event: event, by: sex, since: 2015, until: 2024}
+  rates:
+    {algorithm: incidence, dataset: risk, enters: enters, leaves: leaves, born: born, event: event, by: sex,
+     since: 2015, until: 2024}
   began: {algorithm: breakdown, dataset: entries, column: concept}
   times: {algorithm: durations, dataset: entries, columns: [before, after, within]}"""
 
 
 def test_a_cohort_is_diagnosed_over_hospitals_from_one_signed_study(hospitals):
-    """The hospital's own words of concepts are listed when it makes the table; rates and words are those of the rows."""
+    """The hospital's own words of concepts are listed when it makes the table; rates are those of the rows."""
     signed = hospitals.study_of(TABLES_OF, DIAGNOSES)
     text = explain(from_canonical(SignedStudy.from_bytes(signed.to_bytes()).body), "north")
     assert "Of everybody in the data: sex, year of birth" in text and "events per" not in text
