@@ -52,6 +52,26 @@ class Dialect:
         form = {"duckdb": "{v} LIKE {p}", "postgresql": "{v} LIKE {p} ESCAPE ''"}
         return sql(form.get(self.engine, "{v} LIKE {p} ESCAPE '\x01'"), v=value, p=self.text(pattern))
 
+    def hashed(self, columns: Sql) -> Sql:
+        """A number of 64 bits that stands for a row's columns, wide enough to be added up over all rows."""
+        form = {
+            "duckdb": sql("CAST(HASH({c}) AS HUGEINT)", c=columns),
+            "postgresql": sql("CAST(hashtextextended(CAST(ROW({c}) AS TEXT), 0) AS NUMERIC)", c=columns),
+        }
+        return form.get(self.engine, sql("CAST(xxhash64({c}) AS DECIMAL(38, 0))", c=columns))
+
+    def statistics(self, table: str) -> Sql | None:
+        """The query of how many rows the engine thinks that a table has; None where it keeps no such number."""
+        form = {
+            "duckdb": sql("SELECT SUM(estimated_size) FROM duckdb_tables() WHERE table_name = {t}", t=self.text(table)),
+            "postgresql": sql(
+                "SELECT CASE WHEN reltuples < 0 THEN NULL ELSE reltuples END FROM pg_class "
+                "WHERE oid = to_regclass({t})",
+                t=self.text(table),
+            ),
+        }
+        return form.get(self.engine)
+
 
 def _options(url: str) -> tuple[str, dict[str, str]]:
     """Path and options of a URL whose path may be written with three or four slashes."""

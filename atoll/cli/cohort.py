@@ -43,6 +43,7 @@ def cohort() -> None:
 )
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@click.option("--anew", is_flag=True, help="Run every definition, also those that would give the rows of --out again.")
 @click.option("--minutes", type=float, help="Stop after so many minutes; what is finished by then is kept.")
 @with_output
 def run(
@@ -54,22 +55,28 @@ def run(
     threads: int | None,
     memory: str | None,
     minutes: float | None,
+    anew: bool,
 ) -> int:
     """Find the cohorts of a definition, or of all in a folder, in an OMOP CDM.
 
-    A definition that cannot be run is named in the report and stops no other; the exit code is then 3.
+    A definition that cannot be run is named in the report and stops no other; the exit code is then 3. Where the file
+    of --out is there, a definition is run again only if it, its concepts or a table that it reads has changed.
     """
     from atoll.cohort.folder import read_definitions, run_definitions
+    from atoll.cohort.kept import State, read_state
 
     reading = read_definitions(path)
     with output.progress("cohort", len(reading.definitions)) as step:
-        done = run_definitions(reading, cdm, threads=threads, memory=memory, minutes=minutes, progress=step)
+        before = State() if anew else read_state(out)
+        limits: dict[str, Any] = {"threads": threads, "memory": memory, "minutes": minutes}
+        done = run_definitions(reading, cdm, **limits, before=before, progress=step)
     done.write(out, report)
     document = done.report()
     output.result(
         {key: value for key, value in document.items() if key != "definitions"} | {"failures": _failures(done)}
     )
-    output.say(f"{document['done']} cohorts, {document['rows']:,} rows in {document['seconds']:.1f} s: {out}")
+    kept = f", {document['kept']} kept" if document["kept"] else ""
+    output.say(f"{document['done']} cohorts{kept}, {document['rows']:,} rows in {document['seconds']:.1f} s: {out}")
     for name, error in done.failed.items():
         output.note(f"{name}: {error}")
     return SOME_FAILED if done.failed else 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from atoll.cdm.database import without_password
+from atoll.cdm.marks import release_of
 from atoll.cdm.workspace import workspace_at
+from atoll.cohort.kept import Marks, State, in_order, members, signature
 from atoll.cohort.run import CohortRun, Outcome
 from atoll.errors import AtollError, OperatorError, StudyError
 from atoll.study.circe import CohortExpression
@@ -107,12 +109,14 @@ def _natural(stem: str) -> tuple[int, str]:
 
 @dataclass
 class FolderRun:
-    """What a run of a folder gave."""
+    """What a run of a folder gave; `kept` are the definitions whose rows are those of the run before."""
 
     cdm: str
     reading: Reading
     outcome: Outcome
     seconds: float
+    kept: frozenset[str] = frozenset()
+    state: State = field(default_factory=State)
 
     @property
     def failed(self) -> dict[str, AtollError]:
@@ -130,18 +134,25 @@ class FolderRun:
                                  "remedy": error.remedy}  # fmt: skip
             else:
                 rows, persons = counts.get(name, (0, 0))
-                entries[name] = {"status": "done", "rows": rows, "persons": persons,
+                entries[name] = {"status": "kept" if name in self.kept else "done", "rows": rows, "persons": persons,
                                  "seconds": round(self.outcome.seconds.get(name, 0.0), 4),
-                                 "attrition": self.outcome.attrition[name].document()}  # fmt: skip
+                                 "attrition": self._attrition(name)}  # fmt: skip
             entries[name]["notes"] = notes
         return {
             "cdm": without_password(self.cdm),
             "definitions": entries,
-            "done": len(entries) - len(self.failed),
+            "done": len(entries) - len(self.failed) - len(self.kept),
+            "kept": len(self.kept),
             "failed": len(self.failed),
             "rows": self.outcome.rows.num_rows,
             "seconds": round(self.seconds, 3),
         }
+
+    def _attrition(self, name: str) -> dict[str, Any]:
+        """As it was found, or kept."""
+        found = self.outcome.attrition.get(name)
+        document: dict[str, Any] = found.document() if found else self.state.definitions[name]["attrition"]
+        return document
 
     def write(self, out: Path, report: Path | None) -> None:
         """The rows as Parquet and the report as JSON, each whole or not at all.
@@ -153,7 +164,8 @@ class FolderRun:
         """
         import pyarrow.parquet as pq
 
-        _whole(out, lambda part: pq.write_table(self.outcome.rows, part, compression="zstd"))
+        rows = self.state.written(self.outcome.rows)
+        _whole(out, lambda part: pq.write_table(rows, part, compression="zstd"))
         if report is not None:
             text = json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n"
             _whole(report, lambda part: part.write_text(text, encoding="utf-8"))
@@ -166,11 +178,13 @@ def run_definitions(
     threads: int | None = None,
     memory: str | None = None,
     minutes: float | None = None,
+    before: State | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> FolderRun:
     """Run what `read_definitions` read on the CDM that a URL names.
 
     minutes   definitions whose turn has not come by then are named in the report and not run
+    before    what an earlier run left: a definition that would give the same rows is not run again
 
     Raises
     ------
@@ -179,8 +193,59 @@ def run_definitions(
     """
     started = time.perf_counter()
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
-        outcome = CohortRun(workspace, minutes=minutes).run(reading.definitions, progress)
-    return FolderRun(cdm, reading, outcome, time.perf_counter() - started)
+        run = CohortRun(workspace, minutes=minutes)
+        outcome, kept, state = run_what_changed(run, reading, release_of(workspace, cdm), before or State(), progress)
+    return FolderRun(cdm, reading, outcome, time.perf_counter() - started, kept, state)
+
+
+def run_what_changed(
+    run: CohortRun,
+    reading: Reading,
+    release: str | None,
+    before: State,
+    progress: Callable[[str], None] = lambda name: None,
+) -> tuple[Outcome, frozenset[str], State]:
+    """Run the definitions that may give other rows than `before`; all rows, the names of the others, and the state.
+
+    release   what stands for the whole database, or None
+    """
+    state, kept = _signed(run, reading.definitions, release, before)
+    wanted = {name: one for name, one in reading.definitions.items() if name not in kept}
+    outcome = run.run(wanted, progress)
+    _remember(state, outcome, kept, before, reading)
+    return outcome, frozenset(kept), state
+
+
+def _signed(
+    run: CohortRun, definitions: Mapping[str, CohortExpression], release: str | None, before: State
+) -> tuple[State, set[str]]:
+    """Signatures of all definitions that can be planned, and those whose earlier rows are still theirs."""
+    if not definitions:
+        return State(), set()
+    marks = Marks(run.workspace, before.marks if release is not None and release == before.release else None)
+    plans = run.plans(definitions)
+    held = members(run.workspace, run.sets)
+    signatures = {name: signature(definitions[name], plan, sets, held, marks) for name, (plan, sets) in plans.items()}
+    state = State(release, {}, {name: {"signature": one} for name, one in signatures.items()})
+    state.marks = marks.known
+    same = {name for name, one in signatures.items() if before.definitions.get(name, {}).get("signature") == one}
+    return state, same if before.rows is not None else set()
+
+
+def _remember(state: State, outcome: Outcome, kept: set[str], before: State, reading: Reading) -> None:
+    """Put what was kept beside what was found, and forget the signatures of what was not."""
+    for name in kept:
+        state.definitions[name] = before.definitions[name]
+        outcome.notes |= {name: notes} if (notes := before.definitions[name]["notes"]) else {}
+    for name in list(state.definitions):
+        if name in outcome.attrition:
+            found = {"attrition": outcome.attrition[name].document(), "notes": outcome.notes.get(name, [])}
+            state.definitions[name] |= found
+        elif name not in kept:
+            del state.definitions[name]
+    old = before.rows_of(kept)
+    if old is not None and kept:
+        outcome.rows = in_order([old, outcome.rows], list(reading.definitions))
 
 
 def _counts(outcome: Outcome) -> dict[str, tuple[int, int]]:

@@ -75,6 +75,8 @@ class CohortRun:
         """
         import pyarrow as pa
 
+        if not definitions:
+            return Outcome(_named(None, [], set()))
         if self.workspace.columns("observation_period") is None:
             raise DataError(
                 "The CDM has no table 'observation_period', without which nobody is in a cohort.", "Load it."
@@ -85,6 +87,21 @@ class CohortRun:
             tables.append(self._run_batch({name: definitions[name] for name in names}, outcome, progress))
         outcome.rows = pa.concat_tables(tables)
         return outcome
+
+    def plans(self, definitions: Mapping[str, CohortExpression]) -> dict[str, tuple[Plan, DefinitionSets]]:
+        """The plan of each definition that has one, and the keys of its sets, which are resolved; nothing is run.
+
+        Raises
+        ------
+        DataError
+            When the CDM has no vocabulary.
+        """
+        sets = {name: self.sets.of(definition) for name, definition in definitions.items()}
+        found = self._plans(definitions, sets, Outcome(_named(None, [], set())))
+        self.sets.resolve()
+        self.shared.drop()  # what was asked for while these were compiled is asked for again by a run
+        names = list(definitions)
+        return {names[number]: (plan, sets[names[number]]) for number, plan in found.items()}
 
     def _run_batch(
         self, definitions: Mapping[str, CohortExpression], outcome: Outcome, progress: Callable[[str], None]

@@ -392,3 +392,85 @@ def test_over_hospitals_a_small_one_is_held_back_and_stops_nobody(two_definition
     assert found["began by"]["words"][0]["high"] == found["began by"]["words"][0]["low"] + 10
     rows = found["incidence"]["sites_apart"]
     assert rows["c"]["cells"][0]["events_high"] == 10 and rows["a"]["cells"][0]["events_low"] > 50
+
+
+# ---- a second run
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Definitions of conditions (7), of drugs (8), of adults (9), and a broken one."""
+    path = tmp_path / "some"
+    path.mkdir()
+    of_drugs = definition(drug(2)) | ends("StartDate", 0)
+    adults = definition(condition(1, Age={"Value": 18, "Op": "gte"}))
+    for number, document in ((7, GOOD), (8, of_drugs), (9, adults)):
+        (path / f"{number}.json").write_text(json.dumps(document))
+    (path / "broken.json").write_text(json.dumps(definition()))
+    return path
+
+
+PEOPLE = {"person": people(*((p, 1950, 8532) for p in (1, 2, 3)))}
+
+
+def status(files, cdm, out, *more):
+    """What became of each definition, and the rows of the file, as a fresh run gives them too."""
+    report = out.with_suffix(".json")
+    code, _, stderr = command("run", files, "--cdm", cdm, "--out", out, "--report", report, *more)
+    assert code == 3, stderr
+    fresh = out.with_name("fresh.parquet")
+    command("run", files, "--cdm", cdm, "--out", fresh, "--report", fresh.with_suffix(".json"), "--anew")
+    told, other = (json.loads(path.with_suffix(".json").read_text()) for path in (out, fresh))
+    assert pq.read_table(out).equals(pq.read_table(fresh))
+    for one, another in zip(told["definitions"].values(), other["definitions"].values(), strict=True):
+        assert {**one, "seconds": 0, "status": ""} == {**another, "seconds": 0, "status": ""}
+    assert told["done"] + told["kept"] == other["done"] == 3
+    return {name: entry["status"] for name, entry in told["definitions"].items()}
+
+
+def test_after_a_load_only_what_may_have_changed_is_run_again(files, tmp_path):
+    out, path = tmp_path / "out.parquet", tmp_path / "next.duckdb"
+    fresh = {"7": "done", "8": "done", "9": "done", "broken": "failed"}
+    assert status(files, a_cdm(path, ROWS | PEOPLE), out) == fresh
+    assert status(files, f"duckdb:///{path}", out) == {name: "kept" for name in "789"} | {"broken": "failed"}
+    more = {"drug_exposure": drugs((1, 2, "2020-03-01"), (3, 2, "2020-05-01"))}
+    assert status(files, a_cdm(path, ROWS | PEOPLE | more), out) == fresh | {"7": "kept", "9": "kept"}
+    older = {"person": people(*((p, 2010, 8532) for p in (1, 2, 3)))}
+    assert status(files, a_cdm(path, ROWS | older | more), out) == fresh | {"7": "kept", "8": "kept"}
+    (files / "7.json").write_text(json.dumps(GOOD | ends("StartDate", 7)))
+    assert status(files, f"duckdb:///{path}", out) == fresh | {"8": "kept", "9": "kept"}
+    wider = {"concept_ancestor": [{"ancestor_concept_id": 2, "descendant_concept_id": 3}]}
+    vocabulary = {"concept_ancestor": VOCABULARY["concept_ancestor"] + wider["concept_ancestor"]}
+    kept = dict.fromkeys("789", "kept") | {"broken": "failed"}
+    assert status(files, a_cdm(path, ROWS | older | more | vocabulary), out) == kept, "no set of these has descendants"
+    less = {"concept": [one for one in VOCABULARY["concept"] if one["concept_id"] != 2]}
+    assert status(files, a_cdm(path, ROWS | older | more | less), out) == kept | {"8": "done"}
+
+
+def test_a_definition_that_came_or_went_takes_no_row_of_another_with_it(files, tmp_path):
+    out, cdm = tmp_path / "out.parquet", a_cdm(tmp_path / "same.duckdb", ROWS | PEOPLE)
+    status(files, cdm, out)
+    (files / "7.json").rename(files / "6.json")
+    assert status(files, cdm, out) == {"6": "done", "8": "kept", "9": "kept", "broken": "failed"}
+    assert set(pq.read_table(out).column("definition").to_pylist()) == {"6", "9"}
+
+
+def test_the_same_release_is_not_even_looked_at(files, tmp_path, monkeypatch):
+    out, cdm = tmp_path / "out.parquet", a_cdm(tmp_path / "same.duckdb", ROWS | PEOPLE)
+    status(files, cdm, out)
+
+    def read_whole(workspace, table):
+        raise AssertionError(f"{table} was read to take its mark")
+
+    monkeypatch.setattr("atoll.cohort.kept.mark", read_whole)
+    code, stdout, _ = command("run", files, "--cdm", cdm, "--out", out)
+    assert code == 3 and "0 cohorts, 3 kept, 5 rows" in stdout
+
+
+def test_a_file_that_no_run_wrote_is_not_believed(files, tmp_path):
+    out, cdm = tmp_path / "out.parquet", a_cdm(tmp_path / "same.duckdb", ROWS | PEOPLE)
+    out.write_text("no Parquet")
+    assert set(status(files, cdm, out).values()) == {"done", "failed"}
+    table = pq.read_table(out)
+    pq.write_table(table.replace_schema_metadata({b"atoll cohorts": b'{"release": "x"}'}), out)
+    assert set(status(files, cdm, out).values()) == {"done", "failed"}
