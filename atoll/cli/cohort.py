@@ -13,7 +13,7 @@ from atoll.cli.output import AtollGroup, Output, with_output
 from atoll.errors import StudyError
 
 if TYPE_CHECKING:
-    from atoll.cohort.folder import FolderRun
+    from atoll.cohort.folder import FolderRun, Reading
     from atoll.study.circe_draft import Answers
 
 SOME_FAILED = 3
@@ -37,26 +37,23 @@ def cohort() -> None:
 @cohort.command(epilog="Example: atoll cohort run definitions/ --cdm duckdb:///cdm.duckdb --out cohorts.parquet")
 @click.argument("path", type=PATH)
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", required=True, type=PATH, help="Parquet file: definition, subject_id, cohort start and end.")
+@click.option("--out", type=PATH, help="Parquet file: definition, subject_id, cohort start and end.")
 @click.option(
     "--report", type=PATH, help="JSON file: rows, persons, attrition and seconds, or the reason of a failure."
 )
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@click.option(
+    "--between", metavar="20:00-06:00", help="Run in these hours only, and pause outside, between definitions."
+)
+@click.option("--explain", "cost_only", is_flag=True, help="Only show what each definition would cost; nothing is run.")
 @click.option("--anew", is_flag=True, help="Run every definition, also those that would give the rows of --out again.")
 @click.option("--minutes", type=float, help="Stop after so many minutes; what is finished by then is kept.")
 @with_output
 def run(
-    output: Output,
-    path: Path,
-    cdm: str,
-    out: Path,
-    report: Path | None,
-    threads: int | None,
-    memory: str | None,
-    minutes: float | None,
-    anew: bool,
-) -> int:
+    output: Output, path: Path, cdm: str, out: Path | None, report: Path | None, between: str | None, cost_only: bool,
+    anew: bool, **limits: Any,
+) -> int:  # fmt: skip
     """Find the cohorts of a definition, or of all in a folder, in an OMOP CDM.
 
     A definition that cannot be run is named in the report and stops no other; the exit code is then 3. Where the file
@@ -64,12 +61,19 @@ def run(
     """
     from atoll.cohort.folder import read_definitions, run_definitions
     from atoll.cohort.kept import State, read_state
+    from atoll.cohort.night import read_window, run_at_night
 
     reading = read_definitions(path)
+    if cost_only:
+        return _explain_cost(output, reading, cdm, limits["threads"])
+    if out is None:
+        raise click.UsageError("Missing option '--out'. Name the Parquet file that the rows go into.")
+    before, window = State() if anew else read_state(out), read_window(between) if between else None
     with output.progress("cohort", len(reading.definitions)) as step:
-        before = State() if anew else read_state(out)
-        limits: dict[str, Any] = {"threads": threads, "memory": memory, "minutes": minutes}
-        done = run_definitions(reading, cdm, **limits, before=before, progress=step)
+        if window is None:
+            done = run_definitions(reading, cdm, **limits, before=before, progress=step)
+        else:
+            done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
     done.write(out, report)
     document = done.report()
     output.result(
@@ -80,6 +84,26 @@ def run(
     for name, error in done.failed.items():
         output.note(f"{name}: {error}")
     return SOME_FAILED if done.failed else 0
+
+
+def _explain_cost(output: Output, reading: Reading, cdm: str, threads: int | None) -> int:
+    """The rows of the tables that each definition reads, by the engine's own statistics, most first."""
+    from atoll.cohort.cost import cost
+
+    found = cost(reading, cdm, threads=threads)
+    each = sorted(found.tables.items(), key=lambda entry: (-found.of(entry[1]), entry[0]))
+    document = {name: {"rows": found.of(tables), "tables": {t: found.rows[t] for t in tables}} for name, tables in each}
+    failures = {name: str(error) for name, error in reading.failed.items()}
+    output.result({"definitions": document, "together": found.together, "unknown": found.unknown, "failures": failures})
+    output.table(
+        ("definition", "rows", "tables"), [(name, f"{found.of(tables):,}", ", ".join(tables)) for name, tables in each]
+    )
+    output.say(f"Together {found.together:,} rows: a table is read once for the folder. Nothing was run.")
+    if found.unknown:
+        output.note(f"The engine keeps no statistics of {', '.join(found.unknown)}: their rows are not counted.")
+    for name, error in reading.failed.items():
+        output.note(f"{name}: {error}")
+    return SOME_FAILED if reading.failed else 0
 
 
 def _failures(done: FolderRun) -> dict[str, str]:

@@ -128,6 +128,8 @@ class FolderRun:
         counts = _counts(self.outcome)
         entries: dict[str, Any] = {}
         for name in self.reading.names:
+            if name in self.outcome.postponed:
+                continue
             notes = [*self.reading.notes.get(name, []), *self.outcome.notes.get(name, [])]
             if (error := self.failed.get(name)) is not None:
                 entries[name] = {"status": "failed", "code": error.code, "who": error.actor, "reason": error.what,
@@ -180,11 +182,13 @@ def run_definitions(
     minutes: float | None = None,
     before: State | None = None,
     progress: Callable[[str], None] = lambda name: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> FolderRun:
     """Run what `read_definitions` read on the CDM that a URL names.
 
     minutes   definitions whose turn has not come by then are named in the report and not run
     before    what an earlier run left: a definition that would give the same rows is not run again
+    go_on     asked before each definition; once it says no, those that wait are named in `outcome.postponed`
 
     Raises
     ------
@@ -193,7 +197,7 @@ def run_definitions(
     """
     started = time.perf_counter()
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
-        run = CohortRun(workspace, minutes=minutes)
+        run = CohortRun(workspace, minutes=minutes, go_on=go_on)
         outcome, kept, state = run_what_changed(run, reading, release_of(workspace, cdm), before or State(), progress)
     return FolderRun(cdm, reading, outcome, time.perf_counter() - started, kept, state)
 

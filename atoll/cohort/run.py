@@ -35,6 +35,7 @@ class Outcome:
     notes: dict[str, list[str]] = field(default_factory=dict)
     attrition: dict[str, Attrition] = field(default_factory=dict)
     events: dict[str, pa.Table] = field(default_factory=dict)
+    postponed: list[str] = field(default_factory=list)
 
     def fail(self, name: str, error: AtollError) -> None:
         """Remember why a definition could not be run. A database that is gone stops the run."""
@@ -49,12 +50,19 @@ class CohortRun:
     batch     definitions that share one pass over the CDM
     minutes   when they are over, the query that runs is stopped, and definitions that still wait are not run
     with_events   the outcome also holds how each person kept the rules
+    go_on     asked before each definition: once it says no, those that wait are postponed
     """
 
     def __init__(
-        self, workspace: Workspace, *, batch: int = 1000, minutes: float | None = None, with_events: bool = False
+        self,
+        workspace: Workspace,
+        *,
+        batch: int = 1000,
+        minutes: float | None = None,
+        with_events: bool = False,
+        go_on: Callable[[], bool] = lambda: True,
     ):
-        self.workspace, self.batch, self.with_events = workspace, batch, with_events
+        self.workspace, self.batch, self.with_events, self.go_on = workspace, batch, with_events, go_on
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.sets = ConceptSets(workspace)
         self.shared = SharedEvents(workspace, self.sets)
@@ -116,6 +124,10 @@ class CohortRun:
                 outcome.fail(names[number], cause)
         self.finisher.start()
         for number in list(plans):
+            if outcome.postponed or not self.go_on():
+                outcome.postponed.append(names[number])
+                del plans[number]
+                continue
             self._step(self._qualify, number, names, plans, outcome)
             progress(names[number])
         if not plans:
