@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
-from atoll.errors import DataError
+from atoll.errors import DataError, OperatorError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,6 +92,67 @@ def extract(
         {"rows": table.num_rows, "columns": table.num_columns, "table": str(out), "dictionary": str(dictionary)},
         f"{table.num_rows:,} rows, {table.num_columns} columns: {out}, described in {dictionary}",
     )
+
+
+@features.command(epilog="Example: atoll features sparse sets.yaml --cohort c.parquet --cdm URL --out cells.parquet")
+@click.argument("file", type=FILE)
+@click.option("--cohort", required=True, type=FILE, help="What `atoll cohort run` wrote.")
+@click.option("--definition", help="Which definition, where the file holds several.")
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--out", required=True, type=PATH, help="Parquet file: row, person, feature, value.")
+@click.option("--columns", type=FILE, help="Take the columns of this list, and not those of enough persons.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@with_output
+def sparse(
+    output: Output, file: Path, cohort: Path, definition: str | None, cdm: str, out: Path, columns: Path | None,
+    threads: int | None, memory: str | None,
+) -> None:  # fmt: skip
+    """Make every concept, or group of concepts, of some domains a column, and write the cells that are not nought.
+
+    OUT.columns.parquet beside it says what each column is. Its ids are the same at every hospital: given as --columns
+    elsewhere, that file makes the same columns there. Both files stay in the hospital.
+    """
+    from atoll.cdm.workspace import workspace_at
+    from atoll.features.sparse import extract as extracted
+    from atoll.study.sparse import read
+
+    wanted, only = read(file.read_text("utf-8")), _ids(columns) if columns else None
+    with workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        found = extracted(workspace, _cohort(cohort, definition), wanted, only)
+    beside = out.with_suffix(".columns.parquet")
+    for path, table in ((beside, found.columns), (out, found.cells)):
+        _write(path, table)
+    cells, width = found.cells.num_rows, found.columns.num_rows
+    document = {"rows": found.rows, "cells": cells, "features": width, "table": str(out), "columns": str(beside)}
+    output.result(document, f"{found.rows:,} rows, {width:,} columns, {cells:,} cells: {out}, described in {beside}")
+
+
+def _ids(file: Path) -> frozenset[int]:
+    """The ids of a list of columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return frozenset(pq.read_table(file, columns=["feature"]).column("feature").to_pylist())
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise DataError(
+            f"{file} is no list of columns.", "Give what `atoll features sparse` wrote beside --out."
+        ) from error
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    """A whole file or none."""
+    import pyarrow.parquet as pq
+
+    arriving = path.with_name(f".{path.name}.arriving")
+    try:
+        pq.write_table(table, arriving, compression="zstd")
+        arriving.replace(path)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
+    finally:
+        arriving.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> Features:

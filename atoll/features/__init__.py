@@ -16,6 +16,7 @@ OMOP data as features:
     extract      a cohort and a document of features, read where the data are
     looks        windows and what is said of the records in them
     scores       scores of diseases
+    sparse       every concept or group of concepts as a column, and the cells that are not nought
 
 A whole export on its way to OMOP is no matter of this folder: see `atoll.ingest`.
 """

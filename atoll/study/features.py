@@ -218,7 +218,7 @@ def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[s
         return Feature(name, domain, says=says, label=form.part(fields, key, "label", Form.text, ""))
     if domain == SCORE:
         says = _chosen(form, node, key, fields, "a score", {"from", "as", "label", "window"}, NAMES)
-        window = form.part(fields, key, "window", _window, _NO_WINDOW, True)
+        window = form.part(fields, key, "window", read_window, _NO_WINDOW, True)
         return Feature(name, domain, "", window, says, label=form.part(fields, key, "label", Form.text, ""))
     possible = (*RECORDS, *VALUES) if domain in WITH_VALUES else RECORDS
     says = form.part(fields, key, "as", Form.choice, "any", possible)
@@ -230,7 +230,7 @@ def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[s
         name,
         domain,
         form.part(fields, key, "of", _known, "", concepts),
-        form.part(fields, key, "window", _window, _NO_WINDOW, True),
+        form.part(fields, key, "window", read_window, _NO_WINDOW, True),
         says,
         form.part(fields, key, "unit", Form.text, "", 32),
         low,
@@ -258,7 +258,7 @@ def _known(form: Form, node: Node, key: str, concepts: Collection[str]) -> str:
     return name
 
 
-def _window(form: Form, node: Node, key: str, before: bool) -> tuple[int | None, int]:
+def read_window(form: Form, node: Node, key: str, before: bool) -> tuple[int | None, int]:
     """Days from the index date: up to 0 for a feature, from 0 on for an outcome."""
     items = form.items(node, key)
     if len(items) != 2:
@@ -287,7 +287,7 @@ def _outcomes(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
     for name, entry in form.entries(node, key, needed="outcome").items():
         path = f"{key}.{form.name(name, entry, key)}"
         fields = form.fields(entry, path, ("from", "of", "window"), ("label",))
-        first, last = form.part(fields, path, "window", _window, _NO_WINDOW, False)
+        first, last = form.part(fields, path, "window", read_window, _NO_WINDOW, False)
         domain = form.part(fields, path, "from", Form.choice, "condition", DOMAINS)
         of = form.part(fields, path, "of", _known, "", concepts)
         found.append(Outcome(name, domain, of, (first or 0, last)))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from atoll.errors import StudyError
-from atoll.study import features
+from atoll.study import features, sparse
 from atoll.study.dataset import files_beside
 from atoll.study.protocol import from_canonical, read
 
 TEXT = (Path(__file__).parents[2] / "docs" / "features.md").read_text("utf-8")
-(EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLE, SETS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 AROUND = """\
 atoll: 1
 title: Screening
@@ -34,6 +34,15 @@ DEFINITION = {"PrimaryCriteria": {"CriteriaList": [{"VisitOccurrence": {}}], "Ob
 )  # fmt: skip
 def test_every_word_is_described(word):
     assert f"`{word}`" in TEXT or f"{word}:" in EXAMPLE, word
+
+
+@pytest.mark.parametrize("word", [*sparse.DOMAINS, "concept", "icd3", "atc1", "atc5", *sparse.SAYS, "least", "each"])
+def test_every_word_of_sparse_sets_is_described(word):
+    assert f"`{word}`" in TEXT.partition("## Large sparse sets")[2], word
+
+
+def test_the_example_of_sparse_sets_can_be_read():
+    assert [one.name for one in sparse.read(SETS).sets] == ["diagnoses", "chapters", "classes"]
 
 
 def test_the_example_becomes_a_study_that_holds_its_definition(tmp_path):

@@ -339,3 +339,28 @@ def test_the_id_of_a_feature_is_its_meaning_and_not_its_name():
     two = read(f"{CONCEPTS}features:\n  b: {{from: condition, of: disease}}\n")
     three = read(f"{CONCEPTS}features:\n  b: {{from: condition, of: diabetes}}\n")
     assert one.id_of("a") == two.id_of("b") != three.id_of("b")
+
+
+def test_sparse_sets_become_two_files_that_make_the_same_columns_elsewhere(tmp_path):
+    import pyarrow.parquet as pq
+    from click.testing import CliRunner
+
+    from atoll.cli.main import atoll
+    from tests.unit.test_cohort_command import a_cdm
+
+    records = [condition(-day, person=person, number=10 * person + day) for person in (1, 2) for day in (1, 2)]
+    cdm = a_cdm(tmp_path / "a.duckdb", VOCABULARY | {"condition_occurrence": records})
+    cohort, out = tmp_path / "c.parquet", tmp_path / "cells.parquet"
+    rows = {"definition": ["x"] * 3, "subject_id": [1, 2, 3], "cohort_start_date": [INDEX] * 3}
+    pq.write_table(pa.table(rows), cohort)
+    (tmp_path / "sets.yaml").write_text("least: 2\nsets: {d: {from: condition, as: count}}\n")
+    words = ["features", "sparse", tmp_path / "sets.yaml", "--cohort", cohort, "--cdm", cdm, "--out"]
+    done = CliRunner().invoke(atoll, [str(word) for word in [*words, out]])
+    assert done.exit_code == 0 and "3 rows, 1 columns, 2 cells" in done.stdout, done.output
+    assert pq.read_table(out).column("value").to_pylist() == [2.0, 2.0]
+    columns = out.with_suffix(".columns.parquet")
+    assert pq.read_table(columns).column("key").to_pylist() == [str(DIABETES)]
+    again = CliRunner().invoke(atoll, [str(w) for w in [*words, tmp_path / "b.parquet", "--columns", columns]])
+    assert again.exit_code == 0 and pq.read_table(tmp_path / "b.parquet").equals(pq.read_table(out))
+    wrong = CliRunner().invoke(atoll, [str(w) for w in [*words, tmp_path / "b.parquet", "--columns", cohort]])
+    assert wrong.exit_code == 11 and "is no list of columns" in wrong.stderr
