@@ -30,6 +30,7 @@ from atoll.network.codec import decode_question, encode_question
 from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
+from atoll.privacy.pairs import largest_apart
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
 from atoll.study.view import View
@@ -136,7 +137,8 @@ class Runner:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
             return Influence()
-        key = (dataset.table.stamp, policy.minimum_persons, digest(encode_question(Question("", {}, view))))
+        squared = registry.site_function(asked.name).squared
+        key = (dataset.table.stamp, policy.minimum_persons, squared, digest(encode_question(Question("", {}, view))))
         if key not in self.weighed:
 
             def rows() -> Iterator[Weighing]:
@@ -144,7 +146,7 @@ class Runner:
                 return (chunk.weighing() for chunk in read if chunk.n)
 
             with one_blas_thread():
-                self.weighed[key] = largest_influence(rows)
+                self.weighed[key] = replace(largest_influence(rows), apart=largest_apart(rows, squared))
         return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
