@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question, answer
-from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
+from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, NotPermitted
 from atoll.features.chunks import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, encode_question
@@ -131,7 +131,15 @@ class Runner:
         check_question(conditions)  # again at the gate; here before anything is computed
         share = self._compute(asked, asked.view, dataset, policy)
         influence = functools.partial(self._influence, asked, asked.view, dataset, policy)
-        return Outcome(gate.leave(share, place, conditions, influence, self.ledger))
+        try:
+            return Outcome(gate.leave(share, place, conditions, influence, self.ledger))
+        except DisclosureRefused as refused:
+            if refused.subject not in (
+                *permit.columns,
+                *SUBJECTS,
+            ):  # a field of the share: say what it is told apart by
+                refused.subject = asked.view.group or asked.view.time or ""
+            raise
 
     def _influence(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Influence:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
