@@ -474,3 +474,26 @@ def test_a_file_that_no_run_wrote_is_not_believed(files, tmp_path):
     table = pq.read_table(out)
     pq.write_table(table.replace_schema_metadata({b"atoll cohorts": b'{"release": "x"}'}), out)
     assert set(status(files, cdm, out).values()) == {"done", "failed"}
+
+
+def test_the_manifest_of_a_load_stands_for_a_postgresql_database(database, files, tmp_path):
+    """A database that no load of ours made is compared table by table; a release of ours is not looked at."""
+    import psycopg
+
+    from atoll.cdm.marks import release_of
+
+    load_postgresql(database, tables(ROWS | PEOPLE))
+    with workspace_at(database) as workspace:
+        assert release_of(workspace, database) is None
+    found = {name: "kept" for name in "789"} | {"broken": "failed"}
+    assert status(files, database, tmp_path / "out.parquet") != found
+    assert status(files, database, tmp_path / "out.parquet") == found
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE atoll_release (number INTEGER, manifest TEXT)")
+        connection.execute("INSERT INTO atoll_release VALUES (1, '{}'), (2, '{\"release\": 2}')")
+    with workspace_at(database) as workspace:
+        first = release_of(workspace, database)
+    with psycopg.connect(database) as connection:
+        connection.execute("INSERT INTO atoll_release VALUES (3, '{\"release\": 3}')")
+    with workspace_at(database) as workspace:
+        assert None is not first != release_of(workspace, database)
