@@ -39,7 +39,7 @@ MOST = 60  # calendar years
 
 
 class Seen(Statistics):
-    """Bounds of the events and of the person-years of each cell; persons at risk, at most."""
+    """Bounds of the events and of the person-years of each cell; `among` so many persons at least."""
 
     low: Array = table()
     high: Array = table()
@@ -193,36 +193,30 @@ class Site:
         held = self.all.events if enough else self.few if self.all.events < self.minimum else self.all.persons
         return self.told(_enough, lambda one: one.events, lambda cell: held)
 
-    def years(self) -> tuple[Told, list[float]]:
-        """Person-years, and how many persons stand behind them at most."""
+    def years(self) -> Told:
+        """Person-years."""
         long, span = _long(self.all, self.minimum), (self.lexis.until - self.lexis.since + 1) * 366 / YEAR
 
         def held(cell: Cell) -> float:
             return self.all.days / YEAR if long else self.few * (366 / YEAR if cell.by == "year" else span)
 
-        told = self.told(_long, lambda one: one.days / YEAR, held)
-        among = self.told(_long, lambda one: one.persons, lambda cell: self.all.persons if long else self.few)
-        return told, [high for _, high in among.bounds]
+        return self.told(_long, lambda one: one.days / YEAR, held)
 
     def answer(self) -> dict[str, Any]:
         """The fields of a share."""
-        events, (years, among) = self.events(), self.years()
-        ends = {"low": [low for low, _ in events.bounds], "high": [high for _, high in events.bounds], "among": among}
-        times = {"years_low": [low for low, _ in years.bounds], "years_high": [high for _, high in years.bounds]}
+        events, years = self.events(), self.years()
+        counts = np.array(events.bounds, dtype=np.int64).reshape(-1, 2)
+        times = np.array(years.bounds, dtype=np.float64).reshape(-1, 2)
         behind: dict[str, Array] = {}
         spread: dict[str, Array] = {}
         if self.minimum > 1:
-            cells = [n for one in events.behind for n in (one.events, one.persons - one.events)]
-            behind = {
-                "event": np.array(cells, np.int64),
-                "time": np.array([one.persons for one in years.behind], np.int64),
-            }
+            cases = [n for one in events.behind for n in (one.events, one.persons - one.events)]
+            at_risk = [one.persons for one in years.behind]
+            behind = {"event": np.array(cases, np.int64), "time": np.array(at_risk, np.int64)}
             spread = {"time": np.array([one.spread for one in years.behind]).reshape(-1, 2).T}
-        return (
-            {name: np.array(values, dtype=np.int64) for name, values in ends.items()}
-            | {name: np.array(values, dtype=np.float64) for name, values in times.items()}
-            | {"behind": behind, "spread": spread}
-        )
+        among = np.where(times[:, 1] > 0, max(self.few, 1), 0)  # `behind` counts them; how many there are stays here
+        fields: dict[str, Any] = {"low": counts[:, 0], "high": counts[:, 1], "among": among, "behind": behind}
+        return fields | {"years_low": times[:, 0], "years_high": times[:, 1], "spread": spread}
 
 
 def _enough(one: Figures, minimum: int) -> bool:
