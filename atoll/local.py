@@ -25,6 +25,7 @@ from atoll.errors import (
     error_for,
 )
 from atoll.features.proposal import propose
+from atoll.features.recipe import with_words
 from atoll.features.table import Table, memory_table
 from atoll.network.codec import decode, encode_question
 from atoll.network.messages import Place, digest
@@ -234,7 +235,7 @@ def run_study(
     for name in in_order({name: analysis.options.get("model") for name, analysis in study.analyses.items()}):
         analysis = study.analyses[name]
         held = kept.get(analysis.dataset, opened)
-        columns = _with_levels(study.datasets[analysis.dataset], held, study.privacy.limits())
+        columns = _columns(study, analysis.dataset, held, made or {})
         network = Network(held, policy, columns, threads, study.privacy.limits())
         try:
             options = with_models(analysis.options, {finished: result.document for finished, result in done.items()})
@@ -246,6 +247,18 @@ def run_study(
             yield name, error
         else:
             yield name, done[name]
+
+
+def _columns(
+    study: Study, dataset: str, held: Mapping[str, Table], made: Mapping[str, Mapping[str, Any]]
+) -> Dictionary:
+    """The dictionary of a dataset with the words that a steward's own would list."""
+    columns, recipe = study.datasets[dataset], study.recipes.get(dataset)
+    if recipe is None or not recipe.diagnose or not made:
+        return _with_levels(columns, held, study.privacy.limits())
+    import pyarrow as pa
+
+    return with_words(pa.concat_tables([made[site][dataset] for site in study.sites]), recipe, columns)
 
 
 def _with_levels(columns: Dictionary, tables: Mapping[str, Table], limits: Mapping[str, Any]) -> Dictionary:
