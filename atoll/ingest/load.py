@@ -12,6 +12,7 @@ give the same tables, also when the load was killed in between.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -20,13 +21,13 @@ from typing import Any
 
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
-from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
-from atoll.errors import DataError, OperatorError
+from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
+from atoll.errors import OperatorError
 from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
+from atoll.ingest.release import AGAIN, REPEATED, Build, keep_broken_lines, manifest_of, only_one
 from atoll.ingest.report import Report, report_of
 from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
@@ -102,7 +103,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
-    with only_one(target):
+    with room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 
 
@@ -122,18 +123,23 @@ class _Load:
         require(version, self.mapping.vocabulary)
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"]:
+            shutil.rmtree(self._work(), ignore_errors=True)
             return Report(previous["release"], False, previous["tables"], manifest=previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
+            if build.sealed:
+                return self._put_in_force(build, build.sealed)
             return self._make(build, plan, previous)
         finally:
             build.bench.close()
 
+    def _work(self) -> Path:
+        return self.target.with_name(self.target.name + ".work")
+
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
-        folder = self.target.with_name(self.target.name + ".work")
-        with Workbench() as bench:
-            source = open_source(self.address, bench, folder, self.mapping)
+        with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
+            source = open_source(self.address, bench, self._work(), self.mapping)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
         parts = [self.mapping.digest, vocabulary, VERSION, *(f["sha256"] for f in files), *(f["name"] for f in files)]
         return {
@@ -182,6 +188,7 @@ class _Load:
                 if run:
                     self._say(f"{rule.title}")
                     self._insert(rule, filled)
+                    keep_broken_lines(self.bench, self.source)
             self.done += self.source.tables[rule.source].size
         with self.build.step(f"settle {name}") as run:
             if run:
@@ -193,6 +200,7 @@ class _Load:
                     self._link(name)
                 if name not in ("person", "death") and self.build.repeated(name):
                     self._name_repeated(name, rules, filled)
+                keep_broken_lines(self.bench, self.source)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:
@@ -203,7 +211,9 @@ class _Load:
         with self.build.step(f"take {name}") as run:
             if run:
                 mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
-                taken = reuse.take(self.bench, self.target, name, mark)
+                read = [self.source.tables[table] for rule in rules for table in (rule.source, *rule.join)]
+                files = {file.sha256: file.name for table in read for file in table.files}
+                taken = reuse.take(self.bench, self.target, name, mark, files)
                 self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
         if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
             return False
@@ -312,13 +322,6 @@ class _Load:
 
     def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
         bench = self.bench
-        broken = self.source.broken()
-        self._refuse_half(broken)
-        for file, line, kind, text in broken:
-            bench.duckdb.execute(
-                "INSERT INTO ingest.rejected VALUES ('', ?, 'line', ?, ?, ?)",
-                [file, f"broken line: {kind.lower()}", str(line), text],
-            )
         number = int(previous.get("release", 0)) + 1
         names = [name for name in tables() if name not in VOCABULARY]
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
@@ -326,21 +329,14 @@ class _Load:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         manifest = {**plan, "release": number, "made": now, "tables": counts}
         self._cdm_source(manifest)
-        report = report_of(bench, manifest, broken, self.build.resumed)
-        self.build.finish(manifest)
+        self.build.seal(manifest)
+        return self._put_in_force(self.build, manifest)
+
+    def _put_in_force(self, build: Build, manifest: dict[str, Any]) -> Report:
+        report = report_of(build.bench, manifest, build.resumed)
+        build.put_in_force()
         report.seconds = round(time.monotonic() - self.began, 2)
         return report
-
-    def _refuse_half(self, broken: Sequence[tuple[str, int, str, str]]) -> None:
-        """An open quote that swallows the lines after it would lose them: such a file is not loaded."""
-        for file, line, _, text in broken:
-            if text.rstrip("\r\n").count("\n") > 0:
-                lost = text.rstrip("\r\n").count("\n")
-                raise DataError(
-                    f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be"
-                    " read.",
-                    "Correct that line, or export the file again. The release in force was not touched.",
-                )
 
     def _cdm_source(self, manifest: dict[str, Any]) -> None:
         """The table in which the model keeps where its data come from."""

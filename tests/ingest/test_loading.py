@@ -263,8 +263,19 @@ def test_an_empty_table_is_no_error(tmp_path):
 
 def test_a_quote_that_never_closes_stops_the_load(tmp_path):
     broken = RESULTS + 'd,1,v1,2020-01-11,"2345-7,1,mg/dL\n' + "e,1,v1,2020-01-11,2345-7,1,mg/dL\n" * 3
-    with pytest.raises(DataError, match=r"Line 5 of results.csv opens a quote that never closes; the 3 lines after it"):
-        loaded(tmp_path, results=broken)
+    for _ in range(2):  # also when the command is typed again
+        with pytest.raises(
+            DataError, match=r"Line 5 of results.csv opens a quote that never closes; the 3 lines after"
+        ):
+            loaded(tmp_path, results=broken)
+
+
+def test_broken_lines_of_files_that_did_not_change_stay_named(tmp_path):
+    broken = VISITS + "v4,2,2020-05-05\n"
+    loaded(tmp_path, visits=broken)
+    report = loaded(tmp_path, visits=broken, results=RESULTS + "d,1,v1,2020-01-11,2345-7,1,mg/dL\n")
+    assert ("visit_occurrence", True) in rows(tmp_path, "SELECT name, taken FROM ingest.part")
+    assert report.broken_lines == [{"file": "visits.csv", "line": 5, "what": "missing columns"}]
 
 
 def test_only_what_changed_is_made_again(tmp_path):
