@@ -19,6 +19,7 @@ import cohorts
 import feasibility
 import features
 import footprint
+import loading
 import models
 import quality
 
@@ -37,10 +38,11 @@ PARTS = {
     "cohorts": ("Cohorts", lambda: cohorts.rows()),
     "features": ("Features", lambda: features.rows()),
     "feasibility": ("Feasibility", lambda: feasibility.rows()),
+    "loading": ("Loading", lambda: loading.rows()),
     "quality": ("Quality", lambda: quality.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
-LONG = ("quality",)  # only when named
+LONG = ("loading", "quality")  # only when named
 
 
 def main(wanted: list[str]) -> None:

@@ -249,12 +249,12 @@ class _Load:
         kept = [name for name in made.query.columns if name.startswith("source:")]
         row = literal_row(kept)
         listed = ", ".join(quoted(name) for name in columns)
-        bench.run(
-            f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
-            f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
-            f" {row} END,"
-            f" {rule.position} FROM ({bench.sql(made.query)})"
-        )
+        with bench.joined_as_written():
+            bench.run(
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
+                f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
+                f" {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+            )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
         """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
@@ -269,11 +269,12 @@ class _Load:
                 f" ({self.bench.sql(made.query)})"
                 f" WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
             )
-        self.bench.run(
-            f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row FROM"
-            " (SELECT *,"
-            f" row_number() OVER (PARTITION BY id) AS n FROM ({' UNION ALL '.join(parts)})) WHERE n > 1"
-        )
+        with self.bench.joined_as_written():
+            self.bench.run(
+                f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row"
+                " FROM (SELECT *, row_number() OVER (PARTITION BY id) AS n FROM"
+                f" ({' UNION ALL '.join(parts)})) WHERE n > 1"
+            )
 
     def _context(self, filled: Sequence[str]) -> Context:
         known = {name: self.bench.ibis.table(name) for name in filled}

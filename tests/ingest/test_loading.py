@@ -319,3 +319,14 @@ def test_rows_that_the_source_marks_as_deleted(tmp_path):
     text = MAPPING.replace("    key: row\n", '    key: row\n    deleted: unit = "x"\n')
     report = loaded(tmp_path, text)
     assert (report.tables["measurement"], report.rejected) == (2, [])
+
+
+def test_many_rows_are_streamed_past_few_and_not_held(tmp_path):
+    visits = "visit,patient,from,to\n" + "".join(f"v{n},{n % 3 + 1},2023-01-10,2023-01-12\n" for n in range(20_000))
+    results = "".join(f"r{n},{n % 3 + 1},v{n % 20_000},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
+    results = RESULTS.splitlines()[0] + "\n" + results + "r1,2,v1,2023-06-02,2345-7,999,mg/dL\n"
+    export = write(tmp_path / "export", visits=visits, results=results)
+    report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=TODAY, memory="100MB")
+    assert report.tables["measurement"] == 300_000
+    assert reasons(report) == {"repeated row": 1}
+    assert rows(tmp_path, "SELECT max(value_as_number) FROM measurement") == [(89.0,)]  # the first of the two stays
