@@ -22,7 +22,6 @@ from typing import Any
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
-from atoll.errors import OperatorError
 from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
@@ -47,7 +46,7 @@ def load_url(
     today: date | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """The same for a database by its URL. For PostgreSQL the release is made in a file of the site and carried over.
+    """The same for a database by its URL. For PostgreSQL and Spark it is made in a file of the site and carried over.
 
     Raises
     ------
@@ -57,24 +56,18 @@ def load_url(
     from urllib.parse import unquote, urlsplit
 
     options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "progress": progress}
-    scheme = url.partition(":")[0]
-    if scheme == "duckdb":
+    if url.startswith("duckdb:"):
         return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
-    if scheme != "postgresql":
-        raise OperatorError(
-            f"A release cannot be put into {scheme!r}.",
-            "Give duckdb:///FILE or postgresql://USER@HOST/DATABASE?schema=cdm.",
-        )
-    from atoll.cdm.publish import publish, schema_of
+    from atoll.cdm.publish import place_of, publish
     from atoll.settings import settings
 
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port}{parts.path}/{schema_of(url)}"
+    place = place_of(url)
     folder = settings().home / "releases"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
-    report = load(mapping, address, target, **options)
-    publish(target, url, progress)
+    with only_one(target.with_suffix(""), place):
+        report = load(mapping, address, target, **options)
+        report.changed = publish(target, url, report.manifest, progress) or report.changed
     return report
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
+from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
@@ -59,8 +59,10 @@ _OWN = (
 
 
 @contextlib.contextmanager
-def only_one(target: Path) -> Iterator[None]:
+def only_one(target: Path, called: str = "") -> Iterator[None]:
     """Hold the lock of a target: two loads of one database at a time would spoil each other.
+
+    called   its name for people, when the file's is none
 
     Raises
     ------
@@ -73,7 +75,9 @@ def only_one(target: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise OperatorError(f"Another load into {target.name} is running.", "Wait for its end.") from error
+            raise OperatorError(
+                f"Another load into {called or target.name} is running.", "Wait for its end."
+            ) from error
         yield
 
 
@@ -217,7 +221,8 @@ class Build:
         bench.run("DETACH DATABASE IF EXISTS atoll_in_force")
         bench.run("CHECKPOINT")
         bench.close()
-        _in_force(self.path, self.target)
+        sync(self.path)  # on disk before anyone can see it
+        move(self.path, self.target)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -247,20 +252,6 @@ def keep_broken_lines(bench: Workbench, source: Source) -> None:
         " (SELECT source AS f, key AS line FROM ingest.rejected WHERE what = 'line') USING (f, line)"
     )
     bench.duckdb.unregister("atoll_broken")
-
-
-def _in_force(path: Path, target: Path) -> None:
-    """The new file under the old one's name, on disk before anyone can see it."""
-    for place in (path, path.parent):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            if place is path:
-                os.fsync(handle)
-                path.replace(target)
-            else:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def manifest_of(target: Path) -> dict[str, Any]:

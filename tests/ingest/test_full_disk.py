@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from atoll import settings
+from atoll.cdm.parquet import published
 from atoll.cdm.workbench import Workbench
 from atoll.errors import OperatorError
 from atoll.ingest.load import load, load_url
@@ -96,13 +98,43 @@ def test_no_room_for_what_memory_cannot_hold(disk):
             bench.run("CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) AS x FROM range(3000000) ORDER BY 1")
 
 
-def test_the_disk_of_a_server(tmp_path, disk, postgres, monkeypatch):
-    import psycopg
-
-    from atoll import settings
-
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A site's folder of its own."""
     monkeypatch.setenv("ATOLL_HOME", str(tmp_path / "home"))
     settings.settings.cache_clear()
+    yield
+    settings.settings.cache_clear()
+
+
+def test_the_disk_of_a_folder_for_spark(tmp_path, disk, home):
+    folder = disk / "parquet"
+
+    def again(**more):
+        url = f"spark:local?folder={folder}"
+        return load_url(mapping(tmp_path / "m"), str(tmp_path / "export"), url, today=TODAY, **more)
+
+    def until(text):
+        if text == "measurement":  # so the copying says its tables
+            fill(disk)
+
+    write(tmp_path / "export")
+    before = again().manifest
+    write(tmp_path / "export", results=MORE)
+    with pytest.raises(OperatorError) as stopped:
+        again(progress=until)
+    assert str(stopped.value) == (
+        f"The disk that holds {folder} is full. Free some space there, and type the command again."
+    )
+    assert published(folder) == before
+    assert len(list(folder.iterdir())) == 2
+    (disk / "ballast").unlink()
+    assert again().release == published(folder)["release"] == 2
+
+
+def test_the_disk_of_a_server(tmp_path, disk, postgres, home):
+    import psycopg
+
     (disk / "tables").mkdir()
     shutil.chown(disk / "tables", "nobody", "nogroup")
     server = f"{postgres}/postgres"
@@ -133,7 +165,6 @@ def test_the_disk_of_a_server(tmp_path, disk, postgres, monkeypatch):
         assert again().release == 2
         assert measurements() == 4
     finally:
-        settings.settings.cache_clear()
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute("DROP DATABASE small WITH (FORCE)")
             connection.execute("DROP TABLESPACE small")
