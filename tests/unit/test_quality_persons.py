@@ -140,5 +140,9 @@ def test_the_command_writes_what_a_site_registers(tmp_path):
     described = yaml.safe_load((tmp_path / "q.yaml").read_text("utf-8"))["columns"]
     assert table.column_names == list(described)
     assert {name: Column.from_document(one) for name, one in described.items()} == dictionary()
-    network = atoll.Network({"here": str(tmp_path / "q.parquet")}, policy="public", columns=dictionary())
-    assert network.run("describe", columns=COMPARED).document
+    home = ["--home", str(tmp_path / "site")]
+    files = ["--from", str(tmp_path / "q.parquet"), "--dictionary", str(tmp_path / "q.yaml")]
+    for words in (["init"], ["dataset", "add", "quality", *files]):
+        done = CliRunner().invoke(command, ["site", *words, *home])
+        assert done.exit_code == 0, done.output
+    assert f"Registered quality: 12 rows, {len(dictionary())} columns" in done.output
