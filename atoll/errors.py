@@ -110,6 +110,7 @@ CATALOGUE: dict[str, tuple[Actor, str]] = {
     "DATA_CHANGED": ("steward", "The dataset's source changed since it was registered."),
     "TOO_FEW_PERSONS": ("investigator", "A number would describe too few persons."),
     "ONE_PERSON": ("investigator", "One person would weigh too much in the model."),
+    "TOLD_APART": ("investigator", "Sums of the model would tell one person apart from all others."),
     "CODE_AS_NUMBER": ("investigator", "A column that is called a number holds two values only."),
     "TERM_INTRICATE": (
         "investigator",
@@ -169,8 +170,10 @@ REMEDIES: dict[str, str] = {
     "DATA_INVALID": "Correct the data or their dictionary, and register them again.",
     "DATA_CHANGED": "Register the dataset again.",
     "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, or leave this site out.",
-    "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take a skewed column's logarithm, "
-    "choose a less skewed outcome, or leave this site out.",
+    "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take the logarithm of a skewed column "
+    "(of an outcome: let the hospitals make that column), or leave this site out.",
+    "TOLD_APART": "Merge rare levels, leave out a column in which hardly anybody differs from what others say, use "
+    "fewer terms, or leave this site out.",
     "CODE_AS_NUMBER": "Write C(…) round it, or let the stewards list it as a flag or a category: then its levels are "
     "counted.",
     "TERM_INTRICATE": "Use sums, products, powers up to 3, log, sqrt or abs of one column, or a spline; or let the "

@@ -84,6 +84,8 @@ def rounds() -> list[dict[str, object]]:
         row("empty round, state in memory", memory["round"], "bare exchange, one post to one poll", one, 6),
         row("empty round, state in memory", memory["round"], "bare exchange among four processes", four, 6),
         row("empty round on disk, beyond memory", disk["round"] - memory["round"], "one fsync", fsync, 8),
+        row("empty round on disk", disk["round"], "six bare exchanges and eight fsyncs", 6 * one + 8 * fsync, 1,
+            "the target, read so that `that` is six exchanges"),
         {"what": "fsyncs one after another", "against": "3", "ours": f"{chain:.2f} mean, {most} most", "theirs": "3",
          "ratio": chain / 3, "target": 1.0, "note": "counted on the way of each round's last share"},
         row("submit to first share, with approvals", started, "300 ms", 0.3, 1.0, "with the answer itself"),

@@ -147,9 +147,9 @@ class Question:
 class SiteFunction(Generic[P, S]):
     """An `@at_site` function. Called without data it builds the `Question`; `.on(data, …)` answers it."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool):
+    def __init__(self, function: Callable[Concatenate[Any, P], S], whole: bool, squared: bool = False):
         self.on = function
-        self.whole = whole
+        self.whole, self.squared = whole, squared
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
         self.kinds = _kinds_of_arguments(function)
@@ -193,6 +193,11 @@ def _kinds_of_arguments(function: Callable[..., Any]) -> dict[str, str]:
 def at_site(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
     """Mark a function that runs inside a hospital. Its sums may be taken over chunks of rows."""
     return SiteFunction(function, whole=False)
+
+
+def at_site_squared(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site`, for a function that sums pairs of terms times the outcome, or its square."""
+    return SiteFunction(function, whole=False, squared=True)
 
 
 def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import gammaln
 
-from atoll.algorithms.core import Data, Program, Question, at_site
+from atoll.algorithms.core import Data, Program, Question, at_site, at_site_squared
 from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton
 from atoll.algorithms.options import Coefficients, ColumnName, FormulaText
@@ -124,7 +124,7 @@ def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None)
     )
 
 
-@at_site
+@at_site_squared
 def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat:
     """Σ uᵢuᵢᵀ over patients, and this site's Σ uᵢ, at the estimate."""
     y, X, mu, h, V = _moments(data, family, link, beta)

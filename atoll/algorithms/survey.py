@@ -120,14 +120,16 @@ def survey(
 
 
 def _range(setting: Setting, name: str, mean: float, sd: float) -> Program:
-    """Ends of a spline: the allowed range, else the extremes of public data, else mean ± 3 SD."""
+    """Ends of a histogram, and of a spline: of public data the allowed range, else the extremes. Elsewhere where enough
+    people are, or whoever is at the end would weigh too much: mean ± 2 SD, within the allowed range."""
     column = setting.columns[name]
-    if column.low is not None and column.high is not None:
-        return column.low, column.high
-    if setting.public:
-        values = (yield ends(column=name)).values
-        return float(values[0]), float(values[-1])
-    return mean - 3 * sd, mean + 3 * sd
+    low, high = (-np.inf if column.low is None else column.low), (np.inf if column.high is None else column.high)
+    if not setting.public:
+        return max(low, mean - 2 * sd), min(high, mean + 2 * sd)
+    if np.isfinite([low, high]).all():
+        return low, high
+    values = (yield ends(column=name)).values
+    return float(values[0]), float(values[-1])
 
 
 def _words(tally_: Mapping[str, int], name: str) -> tuple[str, ...]:

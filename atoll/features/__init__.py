@@ -8,7 +8,8 @@ A table as rows, from the file to the sums:
     chunks, complete, rows         complete rows, chunk by chunk, by their roles
     terms                          the terms of a design
     persons                        whose rows these are
-    witness, witnessed, products   who stands behind a sum, for the gate
+    witness, witnessed             who stands behind a sum, for the gate
+    products, crossed              what a design adds up, and which cells two of its terms tell apart together
     intervals, codes               whether a term is finite, and whether its numbers are codes
 
 OMOP data as features:

@@ -17,12 +17,13 @@ between for one person: that is not allowed (`TooIntricate`), nor are more than 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from itertools import product as pairs
 
 from atoll.errors import REMEDIES, DataError
-from atoll.study.design import Design, Expression, Factor, Level, Number, columns_of
+from atoll.study.design import Design, Expression, Factor, Level, Number, Spline, columns_of
 from atoll.study.dictionary import Dictionary
 
 Product = tuple[Factor, ...]
@@ -71,6 +72,13 @@ def products_of(design: Design, columns: Dictionary) -> tuple[Product, ...]:
                 if one:
                     found.setdefault(frozenset(Counter(one).items()), one)
     return tuple(found.values())
+
+
+def first_bases(products: Iterable[Product]) -> list[Product]:
+    """Of products with a spline, those with the basis function that its terms leave out: 1 less them all."""
+    first = (tuple(replace(f, index=0) if isinstance(f, Spline) else f for f in one) for one in products)
+    given = set(products)
+    return [one for one in dict.fromkeys(first) if one not in given and any(isinstance(f, Spline) for f in one)]
 
 
 def _products(factors: Product, columns: Dictionary) -> list[Product]:

@@ -44,9 +44,8 @@ class Rows:
         self._view, self._columns, self._person = view, columns, person
         self._complete = Complete(batch, view, columns, person)
         known = view.design.levels if view.design else {}
-        self._terms = Terms(
-            self._complete, {**view.levels, **{name: words for name, words in known.items() if words}}, site
-        )
+        self._known = {**view.levels, **{name: words for name, words in known.items() if words}}
+        self._terms = Terms(self._complete, self._known, site)
         self.minimum, self.rounding = minimum, rounding
 
     @property

@@ -8,7 +8,10 @@ More stands in the sums than the terms say, and is counted as if it were a term:
 
 * indicators inside a term: of `a:age` the a, of `I(flag * age)` the flag;
 * every level of a category of three and more, for the reference is whoever has no other level;
-* every stratum: what a term says is said within them.
+* every stratum: what a term says is said within them;
+* the basis function that the terms of a spline leave out: it is one less their sum.
+
+Where a number stands beside an indicator, those for whom the number is not zero are counted within it and outside.
 
 What arithmetic, splines and extreme values tell of one person is no count: `privacy.leverage` looks at that.
 """
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atoll.features.products import is_indicator
+from atoll.features.products import first_bases, is_indicator
 from atoll.privacy.statistics import Array
 from atoll.study.design import Design, Factor, Level, Number, columns_of
 from atoll.study.dictionary import Dictionary
@@ -72,6 +75,7 @@ def _inside(design: Design, columns: Dictionary) -> list[tuple[Factor, ...]]:
             words = design.levels.get(name, ())
             alone += [Level(name, word) for word in words if len(words) > 2]
         found |= {frozenset((factor,)): (factor,) for factor in alone}
+    found |= {frozenset(one): one for one in first_bases(design.columns)}
     own = {frozenset(factors) for factors in design.columns}
     return [parts for key, parts in found.items() if parts and key not in own]
 
@@ -102,6 +106,8 @@ def _layout(labels: tuple[str, ...], indicator: tuple[bool, ...]) -> list[tuple[
         if not label:
             continue
         places[label] += [j, *(m + j * m + k for k in range(j))]
+        if not indicator[j]:
+            places[label] += [m + m * m + j * m + k for k in range(m) if indicator[k]]
         if indicator[j]:
             pairs = [(j, k) for k in range(j) if indicator[k]]
             places[label] += [m + m * m + a * m + b for j_, k in pairs for a, b in ((j_, k), (k, j_))]

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
-from atoll.features.products import Product, cells_of, degrees_of, is_indicator, products_of
+from atoll.errors import REMEDIES, DataError
+from atoll.features.crossed import crossings
+from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
+from atoll.privacy.pairs import APART, largest_apart
 from atoll.privacy.statistics import Array
-from atoll.study.design import Level, Spline
+from atoll.study.design import Level
 from atoll.study.view import View
 
 LOOKED_AT, ENOUGH = 2_000, 1_000  # rows that are looked at first, and different values that settle it
+CELLS = 4_096  # of levels that are counted together
 
 
 def strata_of(view: View) -> list[tuple[Level, ...]]:
@@ -55,18 +58,39 @@ class Witnessed(Rows):
         columns = self.X if plain else self._terms.products(self._products)
         return np.column_stack([columns, *more]) if more else columns
 
-    def _between_knots(self) -> dict[str, list[Array]]:
-        """Persons between neighbouring knots of each spline, by column, and between the ends of one that is constant
-        beyond them: it could be a step for all but those few. Beyond its ends it says no more of anybody."""
-        assert self._view.design is not None
+    def _crossed(self, codes: Array, size: int) -> dict[str, list[Array]]:
+        """Persons in the cells that two terms tell apart together (see `crossed`), of each code 0 … size − 1."""
         found = dict[str, list[Array]]()
-        bent = [replace(f, index=0) for one in self._view.design.columns for f in one if isinstance(f, Spline)]
-        for spline in dict.fromkeys(bent):
-            ends = (spline.low, *spline.knots, spline.high) if spline.clipped else spline.knots
-            place = np.searchsorted(ends, self._complete.number(spline.column))
-            counts = self.persons_per(place, len(ends) + 1)
-            found.setdefault(spline.column, []).append(counts[1:-1] if spline.clipped else counts)
+        for crossing in crossings(self._products, self._columns):
+            own, many = self._cell(crossing.levels)
+            where = codes < size
+            if crossing.column:
+                x = self._complete.number(crossing.column)
+                where = where & (crossing.low < x) & (x <= crossing.high)
+            place = np.where(where, codes * many + own, size * many)
+            found.setdefault(crossing.label, []).append(self.persons_per(place, size * many + 1)[:-1])
         return found
+
+    def _cell(self, names: Sequence[str]) -> tuple[Array, int]:
+        """The cell of flags and categories that each row lies in, and their number.
+
+        Raises
+        ------
+        DataError
+            TERM_INTRICATE, when they are too many to be counted.
+        """
+        cell, many = np.zeros(self.n, dtype=np.int64), 1
+        for name in names:
+            if self._columns[name].type == "category":
+                own, words = self._complete.codes(name, self._known.get(name))
+                size = len(words)
+            else:
+                own, size = self._complete.number(name) != 0, 2
+            cell, many = cell * size + own, many * size
+            if many > CELLS:
+                what = f"Terms of the formula tell more than {CELLS} cells apart, beginning with {names[0]!r}."
+                raise DataError(what, REMEDIES["TERM_INTRICATE"], code="TERM_INTRICATE", subject=names[0])
+        return cell, many
 
     def weighing(self) -> Weighing:
         """What says how much one person weighs: the design with an intercept, and the outcome."""
@@ -126,9 +150,9 @@ class Witnessed(Rows):
         if self.minimum <= 1 or plan is None:
             return {}
         cells = cells_behind(self._present, plan.labels, plan.indicator, self.persons if self._person else None)
-        for label, counts in self._between_knots().items():
-            cells[label] = np.concatenate([cells[label], *counts])
-        return cells
+        return _joined(
+            {label: [counts] for label, counts in cells.items()}, self._crossed(np.zeros(self.n, np.int64), 1)
+        )
 
     def _unusual(self) -> dict[str, list[Array]]:
         """Persons outside the few commonest values of each number: of 0, 1 and one 2 the sums of v and v² tell who has
@@ -162,7 +186,7 @@ class Witnessed(Rows):
             persons = _counting(self._persons.codes[rows]) if self._persons.codes is not None else None
             for label, cells in cells_behind(self._present[rows], plan.labels, plan.indicator, persons).items():
                 found.setdefault(label, []).append(cells)
-        return {label: np.concatenate(cells) for label, cells in found.items()}
+        return _joined(found, self._crossed(codes, size))
 
     def behind_cases(self, *happened: Array, whole: bool = False) -> dict[str, Array]:
         """Persons with and without the outcome in every cell of indicators that stands with something else in a term.
@@ -197,9 +221,7 @@ class Witnessed(Rows):
             code, size = present @ (1 << np.arange(len(indicators))), 1 << len(indicators)
             counts = [self.persons_per(np.where(mask(code), code, size), size + 1)[:-1] for mask in masks]
             found.setdefault(first_column(indicators), []).extend(counts)
-        for label, counts in self._unusual().items():
-            found.setdefault(label, []).extend(counts)
-        return {label: np.concatenate(counts) for label, counts in found.items()}
+        return _joined(found, self._unusual())
 
     def spread_cases(self, *happened: Array) -> dict[str, Array]:
         """Σ|z| and Σz² over the persons of each mask, of every product z that is a number, by its first column: of a
@@ -208,20 +230,23 @@ class Witnessed(Rows):
         if self.minimum <= 1 or self._view.design is None:
             return {}
         numbers = [one for one in self._products if not all(is_indicator(f, self._columns) for f in one)]
+        numbers += first_bases(numbers)
         for made, column in zip(numbers, self._terms.products(numbers).T, strict=True):
             sums = [self.spread(np.abs(column) * where) for where in happened]
             found.setdefault(first_column(made), []).extend(sums)
         return {label: np.stack(sums, axis=1) for label, sums in found.items() if label}
 
     def leverage_per(self, codes: Array, size: int) -> Array:
-        """[1, the largest leverage of one person on 1 and X] in each code's rows: it stands for so many persons."""
+        """[1, h] in each code's rows, with h the largest leverage of one person on 1 and X: 1/h persons stand behind.
+        Where it is more, h is that among pairs of columns, as a part of what is allowed."""
         if self.minimum <= 1:
             return np.zeros((2, 0))
         largest = []
         for rows in self._cells(codes, size):
             columns = np.column_stack([np.ones(len(rows)), self._weighed[rows]])
-            part = Weighing(columns, False, self._person_of(rows))
-            largest.append(largest_influence(functools.partial(iter, [part])).leverage)
+            read = functools.partial(iter, [Weighing(columns, False, self._person_of(rows))])
+            apart = largest_apart(read) / (APART * self.minimum)  # so that one bound holds for both
+            largest.append(max(largest_influence(read).leverage, apart))
         return np.array([np.ones(len(largest)), largest])
 
     def _cells(self, codes: Array, size: int) -> Iterator[Array]:
@@ -260,6 +285,12 @@ class Witnessed(Rows):
 def _counting(codes: Array) -> Callable[[Array], int]:
     """Distinct persons where a mask over these rows holds."""
     return lambda where: len(np.unique(codes[where]))
+
+
+def _joined(*found: dict[str, list[Array]]) -> dict[str, Array]:
+    """The counts of each label, one after another."""
+    labels = dict.fromkeys(label for part in found for label in part)
+    return {label: np.concatenate([counts for part in found for counts in part.get(label, [])]) for label in labels}
 
 
 def _whatever(where: Array, code: Array) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DisclosureRefused, StudyError
 from atoll.privacy.leverage import Influence
+from atoll.privacy.pairs import APART
 from atoll.privacy.statistics import Array, Kind, S, kinds_of
 
 FLOOR = 5  # persons; a site may go below its default of 10 by a signed exception, never below this
@@ -142,10 +143,13 @@ def _check_grid(grid: Any, unit: str, policy: Policy) -> None:
 
 
 def check_influence(influence: Influence, policy: Policy) -> None:
-    """No person decides more than 1/K of a fitted value, or of what the outcome tells beyond X (see `leverage`)."""
+    """No person decides more than 1/K of a fitted value, or of what the outcome tells beyond X (see `leverage`); and no
+    combination of the sums is nearly one person's own (see `pairs`)."""
     for subject, largest in (("formula", influence.leverage), ("outcome", influence.outcome)):
         if policy.minimum_persons > 1 and not largest <= 1 / policy.minimum_persons + 1e-9:
             raise _refuse("ONE_PERSON", subject, "One person would weigh too much in the model.")
+    if policy.minimum_persons > 1 and not influence.apart <= APART:
+        raise _refuse("TOLD_APART", "formula", "Sums of the model would tell one person apart from all others.")
 
 
 def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:
@@ -196,9 +200,7 @@ def _check_parameters(numbers: Array, persons: Array, policy: Policy, name: str)
 
     Σ xxᵀ of a model passes where the model may be fitted; an array with a number for every person never does.
     """
-    allowed = persons - policy.residual_dof
-    if policy.persons_per_parameter:
-        allowed = np.minimum(allowed, persons // policy.persons_per_parameter)
+    allowed = np.minimum(persons - policy.residual_dof, persons // max(policy.persons_per_parameter, 1))
     further = range(persons.ndim, numbers.ndim)
     for axis in further:
         used = (numbers != 0).any(axis=tuple(other for other in further if other != axis)).sum(axis=-1)
@@ -252,8 +254,7 @@ def _released(kind: Kind, value: Any, policy: Policy) -> Any:
     if kind.name not in ("count", "table"):
         return value
     cells = rounded(np.asarray(value), policy.rounding)
-    if kind.apart:  # rounded again, so that it tells no more than what is added up over sites
-        cells = rounded(cells, max(policy.minimum_persons, 1))
+    cells = rounded(cells, policy.minimum_persons) if kind.apart else cells  # no more than a total over sites tells
     return int(cells) if kind.name == "count" else cells
 
 

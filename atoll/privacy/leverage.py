@@ -43,10 +43,12 @@ class Weighing:
 
 @dataclass(frozen=True)
 class Influence:
-    """The largest of one person, 0 … 1 or infinite: its leverage, and its share of the outcome's residual squares."""
+    """The largest of one person, 0 … 1 or infinite: its leverage, its share of the outcome's residual squares, and its
+    leverage among all pairs of columns (see `pairs`)."""
 
     leverage: float = 0.0
     outcome: float = 0.0
+    apart: float = 0.0
 
 
 def largest_influence(rows: Callable[[], Iterable[Weighing]]) -> Influence:

@@ -23,13 +23,14 @@ from typing import Any, Protocol, TypeVar
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
 from atoll.algorithms.core import Question, answer
-from atoll.errors import CATALOGUE, AtollError, DataError, NotPermitted
+from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, NotPermitted
 from atoll.features.chunks import chunks, empty_column
 from atoll.features.table import Table
 from atoll.network.codec import decode_question, encode_question
 from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
+from atoll.privacy.pairs import largest_apart
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
 from atoll.study.view import View
@@ -130,13 +131,22 @@ class Runner:
         check_question(conditions)  # again at the gate; here before anything is computed
         share = self._compute(asked, asked.view, dataset, policy)
         influence = functools.partial(self._influence, asked, asked.view, dataset, policy)
-        return Outcome(gate.leave(share, place, conditions, influence, self.ledger))
+        try:
+            return Outcome(gate.leave(share, place, conditions, influence, self.ledger))
+        except DisclosureRefused as refused:
+            if refused.subject not in (
+                *permit.columns,
+                *SUBJECTS,
+            ):  # a field of the share: say what it is told apart by
+                refused.subject = asked.view.group or asked.view.time or ""
+            raise
 
     def _influence(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Influence:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
             return Influence()
-        key = (dataset.table.stamp, policy.minimum_persons, digest(encode_question(Question("", {}, view))))
+        squared = registry.site_function(asked.name).squared
+        key = (dataset.table.stamp, policy.minimum_persons, squared, digest(encode_question(Question("", {}, view))))
         if key not in self.weighed:
 
             def rows() -> Iterator[Weighing]:
@@ -144,7 +154,7 @@ class Runner:
                 return (chunk.weighing() for chunk in read if chunk.n)
 
             with one_blas_thread():
-                self.weighed[key] = largest_influence(rows)
+                self.weighed[key] = replace(largest_influence(rows), apart=largest_apart(rows, squared))
         return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:

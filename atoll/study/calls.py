@@ -158,7 +158,8 @@ def _spline_options(tree: ast.Call) -> dict[str, Any]:
     options = {name: ast.literal_eval(value) for name, value in given.items()}
     if "knots" in options and not isinstance(options["knots"], list | tuple):
         raise ValueError("knots are a list of numbers")
-    beyond = options.pop("extrapolation", "extend")
+    given_ends = {"lower_bound", "upper_bound"} <= set(options)
+    beyond = options.pop("extrapolation", "extend" if given_ends else "clip")
     if beyond not in ("extend", "clip"):
         raise ValueError('extrapolation is "extend" or "clip"')
     numbers = [*[v for k, v in options.items() if k != "knots"], *options.get("knots", [])]

@@ -111,7 +111,7 @@ def test_a_number_that_one_person_alone_has_in_an_interval():
 def test_a_hazard_that_is_one_person_s_within_an_interval(more):
     """Its age is not far from the others', and elsewhere everybody has such a hazard: only this interval is uneven."""
     early = np.arange(N) < 480
-    age = np.where(early, np.where(np.arange(N) // 2 % 2 == 0, 59.0, 61.0), 62.2)
+    age = np.where(early, 58.5 + 3 * (np.arange(N) * 0.618 % 1), 62.2)
     time, event, strata = np.where(early, 40.0, 400.0), EVENTS.copy(), 2 if more else 1
     event[[6, 7]] = 0.0
     seen = modelled("age", time="t", event="e", **more)

@@ -42,6 +42,16 @@ def test_a_permitted_question_is_answered_and_written_down():
     assert [entry["payload"] for entry in north.ledger.entries] == [outcome.payload]
 
 
+@pytest.mark.parametrize(("by", "named"), [("sex", "sex"), (None, "t")])
+def test_a_cell_of_a_curve_that_is_too_small_names_what_the_curve_is_told_by(by, named):
+    table = {"t": np.arange(200) + 1.0, "e": (np.arange(200) < 5) * 1.0, "sex": np.where(np.arange(200) % 2, "m", "f")}
+    columns = {"t": Column("number", unit="d"), "e": Column("flag"), "sex": Column("category", ("f", "m"))}
+    north = Site(table, columns)
+    outcome = north.first("kaplan_meier", time="t", event="e", by=by, times=[100.0])
+    assert (outcome.code, outcome.subject) == ("TOO_FEW_PERSONS", named)
+    assert north.ledger.entries[-1]["subject"] == named
+
+
 @pytest.mark.parametrize(
     ("permit", "place", "code"),
     [

@@ -1,0 +1,225 @@
+"""What one sum of a model less another tells of few persons: each is asked of a real site, and must fail.
+
+No single entry of Σ xxᵀ is a few persons' here; the difference of two of them is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import atoll
+from atoll.algorithms import cox, glm, performance
+from atoll.features.crossed import Crossing, crossings
+from atoll.features.products import products_of
+from atoll.study.coding import resolve
+from atoll.study.design import Facts
+from atoll.study.dictionary import Column
+from atoll.study.formula import parse
+from atoll.study.view import View
+from tests.adversary.test_dominance import ALONE, TABLE, TARGET, N, code
+
+R = np.random.default_rng(23)
+ROW = np.arange(N)
+COLUMNS = ALONE | {
+    "male": Column("flag"),
+    "statin": Column("flag"),
+    "smoker": Column("flag"),
+    "packs": Column("number", low=0, high=300),
+    "years": Column("number", low=0, high=100),
+    "score": Column("number"),
+    "ward": Column("category", ("a", "b", "c")),
+}
+MALE, STATIN, SMOKER = (ROW % 2) * 1.0, (ROW // 2 % 2) * 1.0, (ROW // 4 % 2) * 1.0
+HONEST = {
+    "male": MALE,
+    "statin": STATIN,
+    "smoker": SMOKER,
+    "packs": SMOKER * R.gamma(4, 8, N).round(1),
+    "years": R.uniform(1, 40, N).round(1),
+    "score": R.normal(20, 4, N).round(1),
+    "ward": np.array(["a", "b", "c"])[ROW % 3],
+}
+FEW = ("TOO_FEW_PERSONS", "ONE_PERSON", "TOLD_APART")
+
+
+def asked(formula, family="gaussian", function=glm.terms, beta=None):
+    outcome = parse(formula).response
+    design = resolve(parse(formula), Facts(levels={"ward": ("a", "b", "c")}), COLUMNS, ("north",))
+    link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
+    return replace(function(family=family, link=link, beta=beta), view=View(design=design, outcome=outcome))
+
+
+def told(question, **table):
+    return code(question, columns=COLUMNS, **HONEST | table)
+
+
+def but(column, few, otherwise):
+    """The column, but for `few` persons, the target among them."""
+    return np.where((ROW >= TARGET) & (TARGET + few > ROW), otherwise, column)
+
+
+# ---- a number beside a level
+
+
+def test_the_attack_works_where_the_gate_is_open():
+    packs, male = HONEST["packs"], np.where(SMOKER == 1, but(1.0, 1, 0.0), MALE)
+    packs = but(packs, 1, 33.5)
+    network = atoll.Network(
+        {"north": TABLE | HONEST | {"packs": packs, "male": male}}, columns=COLUMNS, policy="public"
+    )
+    fit = network.run("glm", formula="cost ~ male + packs", family="gaussian")
+    G = np.linalg.inv(fit.cov / fit.dispersion)
+    assert G[0, 2] - G[1, 2] == pytest.approx(packs[(male == 0)].sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("few", [1, 2, 9])
+@pytest.mark.parametrize("formula", ["cost ~ male + packs", "cost ~ packs + C(ward) + male", "y ~ male + sqrt(packs)"])
+def test_few_outside_a_level_who_have_a_number(formula, few):
+    """Of the women a few smoke."""
+    packs = np.where(MALE == 1, HONEST["packs"], 0.0)
+    women = np.flatnonzero(MALE == 0)
+    packs[women[:few]] = 30.0 + np.arange(few)
+    assert told(asked(formula), packs=packs) in FEW
+    packs[women[:40]] = 30.0 + R.gamma(2, 8, 40)
+    assert told(asked(formula), packs=packs) == ""
+
+
+# ---- a cell that no term names
+
+
+@pytest.mark.parametrize("few", [1, 2, 9])
+@pytest.mark.parametrize("formula", ["cost ~ male * statin + smoker * age", "cost ~ male * statin + smoker * C(ward)"])
+def test_few_in_a_cell_of_three_columns(formula, few):
+    cell = (MALE == 1) & (STATIN == 1) & (SMOKER == 1)
+    smoker = np.where(cell, 0.0, SMOKER)
+    smoker[np.flatnonzero(cell)[:few]] = 1.0
+    packs = smoker * HONEST["years"]
+    assert told(asked(formula), smoker=smoker, packs=packs) in FEW
+    assert told(asked(formula)) == ""
+
+
+def test_which_cells_are_crossed():
+    def of(formula):
+        design = resolve(parse(formula), Facts(), COLUMNS | {"site": Column("flag")}, ("north",))
+        return crossings(products_of(design, COLUMNS), COLUMNS)
+
+    assert of("cost ~ male + statin + smoker + age") == [], "pairs of levels are counted anyhow"
+    assert of("cost ~ male * statin + age:smoker") == [Crossing(("male", "statin", "smoker"))]
+    cubic = "bs(age, knots=[50, 60], lower_bound=40, upper_bound=80{})"
+    spans = [(c.low, c.high) for c in of("cost ~ " + cubic.format(", extrapolation='clip'"))]
+    assert spans == [(40, 50), (40, 60), (40, 80), (50, 80), (60, 80)]
+    assert [(c.low, c.high) for c in of("cost ~ " + cubic.format(""))] == [(-np.inf, 50), (60, np.inf)]
+    line = "bs(age, knots=[50, 60], degree=1, lower_bound=40, upper_bound=80)"
+    assert [(c.low, c.high) for c in of(f"cost ~ {line}")] == [(-np.inf, 50), (50, 60), (60, np.inf)]
+    assert {c.levels for c in of(f"cost ~ {line} + male + statin:smoker")} == {
+        (), ("male",), ("smoker", "statin"), ("male", "smoker", "statin")
+    }  # fmt: skip
+
+
+def test_more_cells_than_can_be_counted_are_refused():
+    words = tuple(f"w{i}" for i in range(40))
+    wide = {name: Column("category", words) for name in ("u", "v", "w")}
+    facts = Facts(levels=dict.fromkeys(wide, words))
+    design = resolve(parse("cost ~ C(u):C(v):age + C(w):age"), facts, COLUMNS | wide, ("north",))
+    question = replace(asked("cost ~ age"), view=View(design=design, outcome="cost"))
+    table = {name: np.array(words)[ROW % 40] for name in wide}
+    assert code(question, columns=COLUMNS | wide, **HONEST | table) == "TERM_INTRICATE"
+
+
+# ---- a spline within a level
+
+
+RAMP = "bs(age, df=1, degree=1, lower_bound=50, upper_bound=70, extrapolation='clip')"
+
+
+@pytest.mark.parametrize("few", [1, 9])
+@pytest.mark.parametrize("formula", [f"cost ~ {RAMP} + male", f"y ~ male:statin + {RAMP}"])
+def test_few_between_the_knots_within_a_level(formula, few):
+    inside, level = (TABLE["age"] > 50) & (TABLE["age"] < 70), (MALE == 1) & (STATIN == 1)
+    age = np.where(inside & level, np.where(ROW % 3 == 0, 45.0, 75.0), TABLE["age"])
+    age = np.where(inside & (MALE == 1) & (STATIN == 0), 44.0, age) if "statin" not in formula else age
+    age[np.flatnonzero(inside & level)[:few]] = 61.7
+    assert told(asked(formula), age=age) in FEW
+    assert told(asked(formula)) == ""
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_few_cases_in_the_part_of_a_spline_that_its_terms_leave_out(few):
+    """All cases are old but these: Σy less that of all basis functions is theirs alone."""
+    curve = "bs(age, knots=[50], degree=1, lower_bound=30, upper_bound=90)"
+    y = np.where(TABLE["age"] < 50, 0.0, TABLE["y"])
+    y[np.flatnonzero(TABLE["age"] < 45)[:few]] = 1.0
+    assert told(asked(f"y ~ {curve}", "binomial"), y=y) in FEW
+    assert told(asked(f"y ~ {curve}", "binomial")) == ""
+    male = np.where(TABLE["age"] < 50, 0.0, MALE)
+    male[np.flatnonzero(TABLE["age"] < 45)[:few]] = 1.0
+    assert told(asked(f"cost ~ {curve} + male"), male=male) in FEW
+
+
+# ---- one person by any combination of sums
+
+
+@pytest.mark.parametrize("formula", ["score ~ smoker + age", "score ~ smoker * male + age", "cost ~ score + smoker"])
+def test_a_number_that_a_level_gives_but_for_one(formula):
+    """15 for all smokers, and 13 for one of them."""
+    score = np.where(SMOKER == 1, 15.0, HONEST["score"])
+    assert told(asked(formula), score=but(score, 1, 13.0), smoker=but(SMOKER, 1, 1.0)) in FEW
+
+
+def test_one_who_is_most_of_a_sum_within_a_level():
+    """Among all packs of a few are no more than others'; among the women they are nearly everything."""
+    packs = np.where(MALE == 1, R.gamma(4, 10, N), 0.01 + ROW % 7 / 1000)
+    packs[np.flatnonzero(MALE == 0)[3]] = 47.0
+    assert told(asked("cost ~ male + packs"), packs=packs) in FEW
+    assert told(asked("cost ~ male + packs"), packs=R.gamma(4, 10, N)) == ""
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_a_product_that_a_third_column_gives_but_for_one(family):
+    """Pack-years are packs times years, but for one: Σ packs · years − Σ pack-years is that person's error."""
+    packs = 1 + R.gamma(4, 1, N).round(1)
+    question = asked("cost ~ packs + years + score", family)
+    assert told(question, packs=packs, score=but(packs * HONEST["years"], 1, 55.0)) in FEW
+    assert told(question, packs=packs) == ""
+
+
+@pytest.mark.parametrize("few", [1])
+def test_robust_errors_sum_pairs_by_outcome(few):
+    """Of the cases who smoke and are men one is old enough to be told by Σ (y − μ)² male · packs."""
+    y = np.where((SMOKER == 1) & (MALE == 1), 0.0, TABLE["y"])
+    y[np.flatnonzero((SMOKER == 1) & (MALE == 1))[:few]] = 1.0
+    packs = SMOKER * (20 + R.gamma(4, 8, N).round(1))
+    beta = np.array([-1.0, 0.1, 0.01])
+    assert told(asked("y ~ male + packs", "binomial", glm.meat, beta), y=y, packs=packs) in FEW
+    assert told(asked("y ~ male + packs", "binomial", glm.meat, beta), packs=packs) == ""
+
+
+def test_a_model_that_is_judged_sums_its_pairs_too():
+    """Scores at many coefficients are sums over pairs of its terms."""
+    packs = np.where(MALE == 1, HONEST["packs"], 0.0)
+    packs[np.flatnonzero(MALE == 0)[0]] = 31.0
+    design = resolve(parse("y ~ male + packs"), Facts(), COLUMNS, ("north",))
+    question = replace(
+        performance.scores(beta=np.array([-1.0, 0.1, 0.01]), link="logit"), view=View(design=design, outcome="y")
+    )
+    assert told(question, packs=packs) in FEW
+    assert told(question) == ""
+
+
+def test_in_an_interval_of_risk_sets_over_hospitals_too():
+    """Everybody who leaves early is a man if he smokes, but for one woman; late it is as it is."""
+    early = ROW < 480
+    packs = np.where(early & (MALE == 0), 0.0, 10 + HONEST["years"])
+    packs[8] = 31.0
+    time = np.where(early, 40.0, 400.0)
+    design = resolve(parse("male + packs"), Facts(), COLUMNS, ("north",), intercept=False)
+    view = View(design=design, time="t", event="e")
+    question = replace(
+        cox.leaving(grid=np.array([100.0]), exact=False, strata=1, beta=np.zeros(2), centre=np.zeros(2)), view=view
+    )
+    event = (ROW // 2 % 2) * 1.0
+    assert told(question, t=time, e=event, packs=packs) in FEW
+    assert told(question, t=time, e=event, packs=10 + HONEST["years"]) == ""
