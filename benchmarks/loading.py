@@ -72,21 +72,27 @@ def rows(persons: int = PERSONS, fewer: int = FEWER, fhir: int = FHIR) -> list[d
 
 
 def _export(folder: Path, shape: str, persons: int) -> tuple[Path, int]:
-    """The export of one hospital that sees everybody, and its bytes; block by block, as `atoll simulate` makes it."""
+    """An export and its bytes. Another process makes it: the kernel takes this one's peak for its children's."""
+    words = [sys.executable, __file__, "export", str(folder), shape, str(persons)]
+    subprocess.run(words, check=True)
+    place = folder / f"{shape}-{persons}"
+    return place, sum(file.stat().st_size for file in place.iterdir())
+
+
+def export_of(folder: Path, shape: str, persons: int) -> None:
+    """Write the export of one hospital that sees everybody, block by block, as `atoll simulate` makes it."""
     from atoll.simulate.hospitals import HOSPITALS
     from atoll.simulate.records import Counters
     from atoll.simulate.shapes import open_export
     from atoll.simulate.world import BLOCK, Truth, make
 
     hospital = replace(next(one for one in HOSPITALS if one.shape == shape), share=1.0)
-    place = folder / f"{shape}-{persons}"
     truth, counters = Truth(folder / f"{shape}-{persons}-truth"), [Counters()]
-    export = open_export(hospital, place, truth, 1)
+    export = open_export(hospital, folder / f"{shape}-{persons}", truth, 1)
     for at, first in enumerate(range(0, persons, BLOCK)):
         export.write(make([hospital], 1, at, first, min(BLOCK, persons - first), counters)[1][0])
     export.close()
     truth.close()
-    return place, sum(file.stat().st_size for file in place.iterdir())
 
 
 def _between(folder: Path, shape: str, export: Path, program: str) -> tuple[Used, Used]:
@@ -129,6 +135,8 @@ def _row(what: str, ours: Used, against: str, theirs: Used, target: float, size:
     return {"what": what, "against": against, **sides, "ratio": ratio, "target": target, "note": note}
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:2] == ["export"]:
+    export_of(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+elif __name__ == "__main__":
     for row in rows(*map(int, sys.argv[1:])):
         print(row)

@@ -103,8 +103,9 @@ def machine() -> str:
         "",
     )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1_048_576
-    names = ("numpy", "scipy", "pyarrow", "statsmodels", "glum", "lifelines")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    names = ("numpy", "scipy", "pyarrow", "duckdb", "statsmodels", "glum", "lifelines")
+    installed = {each.name for each in importlib.metadata.distributions()}  # a part needs no other part's packages
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names if name in installed)
     today = datetime.now(UTC).date()
     return f"{today} · {os.cpu_count()} cores ({cpu}), {memory} GB · Python {platform.python_version()}, {versions}\n"
 
