@@ -39,12 +39,12 @@ def write_private(path: Path, content: bytes) -> None:
 def move(path: Path, name: Path) -> None:
     """Give a file that is on disk another name, for good."""
     path.replace(name)
-    sync_folder(name.parent)
+    sync(name.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """A new name is on disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(place: Path) -> None:
+    """A file's content is on disk; a new name is once its folder is."""
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

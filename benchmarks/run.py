@@ -19,6 +19,7 @@ import cohorts
 import feasibility
 import features
 import footprint
+import loading
 import models
 import quality
 
@@ -37,10 +38,11 @@ PARTS = {
     "cohorts": ("Cohorts", lambda: cohorts.rows()),
     "features": ("Features", lambda: features.rows()),
     "feasibility": ("Feasibility", lambda: feasibility.rows()),
+    "loading": ("Loading", lambda: loading.rows()),
     "quality": ("Quality", lambda: quality.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
-LONG = ("quality",)  # only when named
+LONG = ("loading", "quality")  # only when named
 
 
 def main(wanted: list[str]) -> None:
@@ -101,8 +103,9 @@ def machine() -> str:
         "",
     )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1_048_576
-    names = ("numpy", "scipy", "pyarrow", "statsmodels", "glum", "lifelines")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    names = ("numpy", "scipy", "pyarrow", "duckdb", "statsmodels", "glum", "lifelines")
+    installed = {each.name for each in importlib.metadata.distributions()}  # a part needs no other part's packages
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names if name in installed)
     today = datetime.now(UTC).date()
     return f"{today} · {os.cpu_count()} cores ({cpu}), {memory} GB · Python {platform.python_version()}, {versions}\n"
 

@@ -9,6 +9,7 @@ Arithmetic that they share:
     newton        score and information to coefficients, by rounds
     families      distributions and links
     risk_sets     sums over those at risk
+    modelled      who stands behind the sums of a model
     bins          histograms of which every cell holds enough persons
     cells         neighbouring cells joined until each group is enough, and bounds of each cell
     nested        numbers of persons of which each is part of the one before

@@ -6,8 +6,9 @@ A number stands apart where r_s lies outside 1/1.8 … 1.8 and its middle half d
 another unit would bring it back (`study.units.likely_unit`: HbA1c of 46 among hospitals with 6.4 % is mmol/mol), that
 unit is named. A hospital is *mixed* when some of its values lie farther from its own median than other hospitals'
 ever do, with a valley between: values in two units under one name. Categories stand apart by their total variation
-distance d = ½ Σ |p_s − p_−s|, everything by the share of persons without a value. A number that is zero or less for
-more than one in a hundred somewhere has no scale: there only gaps are compared.
+distance d = ½ Σ |p_s − p_−s|, where p_−s are the medians of the others' shares; everything by the share of persons
+without a value. A number that is zero or less for more than one in a hundred somewhere has no scale: there only gaps
+are compared.
 
 Nothing leaves but numbers of persons, each hospital's kept apart: by decade of the value, a decade of too few joined
 to the next one; then by bins over the decades that some hospital needs, merged until enough stand in each.
@@ -31,7 +32,7 @@ from atoll.study.dictionary import OTHER, Dictionary
 from atoll.study.units import likely_unit
 from atoll.study.view import Setting
 
-EXAMPLES = ({"columns": ["age", "bmi", "sex", "smoker"]},)
+EXAMPLES = ({"columns": ["age", "bmi", "sex", "smoker"]}, {"columns": ["sex", "smoker"]})
 DECADES = np.arange(-8.0, 11.0)  # log10 of the ends of the first round's cells
 INNER = 19  # edges of the second round
 RATIO = 1.8  # of medians: the smallest change of unit that laboratories make is that of pounds and kilograms, 2.2
@@ -81,7 +82,7 @@ def seen(data: Data, numbers: tuple[str, ...], words: tuple[str, ...]) -> Seen:
         persons=persons,
         known=np.array(list(known.values()), dtype=np.int64),
         held=np.array([levels.get(word, 0) for word in words], dtype=np.int64),
-        decades=np.array([_decades(data, name, persons) for name in numbers]).reshape(-1, len(DECADES) + 1),
+        decades=np.array([_decades(data, name, persons) for name in numbers], np.int64).reshape(-1, len(DECADES) + 1),
         behind={"missing": np.array([persons - n for n in known.values()], dtype=np.int64)},
     )
 
@@ -270,10 +271,10 @@ def _shares_apart(own: list[dict[str, Any]], name: str, columns: Dictionary) -> 
         if not others:
             continue
         levels = sorted({level for shares in (own[s]["shares"], *others) for level in shares})
-        there = {level: float(np.mean([shares.get(level, 0.0) for shares in others])) for level in levels}
+        there = {level: float(np.median([shares.get(level, 0.0) for shares in others])) for level in levels}
         here = {level: own[s]["shares"].get(level, 0.0) for level in levels}
         gap = {level: abs(here[level] - there[level]) for level in levels}
-        worst = max(levels, key=lambda level: gap[level])
+        worst = max(levels, key=lambda level: (round(gap[level], 2), here[level]))
         absent = [level for level in levels if here[level] == 0 and there[level] >= ABSENT and OTHER not in here]
         if sum(gap.values()) / 2 > DISTANCE or absent:
             level = worst if sum(gap.values()) / 2 > DISTANCE else absent[0]

@@ -26,6 +26,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
+from atoll.algorithms.modelled import Modelled, modelled
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
 from atoll.algorithms.options import Centre, Coefficients, ColumnName, FormulaText, Grid, StratumName
 from atoll.algorithms.risk_sets import (
@@ -43,7 +44,7 @@ from atoll.algorithms.risk_sets import (
     unsorted,
 )
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
+from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights
 from atoll.study.view import Model, Setting
 
 EXAMPLES = (
@@ -57,26 +58,20 @@ CONSTANT = "constant in each stratum"  # what a term is that no partial likeliho
 ROUNDING = 1e-13  # of Σ x², below which a difference of such sums is nothing
 
 
-class Partial(Statistics):
+class Partial(Modelled):
     persons: int = count()
     events: int = count(empty=False)
     n: int = total(per="persons")
     loglik: float = total(per="events")
     score: Array = total(per="events")
     information: Array = total(per="events")
-    behind: dict[str, Array] = witness()
-    cases: dict[str, Array] = witness()
-    outcomes: dict[str, Array] = witness(empty=False)
-    spread: dict[str, Array] = weights(part=True)
-    within: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
 class Times(Statistics):
     times: Array = points()
 
 
-class Leaving(Statistics):
+class Leaving(Modelled):
     persons: Array = table()
     events: Array = table()
     n: Array = total(per="persons")
@@ -88,13 +83,7 @@ class Leaving(Statistics):
     d0: Array = total(per="events")
     d1: Array = total(per="events")
     d2: Array = total(per="events")
-    behind: dict[str, Array] = witness()
-    cases: dict[str, Array] = witness()
-    outcomes: dict[str, Array] = witness(empty=False)
-    spread: dict[str, Array] = weights(part=True)
-    within: dict[str, Array] = weights(part=True)
     cells: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -159,12 +148,7 @@ def _partial(
         loglik=float(eta[event].sum() - at.logs),
         score=sums.died - at.mean,
         information=_information(X @ X.T, at.outer),
-        behind=data.behind_design(),
-        cases=_cases(data),
-        spread=data.spread_cases(data.event == 1, data.event == 0),
-        outcomes=_outcomes(data),
-        weights={"outcome": data.spread(hazards), "model": data.spread(masses)},
-        within=data.spread_within(hazards, masses),
+        **modelled(data, (data.event == 1, data.event == 0), (hazards, masses), cases=_cases(data)),
     )
 
 
@@ -174,11 +158,6 @@ def _information(raw: Array, outer: Array) -> Array:
     constant = np.diag(information) <= ROUNDING * np.diag(raw)
     result: Array = np.where(constant | constant[:, None], 0.0, information)
     return result
-
-
-def _outcomes(data: Data) -> dict[str, Array]:
-    """Persons with the event, and without."""
-    return {"outcome": np.array([data.persons(data.event == 1), data.persons(data.event == 0)])}
 
 
 def _cases(data: Data) -> dict[str, Array]:
@@ -214,12 +193,11 @@ def leaving(data: Data, grid: Grid, exact: bool, strata: int, beta: Coefficients
         d=np.bincount(cell[died], minlength=cells),
         x=np.stack([np.bincount(cell[died], column, cells) for column in X[died].T], axis=1),
         s0=s0, s1=s1, s2=s2, d0=d0, d1=d1, d2=d2,
-        behind=_behind(data, parts, cells), cases=_cases(data), outcomes=_outcomes(data),
-        spread=data.spread_cases(died, ~died),
-        weights={"outcome": data.spread(theta), "formula": _leverage(data, parts, cells)},
-        within=_within(data, theta, parts, cells),
         cells={"model": data.spread_per(theta, cell, cells),
                "event": data.spread_per(theta, outside, cells + 1)[:, :-1]},
+        **modelled(data, (died, ~died), (theta,), cases=_cases(data), behind=_behind(data, parts, cells),
+                   within=_within(data, theta, parts, cells),
+                   weights={"outcome": data.spread(theta), "formula": _leverage(data, parts, cells)}),
     )  # fmt: skip
 
 

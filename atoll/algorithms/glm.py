@@ -27,10 +27,11 @@ from scipy.special import gammaln
 
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_squared
 from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
+from atoll.algorithms.modelled import Modelled, modelled
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton
 from atoll.algorithms.options import Coefficients, ColumnName, FormulaText
 from atoll.errors import DataError, StudyError
-from atoll.privacy.statistics import Array, Statistics, count, each, total, weights, witness
+from atoll.privacy.statistics import Array, count, each, total, weights
 from atoll.study.view import Model, Setting
 
 EXAMPLES = (
@@ -44,7 +45,7 @@ EXAMPLES = (
 )
 
 
-class Terms(Statistics):
+class Terms(Modelled):
     persons: int = count()
     n: int = total(per="persons")
     score: Array = total(per="persons")
@@ -52,26 +53,14 @@ class Terms(Statistics):
     deviance: float = total(per="persons")
     loglik: float = total(per="persons")
     pearson: float = total(per="persons")
-    behind: dict[str, Array] = witness()
-    cases: dict[str, Array] = witness()
-    outcomes: dict[str, Array] = witness(empty=False)
-    within: dict[str, Array] = weights(part=True)
-    spread: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
-class Meat(Statistics):
+class Meat(Modelled):
     persons: int = count()
     outer: Array = total(per="persons")
     score: Array = each(per="persons")
-    behind: dict[str, Array] = witness()
-    cases: dict[str, Array] = witness()
-    outcomes: dict[str, Array] = witness(empty=False)
-    within: dict[str, Array] = weights(part=True)
-    spread: dict[str, Array] = weights(part=True)
     residuals: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -114,13 +103,8 @@ def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None)
         deviance=float(deviance.sum()),
         loglik=float(distribution.loglik(y, mu, deviance).sum()),
         pearson=float(((y - mu) ** 2 / V).sum()),
-        behind=data.behind_design(),
-        cases=_cases(data, family, whole=False),
-        spread=data.spread_cases(*_happened(data, family)),
-        outcomes=_outcomes(data, family),
-        weights=_weights(data, weight, mu, family),
-        within=data.spread_within(*_masses(weight, mu, family)),
         residuals={"outcome": data.spread(residual**2)},
+        **_behind(data, family, weight, mu, pairs=False),
     )
 
 
@@ -134,13 +118,8 @@ def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat
         persons=data.persons(),
         outer=U.T @ U,
         score=U.sum(axis=0),
-        behind=data.behind_design(),
-        cases=_cases(data, family, whole=True),  # (y − μ)² multiplies pairs of terms
-        spread=data.spread_cases(*_happened(data, family)),
-        outcomes=_outcomes(data, family),
-        weights=_weights(data, weight, mu, family),
-        within=data.spread_within(*_masses(weight, mu, family)),
         residuals={"outcome": data.spread(residual**2)},
+        **_behind(data, family, weight, mu, pairs=True),  # (y − μ)² multiplies pairs of terms
     )
 
 
@@ -162,33 +141,14 @@ def _start(y: Array, family: Family, link: LinkName) -> Array:
     return np.full_like(y, 0.5) if family == "binomial" and link != "logit" else FAMILIES[family].start(y)
 
 
-def _happened(data: Data, family: Family) -> tuple[Array, ...]:
-    """Who has the event, and who has not; of an outcome that is a number, who has any."""
-    return (data.y > 0, data.y == 0) if family == "binomial" or data.flag_outcome else (data.y != 0,)
-
-
-def _cases(data: Data, family: Family, whole: bool) -> dict[str, Array]:
-    """Persons behind the outcome in each cell of indicators, as far as Σ xy shows it."""
-    happened = _happened(data, family)
-    return data.behind_cases(*happened, whole=whole) if len(happened) == 2 else data.behind_values(data.y)
-
-
-def _outcomes(data: Data, family: Family) -> dict[str, Array]:
-    """Persons with the event, and without; of numbers and counts, those who have any."""
-    if family == "binomial" or (data.flag_outcome and family != "poisson"):
-        return {"outcome": np.array([data.persons(data.y > 0), data.persons(data.y == 0)])}
-    return {"outcome": np.array([data.persons(data.y != 0)])}
-
-
-def _masses(weight: Array, mu: Array, family: Family) -> tuple[Array, ...]:
-    """The weights of the information, and risks: a β, link or offset that singles a few persons out shows here."""
-    return (weight, mu, 1 - mu) if family == "binomial" else (weight,)
-
-
-def _weights(data: Data, weight: Array, mu: Array, family: Family) -> dict[str, Array]:
-    """How these are spread over all persons."""
-    masses = _masses(weight, mu, family)
-    return {name: data.spread(w) for name, w in zip(("outcome", "model", "rest"), masses, strict=False)}
+def _behind(data: Data, family: Family, weight: Array, mu: Array, pairs: bool) -> dict[str, Any]:
+    """Who stands behind the sums. Weights are those of the information and, of a β, link or offset that singles a few
+    out, the risks. Of an outcome that is a number, values are counted and not cases."""
+    masses = (weight, mu, 1 - mu) if family == "binomial" else (weight,)
+    if family == "binomial" or data.flag_outcome:
+        happened = (data.y > 0, data.y == 0)
+        return modelled(data, happened, masses, cases=data.behind_cases(*happened, whole=pairs))
+    return modelled(data, (data.y != 0,), masses, cases=data.behind_values(data.y))
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:

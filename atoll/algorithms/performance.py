@@ -25,10 +25,11 @@ from scipy.special import expit, logit, ndtri
 from atoll.algorithms.bins import concordance, grouped
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
 from atoll.algorithms.families import EPS, LINKS
+from atoll.algorithms.modelled import Modelled, modelled
 from atoll.algorithms.newton import Optimum, inverse, newton, solve
 from atoll.algorithms.options import Coefficients, ColumnName, Edges, ModelDocument, Parameters
 from atoll.errors import DataError, StudyError
-from atoll.privacy.statistics import Array, Statistics, count, each, table, total, weights, witness
+from atoll.privacy.statistics import Array, Statistics, count, each, table, total
 from atoll.study.view import Model, Setting
 
 EXAMPLES = (
@@ -40,7 +41,7 @@ EXAMPLES = (
 PARAMETERS = ("calibration_in_the_large", "calibration_intercept", "calibration_slope")
 
 
-class Scores(Statistics):
+class Scores(Modelled):
     persons: int = count()
     n: int = total(per="persons")
     observed: float = total(per="persons")
@@ -48,11 +49,6 @@ class Scores(Statistics):
     brier: float = total(per="persons")
     eta: float = total(per="persons", moment=1)
     eta2: float = total(per="persons", moment=2)
-    behind: dict[str, Array] = witness(empty=False)
-    design: dict[str, Array] = witness()
-    spread: dict[str, Array] = weights(part=True)
-    within: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
 class Classes(Statistics):
@@ -62,19 +58,14 @@ class Classes(Statistics):
     high: Array = table()
 
 
-class Recalibration(Statistics):
+class Recalibration(Modelled):
     persons: int = count()
     score: Array = total(per="persons")
     information: Array = total(per="persons")
     deviance: float = total(per="persons")
-    behind: dict[str, Array] = witness(empty=False)
-    design: dict[str, Array] = witness()
-    spread: dict[str, Array] = weights(part=True)
-    within: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
-class Own(Statistics):
+class Own(Modelled):
     """One hospital's own figures: shares and ratios, no counts.
 
     Where `judged` is 0 there is no AUC, where `calibrated` is 0 no calibration.
@@ -89,11 +80,6 @@ class Own(Statistics):
     slope: float = each(per="persons")
     judged: float = each(per="persons")
     calibrated: float = each(per="persons")
-    behind: dict[str, Array] = witness(empty=False)
-    design: dict[str, Array] = witness()
-    spread: dict[str, Array] = weights(part=True)
-    within: dict[str, Array] = weights(part=True)
-    weights: dict[str, Array] = weights()
 
 
 @dataclass(frozen=True)
@@ -128,11 +114,7 @@ def scores(data: Data, beta: Coefficients, link: str) -> Scores:
         brier=float(((y - p) ** 2).sum()),
         eta=float(eta.sum()),
         eta2=float(eta @ eta),
-        behind=_classes(data),
-        design=_design(data),
-        spread=data.spread_cases(data.y == 0, data.y == 1),
-        within=data.spread_within(*_masses(p)),
-        weights=_weights(data, p),
+        **modelled(data, (data.y == 0, data.y == 1), _masses(p)),
     )
 
 
@@ -157,11 +139,7 @@ def recalibration(data: Data, beta: Coefficients, link: str, parameters: Paramet
         score=score,
         information=information,
         deviance=deviance,
-        behind=_classes(data),
-        design=_design(data),
-        spread=data.spread_cases(data.y == 0, data.y == 1),
-        within=data.spread_within(*_masses(large, moved)),
-        weights=_weights(data, p, large, moved),
+        **modelled(data, (data.y == 0, data.y == 1), _masses(p, large, moved)),
     )
 
 
@@ -181,11 +159,7 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         slope=slope,
         judged=float(area is not None),
         calibrated=float(calibration is not None),
-        behind=_classes(data),
-        design=_design(data),
-        spread=data.spread_cases(data.y == 0, data.y == 1),
-        within=data.spread_within(*_masses(p)),
-        weights=_weights(data, p),
+        **modelled(data, (data.y == 0, data.y == 1), _masses(p)),
     )
 
 
@@ -206,25 +180,10 @@ def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]
     return y, p, logit(p)
 
 
-def _classes(data: Data) -> dict[str, Array]:
-    return {"outcome": np.array([data.persons(data.y == 0), data.persons(data.y == 1)], dtype=np.int64)}
-
-
-def _design(data: Data) -> dict[str, Array]:
-    """Persons behind the terms of the model, whose predictor is what is summed: coefficients can tell terms apart."""
-    parts = (data.behind_design(), data.behind_cases(data.y == 0, data.y == 1))
-    return {f"{label}": np.concatenate([part[label] for part in parts if label in part]) for label in parts[0]}
-
-
 def _masses(*risks: Array) -> list[Array]:
     """p, 1 − p and p(1 − p) of each risk: sums of p and of (y − p)² lean on one person where one of these does, be it
     that a model predicts the event for nobody else, or is certain of everybody else."""
     return [weight for p in risks for weight in (p, 1 - p, p * (1 - p))]
-
-
-def _weights(data: Data, *risks: Array) -> dict[str, Array]:
-    """How these are spread over all persons."""
-    return {"model": np.stack([data.spread(weight) for weight in _masses(*risks)], axis=1)}
 
 
 def auc(y: Array, eta: Array) -> float | None:

@@ -82,8 +82,13 @@ def describe(url: str) -> dict[str, Any]:
         counts = {name: int(backend.table(name).count().execute()) for name in tables() if name in there}
         release = {}
         with contextlib.suppress(Exception):  # not loaded by Atoll: there is no manifest
-            own = backend.table("release", database="ingest").to_pyarrow().to_pylist()
-            release = json.loads(max(own, key=lambda row: row["number"])["manifest"])
+            own = (
+                backend.table("atoll_release")
+                if "atoll_release" in there
+                else backend.table("release", database="ingest")
+            )
+            rows = own.to_pyarrow().to_pylist()
+            release = json.loads(max(rows, key=lambda row: row["number"])["manifest"])
         return {"tables": {name: rows for name, rows in counts.items() if rows}, "release": release}
 
 

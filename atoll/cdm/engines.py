@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from atoll.cdm.database import driver, no_file
+from atoll.cdm.parquet import in_force
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.held import Held, own_temporary, sweep
@@ -132,7 +133,7 @@ def _opened(
 
 
 def _folder(duckdb: Any, folder: Path, config: dict[str, Any]) -> Any:
-    files = sorted(folder.glob("*.parquet"))
+    files = sorted(in_force(folder).glob("*.parquet"))
     if not files:
         raise DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table: person.parquet.")
     connection = duckdb.connect(":memory:", config=config)
@@ -182,9 +183,9 @@ def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | 
     """A Spark session: in this process (`spark:local`, over a folder of Parquet files) or on a cluster."""
     pyspark = driver("pyspark.sql", "spark")
     _, options = _options(url)
-    folder = Path(options.get("folder", ""))
-    if "folder" in options and not sorted(folder.glob("*.parquet")):
-        raise DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table.")
+    files = sorted(in_force(Path(options["folder"])).glob("*.parquet")) if "folder" in options else []
+    if "folder" in options and not files:
+        raise DataError(f"The folder {options['folder']} holds no .parquet file.", "Give one with a file a table.")
     builder = pyspark.SparkSession.builder.appName("atoll").config("spark.ui.enabled", "false")
     if url.startswith("spark:local"):
         builder = builder.master(f"local[{threads or '*'}]").config("spark.driver.host", "127.0.0.1")
@@ -195,9 +196,8 @@ def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | 
         builder = builder.config("spark.driver.memory", memory[:-1].lower())
     try:
         session = builder.getOrCreate()
-        if "folder" in options:
-            for file in sorted(folder.glob("*.parquet")):
-                session.read.parquet(str(file)).createOrReplaceTempView(name(file.stem.lower()))
+        for file in files:
+            session.read.parquet(str(file)).createOrReplaceTempView(name(file.stem.lower()))
         if "schema" in options:
             session.catalog.setCurrentDatabase(_schemas(options["schema"])[0])
     except Exception as error:  # py4j and Java fail in many ways; none of them is a fault of Atoll

@@ -1,19 +1,22 @@
-"""A finished release carried to PostgreSQL: tables in a schema beside the one in force, renamed over it in one
-transaction.
+"""A finished release carried to PostgreSQL, or to a folder that Spark reads (`cdm.parquet`).
 
-Whoever reads the old schema reads on to the end of the transaction; the next one sees the new. Tables are filled by
-COPY
-before keys and indexes are made.
+PostgreSQL: tables in a schema beside the one in force, renamed over it in one transaction. Whoever reads the old schema
+reads on to the end of the transaction; the next one sees the new. Tables are filled by COPY before keys and indexes are
+made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from atoll.cdm.database import driver
+from atoll.cdm.parquet import publish_folder, published
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.errors import OperatorError, Unreachable
@@ -28,8 +31,44 @@ def schema_of(url: str) -> str:
     return parse_qs(urlsplit(url).query).get("schema", ["cdm"])[-1].split(",")[0]
 
 
-def publish(path: Path, url: str, progress: Any = None) -> None:
-    """Copy all tables of a release file into the database, and put them in force.
+def place_of(url: str) -> str:
+    """The target that a URL names, without user and password: the same for every way to write it.
+
+    Raises
+    ------
+    OperatorError
+        When no release can be put there.
+    """
+    if url.startswith("spark"):
+        return f"spark:{folder_of(url)}"
+    if not url.startswith("postgresql:"):
+        raise OperatorError(
+            f"A release cannot be put into {url.partition(':')[0]!r}.",
+            "Give duckdb:///FILE, postgresql://USER@HOST/DATABASE?schema=cdm or spark:local?folder=/FOLDER.",
+        )
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}{parts.path}/{schema_of(url)}"
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a Spark URL names (`?folder=/data/cdm`).
+
+    Raises
+    ------
+    OperatorError
+        When it names none, or one that is not on a disk of this machine.
+    """
+    named = parse_qs(urlsplit(url).query).get("folder", [""])[-1]
+    if not named or "://" in named:
+        raise OperatorError(
+            "A release for Spark is put into a folder of Parquet files, and this address names none on a disk here.",
+            "Write spark:local?folder=/FOLDER, or spark://HOST:PORT?folder=/FOLDER for one that the cluster sees too.",
+        )
+    return Path(named).resolve()
+
+
+def publish(path: Path, url: str, manifest: dict[str, Any], progress: Callable[[str], None] | None = None) -> bool:
+    """Copy all tables of a release file to where the URL says, and put them in force; False when it is in force there.
 
     Raises
     ------
@@ -38,12 +77,21 @@ def publish(path: Path, url: str, progress: Any = None) -> None:
     OperatorError
         When its user may not make schemas, or the disk there is full; the release in force stays.
     """
+    say = progress or (lambda text: None)
+    if url.startswith("spark"):
+        if published(folder_of(url)) == manifest:
+            return False
+        publish_folder(path, folder_of(url), manifest, say)
+        return True
     psycopg = driver("psycopg", "postgres")
     parts = urlsplit(url)
     query = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
     try:
         with psycopg.connect(parts._replace(query=query).geturl(), connect_timeout=10) as connection:
-            _carry(psycopg, connection, path, schema_of(url), progress or (lambda text: None))
+            if _in_force(psycopg, connection, schema_of(url)) == manifest:
+                return False
+            _carry(psycopg, connection, path, schema_of(url), say)
+            return True
     except psycopg.errors.InsufficientPrivilege as error:
         raise OperatorError("This database user may not make schemas.", "Grant it CREATE on the database.") from error
     except psycopg.errors.DiskFull as error:
@@ -55,6 +103,18 @@ def publish(path: Path, url: str, progress: Any = None) -> None:
             f"The PostgreSQL server at {parts.hostname or 'localhost'} does not let us in or does not answer.",
             "Check address, user and password.",
         ) from None  # the cause may hold the password
+
+
+def _in_force(psycopg: Any, connection: Any, schema: str) -> dict[str, Any]:
+    """The manifest of the release that is there; empty when there is none."""
+    from psycopg import sql
+
+    own = sql.SQL("SELECT manifest FROM {}.atoll_release ORDER BY number DESC LIMIT 1").format(sql.Identifier(schema))
+    found: dict[str, Any] = {}
+    with contextlib.suppress(psycopg.errors.UndefinedTable), connection.transaction():
+        for (text,) in connection.execute(own):
+            found = json.loads(text)
+    return found
 
 
 def _carry(psycopg: Any, connection: Any, path: Path, schema: str, progress: Any) -> None:

@@ -7,6 +7,7 @@ every name and value in it goes through `quoted` or `literal`.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 from atoll.errors import OperatorError
 
 MEMORY = "1200MB"  # of the engine's own accounting; the process stays below 2 GB with it
+AGAIN = "Free some space there, and type the command again."
+_FULL = (
+    "No space left", "disk is full", "Disk quota exceeded", "File too large",
+    "max_temp_directory_size",  # by itself it is what the disk still has
+)  # fmt: skip
 _FUNCTIONS = (
     # 63 bits of MD5: the same id for the same text on every machine and with every version; it hides nothing
     "CREATE OR REPLACE TEMP MACRO stable_id(x) AS CAST(md5_number(x) >> 65 AS BIGINT)",
@@ -49,6 +55,27 @@ def literal(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+@contextlib.contextmanager
+def room_in(folder: Path | None, again: str = AGAIN) -> Iterator[None]:
+    """Say of a disk that is full, in words of the operator, which one it is and what to do.
+
+    Raises
+    ------
+    OperatorError
+        With the code DISK_FULL.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        numbered = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if not numbered and not any(text in str(error) for text in _FULL):
+            raise
+        disk = f"The disk that holds {folder.resolve()}" if folder else "The disk"
+        raise OperatorError(f"{disk} is full.", again, code="DISK_FULL") from None
+
+
 class Workbench:
     """One connection to the embedded engine. A context manager: the file is closed at its end."""
 
@@ -60,6 +87,7 @@ class Workbench:
         memory: str = MEMORY,
         threads: int | None = None,
         read_only: bool = False,
+        again: str = AGAIN,
     ):
         import duckdb
         import ibis
@@ -74,8 +102,11 @@ class Workbench:
         }
         if scratch is not None:
             config["temp_directory"] = str(scratch)
+        place = path or scratch
+        self.folder, self.again = place.parent if place else None, again
         try:
-            self.duckdb = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
+            with room_in(self.folder, again):
+                self.duckdb = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
         except duckdb.Error as error:
             raise OperatorError(
                 f"{path} cannot be opened as a DuckDB file.", "Is the path right, and is no one writing to it?"
@@ -101,26 +132,27 @@ class Workbench:
         Raises
         ------
         OperatorError
-            When the disk is full.
+            When the disk is full, or the memory allowed does not suffice.
         """
+        with self._limits():
+            return self.duckdb.execute(statement)
+
+    @contextlib.contextmanager
+    def _limits(self) -> Iterator[None]:
         import duckdb
 
         try:
-            return self.duckdb.execute(statement)
-        except duckdb.Error as error:
-            if "No space left" in str(error) or "disk is full" in str(error).lower():
-                raise OperatorError(
-                    "The disk is full.", "Free some space and type the command again: it goes on where it stopped."
-                ) from None
-            if "Out of Memory" in str(error):
-                raise OperatorError(
-                    "The memory allowed for the engine does not suffice.", "Give more with --memory."
-                ) from None
-            raise
+            with room_in(self.folder, self.again):
+                yield
+        except duckdb.OutOfMemoryException:
+            raise OperatorError(
+                "The memory allowed for the engine does not suffice.", "Give more with --memory."
+            ) from None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        found: list[tuple[Any, ...]] = self.run(statement).fetchall()
+        with self._limits():  # an engine may go on working while it is read
+            found: list[tuple[Any, ...]] = self.run(statement).fetchall()
         return found
 
     def value(self, statement: str) -> Any:
@@ -154,6 +186,20 @@ class Workbench:
                 self.duckdb.execute("ROLLBACK")
             raise
         self.run("COMMIT")
+
+    @contextlib.contextmanager
+    def joined_as_written(self) -> Iterator[None]:
+        """Joins in the order of the query, its left side streamed past tables of its right sides.
+
+        The engine takes a text file for a few rows, whatever its size: left to itself it would hold all of it in
+        memory, and lose the order of its lines.
+        """
+        self.run("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(Exception):  # a transaction that failed takes no setting, and ends
+                self.duckdb.execute("SET disabled_optimizers = ''")
 
     def progress(self) -> float:
         """How much of the statement that another thread runs is done: 0 to 1, or -1 when it is not known."""
@@ -194,6 +240,7 @@ class Workbench:
             "store_rejects": True,
             "rejects_limit": 0,
             "max_line_size": 16_000_000,
+            "buffer_size": 32_000_000,  # else sixteen such lines, several times at once
         }
         written = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
         return f"SELECT * FROM read_csv({literal([str(file) for file in files])}, {written})"

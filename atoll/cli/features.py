@@ -13,6 +13,7 @@ from atoll.errors import DataError, OperatorError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from atoll.study.dictionary import Dictionary
     from atoll.study.features import Features
 
 PATH = click.Path(path_type=Path, dir_okay=False)
@@ -69,9 +70,6 @@ def extract(
 
     The table stays in the hospital: `atoll site dataset add NAME --from TABLE --dictionary FILE` registers it.
     """
-    import pyarrow.parquet as pq
-    import yaml
-
     from atoll.cdm.workspace import workspace_at
     from atoll.features.extract import extract as extracted
 
@@ -79,12 +77,20 @@ def extract(
     rows = _cohort(cohort, definition)
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         table = extracted(workspace, rows, found)
+    write_dataset(output, table, found.dictionary(), out, dictionary)
+
+
+def write_dataset(output: Output, table: pa.Table, columns: Dictionary, out: Path, dictionary: Path | None) -> None:
+    """A table as Parquet, and what its columns are as YAML beside it: what `atoll site dataset add` registers."""
+    import pyarrow.parquet as pq
+    import yaml
+
     dictionary = dictionary or out.with_suffix(".yaml")
-    columns = {"columns": {name: column.to_document() for name, column in found.dictionary().items()}}
+    described = {"columns": {name: column.to_document() for name, column in columns.items()}}
     arriving = out.with_name(f".{out.name}.arriving")
     try:
         pq.write_table(table, arriving, compression="zstd")
-        dictionary.write_text(yaml.safe_dump(columns, allow_unicode=True, sort_keys=False), "utf-8")
+        dictionary.write_text(yaml.safe_dump(described, allow_unicode=True, sort_keys=False), "utf-8")
         arriving.replace(out)
     finally:
         arriving.unlink(missing_ok=True)

@@ -19,7 +19,9 @@ PATH = click.Path(path_type=Path)
 @click.command(epilog="Example: atoll load river.yaml --from exports/ --cdm duckdb:///srv/river/cdm.duckdb")
 @click.argument("mapping", type=PATH)
 @click.option("--from", "source", required=True, help="The export: a file, a folder, or a database's URL.")
-@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE or postgresql://…?schema=NAME.")
+@click.option(
+    "--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://…?schema=NAME, spark:local?folder=F."
+)
 @click.option("--report", type=PATH, help="Write what was loaded, rejected and not understood as JSON.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")

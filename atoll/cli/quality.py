@@ -87,6 +87,29 @@ def checks(output: Output, kind: str | None) -> None:
     output.table(("family", "kind", "checks", "looks at"), rows)
 
 
+@quality.command(epilog="Example: atoll quality persons --cdm duckdb:///cdm.duckdb --out quality.parquet")
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--out", required=True, type=PATH, help="Parquet file: one row a person.")
+@click.option("--dictionary", type=PATH, help="YAML file for the data dictionary; beside the table if left out.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@with_output
+def persons(
+    output: Output, cdm: str, out: Path, dictionary: Path | None, threads: int | None, memory: str | None
+) -> None:
+    """Make the checks a dataset, one flag a table and family, for hospitals to compare through the gate.
+
+    The table stays in the hospital: `atoll site dataset add NAME --from TABLE --dictionary FILE` registers it.
+    """
+    from atoll.cdm.workspace import workspace_at
+    from atoll.cli.features import write_dataset
+    from atoll.quality import persons as made
+
+    with workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        table = made.person_table(workspace)
+    write_dataset(output, table, made.dictionary(), out, dictionary)
+
+
 def _report(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text("utf-8"))

@@ -125,6 +125,7 @@ def review(
         from atoll.cli.review.terminal import review_here
 
         review_here(out, opened, reviewer)
+    opened.refresh()  # what others decided meanwhile counts, too
     status = opened.status(reviewer)
     out.result(status)
     out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "

@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from atoll.durable import sync_folder
+from atoll.durable import sync
 from atoll.errors import NotPermitted, OperatorError, StudyError
 from atoll.study.nodes import MAX_BYTES
 from atoll.study.protocol import Study, from_canonical, study_hash
@@ -66,7 +66,7 @@ def make_key(path: Path) -> PrivateKey:
             os.link(unfinished, path)  # unlike a rename, fails when the name is taken
         finally:
             unfinished.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError as error:
         raise OperatorError(
             f"The key file {path} exists already.", "Use it, or choose another name; a key is never replaced."

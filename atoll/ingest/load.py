@@ -12,6 +12,7 @@ give the same tables, also when the load was killed in between.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -20,13 +21,12 @@ from typing import Any
 
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import require, starter, version_of
-from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted
-from atoll.errors import DataError, OperatorError
+from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import REPEATED, Build, manifest_of, only_one
+from atoll.ingest.release import AGAIN, REPEATED, Build, keep_broken_lines, manifest_of, only_one
 from atoll.ingest.report import Report, report_of
 from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
@@ -46,7 +46,7 @@ def load_url(
     today: date | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """The same for a database by its URL. For PostgreSQL the release is made in a file of the site and carried over.
+    """The same for a database by its URL. For PostgreSQL and Spark it is made in a file of the site and carried over.
 
     Raises
     ------
@@ -56,24 +56,18 @@ def load_url(
     from urllib.parse import unquote, urlsplit
 
     options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "progress": progress}
-    scheme = url.partition(":")[0]
-    if scheme == "duckdb":
+    if url.startswith("duckdb:"):
         return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
-    if scheme != "postgresql":
-        raise OperatorError(
-            f"A release cannot be put into {scheme!r}.",
-            "Give duckdb:///FILE or postgresql://USER@HOST/DATABASE?schema=cdm.",
-        )
-    from atoll.cdm.publish import publish, schema_of
+    from atoll.cdm.publish import place_of, publish
     from atoll.settings import settings
 
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port}{parts.path}/{schema_of(url)}"
+    place = place_of(url)
     folder = settings().home / "releases"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
-    report = load(mapping, address, target, **options)
-    publish(target, url, progress)
+    with only_one(target.with_suffix(""), place):
+        report = load(mapping, address, target, **options)
+        report.changed = publish(target, url, report.manifest, progress) or report.changed
     return report
 
 
@@ -102,7 +96,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
-    with only_one(target):
+    with room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 
 
@@ -122,18 +116,23 @@ class _Load:
         require(version, self.mapping.vocabulary)
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"]:
+            shutil.rmtree(self._work(), ignore_errors=True)
             return Report(previous["release"], False, previous["tables"], manifest=previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
+            if build.sealed:
+                return self._put_in_force(build, build.sealed)
             return self._make(build, plan, previous)
         finally:
             build.bench.close()
 
+    def _work(self) -> Path:
+        return self.target.with_name(self.target.name + ".work")
+
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
-        folder = self.target.with_name(self.target.name + ".work")
-        with Workbench() as bench:
-            source = open_source(self.address, bench, folder, self.mapping)
+        with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
+            source = open_source(self.address, bench, self._work(), self.mapping)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
         parts = [self.mapping.digest, vocabulary, VERSION, *(f["sha256"] for f in files), *(f["name"] for f in files)]
         return {
@@ -182,6 +181,7 @@ class _Load:
                 if run:
                     self._say(f"{rule.title}")
                     self._insert(rule, filled)
+                    keep_broken_lines(self.bench, self.source)
             self.done += self.source.tables[rule.source].size
         with self.build.step(f"settle {name}") as run:
             if run:
@@ -193,6 +193,7 @@ class _Load:
                     self._link(name)
                 if name not in ("person", "death") and self.build.repeated(name):
                     self._name_repeated(name, rules, filled)
+                keep_broken_lines(self.bench, self.source)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:
@@ -203,7 +204,9 @@ class _Load:
         with self.build.step(f"take {name}") as run:
             if run:
                 mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
-                taken = reuse.take(self.bench, self.target, name, mark)
+                read = [self.source.tables[table] for rule in rules for table in (rule.source, *rule.join)]
+                files = {file.sha256: file.name for table in read for file in table.files}
+                taken = reuse.take(self.bench, self.target, name, mark, files)
                 self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
         if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
             return False
@@ -239,12 +242,12 @@ class _Load:
         kept = [name for name in made.query.columns if name.startswith("source:")]
         row = literal_row(kept)
         listed = ", ".join(quoted(name) for name in columns)
-        bench.run(
-            f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
-            f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
-            f" {row} END,"
-            f" {rule.position} FROM ({bench.sql(made.query)})"
-        )
+        with bench.joined_as_written():
+            bench.run(
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
+                f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
+                f" {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+            )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
         """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
@@ -259,11 +262,12 @@ class _Load:
                 f" ({self.bench.sql(made.query)})"
                 f" WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
             )
-        self.bench.run(
-            f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row FROM"
-            " (SELECT *,"
-            f" row_number() OVER (PARTITION BY id) AS n FROM ({' UNION ALL '.join(parts)})) WHERE n > 1"
-        )
+        with self.bench.joined_as_written():
+            self.bench.run(
+                f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row"
+                " FROM (SELECT *, row_number() OVER (PARTITION BY id) AS n FROM"
+                f" ({' UNION ALL '.join(parts)})) WHERE n > 1"
+            )
 
     def _context(self, filled: Sequence[str]) -> Context:
         known = {name: self.bench.ibis.table(name) for name in filled}
@@ -312,13 +316,6 @@ class _Load:
 
     def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
         bench = self.bench
-        broken = self.source.broken()
-        self._refuse_half(broken)
-        for file, line, kind, text in broken:
-            bench.duckdb.execute(
-                "INSERT INTO ingest.rejected VALUES ('', ?, 'line', ?, ?, ?)",
-                [file, f"broken line: {kind.lower()}", str(line), text],
-            )
         number = int(previous.get("release", 0)) + 1
         names = [name for name in tables() if name not in VOCABULARY]
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
@@ -326,21 +323,14 @@ class _Load:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         manifest = {**plan, "release": number, "made": now, "tables": counts}
         self._cdm_source(manifest)
-        report = report_of(bench, manifest, broken, self.build.resumed)
-        self.build.finish(manifest)
+        self.build.seal(manifest)
+        return self._put_in_force(self.build, manifest)
+
+    def _put_in_force(self, build: Build, manifest: dict[str, Any]) -> Report:
+        report = report_of(build.bench, manifest, build.resumed)
+        build.put_in_force()
         report.seconds = round(time.monotonic() - self.began, 2)
         return report
-
-    def _refuse_half(self, broken: Sequence[tuple[str, int, str, str]]) -> None:
-        """An open quote that swallows the lines after it would lose them: such a file is not loaded."""
-        for file, line, _, text in broken:
-            if text.rstrip("\r\n").count("\n") > 0:
-                lost = text.rstrip("\r\n").count("\n")
-                raise DataError(
-                    f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be"
-                    " read.",
-                    "Correct that line, or export the file again. The release in force was not touched.",
-                )
 
     def _cdm_source(self, manifest: dict[str, Any]) -> None:
         """The table in which the model keeps where its data come from."""

@@ -77,6 +77,7 @@ class Lookups:
     def __init__(self, bench: Workbench, lists: Mapping[str, Path]):
         self.bench, self.lists = bench, lists
         self._made: dict[tuple[str, str], str] = {}
+        self._completed: set[tuple[str, str, str, str]] = set()
 
     def columns(self, kind: str, parameter: str) -> tuple[str, ...]:
         """Names of the columns that a look-up gives, beside its key.
@@ -193,8 +194,12 @@ class Lookups:
         """
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
-        table = quoted(self.table(kind, parameter).get_name())
-        self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {self.bench.sql(keys)}")
+        table, query = quoted(self.table(kind, parameter).get_name()), self.bench.sql(keys)
+        if (kind, parameter, query, wanted_by) in self._completed:
+            return
+        self._completed.add((kind, parameter, query, wanted_by))
+        with self.bench.joined_as_written():
+            self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {query}")
         new = (
             f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
             if kind not in ("list", "code")

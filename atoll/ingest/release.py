@@ -3,7 +3,8 @@
 Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
 whoever
 reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
-that was killed goes on behind its last step when the same command is typed again, with the same result.
+that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with the
+same result. A release that is sealed (manifest written) has only to be put in force.
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
 `file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
@@ -15,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -23,10 +23,17 @@ from typing import Any
 
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
-from atoll.errors import OperatorError
+from atoll.durable import move, sync
+from atoll.errors import DataError, OperatorError
+from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
+from atoll.ingest.sources import Source
 
 REPEATED = "repeated row"
+AGAIN = (
+    "Free some space there and type the command again: it goes on where it stopped."
+    " The release in force was not touched."
+)
 EXTRA = ("_key", "_reason", "_note", "_row", "_rule")  # columns of a table that is being filled
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
@@ -52,8 +59,10 @@ _OWN = (
 
 
 @contextlib.contextmanager
-def only_one(target: Path) -> Iterator[None]:
+def only_one(target: Path, called: str = "") -> Iterator[None]:
     """Hold the lock of a target: two loads of one database at a time would spoil each other.
+
+    called   its name for people, when the file's is none
 
     Raises
     ------
@@ -66,7 +75,9 @@ def only_one(target: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise OperatorError(f"Another load into {target.name} is running.", "Wait for its end.") from error
+            raise OperatorError(
+                f"Another load into {called or target.name} is running.", "Wait for its end."
+            ) from error
         yield
 
 
@@ -79,10 +90,11 @@ class Build:
         self.target, self.path = target, target.with_name(target.name + ".next")
         self.folder = target.with_name(target.name + ".work")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.sealed: dict[str, Any] = {}  # the manifest of a release that is complete and not yet in force
         self.resumed = self._matches(digest)
         if not self.resumed:
             self._begin(vocabulary)
-        self.bench = Workbench(self.path, scratch=self.folder / "spill", memory=memory)
+        self.bench = Workbench(self.path, scratch=self.folder / "spill", memory=memory, again=AGAIN)
         if not self.resumed:
             self._lay_out(digest, filled)
 
@@ -91,10 +103,16 @@ class Build:
         if not self.path.exists():
             return False
         try:
-            with Workbench(self.path) as bench:
-                return bool(bench.value("SELECT digest FROM ingest.plan") == digest)
-        except Exception:  # killed before the plan was written, or damaged: begin anew
+            with Workbench(self.path, again=AGAIN) as bench:
+                if "plan" in bench.tables("ingest"):
+                    return bool(bench.value("SELECT digest FROM ingest.plan") == digest)
+                sealed = _manifest(bench)
+        except Exception as error:  # killed before the plan was written, or damaged: begin anew
+            if getattr(error, "code", "") == "DISK_FULL":
+                raise
             return False
+        self.sealed = sealed if sealed.get("plan") == digest else {}
+        return bool(self.sealed)
 
     def _begin(self, vocabulary: Path | None) -> None:
         for stale in (self.path, self.path.with_name(self.path.name + ".wal")):
@@ -115,10 +133,6 @@ class Build:
                         columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT"]
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
-
-    def previous(self) -> dict[str, Any]:
-        """The manifest of the release that is in force; empty when there is none."""
-        return manifest_of(self.target)
 
     def carry(self) -> None:
         """Take the hospital's own concepts over from the release in force, so that they keep their numbers."""
@@ -188,8 +202,8 @@ class Build:
         for column in EXTRA:
             self.bench.run(f"ALTER TABLE main.{quoted(name)} DROP COLUMN {column}")
 
-    def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest and put the release in force."""
+    def seal(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest: nothing is added to the release any more."""
         bench = self.bench
         with bench.transaction():
             bench.run(
@@ -200,25 +214,44 @@ class Build:
             bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
             for scaffold in ("plan", "step", "rule", "note"):
                 bench.run(f"DROP TABLE ingest.{scaffold}")
+
+    def put_in_force(self) -> None:
+        """Give the release the place of the one before it."""
+        bench = self.bench
         bench.run("DETACH DATABASE IF EXISTS atoll_in_force")
         bench.run("CHECKPOINT")
         bench.close()
-        _in_force(self.path, self.target)
+        sync(self.path)  # on disk before anyone can see it
+        move(self.path, self.target)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _in_force(path: Path, target: Path) -> None:
-    """The new file under the old one's name, on disk before anyone can see it."""
-    for place in (path, path.parent):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            if place is path:
-                os.fsync(handle)
-                path.replace(target)
-            else:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+def keep_broken_lines(bench: Workbench, source: Source) -> None:
+    """Put the broken lines met since aside, in the step that met them: a load that goes on does not read them again.
+
+    Raises
+    ------
+    DataError
+        For an open quote that swallows the lines after it, which would be lost: such a file is not loaded.
+    """
+    import pyarrow as pa
+
+    broken = source.broken()
+    for file, line, _, text in broken:
+        if lost := text.rstrip("\r\n").count("\n"):
+            raise DataError(
+                f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",
+                "Correct that line, or export the file again. The release in force was not touched.",
+            )
+    if not broken:
+        return
+    rows = [{"f": f, "reason": f"{BROKEN}{k.lower()}", "line": str(n), "text": t} for f, n, k, t in broken]
+    bench.duckdb.register("atoll_broken", pa.Table.from_pylist(rows))
+    bench.run(
+        "INSERT INTO ingest.rejected SELECT '', f, 'line', reason, line, text FROM atoll_broken ANTI JOIN"
+        " (SELECT source AS f, key AS line FROM ingest.rejected WHERE what = 'line') USING (f, line)"
+    )
+    bench.duckdb.unregister("atoll_broken")
 
 
 def manifest_of(target: Path) -> dict[str, Any]:
@@ -226,9 +259,12 @@ def manifest_of(target: Path) -> dict[str, Any]:
     if not target.exists():
         return {}
     with Workbench(target, read_only=True) as bench:
-        if not bench.rows("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'ingest' AND table_name = 'release'"):
-            return {}
-        found: dict[str, Any] = json.loads(
-            bench.value("SELECT manifest FROM ingest.release ORDER BY number DESC LIMIT 1")
-        )
-        return found
+        return _manifest(bench)
+
+
+def _manifest(bench: Workbench) -> dict[str, Any]:
+    if "release" not in bench.tables("ingest"):
+        return {}
+    rows = bench.rows("SELECT manifest FROM ingest.release ORDER BY number DESC LIMIT 1")
+    found: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
+    return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
 
-Broken = Sequence[tuple[str, int, str, str]]
+BROKEN = "broken line: "
 _COUNTED = {
     "rejected": ("table", "source", "what", "reason", "rows"),
     "unmapped": ("vocabulary", "codes", "rows"),
@@ -47,18 +46,22 @@ class Report:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def report_of(bench: Workbench, manifest: dict[str, Any], broken: Broken, resumed: bool) -> Report:
+def report_of(bench: Workbench, manifest: dict[str, Any], resumed: bool) -> Report:
     """The report of a release that is complete but for its being put in force."""
     counted: dict[str, Any] = {
         name: [dict(zip(columns, row, strict=True)) for row in bench.rows(_QUERIES[name])]
         for name, columns in _COUNTED.items()
     }
+    broken = bench.rows(
+        f"SELECT source, CAST(key AS BIGINT), replace(reason, '{BROKEN}', '') FROM ingest.rejected WHERE what = 'line'"
+        " ORDER BY 1, 2 LIMIT 1000"
+    )
     return Report(
         int(manifest["release"]),
         True,
         manifest["tables"],
         **counted,
-        broken_lines=[{"file": f, "line": n, "what": k.lower()} for f, n, k, _ in broken[:1000]],
+        broken_lines=[{"file": file, "line": line, "what": what} for file, line, what in broken],
         merged=bench.value("SELECT count(*) FROM ingest.merged"),
         resumed=resumed,
         manifest=manifest,

@@ -61,8 +61,11 @@ def _rows(bench: Workbench, name: str) -> Any:
     return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)})) FROM main.{quoted(name)}") if key else None
 
 
-def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
-    """Take a table over from the release in `target` when it has the same mark; says whether it did."""
+def take(bench: Workbench, target: Path, name: str, mark: str, files: Entries[str, str]) -> bool:
+    """Take a table over from the release in `target` when it has the same mark; says whether it did.
+
+    files   those that the table is read from: hash → name
+    """
     if not target.exists() or name in ALWAYS:
         return False
     with attached(bench, target) as there:
@@ -81,7 +84,22 @@ def take(bench: Workbench, target: Path, name: str, mark: str) -> bool:
             bench.run(
                 f'INSERT INTO ingest.{kept} SELECT * FROM atoll_in_force.ingest.{kept} WHERE "table" = {literal(name)}'
             )
+        _take_lines(bench, files)
     return True
+
+
+def _take_lines(bench: Workbench, files: Entries[str, str]) -> None:
+    """Broken lines of files that are not read again; a file may have been renamed since."""
+    manifest = json.loads(
+        bench.value("SELECT manifest FROM atoll_in_force.ingest.release ORDER BY number DESC LIMIT 1")
+    )
+    for file in manifest["files"]:
+        if now := files.get(file["sha256"]):
+            bench.run(
+                f'INSERT INTO ingest.rejected SELECT "table", {literal(now)}, what, reason, key, row FROM'
+                f" atoll_in_force.ingest.rejected WHERE what = 'line' AND source = {literal(file['name'])} AND key"
+                f" NOT IN (SELECT key FROM ingest.rejected WHERE what = 'line' AND source = {literal(now)})"
+            )
 
 
 class attached:

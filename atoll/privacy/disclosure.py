@@ -102,7 +102,7 @@ def check(share: S, conditions: Conditions) -> S:
     """
     check_question(conditions)
     values = {}
-    for name, kind in kinds_of(type(share)).items():
+    for name, kind in sorted(kinds_of(type(share)).items(), key=lambda item: item[1].name in ("witness", "weights")):
         value = getattr(share, name)
         if kind.apart and not conditions.policy.per_site:
             raise _refuse("GATE_REFUSED", name, "This site shows no results of its own.")

@@ -58,7 +58,7 @@ def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Sco
     findings = {check.id: _absent(workspace, check) for check in checks}
     open_ = [check for check in checks if findings[check.id] is None]
     by_table = sorted(open_, key=lambda check: check.table)
-    with _people(workspace):
+    with People(workspace):
         for table, group in groupby(by_table, key=lambda check: check.table):
             progress(table)
             for finding in _of_table(workspace, table, list(group)):
@@ -80,7 +80,7 @@ def _absent(workspace: Workspace, check: Check) -> Finding | None:
     return None if there else Finding(check, 0, 0, "missing")
 
 
-class _people:
+class People:
     """Scratch tables that rows are joined to: the last day after a death, and the time of observation."""
 
     def __init__(self, workspace: Workspace):
@@ -134,14 +134,19 @@ def _counted(workspace: Workspace, checks: list[Check], source: Sql, weight: Sql
         yield judged(check, int(row[f"total_{number}"]), int(row[f"faults_{number}"]))
 
 
-def _rows(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    needs = {part for check in checks for part in check.needs}
-    joins = {
+def joins(workspace: Workspace, needs: Iterable[str]) -> Sql:
+    """What the rows `t` are joined to, inside `People`; see `Check.needs`."""
+    known = {
         "p": sql(" LEFT JOIN person p ON p.person_id = t.person_id"),
         "d": sql(" LEFT JOIN {d} d ON d.person_id = t.person_id", d=workspace.table("deaths")),
         "o": sql(" LEFT JOIN {o} o ON o.person_id = t.person_id", o=workspace.table("observed")),
     }
-    source = sql("{t} t{j}", t=name(table), j=joined("", [joins[part] for part in sorted(needs)]))
+    return joined("", [known[part] for part in sorted(needs)])
+
+
+def _rows(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    needs = {part for check in checks for part in check.needs}
+    source = sql("{t} t{j}", t=name(table), j=joins(workspace, needs))
     yield from _counted(workspace, checks, source, sql("1"))
 
 

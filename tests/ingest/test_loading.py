@@ -263,8 +263,19 @@ def test_an_empty_table_is_no_error(tmp_path):
 
 def test_a_quote_that_never_closes_stops_the_load(tmp_path):
     broken = RESULTS + 'd,1,v1,2020-01-11,"2345-7,1,mg/dL\n' + "e,1,v1,2020-01-11,2345-7,1,mg/dL\n" * 3
-    with pytest.raises(DataError, match=r"Line 5 of results.csv opens a quote that never closes; the 3 lines after it"):
-        loaded(tmp_path, results=broken)
+    for _ in range(2):  # also when the command is typed again
+        with pytest.raises(
+            DataError, match=r"Line 5 of results.csv opens a quote that never closes; the 3 lines after"
+        ):
+            loaded(tmp_path, results=broken)
+
+
+def test_broken_lines_of_files_that_did_not_change_stay_named(tmp_path):
+    broken = VISITS + "v4,2,2020-05-05\n"
+    loaded(tmp_path, visits=broken)
+    report = loaded(tmp_path, visits=broken, results=RESULTS + "d,1,v1,2020-01-11,2345-7,1,mg/dL\n")
+    assert ("visit_occurrence", True) in rows(tmp_path, "SELECT name, taken FROM ingest.part")
+    assert report.broken_lines == [{"file": "visits.csv", "line": 5, "what": "missing columns"}]
 
 
 def test_only_what_changed_is_made_again(tmp_path):
@@ -308,3 +319,14 @@ def test_rows_that_the_source_marks_as_deleted(tmp_path):
     text = MAPPING.replace("    key: row\n", '    key: row\n    deleted: unit = "x"\n')
     report = loaded(tmp_path, text)
     assert (report.tables["measurement"], report.rejected) == (2, [])
+
+
+def test_many_rows_are_streamed_past_few_and_not_held(tmp_path):
+    visits = "visit,patient,from,to\n" + "".join(f"v{n},{n % 3 + 1},2023-01-10,2023-01-12\n" for n in range(20_000))
+    results = "".join(f"r{n},{n % 3 + 1},v{n % 20_000},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
+    results = RESULTS.splitlines()[0] + "\n" + results + "r1,2,v1,2023-06-02,2345-7,999,mg/dL\n"
+    export = write(tmp_path / "export", visits=visits, results=results)
+    report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=TODAY, memory="100MB")
+    assert report.tables["measurement"] == 300_000
+    assert reasons(report) == {"repeated row": 1}
+    assert rows(tmp_path, "SELECT max(value_as_number) FROM measurement") == [(89.0,)]  # the first of the two stays

@@ -93,10 +93,7 @@ def test_of_a_logistic_model_the_weight_the_risk_and_its_rest(ids):
         glm.terms.on(data, family="binomial", link="logit", beta=BETA),
         glm.meat.on(data, family="binomial", link="logit", beta=BETA),
     ):
-        equal(
-            record.weights,
-            {"outcome": spread(weight, ids), "model": spread(mu, ids), "rest": spread(1 - mu, ids)},
-        )
+        equal(record.weights, {"model": np.transpose([spread(w, ids) for w in (weight, mu, 1 - mu)])})
         equal(record.within, within(ids, weight, mu, 1 - mu))
         equal(record.residuals, {"outcome": spread(residual**2, ids)})
 
@@ -109,7 +106,7 @@ def test_of_a_gamma_model_the_weight_and_the_residual(ids):
         glm.terms.on(data, family="gamma", link="log", beta=BETA),
         glm.meat.on(data, family="gamma", link="log", beta=BETA),
     ):
-        equal(record.weights, {"outcome": spread(np.ones(N), ids)})
+        equal(record.weights, {"model": np.transpose([spread(np.ones(N), ids)])})
         equal(record.within, within(ids, np.ones(N)))
         equal(record.residuals, {"outcome": spread(((data.y - mu) / mu) ** 2, ids)})
 
@@ -140,7 +137,7 @@ def test_of_a_cox_model_the_hazard_and_its_share_of_the_information(ids, by):
     strata = (TABLE["arm"] == "b") * 1 if by else np.zeros(N)
     theta, mass = hazards(data, BETA[1:], strata)
     record = cox.within.on(data, ties="breslow", beta=BETA[1:])
-    equal(record.weights, {"outcome": spread(theta, ids), "model": spread(mass, ids)})
+    equal(record.weights, {"model": np.transpose([spread(theta, ids), spread(mass, ids)])})
     equal(record.within, within(ids, theta, mass, by=by))
 
 

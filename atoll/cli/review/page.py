@@ -6,6 +6,7 @@ that neither other machines nor other pages of the browser can read or decide. I
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import socket
@@ -22,7 +23,9 @@ from atoll.ingest.review import Item, Review
 from atoll.ui.guard import PRIVATE
 
 HERE = Path(__file__).parent
-KINDS = {"review.html": "text/html", "review.js": "text/javascript", "review.css": "text/css"}
+KINDS = {
+    "review.html": "text/html", "review.css": "text/css", "words.js": "text/javascript", "review.js": "text/javascript",
+}  # fmt: skip
 LARGEST = 10_000  # bytes of a decision
 
 
@@ -92,10 +95,11 @@ def _shown(item: Item) -> dict[str, Any]:
 
 
 def bound(port: int) -> socket.socket:
-    """A loopback socket; port 0 takes a free one."""
+    """A loopback socket that listens, so that nobody who is told the address is turned away; port 0 is a free one."""
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found.bind(("127.0.0.1", port))
+    found.listen()
     return found
 
 
@@ -110,4 +114,5 @@ def serve(review: Review, who: str, port: int, say: Any) -> None:
     config = uvicorn.Config(
         application(review, who, word, actual), log_level="warning", timeout_graceful_shutdown=1, access_log=False
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn hands on the Ctrl-C that ended it; the result is said next
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,13 +1,5 @@
 "use strict";
-// One name at a time, one key a decision. Words by the browser's language.
-const WORDS = {
-  en: { title: "Terms to review", counts: (s) => `${s.who}: ${s.open} open, ${s.settled} of ${s.names} settled, ${s.disputed} disputed`,
-        nothing: "0  nothing fits", later: "s  later", undo: "u  undo", label: "another concept id (t)", take: "take it",
-        keys: "Keys: 1–9 a candidate · 0 nothing fits · t type a concept id · s later · u undo", done: "Everything is decided." },
-  zh: { title: "待审核的术语", counts: (s) => `${s.who}：待定 ${s.open}，已定 ${s.settled}／${s.names}，有分歧 ${s.disputed}`,
-        nothing: "0  都不合适", later: "s  稍后", undo: "u  撤销", label: "其他概念编号 (t)", take: "采用",
-        keys: "按键：1–9 选候选 · 0 都不合适 · t 输入概念编号 · s 稍后 · u 撤销", done: "全部已决定。" },
-};
+// One name at a time, one key a decision. What is said stands in words.js.
 const language = navigator.language.startsWith("zh") ? "zh" : "en";
 const words = WORDS[language];
 const by = (id) => document.getElementById(id);
@@ -18,30 +10,42 @@ let busy = false;
 function current() { return state.items.find((item) => !later.has(item.key)); }
 
 function show() {
-  document.documentElement.lang = language;
+  document.documentElement.lang = words.lang;
   document.title = words.title;
   for (const id of ["title", "nothing", "later", "undo", "label", "take", "keys"]) by(id).textContent = words[id];
-  by("counts").textContent = words.counts(state);
+  by("who").textContent = state.who;
+  by("numbers").textContent = words.counts(state);
   const item = current();
   const list = by("candidates");
   list.replaceChildren();
-  by("name").textContent = item ? item.name : words.done;
-  by("context").textContent = item ? Object.entries(item.context).map(([k, v]) => `${k}: ${v}`).join(" · ") : "";
+  by("name").textContent = item ? item.name : "";
+  by("done").textContent = !item ? words.done : item.candidates.length ? "" : words.none;
+  by("context").replaceChildren();
+  for (const [key, value] of Object.entries(item ? item.context : {})) write(by("context"), [words.context(key), [value], "  "]);
   for (const id of ["nothing", "later", "take"]) by(id).disabled = !item;
   if (!item) return;
   item.candidates.forEach((candidate, at) => {
     const button = document.createElement("button");
     button.type = "button";
-    const parts = [String(at + 1), `${(100 * candidate.probability).toFixed(1)} %`, candidate.name || String(candidate.id)];
-    for (const part of parts) { const span = document.createElement("span"); span.textContent = part; button.append(span); }
-    const why = document.createElement("small");
-    why.textContent = `${candidate.id} · ${candidate.reason}`;
-    button.lastChild.append(why);
+    const parts = [String(at + 1), `${(100 * candidate.probability).toFixed(1)} %`, [candidate.name || String(candidate.id)]];
+    for (const part of parts) write(button.appendChild(document.createElement("span")), [part]);
+    write(button.lastChild.appendChild(document.createElement("small")),
+      [`${candidate.id} · `, ...reasonParts(candidate.reason, language)]);
     button.addEventListener("click", () => decide(candidate.id));
     const row = document.createElement("li");
     row.append(button);
     list.append(row);
   });
+}
+
+// Parts of a sentence; one in brackets is somebody's own word, which is not translated.
+function write(place, parts) {
+  for (const part of parts) {
+    const span = document.createElement("span");
+    span.textContent = part;
+    if (Array.isArray(part)) span.translate = false;
+    place.append(span);
+  }
 }
 
 async function ask(body) {
@@ -51,10 +55,10 @@ async function ask(body) {
     const options = body ? { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) } : {};
     const answer = await fetch("state", options);
     const found = await answer.json();
-    by("message").textContent = found.error || "";
+    by("message").textContent = found.error ? words.refused(found.error) : "";
     if (!found.error) state = found;
-  } catch (error) {
-    by("message").textContent = String(error);
+  } catch {
+    by("message").textContent = words.gone;
   } finally {
     busy = false;
   }
@@ -66,7 +70,8 @@ function skip() { const item = current(); if (item) { later.add(item.key); if (!
 function undo() { later = new Set(); ask({ do: "undo" }); }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.id === "concept") return;
+  if (event.key === "Escape") { by("concept").value = ""; by("concept").blur(); }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.id === "concept") return;
   const item = current();
   if (event.key >= "1" && event.key <= "9" && item && item.candidates[event.key - 1]) decide(item.candidates[event.key - 1].id);
   else if (event.key === "0") decide(0);
