@@ -16,6 +16,7 @@ from atoll.errors import OperatorError
 
 MEMORY = "1200MB"  # of the engine's own accounting; the process stays below 2 GB with it
 AGAIN = "Free some space there, and type the command again."
+INTERRUPTED = "Query interrupted"  # of the RuntimeError that DuckDB raises after Ctrl-C
 _FULL = (
     "No space left", "disk is full", "Disk quota exceeded", "File too large",
     "max_temp_directory_size",  # by itself it is what the disk still has
@@ -148,6 +149,10 @@ class Workbench:
             raise OperatorError(
                 "The memory allowed for the engine does not suffice.", "Give more with --memory."
             ) from None
+        except RuntimeError as error:
+            if str(error) != INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""

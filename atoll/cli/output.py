@@ -170,6 +170,9 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
         return BROKEN_PIPE
     except Exception as error:
+        if str(error) == "Query interrupted":  # so DuckDB says it where no workspace stands between
+            click.echo("Interrupted.", err=True)
+            return INTERRUPTED
         said = _of_the_disk(error)
         return _tell(said, as_json) if said else _tell_fault(as_json)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
+from atoll.ingest.pace import Pace, Progress, silent
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1
@@ -36,12 +37,15 @@ _CODES = (
 )
 
 
-def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = None) -> dict[str, Any]:
+def scan(
+    address: str, *, k: int = K, folder: Path, bench: Workbench | None = None, progress: Progress = silent
+) -> dict[str, Any]:
     """Look at an export and describe it.
 
     address   a file, a folder, or the URL of a database
     k         values that fewer rows hold are not named
     folder    where readable copies may be written for as long as the scan runs
+    progress  is told which file or table is looked at, and how long it will take
 
     Raises
     ------
@@ -50,8 +54,8 @@ def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = No
     """
     own = bench or Workbench(scratch=folder / "spill")
     try:
-        source = open_source(address, own, folder)
-        tables = [_table(own, source, table, k) for table in source.tables.values()]
+        source = open_source(address, own, folder, progress=progress)
+        tables = [_table(own, source, table, k, progress) for table in source.tables.values()]
         _links(own, source, tables)
         broken = [{"file": f, "line": n, "what": what.lower()} for f, n, what, _ in source.broken()]
         return {
@@ -67,8 +71,8 @@ def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = No
             own.close()
 
 
-def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str, Any]:
-    view = quoted(f"source:{table.name}")
+def _table(bench: Workbench, source: Source, table: Opened, k: int, progress: Progress) -> dict[str, Any]:
+    view, pace = quoted(f"source:{table.name}"), Pace(progress, f"columns of {table.name}", 1 + len(table.columns))
     bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
     names = list(table.columns)
     parts = [
@@ -77,10 +81,10 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str,
     ]
     answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
-    columns = [
-        _column(bench, view, name, table, rows, filled, distinct, k)
-        for name, (filled, distinct, _) in zip(names, found, strict=True)
-    ]
+    columns: list[dict[str, Any]] = []
+    for name, (filled, distinct, _) in zip(names, found, strict=True):
+        pace.at(1 + len(columns), f"{rows:,} rows, {len(columns)} of {len(names)} done")
+        columns.append(_column(bench, view, name, table, rows, filled, distinct, k))
     return {
         "name": table.name,
         "rows": rows,
