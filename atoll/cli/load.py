@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atoll.cli.output import Output, with_output
+from atoll.cli.output import Output, command_line, with_output
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
@@ -62,7 +62,7 @@ def load(
     out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
     out.table(("table", "rows"), [(name, f"{rows:,}") for name, rows in made.tables.items()])
     _aside(out, made)
-    out.note("Next: atoll cdm validate URL")
+    out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 
 def _aside(out: Output, made: Report) -> None:

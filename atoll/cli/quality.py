@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.errors import DataError
 
 PATH = click.Path(path_type=Path, dir_okay=False)
@@ -62,6 +62,7 @@ def run(
         page.write_text(_page(document, changes), "utf-8")
     output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
     _show(output, document, changes)
+    _next(output, document, cdm, report, page)
 
 
 @quality.command()
@@ -108,6 +109,17 @@ def persons(
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         table = made.person_table(workspace)
     write_dataset(output, table, made.dictionary(), out, dictionary)
+
+
+def _next(output: Output, document: dict[str, Any], cdm: str, report: Path | None, page: Path | None) -> None:
+    if page:
+        output.note(f"{page} says of every family of checks what to do about a failure.")
+    if not document["verdicts"]["failed"]:
+        output.note(f"Next: {command_line('atoll', 'site', 'cdm', cdm)} lets this hospital's node use the data.")
+        return
+    words = ["atoll", "quality", "run", "--cdm", cdm, "--page", page or "quality.html"]
+    words += ["--earlier", report] if report else ["--report", "quality.json"]
+    output.note(f"Next: correct the mapping, load again, and {command_line(*words)}")
 
 
 def _report(file: Path) -> dict[str, Any]:

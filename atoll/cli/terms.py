@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
 
 if TYPE_CHECKING:
     from atoll.ingest.review import Review
@@ -65,27 +65,41 @@ def suggest(
         f"{len(asked):,} names: {sure:,} with a candidate of probability 0.9 or more, "
         f"{len(first) - sure:,} to look at, {len(asked) - len(first):,} without any. Written to {target}"
     )
+    more = [word for path in concepts for word in ("--concepts", path)]
+    journal = target.with_suffix(".decisions.jsonl")
+    review = command_line("atoll", "terms", "review", target, "--journal", journal, "--names", names, *more)
+    out.note(f"Next: {review} --reviewer YOU --page")
 
 
-def _opened(suggestions: Path, journal: Path, names: Path | None, concepts: tuple[Path, ...], both: bool) -> Review:
+def _opened(
+    suggestions: Path,
+    journal: Path,
+    names: Path | None,
+    concepts: tuple[Path, ...],
+    vocabulary: Path | None,
+    both: bool,
+) -> Review:
     from atoll.ingest.review import Review, read_items
-    from atoll.ingest.term_concepts import read_concepts
     from atoll.ingest.term_files import read_names
+    from atoll.ingest.term_names import ConceptNames
 
-    shown = {c.concept_id: c.name for path in concepts for c in read_concepts(path) if not c.variant}
+    shown = ConceptNames(concepts, vocabulary)
+    if vocabulary is not None:
+        shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
     contexts = []
     if names is not None:
         contexts = [
             {"specimen": n.fluid, "category": n.category, "unit": n.unit, "values": n.sample_values}
             for n in read_names(names)
         ]
-    return Review(read_items(suggestions, contexts, shown), journal, both=both)
+    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known)
 
 
 def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which a review is opened."""
     for option in (
         click.option("--both", is_flag=True, help="A name is settled when two reviewers decided alike."),
+        click.option("--vocabulary", type=FILE, help="DuckDB file made by `atoll vocabulary load`, for names."),
         click.option("--concepts", type=FILE, multiple=True, help="CSV whose concept names are shown."),
         click.option("--names", type=FILE, help="The file of names, to show unit and specimen."),
         click.option("--journal", type=FILE, required=True, help="File of decisions; made when it is not there."),
@@ -107,6 +121,7 @@ def review(
     journal: Path,
     names: Path | None,
     concepts: tuple[Path, ...],
+    vocabulary: Path | None,
     both: bool,
     reviewer: str,
     page: bool,
@@ -116,7 +131,7 @@ def review(
 
     SUGGESTIONS is the file that `atoll terms suggest` wrote. Several reviewers may work on one journal.
     """
-    opened = _opened(suggestions, journal, names, concepts, both)
+    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
     if page:
         from atoll.cli.review.page import serve
 
@@ -130,6 +145,9 @@ def review(
     out.result(status)
     out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "
             f"{status['disputed']} disputed.")  # fmt: skip
+    if status["settled"]:
+        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if both else [])]
+        out.note(f"Next: {command_line(*words)} --out LIST.csv")
 
 
 @terms.command("export", epilog="Example: atoll terms export suggested.csv --journal decisions.jsonl --out codes.csv")
@@ -143,6 +161,7 @@ def export(
     journal: Path,
     names: Path | None,
     concepts: tuple[Path, ...],
+    vocabulary: Path | None,
     both: bool,
     usagi: bool,
     target: Path,
@@ -151,9 +170,19 @@ def export(
     from atoll.ingest.review import write_list
     from atoll.ingest.usagi import write_usagi
 
-    opened = _opened(suggestions, journal, names, concepts, both)
+    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
     rows = (write_usagi if usagi else write_list)(target, opened)
     out.result({"rows": rows, "file": str(target)}, f"{rows:,} rows written to {target}")
+    if usagi:
+        out.note("Next: open it in Usagi; atoll terms import-usagi FILE --out LIST.csv reads it.")
+    else:
+        _list_next(out, target)
+
+
+def _list_next(out: Output, target: Path) -> None:
+    """Where a code list goes."""
+    out.note(f"Next: put {target.name} beside the mapping and name it there, lists: {{{target.stem}: {target.name}}},"
+             f' used as lookup("{target.stem}", COLUMN); then atoll mapping check MAPPING --from EXPORT')  # fmt: skip
 
 
 @terms.command("import-usagi", epilog="Example: atoll terms import-usagi usagi.csv --out codes.csv")
@@ -166,3 +195,4 @@ def import_usagi(out: Output, source: Path, target: Path) -> None:
 
     rows = usagi_to_list(source, target)
     out.result({"rows": rows, "file": str(target)}, f"{rows:,} approved mappings written to {target}")
+    _list_next(out, target)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
 from atoll.ingest.expressions import ExpressionError
-from atoll.ingest.lookups import Lookups
+from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
 from atoll.ingest.rules import Compiled, Context, compile_rule
@@ -35,6 +36,32 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
             check(mapping, source, Lookups(build.bench, mapping.lists))
         finally:
             build.bench.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A code list of concepts: its codes, and those of them that have a concept."""
+
+    file: str
+    codes: int
+    filled: int
+
+
+def filled(mapping: Mapping) -> list[Filled]:
+    """How far the code lists of concepts are filled in; lists of other things are not named.
+
+    Raises
+    ------
+    DataError
+        When a list cannot be read; with the line.
+    """
+    found = []
+    for name, path in mapping.lists.items():
+        columns, rows = read_list(name, path)
+        if "concept_id" in columns:
+            at = columns.index("concept_id")
+            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows)))
+    return found
 
 
 def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:

@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,7 +86,7 @@ def read_items(
         seen[name] = seen.get(name, 0) + 1
         candidates = tuple(
             Candidate(int(row["concept_id"]), float(row["probability"]), row["reason"],
-                      (names or {}).get(int(row["concept_id"]), ""))
+                      (names or {}).get(int(row["concept_id"])) or row.get("concept_name", ""))
             for row in group if row["concept_id"]
         )  # fmt: skip
         context = dict(contexts[at]) if at < len(contexts) else {}
@@ -97,10 +97,19 @@ def read_items(
 class Review:
     """Decisions over items, kept in a journal file.
 
-    both   two reviewers must decide alike before a name is settled
+    both    two reviewers must decide alike before a name is settled
+    known   whether a concept that is typed is one
     """
 
-    def __init__(self, items: Sequence[Item], journal: Path, *, both: bool = False):
+    def __init__(
+        self,
+        items: Sequence[Item],
+        journal: Path,
+        *,
+        both: bool = False,
+        known: Callable[[int], bool] = lambda concept: True,
+    ):
+        self.known = known
         self.items = {item.key: item for item in items}
         self.journal, self.both = journal, both
         self._lines: list[dict[str, Any]] = []
@@ -150,14 +159,19 @@ class Review:
         Raises
         ------
         DataError
-            When there is no such name, or no reviewer is named.
+            When there is no such name or concept, or no reviewer is named.
         """
         if key not in self.items:
             raise DataError("There is no such name among the suggestions.", "Reload the list.")
         if not who.strip():
             raise DataError("A decision needs a reviewer.", "Give --reviewer NAME.")
+        ranks = [c.concept_id for c in self.items[key].candidates]
+        if concept_id not in (NOTHING, *ranks) and not self.known(concept_id):
+            raise DataError(
+                f"Concept {concept_id} is in none of the files of concepts, nor in the vocabulary.",
+                "Correct the number, or start again with the file that holds it (--concepts, --vocabulary).",
+            )
         if not source:
-            ranks = [c.concept_id for c in self.items[key].candidates]
             source = f"suggestion {ranks.index(concept_id) + 1}" if concept_id in ranks else "typed"
         self._append({"item": key, "who": who, "concept_id": concept_id, "source": source})
 
