@@ -28,7 +28,7 @@ WORDS: dict[str, Pair] = {
     "code_mapped": ("Codes have a standard concept.", "编码都有对应的标准概念。"),
     "unit_given": ("A number has a unit that is known.", "数值带有已知单位。"),
     "value_given": ("A measurement has a result.", "检验有结果。"),
-    "source_kept": ("What the source said is kept where there is no concept.", "没有概念时保留了来源原文。"),
+    "source_kept": ("A record has a concept, or the words of its source.", "记录有概念，或保留了来源原文。"),
     "visit_linked": ("Records say at which visit they were made.", "记录注明所属就诊。"),
     "birth_given": ("Birth and sex are known.", "出生日期与性别已知。"),
     "after_birth": ("Nothing happens before birth.", "没有早于出生的事件。"),
@@ -48,7 +48,8 @@ WORDS: dict[str, Pair] = {
     "one_scale": ("Values of a test lie on one scale, not partly on that of another unit.",
                   "检验数值处于同一量级，没有混入另一单位的量级。"),
     "same_for_sexes": ("The middle value of a test is of one size in both sexes.", "检验中位数在两性间量级一致。"),
-    "same_over_ages": ("The middle value of a test is of one size at all ages.", "检验中位数在各年龄间量级一致。"),
+    "same_over_ages": ("The middle value of a test does not leap from one age to the next.",
+                       "检验中位数在相邻年龄间没有量级跳变。"),
     "same_over_years": ("The middle value of a test is of one size from year to year.", "检验中位数逐年量级一致。"),
 }  # fmt: skip
 VERDICTS: dict[str, Pair] = {

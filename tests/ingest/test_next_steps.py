@@ -80,7 +80,7 @@ def test_from_names_to_a_list_in_the_mapping(tmp_path, monkeypatch):
     words = next_of(run(*words[1:-1], "glucose.csv"))
     assert "{glucose:" in words
     assert words[-6:] == ["atoll", "mapping", "check", "MAPPING", "--from", "EXPORT"]
-    with open("glucose.csv", encoding="utf-8") as file:
+    with (tmp_path / "glucose.csv").open(encoding="utf-8") as file:
         assert [row["concept_id"] for row in csv.DictReader(file)] == ["1"]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import math
 import secrets
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from atoll.cdm.workspace import workspace_at
 from atoll.errors import StudyError
 from atoll.quality import completeness, conformance, plausibility
 from atoll.quality.plausibility import sexes, units_of_tests
@@ -143,6 +146,43 @@ def test_a_planted_fault_is_named_and_little_else(fault):
         engine.close()
     assert fault in found
     assert len(found) <= 4, found
+
+
+def leaps(values) -> set[str]:
+    """What fails of glucose when the value of person p, of age a and sex s, is values(r, p, a, s)."""
+    rows, r = clean(1_200), np.random.default_rng(5)
+    for person in rows["person"]:
+        person.update(year_of_birth=2019 - int(person["person_id"]) * 80 // 1_201)
+    ages = {p["person_id"]: 2019 - p["year_of_birth"] for p in rows["person"]}
+    sexes = {p["person_id"]: p["gender_concept_id"] for p in rows["person"]}
+    for row in rows["measurement"]:
+        row["value_as_number"] = float(values(r, ages[row["person_id"]], sexes[row["person_id"]]))
+    engine = Engine("duckdb", None)
+    with engine.workspace(rows) as workspace:
+        found = run(workspace)
+    engine.close()
+    return {f.check.family for f in found if f.verdict == "failed" and f.check.family.startswith("same_")}
+
+
+def test_a_test_that_rises_with_age_is_no_fault_and_one_in_two_units_is():
+    assert leaps(lambda r, age, sex: r.lognormal(math.log(20) + 0.09 * age, 1.6)) == set()  # as NT-proBNP does
+    assert leaps(lambda r, age, sex: r.lognormal(math.log(95 / (18 if age < 20 else 1)), 0.2)) == {"same_over_ages"}
+    of_men = leaps(lambda r, age, sex: r.lognormal(math.log(95 / (18 if sex == 8507 else 1)), 0.2))
+    assert "same_for_sexes" in of_men and "same_over_ages" not in of_men
+
+
+@pytest.mark.parametrize(("count", "fails"), [(2, False), (60, True)])
+def test_a_few_records_of_which_the_source_said_nothing_are_no_fault(tmp_path, count, fails):
+    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as made:
+        made.execute("CREATE TABLE person AS SELECT 1 AS person_id")
+        made.execute(
+            "CREATE TABLE measurement AS SELECT range AS measurement_id, 1 AS person_id,"
+            f" CASE WHEN range < {count} THEN 0 ELSE 3004501 END AS measurement_concept_id,"
+            f" CASE WHEN range < {count} THEN NULL ELSE 'GLU' END AS measurement_source_value FROM range(600)"
+        )
+    with workspace_at(f"duckdb:///{tmp_path}/cdm.duckdb") as workspace:
+        found = {f.check.id: f.verdict for f in run(workspace)}
+    assert (found["source_kept:measurement.measurement_source_value"] == "failed") is fails
 
 
 def test_all_faults_at_once_on_every_engine(engine):
