@@ -177,6 +177,7 @@ def test_a_few_records_of_which_the_source_said_nothing_are_no_fault(tmp_path, c
         made.execute("CREATE TABLE person AS SELECT 1 AS person_id")
         made.execute(
             "CREATE TABLE measurement AS SELECT range AS measurement_id, 1 AS person_id,"
+            " DATE '2020-01-01' AS measurement_date,"
             f" CASE WHEN range < {count} THEN 0 ELSE 3004501 END AS measurement_concept_id,"
             f" CASE WHEN range < {count} THEN NULL ELSE 'GLU' END AS measurement_source_value FROM range(600)"
         )
