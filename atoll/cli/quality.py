@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.own_names import own_names
 from atoll.errors import DataError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _page(document: dict[str, Any], changes: list[dict[str, Any]], language: Lan
     from atoll.settings import settings
     from atoll.ui.quality import page
 
-    return page(document, WORDS, KINDS, VERDICTS, changes, language or settings().language, ADVICE)
+    return page(document, WORDS, KINDS, VERDICTS, changes, language or settings().language, ADVICE, own_names())
 
 
 def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.own_names import own_names
 
 if TYPE_CHECKING:
     from atoll.ingest.review import Review
@@ -83,7 +84,7 @@ def _opened(
     from atoll.ingest.term_files import read_names
     from atoll.ingest.term_names import ConceptNames
 
-    shown = ConceptNames(concepts, vocabulary)
+    shown = ConceptNames(concepts, vocabulary, {number: english for number, (english, _) in own_names().items()})
     if vocabulary is not None:
         shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
     contexts = []

@@ -6,9 +6,10 @@ Known are the files of concepts and the vocabulary that are given, and the start
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
@@ -20,6 +21,7 @@ class ConceptNames:
 
     paths        CSV files with concept_id and concept_name
     vocabulary   the DuckDB file that `atoll vocabulary load` makes
+    own          names for concepts that the starter set names by their code alone
 
     Raises
     ------
@@ -27,11 +29,18 @@ class ConceptNames:
         When a file holds no concepts.
     """
 
-    def __init__(self, paths: Sequence[Path] = (), vocabulary: Path | None = None):
+    def __init__(
+        self,
+        paths: Sequence[Path] = (),
+        vocabulary: Path | None = None,
+        own: Mapping[int, str] = MappingProxyType({}),
+    ):
         self.given = bool(paths or vocabulary)
         self.vocabulary = vocabulary
         text = files("atoll.cdm").joinpath("starter_concepts.csv").read_text("utf-8")
         self.names = {int(row["concept_id"]): row["concept_name"] for row in csv.DictReader(text.splitlines())}
+        coded = [number for number, name in self.names.items() if name.startswith("LOINC ")]
+        self.names |= {number: f"{own[number]} ({self.names[number]})" for number in coded if number in own}
         for path in paths:
             self.names |= {c.concept_id: c.name for c in read_concepts(path) if not c.variant}
         if vocabulary is not None:

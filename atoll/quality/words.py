@@ -97,7 +97,7 @@ ADVICE: dict[str, Pair] = {
     ),
     "concept_standard": (
         "Replace the concept by the standard one to which its `Maps to` leads.",
-        "改用该概念的“Maps to”关系所指的标准概念。",
+        "改用该概念的 `Maps to` 关系所指的标准概念。",
     ),
     "concept_valid": (
         "Load with a newer vocabulary, or replace the withdrawn concept in the code list.",

@@ -24,9 +24,10 @@ def page(
     changes: Iterable[Entry],
     language: Language,
     advice: Pairs = MappingProxyType({}),
+    own: Mapping[int, tuple[str, str]] = MappingProxyType({}),
 ) -> str:
     """The page. `words` says what each family looks at, `advice` what to do where it fails, `changes` what is different
-    from an earlier release."""
+    from an earlier release, `own` how this package calls a concept that the vocabulary names by its code."""
     index = ("en", "zh").index(language)
     families = []
     ordered = sorted(document["findings"], key=lambda entry: entry["family"])
@@ -44,8 +45,15 @@ def page(
             | _counted(entries)
         )
     families.sort(key=lambda family: (-family["failed"], list(kinds).index(family["kind"]), family["words"]))
+
+    def named(entry: Entry) -> str:
+        said = str(entry.get("concept_name") or "")
+        unsaid = language != "en" or not said or said.startswith("LOINC ")
+        return own[entry["concept"]][index] if unsaid and entry["concept"] in own else said
+
     return render(
-        HERE, "quality.html", language, run=document, families=families, tables=_tables(document["findings"], kinds),
+        HERE, "quality.html", language, run=document, families=families, named=named,
+        tables=_tables(document["findings"], kinds),
         kinds={kind: pair[index] for kind, pair in kinds.items()},
         said={verdict: pair[index] for verdict, pair in verdicts.items()},
         changes=_placed(document["findings"], changes, words, index), style=assets()["atoll.css"].decode("utf-8"),

@@ -21,7 +21,7 @@ from atoll.quality.report import drift, to_document
 from atoll.quality.run import all_checks, run
 from atoll.quality.scope import scope_of
 from atoll.quality.tests import FAMILIES
-from atoll.quality.words import KINDS, WORDS
+from atoll.quality.words import ADVICE, KINDS, VERDICTS, WORDS
 from atoll.study import protocol
 from atoll.study.dataset import files_beside
 from atoll.ui.quality import page
@@ -223,6 +223,37 @@ def test_there_are_two_thousand_checks_and_each_has_a_name_of_its_own():
     assert {check.kind for check in checks} == set(KINDS)
 
 
+def test_every_family_says_what_to_do_in_both_languages():
+    assert set(ADVICE) == set(WORDS)
+    for english, chinese in ADVICE.values():
+        assert english.endswith(".") and chinese.endswith("。")
+        assert english.count("`") == chinese.count("`") and english.count("`") % 2 == 0
+
+
+def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
+    rows = change(clean(), "measurement", 60, value_as_number=5.6)
+    engine = Engine("duckdb", None)
+    with engine.workspace(rows) as workspace:
+        findings = run(workspace)
+    with engine.workspace(clean()) as workspace:
+        before = to_document(run(workspace))
+    engine.close()
+    document = to_document(findings, names={GLUCOSE: "LOINC 2345-7"})
+    (entry,) = [entry for entry in document["findings"] if entry["id"].startswith("one_scale:")]
+    assert entry["concept_name"] == "LOINC 2345-7"
+    own = {GLUCOSE: ("glucose in serum", "葡萄糖")}
+    english = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "en", ADVICE, own)
+    assert "glucose in serum 3004501" in english and "LOINC" not in english
+    assert "What to do" in english and "Give these values their unit in the mapping" in english
+    assert "one_scale:measurement" not in english  # what is different, too, is said in words
+    assert "What was checked" in english and "plausibility" in english and "can be true" not in english.split("<h2>")[1]
+    chinese = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "zh", ADVICE, own)
+    assert "葡萄糖 3004501" in chinese and "怎么办" in chinese and "合理性" in chinese
+    clean_page = page(before | {"verdicts": before["verdicts"] | {"failed": 0}}, WORDS, KINDS, VERDICTS, [], "en")
+    assert "No check failed." in clean_page and ">visit_occurrence</th>" in clean_page
+    assert 'id="only-failed" checked' not in clean_page
+
+
 def test_every_family_is_said_in_both_languages():
     families = {f.__name__ for m in (conformance, completeness, plausibility) for f in m.FAMILIES} | set(FAMILIES)
     assert families == set(WORDS)
@@ -241,8 +272,6 @@ def test_the_report_tells_numbers_and_drift_and_no_row(tmp_path):
     assert "unit_given:measurement.unit_concept_id" in [change["id"] for change in drift(before, after)]
     text = json.dumps(after)
     assert "987654321" not in text and "123456.789" not in text and after["verdicts"]["failed"] >= 1
-    from atoll.quality.words import VERDICTS
-
     html = page(after, WORDS, KINDS, VERDICTS, drift(before, after), "zh")
     assert "数据质量" in html and "数值带有已知单位" in html and "Quality" not in html
 
