@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.errors import DataError
+from atoll.ingest.tabular import whole_rows
 from atoll.ingest.term_files import read_text
 
 NOTHING = 0  # decided: no concept fits
@@ -71,7 +72,7 @@ def read_items(
     DataError
         When the file is not one of suggestions.
     """
-    rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""))
+    rows = list(whole_rows(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""), path.name))
     if not rows or not {"name", "rank", "concept_id", "probability", "reason"} <= set(rows[0]):
         raise DataError(f"{path.name} is not a file of suggestions.", "Make one with `atoll terms suggest`.")
     groups: list[list[dict[str, str]]] = []

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atoll.errors import DataError
+from atoll.ingest.tabular import whole_rows
 from atoll.ingest.term_text import canonical, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
@@ -211,7 +212,7 @@ def _athena(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
 def _rows(path: Path) -> Iterable[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, restval=""):
+            for row in whole_rows(csv.DictReader(file, restval=""), path.name):
                 yield {key.strip().lower(): value for key, value in row.items() if isinstance(key, str)}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} cannot be read as a table.", "Give a UTF-8 file with a line of names.") from error

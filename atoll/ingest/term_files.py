@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
+from atoll.ingest.tabular import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 
 KNOWN = tuple(field.name for field in fields(Name))
@@ -46,7 +47,10 @@ def read_names(path: Path) -> list[Name]:
             "Name the column with the written terms `name`.",
         )
     known = {key: columns[key] for key in KNOWN if key in columns}
-    names = [Name(**{key: (row[heading] or "").strip() for key, heading in known.items()}) for row in rows]
+    names = [
+        Name(**{key: (row[heading] or "").strip() for key, heading in known.items()})
+        for row in whole_rows(rows, path.name)
+    ]
     if not names:
         raise DataError(f"{path.name} holds no names.", "Give one row for every name.")
     return names
@@ -70,7 +74,8 @@ def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggest
 def read_decisions(path: Path) -> dict[str, int]:
     """A code list of earlier decisions: the columns `name` and `concept_id`, others are not looked at."""
     found = {}
-    for at, row in enumerate(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""), 2):
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    for at, row in enumerate(whole_rows(reader, path.name), 2):
         try:
             found[row["name"].strip()] = int(row["concept_id"])
         except (KeyError, ValueError):

@@ -13,8 +13,11 @@ from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.ingest import pace, tabular
 from atoll.ingest.lookups import read_list
+from atoll.ingest.review import read_items
 from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
+from atoll.ingest.term_concepts import read_concepts
+from atoll.ingest.term_files import read_decisions, read_names
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
 
@@ -203,6 +206,15 @@ def test_a_first_line_with_a_field_without_end(tmp_path, head):
     (tmp_path / "a.csv").write_text(head)
     with pytest.raises(DataError, match=r"Line 1 of a\.csv holds a field of more than 131,072 characters"):
         opened(tmp_path, tmp_path / "work")
+
+
+@pytest.mark.parametrize("read", [read_names, read_decisions, read_items, lambda path: list(read_concepts(path)),
+                                  lambda path: read_list("sex", path)])  # fmt: skip
+def test_a_quotation_mark_that_none_closes_in_a_list(tmp_path, read):
+    head = "name,code,concept_id,concept_name,rank,probability,reason\n"
+    (tmp_path / "a.csv").write_text(head + "a,b,1,x,1,1,r\n" + 'x,"y,1,x,1,1,r\n' + "z,z,1,x,1,1,r\n" * 20_000)
+    with pytest.raises(DataError, match=r"a\.csv, line [\d,]+: a field has more than 131,072 characters"):
+        read(tmp_path / "a.csv")
 
 
 def test_a_gz_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
