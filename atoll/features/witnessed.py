@@ -58,15 +58,15 @@ class Witnessed(Rows):
         columns = self.X if plain else self._terms.products(self._products)
         return np.column_stack([columns, *more]) if more else columns
 
-    def _crossed(self, codes: Array, size: int) -> dict[str, list[Array]]:
+    def _crossed(self, codes: Array, size: int, pairs: bool = True) -> dict[str, list[Array]]:
         """Persons in the cells that two terms tell apart together (see `crossed`), of each code 0 … size − 1."""
         found = dict[str, list[Array]]()
-        for crossing in crossings(self._products, self._columns):
+        for crossing in crossings(self._products, self._columns, pairs):
             own, many = self._cell(crossing.levels)
             where = codes < size
-            if crossing.column:
-                x = self._complete.number(crossing.column)
-                where = where & (crossing.low < x) & (x <= crossing.high)
+            for name, low, high in crossing.spans:
+                x = self._complete.number(name)
+                where = where & (low < x) & (x <= high)
             place = np.where(where, codes * many + own, size * many)
             found.setdefault(crossing.label, []).append(self.persons_per(place, size * many + 1)[:-1])
         return found
@@ -194,7 +194,11 @@ class Witnessed(Rows):
         `x:age` adds up the ages of the cases who are in x: were there one, its age would be read. Both sides of x are
         counted, for `age` less `x:age` says the rest. `whole` where pairs of terms are summed: each level multiplies.
         """
-        return self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
+        counted = self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
+        if self.minimum <= 1 or self._view.design is None:
+            return counted
+        parts = [self._crossed(np.where(where, 0, 1), 1, whole) for where in happened]
+        return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
     def behind_values(self, outcome: Array) -> dict[str, Array]:
         """Of an outcome that is a number: persons whose value is not zero, nor what most of the cell have, in every

@@ -102,21 +102,26 @@ def test_few_in_a_cell_of_three_columns(formula, few):
 
 
 def test_which_cells_are_crossed():
-    def of(formula):
-        design = resolve(parse(formula), Facts(), COLUMNS | {"site": Column("flag")}, ("north",))
-        return crossings(products_of(design, COLUMNS), COLUMNS)
+    def of(formula, pairs=True):
+        design = resolve(parse(formula), Facts(), COLUMNS, ("north",))
+        return crossings(products_of(design, COLUMNS), COLUMNS, pairs)
+
+    def spans(formula):
+        return [(c.spans[0][1], c.spans[0][2]) for c in of("cost ~ " + formula)]
 
     assert of("cost ~ male + statin + smoker + age") == [], "pairs of levels are counted anyhow"
-    assert of("cost ~ male * statin + age:smoker") == [Crossing(("male", "statin", "smoker"))]
+    assert of("cost ~ male * statin + age:smoker") == [Crossing(("male", "smoker", "statin"))]
     cubic = "bs(age, knots=[50, 60], lower_bound=40, upper_bound=80{})"
-    spans = [(c.low, c.high) for c in of("cost ~ " + cubic.format(", extrapolation='clip'"))]
-    assert spans == [(40, 50), (40, 60), (40, 80), (50, 80), (60, 80)]
-    assert [(c.low, c.high) for c in of("cost ~ " + cubic.format(""))] == [(-np.inf, 50), (60, np.inf)]
+    assert spans(cubic.format(", extrapolation='clip'")) == [(40, 50), (40, 60), (40, 80), (50, 80), (60, 80)]
+    assert spans(cubic.format("")) == [(-np.inf, 50), (60, np.inf)]
     line = "bs(age, knots=[50, 60], degree=1, lower_bound=40, upper_bound=80)"
-    assert [(c.low, c.high) for c in of(f"cost ~ {line}")] == [(-np.inf, 50), (50, 60), (60, np.inf)]
-    assert {c.levels for c in of(f"cost ~ {line} + male + statin:smoker")} == {
-        (), ("male",), ("smoker", "statin"), ("male", "smoker", "statin")
-    }  # fmt: skip
+    assert spans(line) == [(-np.inf, 50), (50, 60), (60, np.inf)]
+    assert spans("abs(2 * age - 100)") == spans("I(abs(age - 50))") == [(-np.inf, 50), (50, np.inf)]
+    within = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker") if c.spans}
+    assert within == {("male",), ("male", "smoker", "statin")}
+    alone = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker", pairs=False) if c.spans}
+    assert alone == {("male",)}
+    assert Crossing((), (("age", -np.inf, 50.0), ("years", 20.0, np.inf))) in of(f"cost ~ {line} + abs(years - 20)")
 
 
 def test_more_cells_than_can_be_counted_are_refused():
@@ -157,6 +162,29 @@ def test_few_cases_in_the_part_of_a_spline_that_its_terms_leave_out(few):
     male = np.where(TABLE["age"] < 50, 0.0, MALE)
     male[np.flatnonzero(TABLE["age"] < 45)[:few]] = 1.0
     assert told(asked(f"cost ~ {curve} + male"), male=male) in FEW
+
+
+RISE = "bs(age, knots=[50], degree=1, lower_bound=30, upper_bound=90)"
+
+
+@pytest.mark.parametrize(
+    ("formula", "outcome"),
+    [(f"cost ~ male:{RAMP} + statin + {RAMP} + male", False),  # its levels stand in two terms
+     (f"cost ~ {RAMP} + bs(years, df=1, degree=1, lower_bound=10, upper_bound=15, extrapolation='clip')", False),
+     ("cost ~ male + I(abs(age - 50)) + age", False), (f"y ~ {RAMP}", True), ("y ~ age + I(abs(age - 60))", True)],
+)  # fmt: skip
+@pytest.mark.parametrize("few", [1, 2, 9])
+def test_few_in_a_span_that_another_term_or_the_outcome_cuts(formula, outcome, few):
+    here = (TABLE["age"] > 50) & (TABLE["age"] < 70) if "abs" not in formula else TABLE["age"] > (60 if outcome else 50)
+    cell = {"statin": (MALE == 1) & (STATIN == 1), "years": (HONEST["years"] > 10) & (HONEST["years"] < 15)}
+    cut = next((where for name, where in cell.items() if name in formula), (MALE == 1) & (STATIN == 1))
+    cut = TABLE["y"] == 1 if outcome else MALE == 1 if "abs" in formula else cut
+    out = np.flatnonzero(here & cut)[few:]
+    age = TABLE["age"].copy()
+    age[out] = 45.0 if "abs" in formula else np.where(out % 2, 45.0, 75.0)
+    family = "binomial" if outcome else "gaussian"
+    assert told(asked(formula, family), age=age) in FEW
+    assert told(asked(formula, family)) == ""
 
 
 # ---- one person by any combination of sums
