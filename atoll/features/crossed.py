@@ -51,6 +51,11 @@ def crossings(products: Sequence[Product], columns: Dictionary, pairs: bool = Tr
     return list(found)
 
 
+def levels_of(products: Sequence[Product], columns: Dictionary) -> list[tuple[str, ...]]:
+    """The columns of flags and levels of each product; first none."""
+    return list(dict.fromkeys([(), *(_levels(made, columns) for made in products)]))
+
+
 def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
     """The columns of a product's flags and levels."""
     return tuple(sorted({name for f in made if is_indicator(f, columns) for name in columns_of(f)}))

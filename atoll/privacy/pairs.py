@@ -74,6 +74,12 @@ def largest_apart(rows: Rows, squared: bool = False) -> float:
     return largest
 
 
+def largest_alone(columns: Array, person: Array | None = None) -> float:
+    """The largest leverage of one person in these columns themselves (n, columns), where no pairs are summed."""
+    summed = list(_blocks([(columns, person)], lambda Z: Z, columns.shape[1]))
+    return _largest_of(summed, _inverse(_triangle(summed)))
+
+
 def _sizes(rows: Rows) -> tuple[Array, Array, int, bool]:
     """Of each column the largest size and whether it is 0 or 1; the number of rows; whether the last is an outcome."""
     size, binary, n, outcome = np.zeros(0), np.zeros(0, dtype=bool), 0, False

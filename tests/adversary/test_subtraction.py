@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import atoll
-from atoll.algorithms import cox, glm, performance
+from atoll.algorithms import cox, describe, glm, performance, survey
 from atoll.features.crossed import Crossing, crossings
 from atoll.features.products import products_of
 from atoll.study.coding import resolve
@@ -251,3 +251,48 @@ def test_in_an_interval_of_risk_sets_over_hospitals_too():
     event = (ROW // 2 % 2) * 1.0
     assert told(question, t=time, e=event, packs=packs) in FEW
     assert told(question, t=time, e=event, packs=10 + HONEST["years"]) == ""
+
+
+# ---- sums of whole numbers
+
+
+@pytest.mark.parametrize("few", [1, 2, 9])
+@pytest.mark.parametrize("question", ["describe", "survey", "x²"])
+def test_few_whose_square_is_not_what_everybody_elses_is(question, few):
+    """Of numbers that are 0 or 1 for all but a few, Σ v² − Σ v is of those few; and of w = v² but for one, Σ w − Σ v²."""
+    counts = but(ROW % 2 * 1.0, few, 4.0 + ROW % 3)
+    table, names = {"score": counts}, ("score",)
+    if question == "x²":
+        table, names = {"packs": HONEST["years"], "score": but(HONEST["years"] ** 2, 1, 7.0)}, ("packs", "score")
+    view = View(names)
+    ask = (
+        survey.moments(columns=names)
+        if question == "survey"
+        else describe.squares(numbers=names, centre=np.zeros(len(names)))
+    )
+    assert told(replace(ask, view=view), **table) in FEW
+    assert told(replace(ask, view=view), **{name: R.normal(20, 4, N) for name in names}) == ""
+
+
+@pytest.mark.parametrize("few", [1, 9])
+@pytest.mark.parametrize(
+    "term", ["log(score + 1)", "sqrt(score)", "I(1 / (score + 1))", "bs(score, df=3, lower_bound=0, upper_bound=4)"]
+)
+def test_how_many_have_each_of_few_values_is_not_factored(term, few):
+    """exp Σ log(1 + v) is a whole number, whose factors say how many have each v; with ages it says theirs."""
+    columns = COLUMNS | {"score": Column("number", low=0, high=30)}
+    facts = Facts(levels={"ward": ("a", "b", "c")})
+
+    def at(formula, score, **more):
+        design = resolve(parse(formula), facts, columns, ("north",))
+        question = replace(asked("cost ~ age"), view=View(design=design, outcome=parse(formula).response))
+        return code(question, columns=columns, **HONEST | {"score": score} | more)
+
+    score = (ROW % 4) * 1.0
+    assert at(f"cost ~ age + male + {term}", but(score, few, 4.0)) in FEW
+    assert at(f"cost ~ age + male + {term}", np.where(ROW % 40 == 0, 4.0, score)) == ""
+    women = np.where(MALE == 1, np.where(ROW % 20 == 1, 4.0, score), score)
+    women[np.flatnonzero(MALE == 0)[:few]] = 4.0
+    assert at(f"cost ~ age + male + {term}", women) in FEW, "of the women few have the value"
+    many = R.uniform(0, 20, N).round(2)
+    assert at(f"cost ~ age + male + {term.replace('=4', '=20')}", many) == "", "of many values nothing is solved"
