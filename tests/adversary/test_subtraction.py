@@ -259,7 +259,7 @@ def test_in_an_interval_of_risk_sets_over_hospitals_too():
 @pytest.mark.parametrize("few", [1, 2, 9])
 @pytest.mark.parametrize("question", ["describe", "survey", "x²"])
 def test_few_whose_square_is_not_what_everybody_elses_is(question, few):
-    """Of numbers that are 0 or 1 for all but a few, Σ v² − Σ v is of those few; and of w = v² but for one, Σ w − Σ v²."""
+    """Of numbers that are 0 or 1 for all but a few, Σ v² − Σ v is theirs; and of w = v² but for one, Σ w − Σ v²."""
     counts = but(ROW % 2 * 1.0, few, 4.0 + ROW % 3)
     table, names = {"score": counts}, ("score",)
     if question == "x²":
@@ -296,3 +296,9 @@ def test_how_many_have_each_of_few_values_is_not_factored(term, few):
     assert at(f"cost ~ age + male + {term}", women) in FEW, "of the women few have the value"
     many = R.uniform(0, 20, N).round(2)
     assert at(f"cost ~ age + male + {term.replace('=4', '=20')}", many) == "", "of many values nothing is solved"
+
+
+def test_a_flag_that_holds_another_number_is_not_summed():
+    asked_of = replace(describe.sums(numbers=("male",), categories=()), view=View(("male",)))
+    assert told(asked_of, male=np.where(ROW % 5 == 0, 0.37, MALE)) == "WRONG_TYPE"
+    assert told(asked_of) == ""
