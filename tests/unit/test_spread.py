@@ -95,27 +95,41 @@ def test_of_a_logistic_model_the_weight_the_risk_and_its_rest(ids):
     ):
         equal(record.weights, {"model": np.transpose([spread(w, ids) for w in (weight, mu, 1 - mu)])})
         equal(record.within, within(ids, weight, mu, 1 - mu))
-        equal(record.residuals, {"outcome": spread(residual**2, ids)})
+        equal(record.residuals, {"outcome": np.transpose([spread(residual**2, ids)])})
 
 
 @FORMS
 def test_of_a_gamma_model_the_weight_and_the_residual(ids):
     data = rows(ids, "cost ~ x + age")
     mu = np.exp(data.X @ BETA)
-    for record in (
+    residual = spread(((data.y - mu) / mu) ** 2, ids)
+    sums, squares = (
         glm.terms.on(data, family="gamma", link="log", beta=BETA),
         glm.meat.on(data, family="gamma", link="log", beta=BETA),
-    ):
+    )
+    for record in (sums, squares):
         equal(record.weights, {"model": np.transpose([spread(np.ones(N), ids)])})
         equal(record.within, within(ids, np.ones(N)))
-        equal(record.residuals, {"outcome": spread(((data.y - mu) / mu) ** 2, ids)})
+    equal(sums.residuals, {"outcome": np.transpose([residual, residual])})  # those of the score, and Pearson's
+    equal(squares.residuals, {"outcome": np.transpose([residual])})
 
 
 @FORMS
-def test_the_first_round_weighs_the_working_response(ids):
+def test_of_an_estimated_dispersion_who_makes_it_up(ids):
     data = rows(ids, "cost ~ x + age")
-    record = glm.terms.on(data, family="gaussian", link="identity", beta=None)
-    equal(record.residuals, {"outcome": spread(data.y**2, ids)})
+    mu = np.exp(data.X @ BETA)
+    record = glm.terms.on(data, family="gaussian", link="log", beta=BETA)
+    wanted = [spread((mu * (data.y - mu)) ** 2, ids), spread((data.y - mu) ** 2, ids)]
+    equal(record.residuals, {"outcome": np.transpose(wanted)})
+    close(record.pearson, ((data.y - mu) ** 2).sum())
+
+
+@FORMS
+def test_the_first_round_weighs_everybody_alike_and_the_outcome(ids):
+    data = rows(ids, "cost ~ x + age")
+    record = glm.start.on(data, family="gaussian", link="identity")
+    equal(record.weights, {"model": np.transpose([spread(np.ones(N), ids)])})
+    equal(record.residuals, {"outcome": np.transpose([spread(data.y**2, ids)])})
 
 
 def hazards(data, beta, strata):
