@@ -11,12 +11,22 @@ import numpy as np
 import pytest
 
 import atoll
-from atoll.algorithms import glm
+from atoll.algorithms import cox, glm, kaplan_meier, performance
 from atoll.algorithms.families import FAMILIES
-from tests.adversary.test_dominance import ALONE, TABLE, N, modelled, site
+from atoll.features.chunks import chunks
+from atoll.features.table import memory_table
+from atoll.network.codec import encode_question
+from atoll.network.messages import Place, digest
+from atoll.privacy.disclosure import STRICT
+from atoll.site.runner import Dataset, Runner
+from atoll.study.dictionary import Column
+from atoll.study.view import View
+from tests.adversary.test_dominance import ALONE, COLUMNS, FEW, TABLE, N, modelled, site
+from tests.unit.answering import Held, Remembering
 
 R = np.random.default_rng(7)
 LINKS = [(family, link) for family, distribution in FAMILIES.items() for link in distribution.links]
+TOLD = (*FEW, "TOLD_APART")
 OUTCOME = {"binomial": "y", "poisson": "visits", "gaussian": "cost", "gamma": "cost"}
 
 
@@ -26,8 +36,8 @@ def left(question, **table):
     return north.share(question, north.ask(question, north.permit(question.name.partition(".")[0])))
 
 
-def code(question, **table):
-    north = site(**table)
+def code(question, columns=None, **table):
+    north = site(columns=columns, **table)
     return north.ask(question, north.permit(question.name.partition(".")[0])).code
 
 
@@ -123,3 +133,124 @@ def test_no_analysis_begins_otherwise(family, link):
     north = site()
     first = north.first("glm", formula=f"{OUTCOME[family]} ~ x + age", family=family, link=link)
     assert type(north.share(glm.start(family=family, link=link), first)) is glm.Start
+
+
+# ---- risk sets: who left before the first event
+
+
+LATE = np.arange(N) < 300
+FOLLOWED = {
+    "t": np.where(LATE, 400 + np.ceil(R.exponential(500, N)), np.ceil(R.uniform(1, 300, N))),
+    "e": (LATE & (R.random(N) < 0.6)) * 1.0,
+}
+LAST = 41  # followed long, without the event
+FOLLOWED["t"][LAST], FOLLOWED["e"][LAST] = 1500.0, 0.0
+ALIKE = np.where(LATE, R.uniform(20, 20.02, N), R.uniform(10, 40, N)).round(4)  # a dose: varied for recent patients
+ALIKE[LAST] = 33.5
+
+
+def hazards(formula, **more):
+    seen = modelled(formula, time="t", event="e", **more)
+    return replace(cox.within(ties="efron", beta=np.zeros(len(seen.design.terms))), view=seen)
+
+
+@pytest.mark.parametrize("formula", ["bmi", "age + bmi", "I(bmi - 20) + age"])
+@pytest.mark.parametrize("early", [0, 1])
+@pytest.mark.parametrize("ids", [{}, {"id": np.r_[np.arange(N - 20), np.arange(20) + 400]}], ids=["alone", "many rows"])
+def test_who_left_before_the_first_events_does_not_hide_whom_the_sums_describe(formula, early, ids):
+    event = FOLLOWED["e"].copy()
+    event[np.argsort(FOLLOWED["t"])[:early]] = 1.0  # then those who left early count, but for next to nothing
+    columns = COLUMNS if ids else ALONE
+    assert code(hazards(formula), columns=columns, **FOLLOWED | {"e": event}, bmi=ALIKE, **ids) in TOLD
+    even = np.where(np.arange(N) == LAST, 20.0, ALIKE)
+    assert code(hazards(formula), columns=columns, **FOLLOWED | {"e": event}, bmi=TABLE["bmi"], **ids) == ""
+    assert code(hazards("age"), columns=columns, **FOLLOWED | {"e": event}, bmi=even, **ids) == ""
+
+
+@pytest.mark.parametrize("few", [2, 9])
+def test_nor_does_one_who_left_hide_few(few):
+    varied = np.where(np.arange(N) < few, 20 + 3.0 * np.arange(N), ALIKE.clip(20, 20.02))
+    varied[~LATE] = ALIKE[~LATE]
+    long = FOLLOWED | {"t": np.where(np.arange(N) < few, 1500.0, FOLLOWED["t"])}
+    assert code(hazards("bmi"), **long, bmi=varied) in TOLD
+
+
+def test_leverage_is_that_within_strata():
+    """A laboratory's method differs by ward: within a ward all but six have the same."""
+    ward = np.where(R.random(N) < 0.5, "u", "v")
+    value = np.where(ward == "u", 20.0, 30.0) + R.uniform(0, 0.01, N)
+    value[np.flatnonzero(ward == "u")[:6]] = R.uniform(24, 26, 6)
+    columns = ALONE | {"ward": Column("category", ("u", "v"))}
+    more = {"strata": ("site", "ward"), "levels": {"ward": ("u", "v")}}
+    assert code(hazards("bmi", **more), columns=columns, ward=ward, bmi=value) in TOLD
+    assert code(hazards("bmi"), columns=columns, ward=ward, bmi=value) == "", "the wards themselves differ"
+    assert code(hazards("bmi", **more), columns=columns, ward=ward) == ""
+
+
+@pytest.mark.parametrize("early", [0, 1])
+def test_a_group_of_whom_one_is_left_at_the_first_event_is_not_compared(early):
+    arm = np.where(LATE, "a", TABLE["arm"])
+    arm[LAST] = "b"
+    event = FOLLOWED["e"].copy()
+    event[np.argsort(FOLLOWED["t"])[:early]] = 1.0
+    view = View(time="t", event="e", group="arm", strata=("site",), levels={"arm": ("a", "b")})
+    asked = replace(kaplan_meier.differences(groups=2), view=view)
+    assert code(asked, **FOLLOWED | {"e": np.where(LATE | (arm == "b"), event, 0.0)}, arm=arm) == "TOO_FEW_PERSONS"
+    assert code(asked, **FOLLOWED) == ""
+
+
+@pytest.mark.parametrize("by", [(), ("ward",)])
+def test_the_hazard_is_that_of_nelson_and_aalen(by):
+    ward = np.where(np.arange(N) % 3, "u", "v")
+    columns = ALONE | {"ward": Column("category", ("u", "v"))}
+    seen = View(time="t", event="e", strata=("site", *by), levels={"ward": ("u", "v")} if by else {})
+    table = TABLE | FOLLOWED | {"ward": ward, "t": np.ceil(FOLLOWED["t"] / 30)}
+    (rows,) = chunks(memory_table(table), seen, columns, "north", 10, None)
+    wanted = np.zeros(N)
+    for j in np.flatnonzero(table["e"]):
+        met = (table["t"] >= table["t"][j]) & ((ward == ward[j]) | (not by))
+        wanted[met] += 1 / met.sum()
+    np.testing.assert_allclose(rows.hazard, wanted, rtol=1e-12)
+    assert ((rows.hazard > 0) == (wanted > 0)).all(), "nought to the last bit"
+
+
+# ---- the risks of cases
+
+
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_the_risk_of_one_case_is_not_told_by_the_risks_of_all(link):
+    """A model that is certain of all cases but one: 2 Σ_cases p = Σy + Σp − Σp(1 − p) − Σ(y − p)²."""
+    age, y = R.uniform(30, 90, N).round(2), np.zeros(N)
+    order = np.argsort(age)
+    y[order[::30]] = 1.0
+    case = order[300]
+    low, high = age[order[270]], age[order[330]]
+    steep = 12.0 / (high - low)
+    beta = {"identity": np.array([-low, 1.0]) / (high - low), "logit": np.array([-steep * age[case], steep])}[link]
+    view = modelled("y ~ age")
+    inside = (age > low) & (age < high)
+    assert inside.sum() > 50 and y[inside].sum() == 1
+    for asked in (
+        performance.scores(beta=beta, link=link),
+        performance.own(beta=beta, link=link),
+        performance.recalibration(beta=beta, link=link, parameters=np.array([0.0, 0.0, 1.0])),
+    ):
+        assert code(replace(asked, view=view), age=age, y=y) == "TOO_FEW_PERSONS", asked.name
+        honest = dict(asked.arguments) | {"beta": np.array([-3.0, 0.03]), "link": "logit"}
+        assert code(replace(asked, arguments=honest, view=view), age=age, y=y) == "", asked.name
+
+
+# ---- what is remembered of who weighs how much
+
+
+def test_a_refreshed_dataset_is_weighed_anew():
+    """The same design and the same site: after a refresh one person decides."""
+    asked = replace(glm.start(family="gaussian", link="identity"), view=modelled("cost ~ age + bmi"))
+    data = encode_question(asked)
+    runner = Runner("north", Held(Dataset(memory_table(TABLE), ALONE)), Remembering(), STRICT, 1)
+    permit = site().permit("glm")
+    place = Place("0" * 64, "run", "analysis", 0, 0, digest(data), permit.participants)
+    assert runner.answer(permit, place, data).code == ""
+    refreshed = TABLE | {"bmi": np.where(np.arange(N) == LAST, 9000.0, TABLE["bmi"])}
+    runner.datasets = Held(Dataset(memory_table(refreshed), ALONE))
+    assert runner.answer(permit, place, data).code in TOLD

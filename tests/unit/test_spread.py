@@ -195,6 +195,8 @@ def assert_masses(record, ids, *risks):
     """Each risk, its rest and their product."""
     masses = [w for p in risks for w in (p, 1 - p, p * (1 - p))]
     equal(record.weights, {"model": np.transpose([spread(w, ids) for w in masses])})
+    cells = [spread(w, ids, TABLE["y"] == y) for w in masses for y in (0, 1)]
+    close(record.spread["model"], np.transpose(cells))
 
 
 @FORMS
@@ -235,6 +237,12 @@ def test_a_log_rank_test_within_strata_adds_up_the_tables_of_each():
     close(record.observed, observed)
     close(record.expected, expected)
     close(record.variance, variance)
-    counted = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e)])) for e in (0, 1)] for g in "ab"]
-    held = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["x"] == x)])) for g in "ab"] for x in (0, 1)]
-    equal(record.behind, {"event": np.concatenate([np.ravel(counted), np.ravel(counted), np.ravel(held)])})
+    counted, compared = (
+        [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e) & there])) for e in (0, 1)] for g in "ab"]
+        for there in (np.ones(N, dtype=bool), data.hazard > 0)
+    )
+    cells = [(TABLE["arm"] == g) & (TABLE["x"] == x) & (data.hazard > 0) for x in (0, 1) for g in "ab"]
+    held = [len(np.unique(REPEATED[cell])) for cell in cells]
+    equal(record.behind, {"event": np.concatenate([np.ravel(counted), np.ravel(compared), held])})
+    equal(record.hazards, {"event": np.transpose([spread(data.hazard, REPEATED, cell) for cell in cells])})
+    assert (data.hazard == 0).any(), "somebody left before the first event"
