@@ -146,7 +146,12 @@ FOLLOWED = {
 LAST = 41  # followed long, without the event
 FOLLOWED["t"][LAST], FOLLOWED["e"][LAST] = 1500.0, 0.0
 ALIKE = np.where(LATE, R.uniform(20, 20.02, N), R.uniform(10, 40, N)).round(4)  # a dose: varied for recent patients
-ALIKE[LAST] = 33.5
+ALIKE[LAST], ALIKE[np.argmin(FOLLOWED["t"])] = 33.5, 20.0
+
+
+def after(early):
+    """With the event for the first of all who leave, everybody is at risk at it: most for next to nothing."""
+    return FOLLOWED | {"e": np.where(np.arange(N) == np.argmin(FOLLOWED["t"]), float(early), FOLLOWED["e"])}
 
 
 def hazards(formula, **more):
@@ -158,21 +163,27 @@ def hazards(formula, **more):
 @pytest.mark.parametrize("early", [0, 1])
 @pytest.mark.parametrize("ids", [{}, {"id": np.r_[np.arange(N - 20), np.arange(20) + 400]}], ids=["alone", "many rows"])
 def test_who_left_before_the_first_events_does_not_hide_whom_the_sums_describe(formula, early, ids):
-    event = FOLLOWED["e"].copy()
-    event[np.argsort(FOLLOWED["t"])[:early]] = 1.0  # then those who left early count, but for next to nothing
     columns = COLUMNS if ids else ALONE
-    assert code(hazards(formula), columns=columns, **FOLLOWED | {"e": event}, bmi=ALIKE, **ids) in TOLD
-    even = np.where(np.arange(N) == LAST, 20.0, ALIKE)
-    assert code(hazards(formula), columns=columns, **FOLLOWED | {"e": event}, bmi=TABLE["bmi"], **ids) == ""
-    assert code(hazards("age"), columns=columns, **FOLLOWED | {"e": event}, bmi=even, **ids) == ""
+    assert code(hazards(formula), columns=columns, **after(early), bmi=ALIKE, **ids) in TOLD
+    assert code(hazards(formula), columns=columns, **after(early), **ids) == ""
 
 
-@pytest.mark.parametrize("few", [2, 9])
-def test_nor_does_one_who_left_hide_few(few):
-    varied = np.where(np.arange(N) < few, 20 + 3.0 * np.arange(N), ALIKE.clip(20, 20.02))
-    varied[~LATE] = ALIKE[~LATE]
-    long = FOLLOWED | {"t": np.where(np.arange(N) < few, 1500.0, FOLLOWED["t"])}
-    assert code(hazards("bmi"), **long, bmi=varied) in TOLD
+@pytest.mark.parametrize(("few", "early"), [(2, 0), (9, 0), (4, 1)])
+def test_nor_do_they_hide_few(few, early):
+    """Nine of nobody else; and four whose hazards are nearly all that is summed."""
+    chosen = np.arange(N) < few
+    dose = np.where(chosen, 33.5, np.where(np.arange(N) == LAST, 20.0, ALIKE))
+    told = after(early)
+    assert code(hazards("bmi"), **told | {"t": np.where(chosen, 1500.0, told["t"])}, bmi=dose) == "ONE_PERSON"
+
+
+def test_the_value_of_one_among_the_events_is_not_read_off_their_sum():
+    """All who have the event have one dose, but for one: Σ (dose − 20) over the events is that patient's."""
+    died = FOLLOWED["e"] == 1
+    dose = np.where(died, 20.0, R.uniform(10, 40, N))
+    dose[np.flatnonzero(died)[7]] = 33.5
+    assert code(hazards("bmi + age"), **FOLLOWED, bmi=dose) in TOLD
+    assert code(hazards("bmi + age"), **FOLLOWED) == ""
 
 
 def test_leverage_is_that_within_strata():
@@ -191,11 +202,10 @@ def test_leverage_is_that_within_strata():
 def test_a_group_of_whom_one_is_left_at_the_first_event_is_not_compared(early):
     arm = np.where(LATE, "a", TABLE["arm"])
     arm[LAST] = "b"
-    event = FOLLOWED["e"].copy()
-    event[np.argsort(FOLLOWED["t"])[:early]] = 1.0
+    told = after(early)
     view = View(time="t", event="e", group="arm", strata=("site",), levels={"arm": ("a", "b")})
     asked = replace(kaplan_meier.differences(groups=2), view=view)
-    assert code(asked, **FOLLOWED | {"e": np.where(LATE | (arm == "b"), event, 0.0)}, arm=arm) == "TOO_FEW_PERSONS"
+    assert code(asked, **told, arm=arm) == "TOO_FEW_PERSONS"
     assert code(asked, **FOLLOWED) == ""
 
 
