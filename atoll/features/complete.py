@@ -78,13 +78,6 @@ class Complete:
                 code="WRONG_TYPE",
                 subject=name,
             )
-        if self._columns[name].type == "flag" and not ((values == 0) | (values == 1) | np.isnan(values)).all():
-            raise DataError(
-                f"Column {name!r} is called a flag and holds other values than 0 and 1.",
-                "Correct the column, or call it a number in the dictionary.",
-                code="WRONG_TYPE",
-                subject=name,
-            )
         return values
 
     def codes(self, name: str, levels: tuple[str, ...] | None) -> tuple[Array, tuple[str, ...]]:

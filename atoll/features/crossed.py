@@ -21,7 +21,7 @@ from atoll.study.design import Expression, Factor, Number, Spline, columns_of
 from atoll.study.dictionary import Dictionary
 
 ENDLESS = float("inf")
-Span = tuple[str, float, float]  # those with low < column ≤ high
+Span = tuple[str, float, float]  # those with low < column < high: at its ends a step is where it goes to
 
 
 @dataclass(frozen=True)

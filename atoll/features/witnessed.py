@@ -73,7 +73,7 @@ class Witnessed(Rows):
             where = np.ones(self.n, dtype=bool)
             for name, low, high in crossing.spans:
                 x = self._complete.number(name)
-                where &= (low < x) & (x <= high)
+                where &= (low < x) & (x < high)
             found.setdefault(crossing.label, []).append(self._per_cell(own, many, codes, size, where))
         for name, values in self._values.items():
             held = np.searchsorted(values, self._complete.number(name))
@@ -147,7 +147,9 @@ class Witnessed(Rows):
             there = np.isfinite(x)
             others = x == 0 if self._columns[name].type == "flag" else there & (x != self._persons.middle(x, there))
             counts = [self.persons(there & (x != 0)), self.persons(others)]
-            if self._columns[name].type != "flag":
+            if self._columns[name].type == "flag":
+                _refuse_other_flags(x[there], name)
+            else:
                 counts.append(self._outside(np.where(there, x, x[there][0] if there.any() else 0.0), 2))
             found[name] = np.array(counts, dtype=np.int64)
         return found
@@ -335,6 +337,16 @@ class Witnessed(Rows):
 def _counting(codes: Array) -> Callable[[Array], int]:
     """Distinct persons where a mask over these rows holds."""
     return lambda where: len(np.unique(codes[where]))
+
+
+def _refuse_other_flags(values: Array, name: str) -> None:
+    if not ((values == 0) | (values == 1)).all():
+        raise DataError(
+            f"Column {name!r} is called a flag and holds other values than 0 and 1.",
+            "Correct the column, or call it a number in the dictionary.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
 
 
 def _joined(*found: dict[str, list[Array]]) -> dict[str, Array]:

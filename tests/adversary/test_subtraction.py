@@ -256,6 +256,35 @@ def test_in_an_interval_of_risk_sets_over_hospitals_too():
     assert told(question, t=time, e=event, packs=10 + HONEST["years"]) == ""
 
 
+def leaving(formula, terms):
+    """What leaves over hospitals, at two intervals: those who leave early, and late."""
+    design = resolve(parse(formula), Facts(), COLUMNS, ("north",), intercept=False)
+    ask = cox.leaving(grid=np.array([100.0]), exact=False, strata=1, beta=np.zeros(terms), centre=np.zeros(terms))
+    return replace(ask, view=View(design=design, time="t", event="e"))
+
+
+def test_a_number_that_a_level_gives_but_for_one_in_an_interval():
+    """Early 15 for all smokers and 13 for one; late it is as it is."""
+    early, event = ROW < 300, (ROW // 8 % 2) * 1.0
+    score = np.where(early & (SMOKER == 1), 15.0, HONEST["score"])
+    table = {"t": np.where(early, 40.0, 400.0), "e": event}
+    one = np.flatnonzero(early & (SMOKER == 1))[3]
+    assert told(leaving("smoker + score", 2), score=np.where(ROW == one, 13.0, score), **table) in FEW
+    assert told(leaving("smoker + score", 2), **table) == ""
+
+
+@pytest.mark.parametrize("few", [1, 9])
+def test_few_in_a_cell_of_three_columns_in_an_interval(few):
+    early, event = ROW < 400, (ROW // 8 % 2) * 1.0
+    cell = early & (MALE == 1) & (STATIN == 1) & (SMOKER == 1)
+    smoker = np.where(cell, 0.0, SMOKER)
+    smoker[np.flatnonzero(cell)[::5][:few]] = 1.0
+    table = {"t": np.where(early, 40.0, 400.0), "e": event}
+    formula = "male + statin + male:statin + smoker"
+    assert told(leaving(formula, 4), smoker=smoker, **table) in FEW
+    assert told(leaving(formula, 4), **table) == ""
+
+
 # ---- sums of whole numbers
 
 
