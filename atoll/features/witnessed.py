@@ -122,10 +122,10 @@ class Witnessed(Rows):
         """
         found, there = self.weighing(), self.hazard > 0
         person = found.person[there] if found.person is not None else None
-        columns = found.columns[:, :-1]
-        exact = ((columns == 0) | (columns == 1)).all(axis=0) | (columns == columns[:1]).all(axis=0)
-        weighted = Weighing(columns * np.sqrt(self.hazard)[:, None], False, found.person, exact)
-        return Weighing(found.columns[there], True, person), weighted
+        x = found.columns[there, : -1 if found.outcome else None]
+        exact = ((x == 0) | (x == 1)).all(axis=0) | (x == x[:1]).all(axis=0)
+        weighted = Weighing(x * np.sqrt(self.hazard[there])[:, None], False, person, exact)
+        return Weighing(np.column_stack([x, self.event[there]]), True, person), weighted
 
     def spread(self, weight: Array) -> Array:
         """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""

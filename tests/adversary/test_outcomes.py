@@ -168,6 +168,10 @@ def test_who_left_before_the_first_events_does_not_hide_whom_the_sums_describe(f
     assert code(hazards(formula), columns=columns, **after(early), **ids) == ""
 
 
+def test_a_column_that_is_the_same_for_all_at_risk_hides_nobody():
+    assert code(hazards("age + bmi"), **FOLLOWED, bmi=np.where(LATE, 20.0, TABLE["bmi"])) == ""
+
+
 @pytest.mark.parametrize(("few", "early"), [(2, 0), (9, 0), (4, 1)])
 def test_nor_do_they_hide_few(few, early):
     """Nine of nobody else; and four whose hazards are nearly all that is summed."""

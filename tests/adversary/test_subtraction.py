@@ -269,7 +269,7 @@ def test_a_number_that_a_level_gives_but_for_one_in_an_interval():
     score = np.where(early & (SMOKER == 1), 15.0, HONEST["score"])
     table = {"t": np.where(early, 40.0, 400.0), "e": event}
     one = np.flatnonzero(early & (SMOKER == 1))[3]
-    assert told(leaving("smoker + score", 2), score=np.where(ROW == one, 13.0, score), **table) in FEW
+    assert told(leaving("smoker + score", 2), score=np.where(one == ROW, 13.0, score), **table) in FEW
     assert told(leaving("smoker + score", 2), **table) == ""
 
 
