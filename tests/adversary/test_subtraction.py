@@ -49,9 +49,8 @@ def asked(formula, family="gaussian", function=glm.terms, beta=None):
     outcome = parse(formula).response
     design = resolve(parse(formula), Facts(levels={"ward": ("a", "b", "c")}), COLUMNS, ("north",))
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
-    question = (
-        function(family=family, link=link, beta=beta) if beta is not None else glm.start(family=family, link=link)
-    )
+    model = {"family": family, "link": link}
+    question = glm.start(**model) if beta is None else function(**model, beta=beta)
     return replace(question, view=View(design=design, outcome=outcome))
 
 
@@ -96,7 +95,7 @@ def test_few_outside_a_level_who_have_a_number(formula, few):
 @pytest.mark.parametrize("few", [1, 2, 9])
 @pytest.mark.parametrize("formula", ["cost ~ male * statin + smoker * age", "cost ~ male * statin + smoker * C(ward)"])
 def test_few_in_a_cell_of_three_columns(formula, few):
-    cell = (MALE == 1) & (STATIN == 1) & (SMOKER == 1)
+    cell = (MALE == 1) & (STATIN == 0) & (SMOKER == 1)
     smoker = np.where(cell, 0.0, SMOKER)
     smoker[np.flatnonzero(cell)[:few]] = 1.0
     packs = smoker * HONEST["years"]
@@ -266,17 +265,19 @@ def leaving(formula, terms):
 def test_a_number_that_a_level_gives_but_for_one_in_an_interval():
     """Early 15 for all smokers and 13 for one; late it is as it is."""
     early, event = ROW < 300, (ROW // 8 % 2) * 1.0
-    score = np.where(early & (SMOKER == 1), 15.0, HONEST["score"])
+    even = 12.0 + ROW % 9
+    score = np.where(early & (SMOKER == 1), 15.0, even)
     table = {"t": np.where(early, 40.0, 400.0), "e": event}
     one = np.flatnonzero(early & (SMOKER == 1))[3]
     assert told(leaving("smoker + score", 2), score=np.where(one == ROW, 13.0, score), **table) in FEW
-    assert told(leaving("smoker + score", 2), **table) == ""
+    assert told(leaving("smoker + score", 2), score=score, **table) == "", "by one person alone"
+    assert told(leaving("smoker + score", 2), score=even, **table) == ""
 
 
 @pytest.mark.parametrize("few", [1, 9])
 def test_few_in_a_cell_of_three_columns_in_an_interval(few):
     early, event = ROW < 400, (ROW // 8 % 2) * 1.0
-    cell = early & (MALE == 1) & (STATIN == 1) & (SMOKER == 1)
+    cell = early & (MALE == 1) & (STATIN == 0) & (SMOKER == 1)
     smoker = np.where(cell, 0.0, SMOKER)
     smoker[np.flatnonzero(cell)[::5][:few]] = 1.0
     table = {"t": np.where(early, 40.0, 400.0), "e": event}
