@@ -116,6 +116,17 @@ class Witnessed(Rows):
         columns = np.column_stack([np.ones(self.n), strata, self._weighed, *outcome])
         return Weighing(columns, bool(outcome), self._persons.codes)
 
+    def weighing_at_risk(self) -> tuple[Weighing, Weighing]:
+        """The same for sums over risk sets, U = Σ x (e − m) and I = Σ m xxᵀ − …, with m the hazard at β = 0: of those
+        whom a risk set holds the columns with the event, which is summed as it stands; and of all the columns times √m.
+        """
+        found, there = self.weighing(), self.hazard > 0
+        person = found.person[there] if found.person is not None else None
+        x = found.columns[there, : -1 if found.outcome else None]
+        exact = ((x == 0) | (x == 1)).all(axis=0) | (x == x[:1]).all(axis=0)
+        weighted = Weighing(x * np.sqrt(self.hazard[there])[:, None], False, person, exact)
+        return Weighing(np.column_stack([x, self.event[there]]), True, person), weighted
+
     def spread(self, weight: Array) -> Array:
         """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
         return self._persons.spread(weight) if self.minimum > 1 else np.zeros(2)

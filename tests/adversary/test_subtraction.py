@@ -49,7 +49,9 @@ def asked(formula, family="gaussian", function=glm.terms, beta=None):
     outcome = parse(formula).response
     design = resolve(parse(formula), Facts(levels={"ward": ("a", "b", "c")}), COLUMNS, ("north",))
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
-    return replace(function(family=family, link=link, beta=beta), view=View(design=design, outcome=outcome))
+    model = {"family": family, "link": link}
+    question = glm.start(**model) if beta is None else function(**model, beta=beta)
+    return replace(question, view=View(design=design, outcome=outcome))
 
 
 def told(question, **table):
