@@ -4,8 +4,8 @@ The export      sources, which opens one (a new format of exports goes there); t
                 hl7v2; pace, how far a long reading is
 Looking at it   scan, and from it a draft of a mapping: proposal
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
-                values, results as laboratories write them; lookups, code lists and units; explain, in words;
-                checking, against the export
+                values, results as laboratories write them; lookups, code lists and units; lists, their files;
+                explain, in words; checking, against the export
 Loading         load, the whole way; persons; rule_source and rules, a rule as one query; derive, periods and eras;
                 reuse, what has not changed; release, in force as a whole; report and unit_gaps, what is told of it
 

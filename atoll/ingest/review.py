@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.errors import DataError
-from atoll.ingest.tabular import whole_rows
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.term_files import read_text
 
 NOTHING = 0  # decided: no concept fits

@@ -241,23 +241,6 @@ def _place(path: Path, encoding: str) -> str:
     return f"The end of {path.name}, after line {number:,},"
 
 
-def whole_rows(reader: Any, name: str) -> Iterator[Any]:
-    """The rows of a reader of `csv`.
-
-    Raises
-    ------
-    DataError
-        At a field that is too long to be one; with the line.
-    """
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise DataError(
-            f"{name}, line {reader.line_num + 1:,}: a field has more than {csv.field_size_limit():,} characters.",
-            "Does a quotation mark open there, or before, that none closes? Correct it.",
-        ) from error
-
-
 def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None) -> Dialect:
     """How a readable CSV is written; `names` are its columns when it has no header line.
 

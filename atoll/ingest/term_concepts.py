@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.tabular import whole_rows
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.term_text import canonical, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")

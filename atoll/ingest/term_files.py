@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.tabular import whole_rows
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 
 KNOWN = tuple(field.name for field in fields(Name))
