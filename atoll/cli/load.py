@@ -70,7 +70,8 @@ def _aside(out: Output, made: Report) -> None:
     if made.rejected:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
-        kinds = {"row": "row not loaded", "value": "loaded without the value", "line": "line not read"}
+        kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept, unit unknown",
+                 "line": "line not read"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
     if made.unmapped:
