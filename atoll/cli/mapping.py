@@ -27,10 +27,10 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
     from atoll.ingest.mapping import read_mapping
 
     read = read_mapping(file)
-    if source is not None:
-        check_against(read, source, vocabulary)
-    out.result({"name": read.name, "rules": len(read.rules), "sha256": read.digest})
+    unused = check_against(read, source, vocabulary) if source is not None else {}
+    out.result({"name": read.name, "rules": len(read.rules), "sha256": read.digest, "unused": unused})
     out.say(f"{read.name}: {len(read.rules)} rules" + (" fit the export" if source else " can be read"))
+    _say_unused(out, unused)
 
 
 @mapping.command(epilog="Example: atoll mapping propose --from exports/ --out river.yaml")
@@ -48,7 +48,16 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:
         out.note(note)
+    _say_unused(out, made.unused)
+    if made.lists:
+        out.say("The lists hold every code of the export, also of few patients: they stay at the hospital.")
     out.note(f"Next: edit it, and type atoll mapping check {target} --from {source}")
+
+
+def _say_unused(out: Output, unused: dict[str, list[str]]) -> None:
+    """What of the export no rule reads, so that nothing is left out without a word."""
+    for table, columns in unused.items():
+        out.say(f"not used: {table} ({'columns ' + ', '.join(columns) if columns else 'the whole table'})")
 
 
 @mapping.command(epilog="Example: atoll mapping explain river.yaml")

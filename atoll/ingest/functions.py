@@ -27,6 +27,7 @@ from atoll.ingest.kinds import (
     pattern,
     strptime,
     together,
+    year_first,
 )  # fmt: skip
 
 
@@ -56,11 +57,12 @@ def _text(making: Making, x: Value) -> Value:
 
 
 def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
-    """A date or time from a text; without a pattern as ISO writes it."""
+    """A date or time from a text; without a pattern as ISO writes it, or in other signs with the year first."""
     if x.kind in ("date", "datetime", "missing"):
         return Value(x.ibis.cast(DTYPES[kind]), kind)
     if form is None:
-        read = x.ibis.try_cast("timestamp" if kind == "datetime" else "date")
+        dtype = "timestamp" if kind == "datetime" else "date"
+        read = ibis().coalesce(x.ibis.try_cast(dtype), year_first(x.ibis).try_cast(dtype))
         return Value(read, kind, (x.ibis.notnull() & read.isnull(),))
     word = str(making.constant(1, "The pattern of a date"))
     if word == "excel":  # days since 1899-12-30, as a spreadsheet counts

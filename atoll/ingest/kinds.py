@@ -174,6 +174,11 @@ def strptime(text: Any, signs: str) -> Any:
     return builtin("try_strptime", "timestamp", "string", "string")(text, signs)
 
 
+def year_first(text: Any) -> Any:
+    """A day that begins with its year, in whichever signs, as ISO writes it; another text as it is."""
+    return builtin("year_first", "string", "string")(text)
+
+
 def excel_day(days: Any) -> Any:
     return builtin("excel_day", "timestamp", "float64")(days)
 

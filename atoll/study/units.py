@@ -44,6 +44,9 @@ ATOMS: Mapping[str, tuple[float, Mapping[str, int]]] = {
 ZERO = {"Cel": 273.15, "[degF]": 459.67 * 5 / 9, "K": 0.0}  # of the temperature scales, in kelvin
 NO_PREFIX = frozenset(("min", "h", "d", "wk", "mo", "a", "%", "[HPF]", "[LPF]", "[in_i]", "[lb_av]", "[degF]", "Cel"))
 ELSEWHERE = math.log(10)  # spread of the logarithms of values in a unit that was never seen
+_HBA1C = (
+    "hba1c", "a1c", "glycated hemoglobin", "glycated haemoglobin", "hemoglobin a1c", "haemoglobin a1c",
+)  # fmt: skip
 HBA1C_SLOPE, HBA1C_OFFSET = 0.09148, 2.152
 TOKEN = re.compile(r"\{[^}]*\}|[./()]|10[*^]-?\d+|[A-Za-z%'\[\]_0-9]+?(?:-?\d+)?(?=[./(){]|$)")
 
@@ -205,6 +208,8 @@ def conversion(source: str, target: str, analyte: str = "") -> tuple[float, floa
     a, b = _known(source), _known(target)
     if analyte == "hba1c" and a != b:
         return _hba1c(a, b)
+    if {a, b} == {"%", "mmol/mol"}:  # as plain numbers they would convert, and for HbA1c that is wrong
+        raise UnitError(f"{a} converts into {b} for HbA1c alone.", "Name the analyte: hba1c.")
     left, right = parse(a), parse(b)
     if left.dimension == right.dimension:
         slope = left.factor / right.factor
@@ -259,7 +264,7 @@ def analyte_words() -> dict[str, str]:
     """What an analyte is called in English → its key; the longest names first."""
     with (HERE / "analytes.csv").open(encoding="utf-8", newline="") as file:
         named = {row["words"]: row["key"] for row in csv.DictReader(file)}
-    named |= {word: "hba1c" for word in ("hba1c", "a1c", "glycated hemoglobin", "glycated haemoglobin")}
+    named |= {word: "hba1c" for word in _HBA1C}
     return dict(sorted(named.items(), key=lambda entry: -len(entry[0])))
 
 
