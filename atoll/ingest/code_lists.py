@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.chinese import translate
+from atoll.ingest.chinese import is_chinese, translate
+from atoll.ingest.term_text import canonical
 from atoll.study.units import analyte_in
 
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
@@ -87,7 +88,8 @@ def vital_list(columns: Sequence[tuple[str, str]]) -> CodeList:
 
 def analyte_of(name: str) -> str:
     """The analyte that a laboratory's name for a test speaks of, where units of amount and mass convert by it."""
-    return analyte_in(name) or analyte_in(translate(name, "Measurement").english)
+    english = translate(name, "Measurement").english if is_chinese(name) else " ".join(canonical(name)[0])
+    return analyte_in(name) or analyte_in(english)
 
 
 def _written(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:

@@ -156,3 +156,15 @@ def test_results_in_words_and_bounds_are_concepts_of_the_starter_set(tmp_path):
     with workspace_at(f"duckdb:///{tmp_path / 'cdm.duckdb'}") as workspace:
         found = [f.check.id for f in run(workspace) if f.verdict == "failed" and f.check.family.startswith("concept_")]
     assert [name for name in found if "operator" in name or "value_as_concept" in name] == []
+
+
+def test_the_packages_own_names_of_tests_are_those_of_their_source():
+    path = SHARED / "vocabulary" / "lab_concepts.csv"
+    if not path.exists():
+        pytest.skip("the vocabulary facts are not here: lab_concepts.csv of the shared data folder")
+    with path.open(encoding="utf-8", newline="") as file:
+        source = {row["concept_id"]: row["loinc"] for row in csv.DictReader(file)}
+    text = files("atoll.ingest").joinpath("common_tests.csv").read_text("utf-8")
+    found = [row for row in csv.DictReader(text.splitlines()) if row["source"] == "lab_concepts.csv"]
+    assert found
+    assert all(source[row["concept_id"]] == row["loinc"] for row in found)
