@@ -11,7 +11,7 @@ Loading         load, the whole way; persons; rule_source and rules, a rule as o
 
 What a name means is a subject of its own, which the loader does not need:
     terminology, the matcher; term_text and chinese, a name read; term_concepts, term_index and term_features, the
-    candidates (`common_tests.csv`, tests in our own words) and what speaks for them; term_files, usagi, its files;
+    candidates (common tests in our own words among them) and what speaks for them; term_files, usagi, its files;
     review, what people decide
 
 A single table that the steward registers without OMOP is read by `atoll.features.imports`.

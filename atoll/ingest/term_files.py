@@ -59,13 +59,14 @@ def read_names(path: Path) -> list[Name]:
 
 
 def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], known: dict[str, str]) -> list[Name]:
-    domain = next((domain for word, domain in DOMAINS.items() if path.stem.startswith(word)), "")
     found: dict[str, Name] = {}
     for row in rows:
         if "concept_id" in columns and (row[columns["concept_id"]] or "").strip() not in ("", "0"):
             continue
         said = {key: (row[heading] or "").strip() for key, heading in known.items()}
         said["name"] = said.get("name") or (row[columns["code"]] or "").strip()
+        of = row[columns["list"]] if "list" in columns else path.stem  # `unmapped.csv` holds codes of several lists
+        domain = next((domain for word, domain in DOMAINS.items() if of.startswith(word)), "")
         found.setdefault(said["name"], Name(**{"domain": domain, **said}))
     if not found:
         raise DataError(f"Every code of {path.name} has a concept.", "There is nothing to suggest.")
