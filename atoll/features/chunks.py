@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.codes import with_levels
+from atoll.features.codes import few_values, with_levels
 from atoll.features.intervals import refuse_unbounded
 from atoll.features.products import refuse_intricate
 from atoll.features.rows import Rows
 from atoll.features.table import Table
 from atoll.features.witness import behind
 from atoll.features.witnessed import Witnessed, strata_of
+from atoll.privacy.statistics import Array
 from atoll.study.dictionary import Dictionary, person_column
 from atoll.study.view import View
 
@@ -29,6 +30,7 @@ def chunks(
         MISSING_COLUMN, when a column of the view is not in the table.
     """
     named, person = view.named(), person_column(columns)
+    values: dict[str, Array] = {}
     for name in [*named, person] if person else named:
         if name not in table.columns or name not in columns:
             raise DataError(
@@ -40,11 +42,14 @@ def chunks(
         refuse_unbounded(view.design, columns)
         refuse_intricate(view.design, columns)
         columns = with_levels(view.design, columns, table)
+        values = few_values(view.design, table)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
     counted = behind(view.design, columns, strata_of(view)) if view.design else None
     for batch in table.batches(wanted, None if repeats else size):
-        yield Witnessed(batch, view, columns, site, minimum, person if repeats else None, rounding, behind=counted)
+        yield Witnessed(
+            batch, view, columns, site, minimum, person if repeats else None, rounding, behind=counted, values=values
+        )
 
 
 def empty_column(table: Table, view: View, columns: Dictionary) -> str:

@@ -1,8 +1,11 @@
-"""Numbers that are levels: a column of two values is counted as one where persons are protected.
+"""Numbers that are levels: a column of few values is counted as one where persons are protected.
 
 Of sexes written 1 and 2, Σ s·age·y − Σ age·y is the ages of the cases who are 2. A flag's cases are counted
 (`witnessed`), and so are those of a number that is nought or one other value, as a count of seldom things may be. Two
 values of which none is nought are codes: as a category they are counted, as a number they are refused.
+
+Σ log(1 + v) of whole numbers v is the logarithm of one, whose prime factors say how many have each v. So of a column of
+few values that a logarithm, root, inverse or spline reads, each value is counted (`witnessed`).
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.table import Table
-from atoll.study.design import Design, Number, columns_of
+from atoll.privacy.statistics import Array
+from atoll.study.design import Design, Expression, Factor, Number, Spline, columns_of
 from atoll.study.dictionary import Dictionary
 
 LOOKED_AT = 2_000  # rows that nearly always show a third value
 BATCH = 262_144
+VALUES = 20  # of one column: a number of 53 bits, and a few others, do not tell how many have each of more
+CURVED = ("log", "log2", "log10", "sqrt", "exp", "/")
 FEWEST = 20  # rows before two values say something; fewer persons are refused by their number
 
 
@@ -59,3 +65,36 @@ def _two_values(table: Table, name: str) -> frozenset[float]:
             if size == LOOKED_AT:
                 break  # the first rows only; all of them where these have no third value
     return frozenset(found) if len(found) == 2 and rows >= FEWEST else frozenset()
+
+
+def few_values(design: Design, table: Table) -> dict[str, Array]:
+    """The values, rising, of each column that a function other than a polynomial reads, where they are few."""
+    read = {name: None for factors in design.columns for f in factors if _is_curved(f) for name in columns_of(f)}
+    found = {name: _values(table, name) for name in read}
+    return {name: values for name, values in found.items() if 0 < len(values) <= VALUES}
+
+
+def _is_curved(factor: Factor) -> bool:
+    return isinstance(factor, Spline) or (isinstance(factor, Number) and _has_function(factor.expression))
+
+
+def _has_function(expression: Expression) -> bool:
+    if not isinstance(expression, tuple) or expression[0] == "column":
+        return False
+    head, *parts = expression
+    power = head == "**" and parts[1] not in (1.0, 2.0, 3.0)
+    return power or head in CURVED or any(_has_function(part) for part in parts)
+
+
+def _values(table: Table, name: str) -> Array:
+    """The values of a column, or more than are few."""
+    found: Array = np.zeros(0)
+    for size in (LOOKED_AT, BATCH):
+        for batch in table.batches([name], size):
+            values = batch.numbers(name)
+            found = np.unique(np.concatenate([found, values[np.isfinite(values)]]))
+            if len(found) > VALUES:
+                return found
+            if size == LOOKED_AT:
+                break
+    return found

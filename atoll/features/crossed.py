@@ -5,43 +5,55 @@ the eight cells of the three columns. So the cells of all columns whose levels s
 or nobody.
 
 A spline of degree d can go from one constant to another between d + 1 neighbouring knots (its slope is then a B-spline
-of degree d − 1, and none is shorter: de Boor 1978, chapter IX), so it could be a step for all but those who lie there.
-Of each level that stands in a term, enough do.
+of degree d − 1, and none is shorter: de Boor 1978, chapter IX), so it could be a step for all but those who lie there;
+|x − a| rises from nought on either side of a. Of each cell of levels that stand in two terms, enough lie in such a
+span, and where two spans cross. Of the cases, and of the others, enough lie in the spans of each term.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
 from atoll.features.products import Product, is_indicator
-from atoll.study.design import Spline, columns_of
+from atoll.study.design import Expression, Factor, Number, Spline, columns_of
 from atoll.study.dictionary import Dictionary
+
+ENDLESS = float("inf")
+Span = tuple[str, float, float]  # those with low < column < high: at its ends a step is where it goes to
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """The cells of `levels` (flags and categories); if a column is named, of those with low < column ≤ high."""
+    """The cells of `levels` (flags and categories), of those who lie in all `spans`."""
 
     levels: tuple[str, ...]
-    column: str = ""
-    low: float = 0.0
-    high: float = 0.0
+    spans: tuple[Span, ...] = ()
 
     @property
     def label(self) -> str:
         """What a refusal names."""
-        return self.column or self.levels[0]
+        return self.spans[0][0] if self.spans else self.levels[0]
 
 
-def crossings(products: Sequence[Product], columns: Dictionary) -> list[Crossing]:
-    """The cells of three columns and more in two products, and those between knots."""
-    sets = list(dict.fromkeys(_levels(made, columns) for made in products))
-    unions = {tuple(dict.fromkeys([*a, *b])) for a, b in combinations_with_replacement(sets, 2)}
-    found = {frozenset(union): Crossing(union) for union in sorted(unions) if len(union) > 2}
-    within = [Crossing(levels, *window) for levels in {(): None} | dict.fromkeys(sets) for window in _windows(products)]
-    return [*found.values(), *within]
+def crossings(products: Sequence[Product], columns: Dictionary, pairs: bool = True) -> list[Crossing]:
+    """The cells of three columns and more, and those of spans, of two products; of each alone without `pairs`."""
+    kinds = list(dict.fromkeys((_levels(made, columns), _spans_of(made)) for made in [(), *products]))
+    found: dict[Crossing, None] = {}
+    for (a, over), (b, other) in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
+        levels = tuple(sorted({*a, *b}))
+        crossed = [(one, another) for one in over for another in other if one[0] != another[0]]
+        for spans in [*((one,) for one in (*over, *other)), *map(sorted, crossed)]:
+            found[Crossing(levels, tuple(spans))] = None
+        if len(levels) > 2 and pairs:
+            found[Crossing(levels)] = None
+    return list(found)
+
+
+def levels_of(products: Sequence[Product], columns: Dictionary) -> list[tuple[str, ...]]:
+    """The columns of flags and levels of each product; first none."""
+    return list(dict.fromkeys([(), *(_levels(made, columns) for made in products)]))
 
 
 def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
@@ -49,18 +61,35 @@ def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
     return tuple(sorted({name for f in made if is_indicator(f, columns) for name in columns_of(f)}))
 
 
-def _windows(products: Sequence[Product]) -> list[tuple[str, float, float]]:
-    """The spans in which a spline can go from one constant to another, or rise from nought to no end."""
-    bent = dict.fromkeys(replace(f, index=0) for made in products for f in made if isinstance(f, Spline))
-    return list(dict.fromkeys((spline.column, *span) for spline in bent for span in _spans(spline)))
+def _spans_of(made: Product) -> tuple[Span, ...]:
+    """Where a factor could be a step for all but those who lie there, or rises from nought."""
+    return tuple(dict.fromkeys((name, *span) for f in made for name in columns_of(f) for span in _spans(f)))
 
 
-def _spans(spline: Spline) -> list[tuple[float, float]]:
-    """The supports of the shortest slopes."""
-    d, inner, endless = spline.degree, list(spline.knots), float("inf")
-    if spline.clipped:  # the slope may begin and end at once where the spline is clipped
-        knots = [spline.low] * d + inner + [spline.high] * d
-        return [(a, b) for a, b in zip(knots, knots[d:], strict=False) if a < b]
-    ends = [-endless, *inner, endless]
-    outer = [*pairwise(ends)]
-    return [outer[0], *zip(inner, inner[d:], strict=False), outer[-1]]
+def _spans(factor: Factor) -> list[tuple[float, float]]:
+    """Of a spline the supports of the shortest slopes; of |x − a| both sides of a."""
+    if isinstance(factor, Spline):
+        d, inner = factor.degree, list(factor.knots)
+        if factor.clipped:  # the slope may begin and end at once where the spline is clipped
+            knots = [factor.low] * d + inner + [factor.high] * d
+            return [(a, b) for a, b in zip(knots, knots[d:], strict=False) if a < b]
+        outer = [*pairwise([-ENDLESS, *inner, ENDLESS])]
+        return [outer[0], *zip(inner, inner[d:], strict=False), outer[-1]]
+    if isinstance(factor, Number) and isinstance(factor.expression, tuple) and factor.expression[0] == "abs":
+        start, slope = _at(factor.expression[1], 0.0), _at(factor.expression[1], 1.0) - _at(factor.expression[1], 0.0)
+        return [(-ENDLESS, -start / slope), (-start / slope, ENDLESS)] if slope else []
+    return []
+
+
+def _at(expression: Expression, x: float) -> float:
+    """The value of what is linear in one column (see `products`)."""
+    if not isinstance(expression, tuple):
+        return float(expression)
+    head, *parts = expression
+    if head == "column":
+        return x
+    values = [_at(part, x) for part in parts]
+    if head == "negative":
+        return -values[0]
+    a, b = values
+    return {"+": a + b, "-": a - b, "*": a * b}.get(head, a / b if b else ENDLESS)

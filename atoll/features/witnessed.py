@@ -7,7 +7,7 @@ protects nobody there is nothing to witness, and the answers are empty.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.crossed import crossings
+from atoll.features.crossed import crossings, levels_of
 from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
-from atoll.privacy.pairs import APART, largest_apart
+from atoll.privacy.pairs import APART, largest_alone, largest_apart
 from atoll.privacy.statistics import Array
 from atoll.study.design import Level
 from atoll.study.view import View
@@ -37,11 +37,17 @@ def strata_of(view: View) -> list[tuple[Level, ...]]:
 
 
 class Witnessed(Rows):
-    """Rows that say who stands behind their sums. `behind` is what is counted for the design."""
+    """Rows that say who stands behind their sums.
 
-    def __init__(self, *given: Any, behind: Behind | None = None, **more: Any):
+    behind   what is counted for the design
+    values   of columns of few values, each of which is counted (see `codes`)
+    """
+
+    def __init__(
+        self, *given: Any, behind: Behind | None = None, values: Mapping[str, Array] | None = None, **more: Any
+    ):
         super().__init__(*given, **more)
-        self._behind = behind
+        self._behind, self._values = behind, values or {}
 
     @cached_property
     def _products(self) -> tuple[Product, ...]:
@@ -58,18 +64,29 @@ class Witnessed(Rows):
         columns = self.X if plain else self._terms.products(self._products)
         return np.column_stack([columns, *more]) if more else columns
 
-    def _crossed(self, codes: Array, size: int) -> dict[str, list[Array]]:
-        """Persons in the cells that two terms tell apart together (see `crossed`), of each code 0 … size − 1."""
+    def _crossed(self, codes: Array, size: int, pairs: bool = True) -> dict[str, list[Array]]:
+        """Persons in the cells that two terms tell apart together (see `crossed`), and of each value of a column of few
+        (see `codes`), of each code 0 … size − 1."""
         found = dict[str, list[Array]]()
-        for crossing in crossings(self._products, self._columns):
+        for crossing in crossings(self._products, self._columns, pairs):
             own, many = self._cell(crossing.levels)
-            where = codes < size
-            if crossing.column:
-                x = self._complete.number(crossing.column)
-                where = where & (crossing.low < x) & (x <= crossing.high)
-            place = np.where(where, codes * many + own, size * many)
-            found.setdefault(crossing.label, []).append(self.persons_per(place, size * many + 1)[:-1])
+            where = np.ones(self.n, dtype=bool)
+            for name, low, high in crossing.spans:
+                x = self._complete.number(name)
+                where &= (low < x) & (x < high)
+            found.setdefault(crossing.label, []).append(self._per_cell(own, many, codes, size, where))
+        for name, values in self._values.items():
+            held = np.searchsorted(values, self._complete.number(name))
+            for levels in levels_of(self._products, self._columns):
+                own, many = self._cell(levels)
+                counts = self._per_cell(own * len(values) + held, many * len(values), codes, size, own >= 0)
+                found.setdefault(name, []).append(counts)
         return found
+
+    def _per_cell(self, own: Array, many: int, codes: Array, size: int, where: Array) -> Array:
+        """Persons of each cell 0 … many − 1 of each code 0 … size − 1, where the mask holds."""
+        place = np.where(where & (codes < size), codes * many + own, size * many)
+        return self.persons_per(place, size * many + 1)[:-1]
 
     def _cell(self, names: Sequence[str]) -> tuple[Array, int]:
         """The cell of flags and categories that each row lies in, and their number.
@@ -99,6 +116,17 @@ class Witnessed(Rows):
         columns = np.column_stack([np.ones(self.n), strata, self._weighed, *outcome])
         return Weighing(columns, bool(outcome), self._persons.codes)
 
+    def weighing_at_risk(self) -> tuple[Weighing, Weighing]:
+        """The same for sums over risk sets, U = Σ x (e − m) and I = Σ m xxᵀ − …, with m the hazard at β = 0: of those
+        whom a risk set holds the columns with the event, which is summed as it stands; and of all the columns times √m.
+        """
+        found, there = self.weighing(), self.hazard > 0
+        person = found.person[there] if found.person is not None else None
+        x = found.columns[there, : -1 if found.outcome else None]
+        exact = ((x == 0) | (x == 1)).all(axis=0) | (x == x[:1]).all(axis=0)
+        weighted = Weighing(x * np.sqrt(self.hazard[there])[:, None], False, person, exact)
+        return Weighing(np.column_stack([x, self.event[there]]), True, person), weighted
+
     def spread(self, weight: Array) -> Array:
         """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
         return self._persons.spread(weight) if self.minimum > 1 else np.zeros(2)
@@ -108,7 +136,8 @@ class Witnessed(Rows):
         return self._persons.spread_per(weight, codes, size) if self.minimum > 1 else np.zeros((2, size))
 
     def behind_columns(self, names: Sequence[str]) -> dict[str, Array]:
-        """Persons with a value of each column other than zero; a flag: with zero too, a number: than what most have.
+        """Persons with a value of each column other than zero; a flag: with zero too, a number: than what most have,
+        and than the two commonest values, of which Σ v² less a multiple of Σ v says nothing.
 
         Where fewer than half differ from one value it is the median, each person counted once.
         """
@@ -117,12 +146,18 @@ class Witnessed(Rows):
             x = self._complete.number(name)
             there = np.isfinite(x)
             others = x == 0 if self._columns[name].type == "flag" else there & (x != self._persons.middle(x, there))
-            found[name] = np.array([self.persons(there & (x != 0)), self.persons(others)], dtype=np.int64)
+            counts = [self.persons(there & (x != 0)), self.persons(others)]
+            if self._columns[name].type == "flag":
+                _refuse_other_flags(x[there], name)
+            else:
+                counts.append(self._outside(np.where(there, x, x[there][0] if there.any() else 0.0), 2))
+            found[name] = np.array(counts, dtype=np.int64)
         return found
 
     def spread_columns(self, names: Sequence[str]) -> dict[str, Array]:
         """Σa and Σa² of a = (x − x̄)² of each column: who makes up its variance; and of a = (x − x̂)², with x̂ what
-        the other columns say: two columns that are alike but for one person would show that person's value."""
+        the other columns say: two columns that are alike but for one person would show that person's value. Last, of
+        all, what one person stands for among the columns, their squares and who has them (see `pairs`)."""
         found, filled = {}, np.zeros((self.n, len(names)), order="F")
         for j, name in enumerate(names):
             x = self._complete.number(name)
@@ -132,7 +167,20 @@ class Witnessed(Rows):
         for j, name in enumerate(names):
             own = self.spread(filled[:, j] ** 2)
             found[name] = np.stack([own, self.spread(apart[:, j] ** 2)], axis=1) if len(names) > 1 else own
-        return found
+        return found | ({names[0]: np.column_stack([found[names[0]], self._apart_of(names)])} if len(names) else {})
+
+    def _apart_of(self, names: Sequence[str]) -> Array:
+        """[1, h], with h the largest leverage of one person among these columns and their squares, as a part of what
+        is allowed (see `leverage_per`). That one alone lacks a value is a number of persons: left out."""
+        if self.minimum <= 1:
+            return np.zeros(2)
+        columns = [np.ones(self.n)]
+        for x in map(self._complete.number, names):
+            there = np.isfinite(x)
+            value = np.where(there, x, 0.0) / max(float(np.abs(x[there]).max(initial=0.0)), 1e-300)
+            columns += [value, value**2] + ([there * 1.0] if self.persons(~there) > 1 else [])
+        apart = largest_alone(np.column_stack(columns), self._persons.codes)
+        return np.array([1.0, 2 * apart / (APART * self.minimum)])
 
     @cached_property
     def _present(self) -> Array:
@@ -194,7 +242,11 @@ class Witnessed(Rows):
         `x:age` adds up the ages of the cases who are in x: were there one, its age would be read. Both sides of x are
         counted, for `age` less `x:age` says the rest. `whole` where pairs of terms are summed: each level multiplies.
         """
-        return self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
+        counted = self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
+        if self.minimum <= 1 or self._view.design is None:
+            return counted
+        parts = [self._crossed(np.where(where, 0, 1), 1, whole) for where in happened]
+        return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
     def behind_values(self, outcome: Array) -> dict[str, Array]:
         """Of an outcome that is a number: persons whose value is not zero, nor what most of the cell have, in every
@@ -285,6 +337,16 @@ class Witnessed(Rows):
 def _counting(codes: Array) -> Callable[[Array], int]:
     """Distinct persons where a mask over these rows holds."""
     return lambda where: len(np.unique(codes[where]))
+
+
+def _refuse_other_flags(values: Array, name: str) -> None:
+    if not ((values == 0) | (values == 1)).all():
+        raise DataError(
+            f"Column {name!r} is called a flag and holds other values than 0 and 1.",
+            "Correct the column, or call it a number in the dictionary.",
+            code="WRONG_TYPE",
+            subject=name,
+        )
 
 
 def _joined(*found: dict[str, list[Array]]) -> dict[str, Array]:

@@ -32,10 +32,9 @@ from atoll.privacy.statistics import Array
 
 APART = 0.9  # 1/(1 + p²) with p = 1/3
 ENOUGH, FEWEST = 5, 20_000  # persons for each product of which the part consists, and at least
-WIDE = 60  # columns that are looked at together; of more, two groups at a time
+WIDE = 60  # columns that are looked at together; of more, four groups at a time: two products have four factors
 BLOCK = 1 << 21  # numbers of products that are held at once
-FLOOR = 1e-10  # what counts as next to nothing in a direction that nobody of a part has: well above rounding
-CERTAIN = 1 - 1e-9  # a leverage in the part that other rows cannot lower: whoever could is in it
+FLOOR = 1e-11  # what counts as next to nothing in a direction that nobody of a part has: well above rounding
 PROBES, SUSPECT = 24, 1.0  # P(χ²₂₄ < 24 · SUSPECT/9) ≈ 1e-7, where 9 = APART/(1 − APART)
 
 Rows = Callable[[], Iterable[Weighing]]
@@ -59,11 +58,12 @@ def largest_apart(rows: Rows, squared: bool = False) -> float:
     if not len(used):
         return 0.0
     outcome = outcome and size[-1] > 0
-    terms, last = (used[:-1], used[-1:]) if outcome else (used, used[:0])
-    halves = np.array_split(terms, -(-2 * len(terms) // WIDE)) if len(terms) > WIDE else [terms]
+    always = [used[:1], used[-1:]] if outcome else [used[:1]]  # the intercept, which comes first, and the outcome
+    terms = used[1 : len(used) - outcome]
+    groups = np.array_split(terms, -(-4 * len(terms) // WIDE)) if len(terms) > WIDE else [terms]
     largest = 0.0
-    for parts in combinations(halves, 2) if len(halves) > 1 else [halves]:
-        columns = np.concatenate([*parts, last])
+    for parts in combinations(groups, 4) if len(groups) > 4 else [groups]:
+        columns = np.concatenate([always[0], *parts, *always[1:]])
         products = functools.partial(_products, outcome=outcome and squared)
         read = functools.partial(_scaled, rows, columns, size[columns])
         found = _largest(read, n, products)
@@ -72,6 +72,12 @@ def largest_apart(rows: Rows, squared: bool = False) -> float:
             found = found if kept.all() else _largest(read, n, lambda Z, p=products, k=kept: p(Z)[:, k])  # type: ignore[misc]
         largest = max(largest, found)
     return largest
+
+
+def largest_alone(columns: Array, person: Array | None = None) -> float:
+    """The largest leverage of one person in these columns themselves (n, columns), where no pairs are summed."""
+    summed = list(_blocks([(columns, person)], lambda Z: Z, columns.shape[1]))
+    return _largest_of(summed, _inverse(_triangle(summed)))
 
 
 def _sizes(rows: Rows) -> tuple[Array, Array, int, bool]:
@@ -122,9 +128,15 @@ def _largest(read: Read, n: int, products: Products) -> float:
         part.append((_suspects(rest, products, _inverse(triangle, floor=True)), None))
         triangle = _triangle([triangle, products(part[1][0])])
     looked_at = functools.partial(_blocks, part, products, width)
-    largest = _largest_of(looked_at(), _inverse(triangle, floor=every > 1))
-    if every > 1 and APART < largest < CERTAIN:  # by a part; now by all rows
-        largest = _largest_of(looked_at(), _inverse(_triangle(_blocks(read(), products, width))))
+    inverse = _inverse(triangle, floor=every > 1)
+    largest = _largest_of(looked_at(), inverse)
+    if every > 1 and largest > APART:  # by a part, which may be too much
+        surely = _surely(looked_at(), _blocks(read(), products, width), inverse)
+        largest = (
+            surely
+            if surely > APART
+            else _largest_of(looked_at(), _inverse(_triangle(_blocks(read(), products, width))))
+        )
     return largest
 
 
@@ -178,7 +190,18 @@ def _largest_of(blocks: Iterable[Array], inverse: Array) -> float:
     return max((float(((Q @ inverse) ** 2).sum(axis=1).max(initial=0.0)) for Q in blocks), default=0.0)
 
 
+def _surely(looked_at: Iterable[Array], everybody: Iterable[Array], inverse: Array) -> float:
+    """What the leverage over all rows is at least, of the one for whom it is largest in the part: by the combination c
+    that is best there."""
+    q = max(
+        (Q[((Q @ inverse) ** 2).sum(axis=1).argmax()] for Q in looked_at if len(Q)),
+        key=lambda q: ((q @ inverse) ** 2).sum(),
+    )
+    c = inverse @ (inverse.T @ q)
+    return float((q @ c) ** 2 / sum(float(((Q @ c) ** 2).sum()) for Q in everybody))
+
+
 def _suspects(parts: Iterable[Part], products: Products, inverse: Array) -> Array:
     """The rows whose leverage by random projections is not small."""
-    probes = inverse @ np.random.default_rng().normal(scale=PROBES**-0.5, size=(inverse.shape[1], PROBES))
+    probes = inverse @ np.random.default_rng(0).normal(scale=PROBES**-0.5, size=(inverse.shape[1], PROBES))
     return np.concatenate([Z[((products(Z) @ probes) ** 2).sum(axis=1) > SUSPECT] for Z, _ in parts])

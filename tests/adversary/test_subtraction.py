@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import atoll
-from atoll.algorithms import cox, glm, performance
+from atoll.algorithms import cox, describe, glm, performance, survey
 from atoll.features.crossed import Crossing, crossings
 from atoll.features.products import products_of
 from atoll.study.coding import resolve
@@ -49,7 +49,9 @@ def asked(formula, family="gaussian", function=glm.terms, beta=None):
     outcome = parse(formula).response
     design = resolve(parse(formula), Facts(levels={"ward": ("a", "b", "c")}), COLUMNS, ("north",))
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
-    return replace(function(family=family, link=link, beta=beta), view=View(design=design, outcome=outcome))
+    model = {"family": family, "link": link}
+    question = glm.start(**model) if beta is None else function(**model, beta=beta)
+    return replace(question, view=View(design=design, outcome=outcome))
 
 
 def told(question, **table):
@@ -93,7 +95,7 @@ def test_few_outside_a_level_who_have_a_number(formula, few):
 @pytest.mark.parametrize("few", [1, 2, 9])
 @pytest.mark.parametrize("formula", ["cost ~ male * statin + smoker * age", "cost ~ male * statin + smoker * C(ward)"])
 def test_few_in_a_cell_of_three_columns(formula, few):
-    cell = (MALE == 1) & (STATIN == 1) & (SMOKER == 1)
+    cell = (MALE == 1) & (STATIN == 0) & (SMOKER == 1)
     smoker = np.where(cell, 0.0, SMOKER)
     smoker[np.flatnonzero(cell)[:few]] = 1.0
     packs = smoker * HONEST["years"]
@@ -102,21 +104,26 @@ def test_few_in_a_cell_of_three_columns(formula, few):
 
 
 def test_which_cells_are_crossed():
-    def of(formula):
-        design = resolve(parse(formula), Facts(), COLUMNS | {"site": Column("flag")}, ("north",))
-        return crossings(products_of(design, COLUMNS), COLUMNS)
+    def of(formula, pairs=True):
+        design = resolve(parse(formula), Facts(), COLUMNS, ("north",))
+        return crossings(products_of(design, COLUMNS), COLUMNS, pairs)
+
+    def spans(formula):
+        return [(c.spans[0][1], c.spans[0][2]) for c in of("cost ~ " + formula)]
 
     assert of("cost ~ male + statin + smoker + age") == [], "pairs of levels are counted anyhow"
-    assert of("cost ~ male * statin + age:smoker") == [Crossing(("male", "statin", "smoker"))]
+    assert of("cost ~ male * statin + age:smoker") == [Crossing(("male", "smoker", "statin"))]
     cubic = "bs(age, knots=[50, 60], lower_bound=40, upper_bound=80{})"
-    spans = [(c.low, c.high) for c in of("cost ~ " + cubic.format(", extrapolation='clip'"))]
-    assert spans == [(40, 50), (40, 60), (40, 80), (50, 80), (60, 80)]
-    assert [(c.low, c.high) for c in of("cost ~ " + cubic.format(""))] == [(-np.inf, 50), (60, np.inf)]
+    assert spans(cubic.format(", extrapolation='clip'")) == [(40, 50), (40, 60), (40, 80), (50, 80), (60, 80)]
+    assert spans(cubic.format("")) == [(-np.inf, 50), (60, np.inf)]
     line = "bs(age, knots=[50, 60], degree=1, lower_bound=40, upper_bound=80)"
-    assert [(c.low, c.high) for c in of(f"cost ~ {line}")] == [(-np.inf, 50), (50, 60), (60, np.inf)]
-    assert {c.levels for c in of(f"cost ~ {line} + male + statin:smoker")} == {
-        (), ("male",), ("smoker", "statin"), ("male", "smoker", "statin")
-    }  # fmt: skip
+    assert spans(line) == [(-np.inf, 50), (50, 60), (60, np.inf)]
+    assert spans("abs(2 * age - 100)") == spans("I(abs(age - 50))") == [(-np.inf, 50), (50, np.inf)]
+    within = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker") if c.spans}
+    assert within == {("male",), ("male", "smoker", "statin")}
+    alone = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker", pairs=False) if c.spans}
+    assert alone == {("male",)}
+    assert Crossing((), (("age", -np.inf, 50.0), ("years", 20.0, np.inf))) in of(f"cost ~ {line} + abs(years - 20)")
 
 
 def test_more_cells_than_can_be_counted_are_refused():
@@ -157,6 +164,29 @@ def test_few_cases_in_the_part_of_a_spline_that_its_terms_leave_out(few):
     male = np.where(TABLE["age"] < 50, 0.0, MALE)
     male[np.flatnonzero(TABLE["age"] < 45)[:few]] = 1.0
     assert told(asked(f"cost ~ {curve} + male"), male=male) in FEW
+
+
+RISE = "bs(age, knots=[50], degree=1, lower_bound=30, upper_bound=90)"
+
+
+@pytest.mark.parametrize(
+    ("formula", "outcome"),
+    [(f"cost ~ male:{RAMP} + statin + {RAMP} + male", False),  # its levels stand in two terms
+     (f"cost ~ {RAMP} + bs(years, df=1, degree=1, lower_bound=10, upper_bound=15, extrapolation='clip')", False),
+     ("cost ~ male + I(abs(age - 50)) + age", False), (f"y ~ {RAMP}", True), ("y ~ age + I(abs(age - 60))", True)],
+)  # fmt: skip
+@pytest.mark.parametrize("few", [1, 2, 9])
+def test_few_in_a_span_that_another_term_or_the_outcome_cuts(formula, outcome, few):
+    here = (TABLE["age"] > 50) & (TABLE["age"] < 70) if "abs" not in formula else TABLE["age"] > (60 if outcome else 50)
+    cell = {"statin": (MALE == 1) & (STATIN == 1), "years": (HONEST["years"] > 10) & (HONEST["years"] < 15)}
+    cut = next((where for name, where in cell.items() if name in formula), (MALE == 1) & (STATIN == 1))
+    cut = TABLE["y"] == 1 if outcome else MALE == 1 if "abs" in formula else cut
+    out = np.flatnonzero(here & cut)[few:]
+    age = TABLE["age"].copy()
+    age[out] = 45.0 if "abs" in formula else np.where(out % 2, 45.0, 75.0)
+    family = "binomial" if outcome else "gaussian"
+    assert told(asked(formula, family), age=age) in FEW
+    assert told(asked(formula, family)) == ""
 
 
 # ---- one person by any combination of sums
@@ -223,3 +253,85 @@ def test_in_an_interval_of_risk_sets_over_hospitals_too():
     event = (ROW // 2 % 2) * 1.0
     assert told(question, t=time, e=event, packs=packs) in FEW
     assert told(question, t=time, e=event, packs=10 + HONEST["years"]) == ""
+
+
+def leaving(formula, terms):
+    """What leaves over hospitals, at two intervals: those who leave early, and late."""
+    design = resolve(parse(formula), Facts(), COLUMNS, ("north",), intercept=False)
+    ask = cox.leaving(grid=np.array([100.0]), exact=False, strata=1, beta=np.zeros(terms), centre=np.zeros(terms))
+    return replace(ask, view=View(design=design, time="t", event="e"))
+
+
+def test_a_number_that_a_level_gives_but_for_one_in_an_interval():
+    """Early 15 for all smokers and 13 for one; late it is as it is."""
+    early, event = ROW < 300, (ROW // 8 % 2) * 1.0
+    even = 12.0 + ROW % 9
+    score = np.where(early & (SMOKER == 1), 15.0, even)
+    table = {"t": np.where(early, 40.0, 400.0), "e": event}
+    one = np.flatnonzero(early & (SMOKER == 1))[3]
+    assert told(leaving("smoker + score", 2), score=np.where(one == ROW, 13.0, score), **table) in FEW
+    assert told(leaving("smoker + score", 2), score=score, **table) == "", "by one person alone"
+    assert told(leaving("smoker + score", 2), score=even, **table) == ""
+
+
+@pytest.mark.parametrize("few", [1, 9])
+def test_few_in_a_cell_of_three_columns_in_an_interval(few):
+    early, event = ROW < 400, (ROW // 8 % 2) * 1.0
+    cell = early & (MALE == 1) & (STATIN == 0) & (SMOKER == 1)
+    smoker = np.where(cell, 0.0, SMOKER)
+    smoker[np.flatnonzero(cell)[::5][:few]] = 1.0
+    table = {"t": np.where(early, 40.0, 400.0), "e": event}
+    formula = "male + statin + male:statin + smoker"
+    assert told(leaving(formula, 4), smoker=smoker, **table) in FEW
+    assert told(leaving(formula, 4), **table) == ""
+
+
+# ---- sums of whole numbers
+
+
+@pytest.mark.parametrize("few", [1, 2, 9])
+@pytest.mark.parametrize("question", ["describe", "survey", "x²"])
+def test_few_whose_square_is_not_what_everybody_elses_is(question, few):
+    """Of numbers that are 0 or 1 for all but a few, Σ v² − Σ v is theirs; and of w = v² but for one, Σ w − Σ v²."""
+    counts = but(ROW % 2 * 1.0, few, 4.0 + ROW % 3)
+    table, names = {"score": counts}, ("score",)
+    if question == "x²":
+        table, names = {"packs": HONEST["years"], "score": but(HONEST["years"] ** 2, 1, 7.0)}, ("packs", "score")
+    view = View(names)
+    ask = (
+        survey.moments(columns=names)
+        if question == "survey"
+        else describe.squares(numbers=names, centre=np.zeros(len(names)))
+    )
+    assert told(replace(ask, view=view), **table) in FEW
+    assert told(replace(ask, view=view), **{name: R.normal(20, 4, N) for name in names}) == ""
+
+
+@pytest.mark.parametrize("few", [1, 9])
+@pytest.mark.parametrize(
+    "term", ["log(score + 1)", "sqrt(score)", "I(1 / (score + 1))", "bs(score, df=3, lower_bound=0, upper_bound=4)"]
+)
+def test_how_many_have_each_of_few_values_is_not_factored(term, few):
+    """exp Σ log(1 + v) is a whole number, whose factors say how many have each v; with ages it says theirs."""
+    columns = COLUMNS | {"score": Column("number", low=0, high=30)}
+    facts = Facts(levels={"ward": ("a", "b", "c")})
+
+    def at(formula, score, **more):
+        design = resolve(parse(formula), facts, columns, ("north",))
+        question = replace(asked("cost ~ age"), view=View(design=design, outcome=parse(formula).response))
+        return code(question, columns=columns, **HONEST | {"score": score} | more)
+
+    score = (ROW % 4) * 1.0
+    assert at(f"cost ~ age + male + {term}", but(score, few, 4.0)) in FEW
+    assert at(f"cost ~ age + male + {term}", np.where(ROW % 40 == 0, 4.0, score)) == ""
+    women = np.where(MALE == 1, np.where(ROW % 20 == 1, 4.0, score), score)
+    women[np.flatnonzero(MALE == 0)[:few]] = 4.0
+    assert at(f"cost ~ age + male + {term}", women) in FEW, "of the women few have the value"
+    many = R.uniform(0, 20, N).round(2)
+    assert at(f"cost ~ age + male + {term.replace('=4', '=20')}", many) == "", "of many values nothing is solved"
+
+
+def test_a_flag_that_holds_another_number_is_not_summed():
+    asked_of = replace(describe.sums(numbers=("male",), categories=()), view=View(("male",)))
+    assert told(asked_of, male=np.where(ROW % 5 == 0, 0.37, MALE)) == "WRONG_TYPE"
+    assert told(asked_of) == ""

@@ -311,5 +311,5 @@ def test_a_flag_is_witnessed_with_its_zeros_and_a_number_by_its_others():
     (rows,) = rows_of(table, View(columns=("d", "z", "x")))
     behind = rows.behind_columns(("d", "z", "x"))
     assert behind["d"].tolist() == [97, 3]
-    assert behind["z"].tolist() == [100, 99]
-    assert behind["x"].tolist() == [99, 99]
+    assert behind["z"].tolist() == [100, 99, 98], "with a value, other than the middle, than the two commonest"
+    assert behind["x"].tolist() == [99, 99, 98]

@@ -15,7 +15,7 @@ def test_htmx_is_the_file_that_was_chosen():
     assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE.txt").read_text("utf-8")
 
 
-ALONE = ("scan.html", "quality.html")  # opened as files: their style stands in them
+ALONE = ("scan.html", "quality.html", "diagnosis.html")  # opened as files: their style stands in them
 
 
 def test_nothing_is_loaded_from_elsewhere():
