@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.chinese import is_chinese, translate
 from atoll.ingest.term_text import canonical
-from atoll.study.units import analyte_in
+from atoll.study.units import UnitError, analyte_in, conversion
 
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
 KNOWN = {  # starter_concepts.csv
@@ -71,13 +71,25 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
     )
     columns = ["code", *(["name"] if wanted.names else []), "concept_id"]
     columns += ["unit", "analyte"] if wanted.unit else []
-    known = KNOWN.get(wanted.meaning, {})
-    lines = []
+    known, lines, units = KNOWN.get(wanted.meaning, {}), [], dict[str, str]()
     for code, name, unit, n in rows[:MOST]:
         row = {"code": code, "name": name or "", "concept_id": known.get(code.strip().casefold(), ""), "rows": n}
-        row |= {"unit": unit or "", "analyte": analyte_of(name or code) if unit else ""}
+        analyte = analyte_of(name or code) if unit else ""
+        row |= {"unit": _one_unit(units, unit or "", analyte), "analyte": analyte}
         lines.append([row[column] for column in (*columns, "rows")])
     return CodeList(_written([*columns, "rows"], lines), len(lines), len(rows) > MOST)
+
+
+def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:
+    """The unit of the commonest test of an analyte, where this one converts into it: names of one test, one unit."""
+    if not analyte:
+        return unit
+    first = units.setdefault(analyte, unit)
+    try:
+        conversion(unit, first, analyte)
+    except UnitError:
+        return unit
+    return first
 
 
 def vital_list(columns: Sequence[tuple[str, str]]) -> CodeList:

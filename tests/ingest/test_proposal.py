@@ -7,7 +7,9 @@ from datetime import date
 
 import pytest
 
+from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
+from atoll.ingest.code_lists import Wanted, code_list
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
@@ -82,6 +84,17 @@ def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(dra
     assert {code: row["concept_id"] for code, row in listed(tmp_path, "sex").items()} == {"男性": "8507", "女": "8532"}
     assert {code: row["concept_id"] for code, row in listed(tmp_path, "vitals").items()} == {
         "收缩压": "3004249", "体重": "3025315",
+    }  # fmt: skip
+
+
+def test_two_names_of_one_test_get_one_unit(tmp_path):
+    with Workbench() as bench:
+        bench.run("CREATE TABLE t AS SELECT * FROM (VALUES ('血肌酐', 'μmol/L'), ('血肌酐', 'μmol/L'), ('Cr', 'mg/dl'),"
+                  " ('尿肌酐', 'g'), ('钙', 'mg/dl')) AS t(test, unit)")  # fmt: skip
+        bench.run('CREATE TEMP VIEW "source:t" AS SELECT * FROM t')
+        made = code_list(bench, Wanted("test", "t", ("test",), (), "unit"))
+    assert {row["code"]: row["unit"] for row in csv.DictReader(made.text.splitlines())} == {
+        "血肌酐": "μmol/L", "Cr": "μmol/L", "尿肌酐": "g", "钙": "mg/dl",
     }  # fmt: skip
 
 
