@@ -95,8 +95,9 @@ class Data(Protocol):
         """Persons of each mask in every cell of indicators that a term combines with more: a `witness` for Σ xy."""
         ...
 
-    def behind_values(self, outcome: Array) -> dict[str, Array]:
-        """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have."""
+    def behind_values(self, outcome: Array, squared: bool) -> dict[str, Array]:
+        """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have; than the
+        two commonest values where its squares are summed."""
         ...
 
     def spread_cases(self, *happened: Array) -> dict[str, Array]:
