@@ -2,7 +2,7 @@
 
 The export      sources, which opens one (a new format of exports goes there); tabular (CSV, Excel, Parquet), fhir,
                 hl7v2; pace, how far a long reading is
-Looking at it   scan, and from it a draft of a mapping: proposal
+Looking at it   scan, and from it a draft of a mapping: proposal; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export
@@ -11,8 +11,8 @@ Loading         load, the whole way; persons; rule_source and rules, a rule as o
 
 What a name means is a subject of its own, which the loader does not need:
     terminology, the matcher; term_text and chinese, a name read; term_concepts, term_index and term_features, the
-    candidates and what speaks for them; term_files, usagi, its files; review, what people decide; term_names, what they
-    are shown
+    candidates (common tests in our own words among them) and what speaks for them; term_files, usagi, its files;
+    review, what people decide; term_names, what they are shown
 
 A single table that the steward registers without OMOP is read by `atoll.features.imports`.
 """

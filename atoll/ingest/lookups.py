@@ -17,9 +17,9 @@ from typing import Any
 from atoll.cdm.tables import LOCAL
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
+from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lists import whole_rows
 
-SEPARATOR = "\x1f"
 _DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 

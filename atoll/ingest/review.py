@@ -227,6 +227,11 @@ def _agreed(made: Iterable[Decision], needed: int) -> list[Decision]:
     return max(enough, key=lambda group: (len(group), group[-1].at)) if enough else []
 
 
+def decided(review: Review) -> dict[str, int]:
+    """Name → concept of what is settled, without names that nothing fits."""
+    return {item.name: one.concept_id for item, one, _ in review.settled() if one.concept_id != NOTHING}
+
+
 def write_list(path: Path, review: Review) -> int:
     """The settled decisions as a code list with `LIST`, without names that nothing fits. Returns the rows."""
     rows = 0

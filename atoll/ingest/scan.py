@@ -28,6 +28,7 @@ DATES = ("yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "dd/MM/yyyy", "MM
          "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
 TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy/MM/dd HH:mm",
          "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
+YEAR_FIRST = "several, year first"  # several patterns in one column, all read by date(x) without a pattern
 EXACT = 100_000  # rows up to which distinct values are counted, not estimated
 SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
 _CODES = (
@@ -155,6 +156,7 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
         "number": f"count(try_cast({column} AS DOUBLE))",
         "comma": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9.]*,[0-9]+$'))",
     }
+    checks[YEAR_FIRST] = f"count(try_cast(year_first({column}) AS DATE))"
     for form in (*DATES, *TIMES):
         checks[form] = f"count(try_strptime({column}, {literal(_signs(form))}))"
     counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))
@@ -164,6 +166,8 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
     best = max((*DATES, *TIMES), key=lambda form: (counted[form], len(form)))
     if counted[best] >= SURE * n and not (best == "yyyyMMdd" and not _days(bench, name)):
         return ("datetime" if best in TIMES else "date"), best
+    if counted[YEAR_FIRST] >= SURE * n and counted["integer"] < SURE * n:
+        return "date", YEAR_FIRST
     if counted["code"] > 0.01 * n:
         return "text", ""
     for kind in ("integer", "number"):
@@ -187,6 +191,8 @@ def _read(name: str, kind: str, form: str, dtype: str) -> str:
     column = quoted(name)
     if not dtype.lstrip("!").startswith("string"):
         return column
+    if form == YEAR_FIRST:
+        return f"try_cast(year_first({column}) AS DATE)"
     if kind in ("date", "datetime"):
         return f"CAST(try_strptime({column}, {literal(_signs(form))}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
     if form == ",":

@@ -64,6 +64,7 @@ class Source:
     paths: dict[str, str] = field(default_factory=dict)  # what the engine reads → the file's own name
     clean: dict[Path, Path] = field(default_factory=dict)  # a file with broken lines → its copy without them
     aside: list[tuple[str, int, str, str]] = field(default_factory=list)  # broken lines found before the engine reads
+    others: list[str] = field(default_factory=list)  # tables that are there and that the mapping does not read
 
     def table(self, name: str) -> Any:
         """A table for Ibis."""
@@ -187,7 +188,10 @@ class _Files:
             return stem
         if root.is_file() and len(self.wanted) == 1:
             return next(iter(self.wanted))
-        return next((name for name in self.wanted if name.casefold() == stem.casefold()), None)
+        found = next((name for name in self.wanted if name.casefold() == stem.casefold()), None)
+        if found is None and stem not in self.source.others:
+            self.source.others.append(stem)
+        return found
 
     def _table(self, name: str, files: Sequence[Path]) -> None:
         declared = (self.mapping.tables if self.mapping else {}).get(name) or SourceTable(name)

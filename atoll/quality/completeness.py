@@ -47,7 +47,8 @@ def code_mapped() -> Iterator[Check]:
 
 def unit_given() -> Iterator[Check]:
     """A number has a unit that is known."""
-    of, fault = sql("t.value_as_number IS NOT NULL"), sql("COALESCE(t.unit_concept_id, 0) = 0")
+    of = sql("t.value_as_number IS NOT NULL AND COALESCE(t.value_as_concept_id, 0) = 0")  # the grade 1+ has no unit
+    fault = sql("COALESCE(t.unit_concept_id, 0) = 0")
     yield Check("unit_given", "completeness", "rows", "measurement", "unit_concept_id", of=of, fault=fault, allowed=0.1)
 
 

@@ -26,6 +26,7 @@ SIGNED = 0.05  # with more negative values than this the test has a sign, as a b
 FAR = 0.02  # share of values on another scale
 GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
 YEAR_RATIO = 3.0  # of the medians of two years
+BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
 FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years")
 
 
@@ -54,13 +55,16 @@ class Test:
     years: dict[int, Group] = field(default_factory=dict)
 
 
-def look(workspace: Workspace, only: frozenset[int] | None = None) -> Iterator[Finding]:
-    """The findings of every check of the commonest tests, or of those of these concepts."""
+def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bool = False) -> Iterator[Finding]:
+    """The findings of every check of the commonest tests, or of those of these concepts.
+
+    operators   whether `measurement` has operator_concept_id: a bound (<5) is no value of a test
+    """
     tests = _commonest(workspace, only)
     if not tests:
         return
     values = workspace.table("test_values")
-    _collect(workspace, values, tests)
+    _collect(workspace, values, tests, operators)
     _medians(workspace, values, tests)
     _scales(workspace, values, tests)
     workspace.drop(values)
@@ -95,12 +99,13 @@ def _usual(units: list[tuple[int, int]]) -> tuple[int, int]:
     return max([(n, unit) for n, unit in units if unit] or units)
 
 
-def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
+def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test], operators: bool) -> None:
     """The values of these tests in their usual unit, with sex, age group and year."""
     import pyarrow as pa
 
     chosen = workspace.table("chosen_tests")
     concepts = pa.array(list(tests), pa.int64())
+    bounds = sql(" AND COALESCE(m.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
     workspace.upload(chosen, pa.table({"concept": concepts, "unit": pa.array([t.unit for t in tests.values()])}))
     workspace.create(
         values,
@@ -109,8 +114,10 @@ def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> No
             "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / 20) AS age, "
             "EXTRACT(YEAR FROM m.measurement_date) AS year FROM measurement m "
             "JOIN {c} c ON c.concept = m.measurement_concept_id AND c.unit = COALESCE(m.unit_concept_id, 0) "
-            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL",
+            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL"
+            "{bounds}",
             c=chosen,
+            bounds=bounds,
         ),
     )
     workspace.drop(chosen)

@@ -351,3 +351,19 @@ def test_a_study_of_registered_tables_has_no_checks_of_its_own(engine):
     study = protocol.read(studies.STUDY)
     with engine.workspace({}) as workspace, pytest.raises(StudyError, match="reads tables that stewards register"):
         scope_of(study, workspace)
+
+
+def test_a_bound_is_no_value_on_another_scale_and_a_grade_misses_no_unit():
+    rows = clean()
+    for row in rows["measurement"]:
+        row |= {"operator_concept_id": None, "value_as_concept_id": None}
+    bounded = FAULTS["one_scale:measurement.value_as_number:3004501"](rows)
+    for row in bounded["measurement"][:60]:
+        row["operator_concept_id"] = 4171756
+    engine = Engine("duckdb", None)  # type: ignore[arg-type]
+    try:
+        assert "one_scale:measurement.value_as_number:3004501" not in failed(engine, bounded)
+        graded = change(clean(), "measurement", 200, unit_concept_id=None, value_as_concept_id=45878548)
+        assert "unit_given:measurement.unit_concept_id" not in failed(engine, graded)
+    finally:
+        engine.close()
