@@ -223,8 +223,8 @@ def read_loaded(file: Path, near: Iterable[str]) -> list[Concept]:
 
 
 def starter_candidates() -> list[Concept]:
-    """The concepts that the package has a name for: drugs, and in its own words common tests (`common_tests.csv`) and
-    diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary brings them."""
+    """The concepts that the package has a name for: drugs, and in its own words common tests (`common_tests.csv`: analyte,
+    property, specimen) and diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary brings them."""
     rows = csv.DictReader(_of_package("atoll.cdm", "starter_concepts.csv"))
     found = {
         int(row["concept_id"]): (row["concept_name"], row["domain_id"])
@@ -234,7 +234,12 @@ def starter_candidates() -> list[Concept]:
     for row in csv.DictReader(_of_package("atoll.knowledge", "phenotypes/concepts.csv")):
         found.setdefault(int(row["concept_id"]), (row["own_name"], row["domain"]))
     for row in csv.DictReader(_of_package("atoll.ingest", "common_tests.csv")):
-        found[int(row["concept_id"])] = (row["own_name"], "Measurement")
+        parts = (
+            row["analyte"],
+            f"[{row['property']}]" * bool(row["property"]),
+            f"in {row['specimen']}" * bool(row["specimen"]),
+        )
+        found[int(row["concept_id"])] = (" ".join(filter(None, parts)), "Measurement")
     return [parse(number, name, domain) for number, (name, domain) in found.items()]
 
 
