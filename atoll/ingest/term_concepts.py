@@ -223,8 +223,9 @@ def read_loaded(file: Path, near: Iterable[str]) -> list[Concept]:
 
 
 def starter_candidates() -> list[Concept]:
-    """The concepts that the package has a name for: drugs, and in its own words common tests (`common_tests.csv`: analyte,
-    property, specimen) and diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary brings them."""
+    """The concepts that the package has a name for: drugs, common tests by analyte, property and specimen
+    (`common_tests.csv`), and in its own words diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary
+    brings them."""
     rows = csv.DictReader(_of_package("atoll.cdm", "starter_concepts.csv"))
     found = {
         int(row["concept_id"]): (row["concept_name"], row["domain_id"])
