@@ -261,7 +261,8 @@ def _limit(limits: dict[str, Any], change: str) -> tuple[str, Any]:
 def feasibility(out: Output, questions: int | None, home: Path) -> None:
     """Show or give a standing permission: questions of feasibility are answered without asking the steward.
 
-    It covers nothing but numbers of persons, under this site's own limits; each use is in the ledger.
+    It covers nothing but numbers of persons, in steps of this site's minimum at least, of five different cohorts or
+    feature documents of one investigator in 30 days, and no study with limits of its own. Each use is in the ledger.
     """
     from atoll.site.standing import DAYS, read_standing, write_standing
 

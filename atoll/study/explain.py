@@ -159,6 +159,8 @@ class _Text:
             wishes = self.study.privacy.limits()
             yield self.frame("asks" if wishes else "asks_nothing")
             yield from self.listed(wishes)
+            if {"rounding", "minimum_persons"} & wishes.keys():
+                yield self.frame("odd")
         yield self.frame("public" if self.study.privacy.public else "not_public")
 
     def listed(self, limits: Mapping[str, Any]) -> Iterator[str]:
