@@ -209,6 +209,22 @@ def test_a_query_that_runs_too_long_is_stopped(cdm):
         stop.join()
 
 
+def test_a_definition_whose_query_runs_beyond_the_time_limit_fails_and_the_next_does_not_start(cdm, monkeypatch):
+    """The deadline itself stops the query: without that it would run for hours."""
+    slow = module.sql("SELECT COUNT(*) FROM range(10000000000) a, range(1000) b")
+    with workspace_at(cdm) as workspace:
+        rescue = threading.Timer(20, workspace.interrupt)
+        rescue.start()
+        monkeypatch.setattr(CohortRun, "_qualify", lambda run, *_: workspace.fetch(slow))
+        run = CohortRun(workspace, minutes=60)
+        monkeypatch.setattr(run.shared, "create", lambda: setattr(run, "deadline", time.monotonic() + 0.5) or {})
+        outcome = run.run({name: read(json.dumps(GOOD)) for name in "ab"})
+        assert rescue.is_alive(), "something else stopped it"
+        rescue.cancel()
+    assert str(outcome.failed["a"]).startswith("The time limit passed while its query ran.")
+    assert str(outcome.failed["b"]).startswith("The time limit was over before its turn came.")
+
+
 def test_an_interrupted_run_leaves_nothing(cdm, monkeypatch):
     with workspace_at(cdm) as workspace:
         monkeypatch.setattr(module.CohortRun, "_qualify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
