@@ -88,14 +88,15 @@ def check(out: Output, file: Path) -> None:
 @click.argument("file", type=FILE)
 @click.option("--site", help="For this hospital; for all when left out.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="From your settings when left out.")
+@click.option("--whole", is_flag=True, help="Name every concept, also of long concept sets.")
 @with_output
-def explain(out: Output, file: Path, site: str | None, language: str | None) -> None:
+def explain(out: Output, file: Path, site: str | None, language: str | None, whole: bool) -> None:
     """Say in plain words what a study would do with a hospital's data."""
     from atoll.study.explain import explain as in_words
 
     _, found = read_study(file)
     chosen: Any = language or settings().language
-    text = in_words(found, site, chosen)
+    text = in_words(found, site, chosen, whole=whole)
     out.result({"hash": found.hash, "site": site, "language": chosen, "text": text}, text.rstrip("\n"))
 
 

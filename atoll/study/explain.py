@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from atoll.errors import StudyError
+from atoll.study.circe import CohortExpression
 from atoll.study.circe_text import explain as explain_cohort
 from atoll.study.dataset import Recipe
 from atoll.study.diagnosis import WORDS as DIAGNOSED
@@ -23,12 +24,18 @@ Language = Literal["en", "zh"]
 
 
 def explain(
-    study: Study, site: str | None = None, language: Language = "en", *, limits: Mapping[str, Any] | None = None
+    study: Study,
+    site: str | None = None,
+    language: Language = "en",
+    *,
+    limits: Mapping[str, Any] | None = None,
+    whole: bool = False,
 ) -> str:
     """The study in plain words, for one hospital or, without `site`, for all.
 
     `limits` are those in force at the hospital (the fields of its `Policy`, tightened by the study); without
     them the text says what the study asks for, and that the hospital's own policy holds where it is stricter.
+    Without `whole` a long concept set names what it leaves out and the first of what it includes, and counts the rest.
 
     Raises
     ------
@@ -39,14 +46,16 @@ def explain(
         raise StudyError(
             f"The study does not ask {site!r}.", f"It asks {', '.join(sorted(study.sites))}.", subject="sites"
         )
-    return "\n".join(_Text(study, site, language, limits).lines()) + "\n"
+    return "\n".join(_Text(study, site, language, limits, whole).lines()) + "\n"
 
 
 class _Text:
     """The lines of one explanation."""
 
-    def __init__(self, study: Study, site: str | None, language: Language, limits: Mapping[str, Any] | None):
-        self.study, self.site, self.limits = study, site, limits
+    def __init__(
+        self, study: Study, site: str | None, language: Language, limits: Mapping[str, Any] | None, whole: bool
+    ):
+        self.study, self.site, self.limits, self.whole = study, site, limits, whole
         self.index = ("en", "zh").index(language)
 
     def say(self, pair: Pair, /, **values: Any) -> str:
@@ -91,19 +100,25 @@ class _Text:
         yield self.frame("stays")
 
     def made(self, name: str, recipe: Recipe) -> Iterator[str]:
-        language: Language = "zh" if self.index else "en"
         yield self.frame("made", dataset=name)
-        yield from (f"  {line}" for line in explain_cohort(recipe.definition, language, check=False).splitlines())
+        yield from (f"  {line}" for line in self.cohort(recipe.definition))
         if recipe.diagnose:
             yield self.say(DIAGNOSED[recipe.diagnose])
             for other in recipe.definitions[1:]:
-                yield from (f"  {line}" for line in explain_cohort(other, language, check=False).splitlines())
+                yield from (f"  {line}" for line in self.cohort(other))
             return
         if recipe.features is None:
             yield self.frame("made_steps")
             return
         yield self.frame("made_columns")
-        yield from (f"- {line}" for line in in_words(recipe.features, language))
+        yield from (f"- {line}" for line in in_words(recipe.features, self.language))
+
+    def cohort(self, definition: CohortExpression) -> list[str]:
+        return explain_cohort(definition, self.language, check=False, every=self.whole).splitlines()
+
+    @property
+    def language(self) -> Language:
+        return "zh" if self.index else "en"
 
     @property
     def colon(self) -> str:
