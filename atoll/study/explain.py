@@ -17,6 +17,7 @@ from atoll.study.dataset import Recipe
 from atoll.study.diagnosis import WORDS as DIAGNOSED
 from atoll.study.dictionary import Column
 from atoll.study.feature_words import in_words
+from atoll.study.horizon import shared, told
 from atoll.study.protocol import Analysis, Study
 from atoll.study.sentences import ALGORITHMS, COLUMNS, FRAME, LEAVES, LIMITS, OPTIONS, WORDS, Pair
 
@@ -112,6 +113,8 @@ class _Text:
             return
         yield self.frame("made_columns")
         yield from (f"- {line}" for line in in_words(recipe.features, self.language))
+        for outcome, feature in shared(recipe.features):
+            yield self.frame("warning", what=told(outcome, feature, self.index))
 
     def cohort(self, definition: CohortExpression) -> list[str]:
         return explain_cohort(definition, self.language, check=False, every=self.whole).splitlines()

@@ -38,6 +38,7 @@ FRAME: dict[str, Pair] = {
         "Of each of them, at the start of the cohort (the index date):",
         "对其中每一位，在入组日（索引日期）取：",
     ),
+    "warning": ("Warning: {what}", "警告：{what}"),
     "made_steps": (
         "Of each person with an initial event: which of the rules are kept, and whether the person is in the cohort.",
         "对每一位出现入组事件的人，取：满足哪些规则、是否在队列中。",

@@ -179,6 +179,16 @@ def test_the_check_list_names_what_may_not_be_meant():
         assert words in texts
 
 
+def test_a_key_that_stands_twice_is_refused():
+    """JSON takes the last one silently: a steward would read another limit than the author meant."""
+    text = json.dumps(definition(condition(1)))
+    text = '{"QualifiedLimit": {"Type": "All"}, "QualifiedLimit": {"Type": "First"}, ' + text[1:]
+    with pytest.raises(StudyError, match=r"The key 'QualifiedLimit' stands twice in one object\. Keep the one"):
+        read(text)
+    with pytest.raises(StudyError, match="The key 'CodesetId' stands twice"):
+        read(json.dumps(definition(condition(1))).replace('"CodesetId": 1', '"CodesetId": 1, "CodesetId": 2'))
+
+
 def test_a_cut_concept_set_hides_nothing_that_it_leaves_out_and_counts_the_rest():
     """What stands after the twelfth could be what matters: whom a set leaves out, or a disease nobody expects."""
     document = definition(condition(1))
