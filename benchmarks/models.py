@@ -58,7 +58,7 @@ def _write(path: Path, X: np.ndarray, others: dict[str, np.ndarray]) -> None:
             file.write(np.ascontiguousarray(values, "<f8").tobytes())
 
 
-def ours(kind: str, folder: Path) -> dict[str, object]:
+def ours(kind: str, folder: Path, policy: str = "public") -> dict[str, object]:
     """Atoll in process: four sites, two threads; the table is an Arrow table in memory."""
     import atoll
     from atoll.algorithms import registry
@@ -68,7 +68,7 @@ def ours(kind: str, folder: Path) -> dict[str, object]:
     table = table.drop_columns(["site"])
     bounds = np.searchsorted(site, np.arange(SITES + 1))
     parts = {f"s{k}": table.slice(bounds[k], bounds[k + 1] - bounds[k]) for k in range(SITES)}
-    network = atoll.Network(parts, policy="public", threads=2)
+    network = atoll.Network(parts, policy=policy, threads=2)
     terms = " + ".join(name for name in table.column_names if name.startswith("x"))
     rest = (
         {"formula": f"y ~ {terms}", "family": "binomial"}
@@ -85,6 +85,11 @@ def ours(kind: str, folder: Path) -> dict[str, object]:
         "beta": fit.params.tolist(),
         "rounds": fit.rounds,
     }
+
+
+def strict(kind: str, folder: Path) -> dict[str, object]:
+    """The same where patients are protected: each person's leverage is looked at, and who stands behind is counted."""
+    return ours(kind, folder, "strict")
 
 
 def statsmodels(kind: str, folder: Path) -> dict[str, object]:
@@ -171,14 +176,14 @@ def _peak() -> int:
     return int(line.split()[1]) * 1024
 
 
-PEERS = {"ours": ours, "statsmodels": statsmodels, "glum": glum, "lifelines": lifelines, "R": in_r}
+PEERS = {"ours": ours, "strict": strict, "statsmodels": statsmodels, "glum": glum, "lifelines": lifelines, "R": in_r}
 
 
 def compare(kind: str, peers: tuple[str, ...], repeats: int = 3) -> list[dict[str, object]]:
     """Rows of the benchmark table: medians over `repeats` alternating runs, ratios to each peer, agreement."""
     folder = Path(tempfile.mkdtemp(prefix="atoll-bench-"))
     (make_logistic if kind == "logistic" else make_cox)(folder)
-    wanted = ["ours", *[peer for peer in peers if peer != "R" or shutil.which("Rscript")]]
+    wanted = ["ours", "strict", *[peer for peer in peers if peer != "R" or shutil.which("Rscript")]]
     runs: dict[str, list[dict[str, object]]] = {peer: [] for peer in wanted}
     for turn in range(repeats):
         for peer in wanted:
@@ -208,7 +213,7 @@ def _rows(kind: str, runs: dict[str, list[dict[str, object]]]) -> list[dict[str,
     beta = np.array(runs["ours"][0]["beta"])
     rows = []
     for peer, results in runs.items():
-        if peer == "ours":
+        if peer in ("ours", "strict"):
             continue
         theirs = float(np.median([run["seconds"] for run in results]))
         apart = float(np.max(np.abs(beta - np.array(results[0]["beta"]))))
@@ -223,6 +228,12 @@ def _rows(kind: str, runs: dict[str, list[dict[str, object]]]) -> list[dict[str,
                 "note": f"largest difference of a coefficient {apart:.1e}",
             }
         )
+    protected = float(np.median([run["seconds"] for run in runs["strict"]]))
+    rows.append(
+        {"what": f"{kind} under the strict policy, time", "against": "the public one", "ours": f"{protected:.2f} s",
+         "theirs": f"{mine:.2f} s", "ratio": protected / mine, "target": None,
+         "note": "with every person's leverage, alone and among all pairs of terms; the rows above are of public data"}
+    )  # fmt: skip
     table = float(runs["ours"][0]["table"])
     above = max(float(run["above"]) for run in runs["ours"])
     rows.append(

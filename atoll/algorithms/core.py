@@ -47,6 +47,7 @@ class Data(Protocol):
     X         (n, terms) design matrix, the same terms at every site
     y, time, event, offset   (n,) columns that the analysis names; `offset` is zero when it names none
     strata    (n,) integer code of each row's stratum within the site
+    hazard    (n,) Σ d/n over the event times of the own stratum up to the row's time. Of all rows only
     group     (n,) integer code into the levels that the question lists
     minimum   persons that the site's policy wants behind every cell; a function may coarsen to meet it
     rounding  numbers of persons leave as multiples of this; bounds of one another are told from the rounded number
@@ -61,6 +62,7 @@ class Data(Protocol):
     event: Array
     offset: Array
     strata: Array
+    hazard: Array
     group: Array
     minimum: int
     rounding: int
@@ -93,8 +95,9 @@ class Data(Protocol):
         """Persons of each mask in every cell of indicators that a term combines with more: a `witness` for Σ xy."""
         ...
 
-    def behind_values(self, outcome: Array) -> dict[str, Array]:
-        """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have."""
+    def behind_values(self, outcome: Array, squared: bool) -> dict[str, Array]:
+        """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have; than the
+        two commonest values where its squares are summed."""
         ...
 
     def spread_cases(self, *happened: Array) -> dict[str, Array]:
@@ -153,9 +156,10 @@ class SiteFunction(Generic[P, S]):
         whole: bool,
         squared: bool = False,
         nobody: bool = False,
+        at_risk: bool = False,
     ):
         self.on = function
-        self.whole, self.squared, self.nobody = whole, squared, nobody
+        self.whole, self.squared, self.nobody, self.at_risk = whole, squared, nobody, at_risk
         self.module = function.__module__.rpartition(".")[2]
         self.name = f"{self.module}.{function.__name__}"
         self.kinds = _kinds_of_arguments(function)
@@ -209,6 +213,11 @@ def at_site_squared(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[
 def at_site_whole(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
     """As `at_site`, for a function that needs all rows of a site's stratum at once (ranks, risk sets)."""
     return SiteFunction(function, whole=True)
+
+
+def at_site_at_risk(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:
+    """As `at_site_whole`, for a function that sums over risk sets: a row counts as much as the events that it met."""
+    return SiteFunction(function, whole=True, at_risk=True)
 
 
 def at_site_or_nobody(function: Callable[Concatenate[Any, P], S]) -> SiteFunction[P, S]:

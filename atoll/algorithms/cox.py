@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtrc
 
-from atoll.algorithms.core import Data, Program, Question, at_site, at_site_whole
+from atoll.algorithms.core import Data, Program, Question, at_site, at_site_at_risk, at_site_whole
 from atoll.algorithms.modelled import Modelled, modelled
 from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
 from atoll.algorithms.options import Centre, Coefficients, ColumnName, FormulaText, Grid, StratumName
@@ -120,7 +120,7 @@ class Fit:
     model: dict[str, Any]
 
 
-@at_site_whole
+@at_site_at_risk
 def within(data: Data, ties: Ties, beta: Coefficients) -> Partial:
     """log L, U and I of the strata of one site."""
     order = latest_first(data.time, data.strata)

@@ -1,7 +1,7 @@
 """Distributions and links of generalised linear models, as formulas.
 
 A link names μ(η), dμ/dη and η(μ). A family names V(μ), the unit deviance, the log-likelihood (up to
-what the dispersion settles at the end), which outcomes it admits, and the means from which fitting starts.
+what the dispersion settles at the end), what of it depends on μ, and which outcomes it admits.
 Means are kept inside the family's range by the smallest step that the arithmetic allows; a β that needs
 this is one whose deviance has risen, and Newton's method halves its step.
 
@@ -37,8 +37,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Distribution:
-    """V(μ), d(y, μ), log f(y; μ) given d, the admissible outcomes, the starting means, and links, the default first.
+    """V(μ), d(y, μ), log f(y; μ) given d, the admissible outcomes, and links, the default first.
 
+    kernel            what of log f depends on μ, at dispersion one; None where that is −d/2 itself. The rest tells the
+                      outcomes: of Σ log y! and Σ y log y whole numbers y are solved, persons of each number
     lowest, highest   open range of μ
     dispersed         whether φ is estimated
     """
@@ -47,12 +49,12 @@ class Distribution:
     deviance: Callable[[Array, Array], Array]
     loglik: Callable[[Array, Array, Array], Array]
     admits: Callable[[Array], Array]
-    start: Callable[[Array], Array]
     links: tuple[LinkName, ...]
     outcomes: str
     lowest: float = -np.inf
     highest: float = np.inf
     dispersed: bool = False
+    kernel: Callable[[Array, Array], Array] | None = None
 
     def inside(self, mu: Array) -> Array:
         """μ, kept inside its range."""
@@ -92,7 +94,6 @@ FAMILIES: dict[Family, Distribution] = {
         deviance=lambda y, mu: (y - mu) ** 2,
         loglik=lambda y, mu, d: np.zeros_like(y),
         admits=np.isfinite,
-        start=lambda y: y,
         links=("identity", "log"),
         outcomes="numbers",
         dispersed=True,
@@ -102,7 +103,6 @@ FAMILIES: dict[Family, Distribution] = {
         deviance=lambda y, mu: -2 * np.log(np.where(y == 1, mu, 1 - mu)),  # y is 0 or 1: no saturated term
         loglik=lambda y, mu, d: -d / 2,
         admits=lambda y: (y == 0) | (y == 1),
-        start=lambda y: (y + 0.5) / 2,
         links=("logit", "probit", "cloglog", "log", "identity"),
         outcomes="0 or 1",
         lowest=0.0,
@@ -113,20 +113,20 @@ FAMILIES: dict[Family, Distribution] = {
         deviance=lambda y, mu: 2 * (xlogy(y, y) - xlogy(y, mu) - y + mu),
         loglik=lambda y, mu, d: xlogy(y, mu) - mu - gammaln(y + 1),
         admits=lambda y: y >= 0,
-        start=lambda y: y + 0.1,
         links=("log", "identity"),
         outcomes="zero or more",
         lowest=0.0,
+        kernel=lambda y, mu: xlogy(y, mu) - mu,
     ),
     "gamma": Distribution(
         variance=lambda mu: mu**2,
         deviance=lambda y, mu: 2 * (y / mu - 1 - np.log(y / mu)),
         loglik=lambda y, mu, d: np.log(y),
         admits=lambda y: y > 0,
-        start=lambda y: y,
         links=("log", "identity"),
         outcomes="above zero",
         lowest=0.0,
         dispersed=True,
+        kernel=lambda y, mu: -(y / mu + np.log(mu)),
     ),
 }

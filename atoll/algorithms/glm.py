@@ -7,8 +7,9 @@ With linear predictor η = Xβ + offset, mean μ = g⁻¹(η), h = dμ/dη and v
     deviance     D(β) = Σ d(yᵢ, μᵢ)
 
 All are sums over patients, so the sums over sites are those of the pooled rows and the estimate *is*
-the pooled estimate. The first round starts from the outcomes themselves (μ near y), as R does: its
-score and information are those of the working response, and its solution is the first β.
+the pooled estimate. The first round is a least-squares fit of y, in which every patient weighs the same,
+and the hub turns it into a first β. (R starts from μ near y, where the weights are the outcomes.) Where
+patients are protected, D and log L lack what no β changes: it would tell the outcomes apart.
 
     dispersion   φ = Σ (yᵢ − μᵢ)² / V(μᵢ) / (n − p)      gaussian and gamma; 1 otherwise
     covariance   φ I⁻¹;  robust  I⁻¹ (Σ uᵢ uᵢᵀ) I⁻¹  over patients (HC0) or over sites (CR0)
@@ -28,7 +29,7 @@ from scipy.special import gammaln
 from atoll.algorithms.core import Data, Program, Question, at_site, at_site_squared
 from atoll.algorithms.families import FAMILIES, LINKS, Family, LinkName
 from atoll.algorithms.modelled import Modelled, modelled
-from atoll.algorithms.newton import ONE_ERROR, Optimum, newton
+from atoll.algorithms.newton import ONE_ERROR, Optimum, newton, solve
 from atoll.algorithms.options import Coefficients, ColumnName, FormulaText
 from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, count, each, total, weights
@@ -56,6 +57,17 @@ class Terms(Modelled):
     residuals: dict[str, Array] = weights(part=True)
 
 
+class Start(Modelled):
+    persons: int = count()
+    n: int = total(per="persons")
+    outcome: float = total(per="persons")
+    score: Array = total(per="persons")
+    level: Array = total(per="persons")
+    shift: Array = total(per="persons")
+    information: Array = total(per="persons")
+    residuals: dict[str, Array] = weights(part=True)
+
+
 class Meat(Modelled):
     persons: int = count()
     outer: Array = total(per="persons")
@@ -65,7 +77,8 @@ class Meat(Modelled):
 
 @dataclass(frozen=True)
 class Fit:
-    """`params`, `bse` and the rows of `cov` follow `terms`. `loglik` is as R gives it."""
+    """`params`, `bse` and the rows of `cov` follow `terms`. `loglik` and `deviance` are as R gives them; with the note
+    `relative_likelihood` they lack what no coefficient changes, and are those at dispersion one."""
 
     terms: tuple[str, ...]
     params: Array
@@ -86,25 +99,43 @@ class Fit:
 
 
 @at_site
-def terms(data: Data, family: Family, link: LinkName, beta: Coefficients | None) -> Terms:
-    """U, I and D at β; without β, those of the working response at the start."""
-    distribution = FAMILIES[family]
+def start(data: Data, family: Family, link: LinkName) -> Start:
+    """What a least-squares fit needs, with the same weight for everybody: weights that differ by outcome would make
+    Σ wxxᵀ a sum of the outcome times pairs of terms."""
+    _refuse_outcome(data.y, family, link)
+    y, X = data.y, data.X
+    return Start(
+        persons=data.persons(),
+        n=data.n,
+        outcome=float(y.sum()),
+        score=X.T @ y,
+        level=X.sum(axis=0),
+        shift=X.T @ data.offset,
+        information=X.T @ X,
+        residuals={"outcome": _spread(data, y**2)},
+        **_behind(data, family, (np.ones(data.n),), pairs=False),
+    )
+
+
+@at_site
+def terms(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Terms:
+    """U, I and D at β."""
     _refuse_outcome(data.y, family, link)
     y, X, mu, h, V = _moments(data, family, link, beta)
-    residual, weight = h * (y - mu) / V, h * h / V
-    if beta is None:
-        residual = residual + weight * (LINKS[link].predictor(mu) - data.offset)
-    Z, deviance = X * np.sqrt(weight)[:, None], distribution.deviance(y, mu)
+    residual, weight, pearson = h * (y - mu) / V, h * h / V, (y - mu) ** 2 / V
+    Z = X * np.sqrt(weight)[:, None]
+    deviance, loglik = _likelihood(data, family, y, mu)
+    dispersed = FAMILIES[family].dispersed  # else nobody needs Σ (y − μ)² / V, of which one unlikely case is most
     return Terms(
         persons=data.persons(),
         n=data.n,
         score=X.T @ residual,
         information=Z.T @ Z,
-        deviance=float(deviance.sum()),
-        loglik=float(distribution.loglik(y, mu, deviance).sum()),
-        pearson=float(((y - mu) ** 2 / V).sum()),
-        residuals={"outcome": data.spread(residual**2)},
-        **_behind(data, family, weight, mu, pairs=False),
+        deviance=deviance,
+        loglik=loglik,
+        pearson=float(pearson.sum()) if dispersed else 0.0,
+        residuals={"outcome": _spread(data, residual**2, *([pearson] if dispersed else []))},
+        **_behind(data, family, _masses(family, weight, mu), pairs=False),
     )
 
 
@@ -118,41 +149,49 @@ def meat(data: Data, family: Family, link: LinkName, beta: Coefficients) -> Meat
         persons=data.persons(),
         outer=U.T @ U,
         score=U.sum(axis=0),
-        residuals={"outcome": data.spread(residual**2)},
-        **_behind(data, family, weight, mu, pairs=True),  # (y − μ)² multiplies pairs of terms
+        residuals={"outcome": _spread(data, residual**2)},
+        **_behind(data, family, _masses(family, weight, mu), pairs=True),  # (y − μ)² multiplies pairs of terms
     )
 
 
-def _moments(data: Data, family: Family, link: LinkName, beta: Array | None) -> tuple[Array, ...]:
+def _moments(data: Data, family: Family, link: LinkName, beta: Array) -> tuple[Array, ...]:
     """y, X, μ, dμ/dη and V(μ) for the rows at hand."""
     distribution, y, X = FAMILIES[family], data.y, data.X
-    if beta is None:
-        mu = distribution.inside(_start(y, family, link))
-        eta = LINKS[link].predictor(mu)
-    else:
-        eta = X @ beta + data.offset
-        mu = distribution.inside(LINKS[link].mean(eta))
+    eta = X @ beta + data.offset
+    mu = distribution.inside(LINKS[link].mean(eta))
     return y, X, mu, LINKS[link].slope(eta, mu), distribution.variance(mu)
 
 
-def _start(y: Array, family: Family, link: LinkName) -> Array:
-    """The first means. Weights that differ by outcome would tell cases apart: with the logit they do not, and with
-    other links everybody starts at one half."""
-    return np.full_like(y, 0.5) if family == "binomial" and link != "logit" else FAMILIES[family].start(y)
+def _likelihood(data: Data, family: Family, y: Array, mu: Array) -> tuple[float, float]:
+    """D and Σ log f; where persons are protected −2 and 1 times what of it depends on μ (see `families`)."""
+    distribution = FAMILIES[family]
+    if data.minimum > 1 and distribution.kernel:
+        kernel = float(distribution.kernel(y, mu).sum())
+        return -2 * kernel, kernel
+    deviance = distribution.deviance(y, mu)
+    return float(deviance.sum()), float(distribution.loglik(y, mu, deviance).sum())
 
 
-def _behind(data: Data, family: Family, weight: Array, mu: Array, pairs: bool) -> dict[str, Any]:
-    """Who stands behind the sums. Weights are those of the information and, of a β, link or offset that singles a few
-    out, the risks. Of an outcome that is a number, values are counted and not cases."""
-    masses = (weight, mu, 1 - mu) if family == "binomial" else (weight,)
+def _spread(data: Data, *weights: Array) -> Array:
+    """(2, weights): who makes up each of these sums of squares."""
+    return np.stack([data.spread(weight) for weight in weights], axis=1)
+
+
+def _masses(family: Family, weight: Array, mu: Array) -> tuple[Array, ...]:
+    """The weights of the information and, of a β, link or offset that singles a few out, the risks."""
+    return (weight, mu, 1 - mu) if family == "binomial" else (weight,)
+
+
+def _behind(data: Data, family: Family, masses: tuple[Array, ...], pairs: bool) -> dict[str, Any]:
+    """Who stands behind the sums. Of an outcome that is a number, values are counted and not cases."""
     if family == "binomial" or data.flag_outcome:
         happened = (data.y > 0, data.y == 0)
         return modelled(data, happened, masses, cases=data.behind_cases(*happened, whole=pairs))
-    return modelled(data, (data.y != 0,), masses, cases=data.behind_values(data.y))
+    return modelled(data, (data.y != 0,), masses, cases=data.behind_values(data.y, family != "poisson"))
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:
-    logarithm = family == "gaussian" and link == "log"  # the start is log y
+    logarithm = family == "gaussian" and link == "log"  # as R has it
     if not FAMILIES[family].admits(y).all() or (logarithm and (y <= 0).any()):
         wanted = "above zero" if logarithm else FAMILIES[family].outcomes
         raise DataError(
@@ -194,36 +233,47 @@ def glm(
         )
 
     def ask(beta: Array | None) -> Question:
-        return terms(family=family, link=link, beta=beta)
+        return start(family=family, link=link) if beta is None else terms(family=family, link=link, beta=beta)
 
     quadratic = link == FAMILIES[family].links[0] and family != "gamma"  # canonical: Newton's own convergence
     perfect = ONE_ERROR if family == "binomial" else -np.inf
-    plain = family == "binomial" and link == "logit" and offset is None and "Intercept" in names
-    opening = functools.partial(_discriminant, names.index("Intercept")) if plain else None
+    opening = functools.partial(_first, family, link, names)
     best = yield from newton(ask, lambda t: t.deviance, names, quadratic, opening=opening, perfect=perfect)
     cov = yield from _covariance(best, family, link, robust)
     return _fit(setting, best, family, link, robust, cov)
 
 
-def _discriminant(intercept: int, first: Terms, working: Array) -> Array:
-    """The logistic coefficients of linear discriminant analysis: a first β that saves a round.
+def _first(family: Family, link: LinkName, names: tuple[str, ...], first: Start, ols: Array) -> Array:
+    """First coefficients, from the least-squares fits b of y, 1̂ of one and ô of the offset on X.
 
-    The first answer is a least-squares fit of ±1 in disguise (its weights are equal), and for normal columns
-    the least-squares fit of y, times k = n / residual sum of squares, *is* the logistic one. Where the columns
-    discriminate so well that this would overshoot, the working response's β stands.
+        β = k (b − m 1̂) + η 1̂ − ô
 
-    Haggstrom (1983), Logistic regression and discriminant analysis by ordinary least squares.
+    With η = g(m), k = g′(m) this is a step of Fisher scoring from the mean m. For normal columns, with a share R² of
+    the variance V of y explained, the model itself has k = g′/(1 − R²) and η = g(m) + (½ − m)(g′ − k) under the logit
+    (Haggstrom 1983), and η = g(m) − k²R²V/2 under the logarithm: these save a round. m is the mean, of a binomial
+    outcome one half where they do not hold. Guards: η of a logarithm varies by one SD at most, and a mean that must be
+    positive stays so within four SD of what is fitted.
     """
-    n, weight, response = first.n, 3 / 16, 1 / 4 + 3 / 16 * np.log(3)  # at μ = 3/4 and 1/4: the weight, weight × |z|
-    p = (first.score[intercept] / response / n + 1) / 2
-    explained = first.score @ working / response / (response / weight) / n  # of Σ(±1)² = n
-    spread = p * (1 - p)
-    if not 0 < p < 1 or not 0 <= (explained - (2 * p - 1) ** 2) / (4 * spread) < 1 / 3:
-        return working
-    k = 4 / (1 - explained)
-    ols = working / (2 * response / weight)
-    beta: Array = k * ols
-    beta[intercept] += np.log(p / (1 - p)) + (1 / 2 - p) / spread
+    one, shift = (solve(first.information, sums, names) for sums in (first.level, first.shift))
+    mean, g = first.outcome / first.n, LINKS[link]
+    explained = max(float(ols @ first.score / first.n - (ols @ first.level / first.n) ** 2), 0.0)
+    m, gain, moved = mean, 1.0, 0.0
+    if family == "binomial":
+        spread = mean * (1 - mean)
+        if link == "logit" and 0 < mean < 1 and explained / spread < 1 / 3:
+            gain = 1 / (1 - explained / spread)
+            moved = (1 / 2 - mean) * (1 - gain) / spread
+        else:
+            m = 1 / 2
+    elif link == "log":
+        m = mean if mean > 0 else 0.1
+        gain = min(1.0, m / np.sqrt(explained)) if explained > 0 else 1.0
+        moved = -explained * (gain / m) ** 2 / 2
+    elif FAMILIES[family].lowest == 0 and explained > 0:
+        gain = min(1.0, mean / (4 * np.sqrt(explained)))
+    eta = g.predictor(np.array(m))
+    k = gain / g.slope(eta, np.array(m))
+    beta: Array = k * (ols - m * one) + (eta + moved) * one - shift
     return beta
 
 
@@ -267,15 +317,26 @@ def _fit(setting: Setting, best: Optimum, family: Family, link: LinkName, robust
         family=family,
         link=link,
         robust=robust,
-        notes=[] if setting.public else ["rounded_persons"],
+        notes=[
+            *(["relative_likelihood"] if _relative(best, family) else []),
+            *([] if setting.public else ["rounded_persons"]),
+        ],
         units=setting.units,
         model=Model(design, tuple(map(float, best.beta)), link).to_document(),
     )
 
 
+def _relative(best: Optimum, family: Family) -> bool:
+    """Whether hospitals sent the kernel alone: then D is −2 of it to the last bit."""
+    return FAMILIES[family].kernel is not None and bool(best.answer.deviance == -2 * best.answer.loglik)
+
+
 def loglik(best: Optimum, family: Family) -> float:
-    """log f(y; μ̂, φ̂) with φ̂ = D/n, the maximum-likelihood value, where there is a dispersion (as R's logLik)."""
+    """log f(y; μ̂, φ̂) with φ̂ = D/n, the maximum-likelihood value, where there is a dispersion (as R's logLik); of the
+    kernel alone, that."""
     n, deviance, sums = best.answer.n, best.answer.deviance, best.answer.loglik
+    if _relative(best, family):
+        return float(sums)
     if family == "gaussian":
         if deviance <= 0:  # every outcome is fitted exactly
             return float("inf")

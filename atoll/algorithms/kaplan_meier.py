@@ -29,7 +29,7 @@ from scipy.special import chdtrc
 from atoll.algorithms.core import Data, Program, at_site, at_site_whole
 from atoll.algorithms.options import ColumnName, Grid, StratumName
 from atoll.errors import StudyError
-from atoll.privacy.statistics import Array, Statistics, count, points, table, total, witness
+from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights, witness
 from atoll.study.view import Setting
 
 Z = 1.959963984540054
@@ -57,6 +57,7 @@ class Differences(Statistics):
     expected: Array = total(per="events")
     variance: Array = total(per="events")
     behind: dict[str, Array] = witness()
+    hazards: dict[str, Array] = weights(part=True)
 
 
 @dataclass(frozen=True)
@@ -108,25 +109,33 @@ def differences(data: Data, groups: int) -> Differences:
         O, E, V = logrank_sums(at_risk(leaving).astype(float), died)
         observed, expected, variance = observed + O, expected + E, variance + V
     died = data.event == 1
+    behind, hazards = _compared(data, died, groups)
     return Differences(
         events=data.persons(died),
         observed=observed,
         expected=expected,
         variance=variance,
-        behind={"event": _compared(data, died, groups)},
+        behind={"event": behind},
+        hazards={"event": hazards},
     )
 
 
-def _compared(data: Data, died: Array, groups: int) -> Array:
-    """Persons of each group without and with the event: of all, and of the strata in which groups are compared, where
-    O − E comes from; and persons of each group in each of those strata."""
-    both = 2 * data.group + died
+def _compared(data: Data, died: Array, groups: int) -> tuple[Array, Array]:
+    """Persons of each group without and with the event: of all, and of those whom an event found at risk in the strata
+    in which groups are compared, where O − E comes from; and persons of each group in each of those strata.
+
+    Also how the hazards that they met, of which E is the sum, are spread over those persons.
+    """
+    both, there = 2 * data.group + died, data.hazard > 0
     strata = int(data.strata.max()) + 1
-    held = data.persons_per(data.strata * groups + data.group, strata * groups).reshape(strata, groups)
+    cells = strata * groups
+    cell = np.where(there, data.strata * groups + data.group, cells)
+    held = data.persons_per(cell, cells + 1)[:-1].reshape(strata, groups)
     compare = (held > 0).sum(axis=1) > 1
-    outside = np.where(compare[data.strata], both, 2 * groups)
+    there &= compare[data.strata]
+    outside = np.where(there, both, 2 * groups)
     parts = [data.persons_per(both, 2 * groups), data.persons_per(outside, 2 * groups + 1)[:-1], held[compare].ravel()]
-    return np.concatenate(parts)
+    return np.concatenate(parts), data.spread_per(data.hazard, np.where(there, cell, cells), cells + 1)[:, :-1]
 
 
 def at_risk(leaving: Array) -> Array:

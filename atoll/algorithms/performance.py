@@ -114,7 +114,7 @@ def scores(data: Data, beta: Coefficients, link: str) -> Scores:
         brier=float(((y - p) ** 2).sum()),
         eta=float(eta.sum()),
         eta2=float(eta @ eta),
-        **modelled(data, (data.y == 0, data.y == 1), _masses(p)),
+        **_behind(data, p),
     )
 
 
@@ -139,7 +139,7 @@ def recalibration(data: Data, beta: Coefficients, link: str, parameters: Paramet
         score=score,
         information=information,
         deviance=deviance,
-        **modelled(data, (data.y == 0, data.y == 1), _masses(p, large, moved)),
+        **_behind(data, p, large, moved),
     )
 
 
@@ -159,7 +159,7 @@ def own(data: Data, beta: Coefficients, link: str) -> Own:
         slope=slope,
         judged=float(area is not None),
         calibrated=float(calibration is not None),
-        **modelled(data, (data.y == 0, data.y == 1), _masses(p)),
+        **_behind(data, p),
     )
 
 
@@ -180,10 +180,19 @@ def _predicted(data: Data, beta: Array, link: str) -> tuple[Array, Array, Array]
     return y, p, logit(p)
 
 
-def _masses(*risks: Array) -> list[Array]:
-    """p, 1 − p and p(1 − p) of each risk: sums of p and of (y − p)² lean on one person where one of these does, be it
-    that a model predicts the event for nobody else, or is certain of everybody else."""
-    return [weight for p in risks for weight in (p, 1 - p, p * (1 - p))]
+def _behind(data: Data, *risks: Array) -> dict[str, Any]:
+    """Who stands behind sums of p, 1 − p and p(1 − p) of each risk: they lean on one person where one of these does, be
+    it that a model predicts the event for nobody else, or is certain of everybody else. From Σp, Σp(1 − p) and
+    Σ(y − p)² follows Σp over the cases, so it is looked at among them, and among the others, too."""
+    masses = [weight for p in risks for weight in (p, 1 - p, p * (1 - p))]
+    happened = (data.y == 0, data.y == 1)
+    apart = np.stack([data.spread(mass * where) for mass in masses for where in happened], axis=1)
+    return modelled(data, happened, masses, spread=_with(data.spread_cases(*happened), apart))
+
+
+def _with(spread: dict[str, Array], own: Array) -> dict[str, Array]:
+    """The risks' own beside those of the columns, of which one may be called `model`."""
+    return spread | {"model": np.concatenate([*([spread["model"]] if "model" in spread else []), own], axis=1)}
 
 
 def auc(y: Array, eta: Array) -> float | None:

@@ -5,7 +5,8 @@ Of sexes written 1 and 2, Σ s·age·y − Σ age·y is the ages of the cases wh
 values of which none is nought are codes: as a category they are counted, as a number they are refused.
 
 Σ log(1 + v) of whole numbers v is the logarithm of one, whose prime factors say how many have each v. So of a column of
-few values that a logarithm, root, inverse or spline reads, each value is counted (`witnessed`).
+few values that a logarithm, root, inverse or spline reads, or that are no decimals to begin with, each value is counted
+(`witnessed`); so is each of an offset, which mostly is a logarithm.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 from atoll.errors import REMEDIES, DataError
 from atoll.features.table import Table
 from atoll.privacy.statistics import Array
-from atoll.study.design import Design, Expression, Factor, Number, Spline, columns_of
+from atoll.study.design import Design, Expression, Factor, Level, Number, Spline, columns_of
 from atoll.study.dictionary import Dictionary
+from atoll.study.view import View
 
 LOOKED_AT = 2_000  # rows that nearly always show a third value
 BATCH = 262_144
@@ -67,11 +69,36 @@ def _two_values(table: Table, name: str) -> frozenset[float]:
     return frozenset(found) if len(found) == 2 and rows >= FEWEST else frozenset()
 
 
-def few_values(design: Design, table: Table) -> dict[str, Array]:
-    """The values, rising, of each column that a function other than a polynomial reads, where they are few."""
-    read = {name: None for factors in design.columns for f in factors if _is_curved(f) for name in columns_of(f)}
-    found = {name: _values(table, name) for name in read}
-    return {name: values for name, values in found.items() if 0 < len(values) <= VALUES}
+def few_values(view: View, columns: Dictionary, table: Table) -> dict[str, Array]:
+    """The values, rising, of each column of few that are no decimals where they are summed: a function other than a
+    polynomial reads them, or they are none as they stand; of an offset, any."""
+    assert view.design is not None
+    factors = [f for factors in view.design.columns for f in factors if not isinstance(f, Level)]
+    curved = {name for f in factors if _is_curved(f) for name in columns_of(f)} | {view.offset or ""}
+    read = dict.fromkeys([*(name for f in factors for name in columns_of(f)), view.outcome or "", view.offset or ""])
+    numbers = [name for name in read if name and columns[name].type == "number"]
+    found = {name: _values(table, name) for name in numbers}
+    few = {name: values for name, values in found.items() if 0 < len(values) <= VALUES}
+    return {name: values for name, values in few.items() if name in curved or not _are_decimals(values)}
+
+
+def noughts(view: View, columns: Dictionary, table: Table) -> frozenset[str]:
+    """The numbers of a design, and the offset, that are nought for somebody."""
+    assert view.design is not None
+    read = [name for factors in view.design.columns for f in factors for name in columns_of(f)]
+    names = dict.fromkeys([*read, *([view.offset] if view.offset else [])])
+    return frozenset(name for name in names if columns[name].type == "number" and _has_nought(table, name))
+
+
+def _has_nought(table: Table, name: str) -> bool:
+    return any((batch.numbers(name) == 0).any() for batch in table.batches([name], BATCH))
+
+
+def _are_decimals(values: Array) -> bool:
+    """Whether all are whole thousandths."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = values * 1000
+        return bool((np.abs(parts - np.rint(parts)) <= 1e-9 * np.maximum(np.abs(parts), 1)).all())
 
 
 def _is_curved(factor: Factor) -> bool:

@@ -4,6 +4,9 @@
 the eight cells of the three columns. So the cells of all columns whose levels stand in two terms hold enough persons,
 or nobody.
 
+A number that is nought for many is such a column too: of `age + male * packs + statin` the packs of the women on statin
+who smoke follow. So those for whom all numbers of two terms are not nought are counted in each of these cells.
+
 A spline of degree d can go from one constant to another between d + 1 neighbouring knots (its slope is then a B-spline
 of degree d − 1, and none is shorter: de Boor 1978, chapter IX), so it could be a step for all but those who lie there;
 |x − a| rises from nought on either side of a. Of each cell of levels that stand in two terms, enough lie in such a
@@ -12,7 +15,7 @@ span, and where two spans cross. Of the cases, and of the others, enough lie in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
@@ -26,29 +29,42 @@ Span = tuple[str, float, float]  # those with low < column < high: at its ends a
 
 @dataclass(frozen=True)
 class Crossing:
-    """The cells of `levels` (flags and categories), of those who lie in all `spans`."""
+    """The cells of `levels` (flags and categories), of those who lie in all `spans` and have all `numbers`."""
 
     levels: tuple[str, ...]
     spans: tuple[Span, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """What a refusal names."""
-        return self.spans[0][0] if self.spans else self.levels[0]
+        return next(iter((*(span[0] for span in self.spans), *self.numbers, *self.levels)))
 
 
-def crossings(products: Sequence[Product], columns: Dictionary, pairs: bool = True) -> list[Crossing]:
-    """The cells of three columns and more, and those of spans, of two products; of each alone without `pairs`."""
-    kinds = list(dict.fromkeys((_levels(made, columns), _spans_of(made)) for made in [(), *products]))
+def crossings(
+    products: Sequence[Product], columns: Dictionary, noughts: Collection[str] = (), pairs: bool = True
+) -> list[Crossing]:
+    """The cells of three columns and more, of spans, and of numbers, of two products; of each alone without `pairs`.
+
+    noughts   the columns of numbers that are nought for somebody
+    """
+    made_of = [(_levels(made, columns), _spans_of(made), _numbers(made, columns, noughts)) for made in [(), *products]]
+    kinds = list(dict.fromkeys(made_of))
     found: dict[Crossing, None] = {}
-    for (a, over), (b, other) in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
-        levels = tuple(sorted({*a, *b}))
+    for one_kind, other_kind in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
+        (a, over, some), (b, other, more) = one_kind, other_kind
+        levels, numbers = tuple(sorted({*a, *b})), tuple(sorted({*some, *more}))
         crossed = [(one, another) for one in over for another in other if one[0] != another[0]]
         for spans in [*((one,) for one in (*over, *other)), *map(sorted, crossed)]:
-            found[Crossing(levels, tuple(spans))] = None
-        if len(levels) > 2 and pairs:
-            found[Crossing(levels)] = None
+            found[Crossing(levels, tuple(spans), numbers)] = None
+        if numbers or (len(levels) > 2 and pairs):
+            found[Crossing(levels, (), numbers)] = None
     return list(found)
+
+
+def read_by(made: Product) -> list[str]:
+    """The columns that a product reads."""
+    return [name for factor in made for name in columns_of(factor)]
 
 
 def levels_of(products: Sequence[Product], columns: Dictionary) -> list[tuple[str, ...]]:
@@ -59,6 +75,12 @@ def levels_of(products: Sequence[Product], columns: Dictionary) -> list[tuple[st
 def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
     """The columns of a product's flags and levels."""
     return tuple(sorted({name for f in made if is_indicator(f, columns) for name in columns_of(f)}))
+
+
+def _numbers(made: Product, columns: Dictionary, noughts: Collection[str]) -> tuple[str, ...]:
+    """The columns of a product's numbers that are nought for somebody."""
+    read = {name for f in made if isinstance(f, Number) and not is_indicator(f, columns) for name in columns_of(f)}
+    return tuple(sorted(read & set(noughts)))
 
 
 def _spans_of(made: Product) -> tuple[Span, ...]:

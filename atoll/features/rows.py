@@ -125,6 +125,22 @@ class Rows:
         """Code of each row's stratum; `site` does not count within a site."""
         return self._combined(tuple(name for name in self._view.strata if name != "site"))
 
+    @cached_property
+    def hazard(self) -> Array:
+        """The Nelson–Aalen estimate at each row's time in its stratum, Σ d/n over event times; of all rows of a site.
+
+        Zero for who left before the first event: no risk set holds them.
+        """
+        order = np.lexsort((self.time, self.strata))
+        time, stratum = self.time[order], self.strata[order]
+        first = np.flatnonzero((np.diff(time, prepend=-1) != 0) | (np.diff(stratum, prepend=-1) != 0))
+        own = stratum[first]
+        met = np.add.reduceat(self.event[order], first) / (np.searchsorted(stratum, own, side="right") - first)
+        sums = np.append(0.0, np.cumsum(met))
+        found = np.empty(self.n)
+        found[order] = np.repeat(sums[1:] - sums[np.searchsorted(own, own)], np.diff(first, append=self.n))
+        return found
+
     def _combined(self, names: tuple[str, ...]) -> Array:
         codes = np.zeros(self.n, dtype=np.int64)
         for name in names:

@@ -19,8 +19,8 @@ What arithmetic, splines and extreme values tell of one person is no count: `pri
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,21 +40,33 @@ class Behind:
     inside      indicators beyond the terms, as factors to be multiplied
     labels      the column that each term, then each of `inside` reads first; may be empty
     indicator   whether each of them is 0 or 1 for everybody
+    noughts     columns of numbers that are nought for somebody (see `crossed`)
+    values      of columns of few values, each of which is counted (see `codes`)
     """
 
     inside: tuple[tuple[Factor, ...], ...]
     labels: tuple[str, ...]
     indicator: tuple[bool, ...]
+    noughts: frozenset[str] = frozenset()
+    values: Mapping[str, Array] = field(default_factory=dict)
 
 
-def behind(design: Design, columns: Dictionary, strata: Sequence[tuple[Factor, ...]] = ()) -> Behind:
-    """What is counted for a design, in an order that depends on the design alone."""
-    inside = [*_inside(design, columns), *strata]
+def behind(
+    design: Design,
+    columns: Dictionary,
+    more: Sequence[tuple[Factor, ...]] = (),
+    noughts: frozenset[str] = frozenset(),
+    values: Mapping[str, Array] | None = None,
+) -> Behind:
+    """What is counted for a design, in an order that depends on the design alone; `more` are strata and offset."""
+    inside = [*_inside(design, columns), *more]
     terms = [*design.columns, *inside]
     return Behind(
         tuple(inside),
         tuple(first_column(factors) for factors in terms),
         tuple(bool(factors) and all(is_indicator(f, columns) for f in factors) for factors in terms),
+        noughts,
+        values or {},
     )
 
 

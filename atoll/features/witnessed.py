@@ -7,7 +7,7 @@ protects nobody there is nothing to witness, and the answers are empty.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
@@ -15,18 +15,23 @@ from typing import Any
 import numpy as np
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.crossed import crossings, levels_of
+from atoll.features.crossed import crossings, levels_of, read_by
 from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
 from atoll.privacy.pairs import APART, largest_alone, largest_apart
 from atoll.privacy.statistics import Array
-from atoll.study.design import Level
+from atoll.study.design import Level, Number
 from atoll.study.view import View
 
 LOOKED_AT, ENOUGH = 2_000, 1_000  # rows that are looked at first, and different values that settle it
 CELLS = 4_096  # of levels that are counted together
+
+
+def offset_of(view: View) -> list[Product]:
+    """The offset as a product, where there is one."""
+    return [(Number(("column", view.offset)),)] if view.offset else []
 
 
 def strata_of(view: View) -> list[tuple[Level, ...]]:
@@ -37,17 +42,16 @@ def strata_of(view: View) -> list[tuple[Level, ...]]:
 
 
 class Witnessed(Rows):
-    """Rows that say who stands behind their sums.
+    """Rows that say who stands behind their sums. `behind` is what is counted for the design."""
 
-    behind   what is counted for the design
-    values   of columns of few values, each of which is counted (see `codes`)
-    """
-
-    def __init__(
-        self, *given: Any, behind: Behind | None = None, values: Mapping[str, Array] | None = None, **more: Any
-    ):
+    def __init__(self, *given: Any, behind: Behind | None = None, **more: Any):
         super().__init__(*given, **more)
-        self._behind, self._values = behind, values or {}
+        self._behind = behind
+
+    @cached_property
+    def _summed(self) -> tuple[Product, ...]:
+        """What is multiplied and added up: the products of all terms, and the offset."""
+        return (*self._products, *offset_of(self._view))
 
     @cached_property
     def _products(self) -> tuple[Product, ...]:
@@ -67,17 +71,20 @@ class Witnessed(Rows):
     def _crossed(self, codes: Array, size: int, pairs: bool = True) -> dict[str, list[Array]]:
         """Persons in the cells that two terms tell apart together (see `crossed`), and of each value of a column of few
         (see `codes`), of each code 0 … size − 1."""
+        assert self._behind is not None
         found = dict[str, list[Array]]()
-        for crossing in crossings(self._products, self._columns, pairs):
+        for crossing in crossings(self._summed, self._columns, self._behind.noughts, pairs):
             own, many = self._cell(crossing.levels)
             where = np.ones(self.n, dtype=bool)
             for name, low, high in crossing.spans:
                 x = self._complete.number(name)
                 where &= (low < x) & (x < high)
+            for name in crossing.numbers:
+                where &= self._complete.number(name) != 0
             found.setdefault(crossing.label, []).append(self._per_cell(own, many, codes, size, where))
-        for name, values in self._values.items():
+        for name, values in self._behind.values.items():
             held = np.searchsorted(values, self._complete.number(name))
-            for levels in levels_of(self._products, self._columns):
+            for levels in levels_of(self._summed, self._columns):
                 own, many = self._cell(levels)
                 counts = self._per_cell(own * len(values) + held, many * len(values), codes, size, own >= 0)
                 found.setdefault(name, []).append(counts)
@@ -116,6 +123,17 @@ class Witnessed(Rows):
         columns = np.column_stack([np.ones(self.n), strata, self._weighed, *outcome])
         return Weighing(columns, bool(outcome), self._persons.codes)
 
+    def weighing_at_risk(self) -> tuple[Weighing, Weighing]:
+        """The same for sums over risk sets, U = Σ x (e − m) and I = Σ m xxᵀ − …, with m the hazard at β = 0: of those
+        whom a risk set holds the columns with the event, which is summed as it stands; and of all the columns times √m.
+        """
+        found, there = self.weighing(), self.hazard > 0
+        person = found.person[there] if found.person is not None else None
+        x = found.columns[there, : -1 if found.outcome else None]
+        exact = ((x == 0) | (x == 1)).all(axis=0) | (x == x[:1]).all(axis=0)
+        weighted = Weighing(x * np.sqrt(self.hazard[there])[:, None], False, person, exact)
+        return Weighing(np.column_stack([x, self.event[there]]), True, person), weighted
+
     def spread(self, weight: Array) -> Array:
         """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
         return self._persons.spread(weight) if self.minimum > 1 else np.zeros(2)
@@ -139,7 +157,7 @@ class Witnessed(Rows):
             if self._columns[name].type == "flag":
                 _refuse_other_flags(x[there], name)
             else:
-                counts.append(self._outside(np.where(there, x, x[there][0] if there.any() else 0.0), 2))
+                counts.append(self._outside(x, 2, there))
             found[name] = np.array(counts, dtype=np.int64)
         return found
 
@@ -194,25 +212,27 @@ class Witnessed(Rows):
     def _unusual(self) -> dict[str, list[Array]]:
         """Persons outside the few commonest values of each number: of 0, 1 and one 2 the sums of v and v² tell who has
         the 2, since v² − v is nought for everybody else; of a power of v, or its square, more values are so bound."""
-        found, degrees = dict[str, list[Array]](), degrees_of(self._products)
+        found, degrees = dict[str, list[Array]](), degrees_of(self._summed)
         for name, degree in degrees.items():
-            if self._columns[name].type != "flag" and name in self._behind_labels:
-                found[name] = [np.array([self._outside(self._complete.number(name), 2 * degree)], dtype=np.int64)]
+            if self._columns[name].type != "flag":
+                x = self._complete.number(name)
+                sets = levels_of([made for made in self._summed if name in read_by(made)], self._columns)
+                for levels in sets:
+                    cell, many = self._cell(levels)
+                    counts = [self._outside(x, 2 * degree, cell == one) for one in range(many)]
+                    found.setdefault(name, []).append(np.array(counts, dtype=np.int64))
         return found
 
-    def _outside(self, x: Array, most: int) -> int:
-        """Persons outside the `most` commonest values; at least so many, where a part of the rows shows enough."""
-        part = np.unique(x[:LOOKED_AT])
+    def _outside(self, x: Array, most: int, where: Array) -> int:
+        """Persons outside the `most` commonest values, of those where the mask holds; at least so many, where a part of
+        the rows shows enough."""
+        own = x[where]
+        part = np.unique(own[:LOOKED_AT])
         if len(part) >= most + ENOUGH and self._person is None:
             return len(part) - most
-        values, held = np.unique(x, return_counts=True)
+        values, held = np.unique(own, return_counts=True)
         common = values[np.argsort(-held, kind="stable")[:most]]
-        return self.persons(~np.isin(x, common))
-
-    @cached_property
-    def _behind_labels(self) -> frozenset[str]:
-        assert self._behind is not None
-        return frozenset(self._behind.labels)
+        return self.persons(where & ~np.isin(x, common))
 
     def behind_cells(self, codes: Array, size: int) -> dict[str, Array]:
         """As `behind_design`, for the rows of each code apart: one cell's sums are a table of their own."""
@@ -237,9 +257,10 @@ class Witnessed(Rows):
         parts = [self._crossed(np.where(where, 0, 1), 1, whole) for where in happened]
         return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
-    def behind_values(self, outcome: Array) -> dict[str, Array]:
+    def behind_values(self, outcome: Array, squared: bool) -> dict[str, Array]:
         """Of an outcome that is a number: persons whose value is not zero, nor what most of the cell have, in every
-        cell of indicators, since the outcome itself is what is summed there."""
+        cell of indicators, since the outcome itself is what is summed there. Where its squares are summed too, persons
+        outside the two commonest values."""
 
         def unusual(code: Array) -> Array:
             """Other than the middle of the own cell, where more than half of it have that; else everybody."""
@@ -250,7 +271,14 @@ class Witnessed(Rows):
                     found &= ~(rows & usual)
             return found
 
-        return self._in_cells([lambda code: outcome != 0, unusual], True)
+        counted = self._in_cells([lambda code: outcome != 0, unusual], True)
+        if self.minimum <= 1 or self._view.design is None:
+            return counted
+        whose = self._crossed(np.where(outcome != 0, 0, 1), 1, False)
+        if squared:
+            everybody = np.ones(self.n, dtype=bool)
+            whose.setdefault(self._view.outcome or "", []).append(np.array([self._outside(outcome, 2, everybody)]))
+        return _joined({label: [counts] for label, counts in counted.items()}, whose)
 
     def _in_cells(self, masks: Sequence[Callable[[Array], Array]], whole: bool) -> dict[str, Array]:
         """Persons in each cell of indicators where a mask holds; a mask may depend on the cells."""
@@ -270,7 +298,7 @@ class Witnessed(Rows):
         found = dict[str, list[Array]]()
         if self.minimum <= 1 or self._view.design is None:
             return {}
-        numbers = [one for one in self._products if not all(is_indicator(f, self._columns) for f in one)]
+        numbers = [one for one in self._summed if not all(is_indicator(f, self._columns) for f in one)]
         numbers += first_bases(numbers)
         for made, column in zip(numbers, self._terms.products(numbers).T, strict=True):
             sums = [self.spread(np.abs(column) * where) for where in happened]

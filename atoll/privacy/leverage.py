@@ -20,8 +20,8 @@ Hoaglin & Welsch (1978), doi:10.1080/00031305.1978.10479237
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,11 +34,18 @@ NEARLY = 1e-12  # share of a column's square sum that the columns before it leav
 @dataclass(frozen=True)
 class Weighing:
     """Rows as they are weighed: columns (n, terms), the last of them the outcome if there is one; each row's person
-    where persons have several rows."""
+    where persons have several rows; which columns are 0 or 1, or the same, before rows were weighed, where they are."""
 
     columns: Array
     outcome: bool = False
     person: Array | None = None
+    exact: Array | None = None
+
+    def parts(self, size: int) -> Iterator[Weighing]:
+        """The same in chunks of so many rows, or in one where persons have several."""
+        step = size if self.person is None else max(len(self.columns), 1)
+        for start in range(0, len(self.columns), step):
+            yield replace(self, columns=self.columns[start : start + step])
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ def _extremes(rows: Callable[[], Iterable[Weighing]]) -> tuple[Array, Array, int
     for part in rows():
         X, given = part.columns, int(part.outcome)
         if len(X):
-            bounds = X.min(axis=0), X.max(axis=0), ((X == 0) | (X == 1)).all(axis=0)
+            zero_one = ((X == 0) | (X == 1)).all(axis=0) if part.exact is None else part.exact
+            bounds = X.min(axis=0), X.max(axis=0), zero_one
             low = bounds[0] if low is None else np.minimum(low, bounds[0])
             high = bounds[1] if high is None else np.maximum(high, bounds[1])
             binary = bounds[2] if binary is None else binary & bounds[2]

@@ -31,7 +31,7 @@ from atoll.privacy.leverage import GIVEN, Weighing
 from atoll.privacy.statistics import Array
 
 APART = 0.9  # 1/(1 + p²) with p = 1/3
-ENOUGH, FEWEST = 5, 20_000  # persons for each product of which the part consists, and at least
+ENOUGH, FEWEST = 5, 8_000  # persons for each product of which the part consists, and at least
 WIDE = 60  # columns that are looked at together; of more, four groups at a time: two products have four factors
 BLOCK = 1 << 21  # numbers of products that are held at once
 FLOOR = 1e-11  # what counts as next to nothing in a direction that nobody of a part has: well above rounding

@@ -17,15 +17,18 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
-from atoll.algorithms.core import Question, answer
+from atoll.algorithms.core import Question, SiteFunction, answer
 from atoll.errors import CATALOGUE, AtollError, DataError, DisclosureRefused, NotPermitted
 from atoll.features.chunks import chunks, empty_column
 from atoll.features.table import Table
+from atoll.features.witnessed import Witnessed
 from atoll.network.codec import decode_question, encode_question
 from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
@@ -145,16 +148,13 @@ class Runner:
         """The largest influence of one person on the question's model; looked at once for each design and outcome."""
         if view.design is None or policy.minimum_persons <= 1:
             return Influence()
-        squared = registry.site_function(asked.name).squared
-        key = (dataset.table.stamp, policy.minimum_persons, squared, digest(encode_question(Question("", {}, view))))
+        function = registry.site_function(asked.name)
+        how = (policy.minimum_persons, function.squared, function.at_risk)
+        key = (dataset.table.stamp, *how, digest(encode_question(Question("", {}, view))))
         if key not in self.weighed:
-
-            def rows() -> Iterator[Weighing]:
-                read = chunks(dataset.table, view, dataset.columns, self.site, policy.minimum_persons, CHUNK)
-                return (chunk.weighing() for chunk in read if chunk.n)
-
+            read = functools.partial(chunks, dataset.table, view, dataset.columns, self.site, policy.minimum_persons)
             with one_blas_thread():
-                self.weighed[key] = replace(largest_influence(rows), apart=largest_apart(rows, squared))
+                self.weighed[key] = _weighed(function, read)
         return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
@@ -177,6 +177,19 @@ class Runner:
         word = subject if subject in permit.columns or subject in SUBJECTS else ""
         gate.refuse(code, word, place, policy, self.ledger)
         return Outcome(code=code, subject=word)
+
+
+def _weighed(function: SiteFunction[..., Any], read: Callable[[int | None], Iterator[Witnessed]]) -> Influence:
+    """The largest influence over the rows. A function over risk sets sums them in two ways, and the larger counts; the
+    hazards that weigh the second must be spread over half the minimum of persons, as weights of a part must."""
+    if not function.at_risk:
+        ways: list[Callable[[], Iterator[Weighing]]] = [lambda: (rows.weighing() for rows in read(CHUNK) if rows.n)]
+    else:
+        held = [weighing for rows in read(None) if rows.n for weighing in rows.weighing_at_risk()]
+        ways = [functools.partial(weighing.parts, CHUNK) for weighing in held]
+    found = [replace(largest_influence(rows), apart=largest_apart(rows, function.squared)) for rows in ways]
+    found[1:] = [replace(one, leverage=one.leverage / 2) for one in found[1:]]
+    return Influence(*np.max([astuple(one) for one in found], axis=0).tolist()) if found else Influence()
 
 
 def effective(site: Policy, public: bool, permit: Permit) -> Policy:

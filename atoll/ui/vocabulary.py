@@ -32,6 +32,9 @@ NOTES: Mapping[str, str] = {
     "are computed from them.",
     "rounded_persons": "Every number shown here is computed from exact sums. Only `persons`, the number of different "
     "persons in the JSON file, was rounded at each hospital before it was added up.",
+    "relative_likelihood": "Log-likelihood and deviance leave out what no coefficient changes, since it would tell how "
+    "many patients have each value. Differences between models of the same patients are right (of a gamma model: at "
+    "dispersion 1); the values themselves are not those of other programs.",
     "rounded_events": "The number of patients, the coefficients and their tests are computed from exact sums; the "
     "number of events was rounded at each hospital before it was added up.",
     "rounded_curves": "Persons and events were rounded at each hospital before they were added up, and the curves are "

@@ -197,7 +197,7 @@ def test_a_fault_inside_a_site_shows_nothing(where, caplog, monkeypatch):
 
     place = {
         "column": "atoll.features.table.Batch.column",
-        "beta": "atoll.algorithms.glm._moments",
+        "beta": "atoll.algorithms.glm._behind",
         "table": "atoll.features.table.MemoryTable.batches",
         "question": "atoll.site.runner.decode_question",
     }[where]

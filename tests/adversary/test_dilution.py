@@ -73,9 +73,7 @@ def test_what_a_term_adds_up_is_weighed_as_if_it_stood_alone(term):
 )  # fmt: skip
 def test_ordinary_arithmetic_passes(formula):
     columns = ALONE | {"cost": Column("number", low=0.01, high=10**7)}
-    asked = replace(
-        glm.terms(family="gaussian", link="identity", beta=None), view=with_facts(f"y ~ {formula}", columns)
-    )
+    asked = replace(glm.start(family="gaussian", link="identity"), view=with_facts(f"y ~ {formula}", columns))
     assert code(asked, columns=columns) == ""
 
 
@@ -219,7 +217,7 @@ def test_a_number_of_two_values_is_a_level_or_refused():
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "log"])
 def test_the_first_weights_do_not_depend_on_the_outcome(link):
     """Or the information would weigh cases differently, and tell the row of one case in a level."""
-    asked = replace(glm.terms(family="binomial", link=link, beta=None), view=modelled("y ~ x + age"))
+    asked = replace(glm.start(family="binomial", link=link), view=modelled("y ~ x + age"))
     north, other = site(), site(y=1 - TABLE["y"])
     shares = [one.share(asked, one.ask(asked, one.permit("glm"))) for one in (north, other)]
     np.testing.assert_allclose(shares[0].information, shares[1].information, rtol=1e-12)

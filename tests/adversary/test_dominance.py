@@ -65,7 +65,8 @@ def modelled(formula, columns=COLUMNS, **more):
 
 def regression(formula, beta=None, family="gaussian", **more):
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "log"}[family]
-    return replace(glm.terms(family=family, link=link, beta=beta), view=modelled(formula, **more))
+    asked = glm.start(family=family, link=link) if beta is None else glm.terms(family=family, link=link, beta=beta)
+    return replace(asked, view=modelled(formula, **more))
 
 
 def code(question, **more):

@@ -79,7 +79,8 @@ def modelled(formula, **more):
 
 def regression(formula, beta=None, family="gaussian", **more):
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
-    return replace(glm.terms(family=family, link=link, beta=beta), view=modelled(formula, **more))
+    asked = glm.start(family=family, link=link) if beta is None else glm.terms(family=family, link=link, beta=beta)
+    return replace(asked, view=modelled(formula, **more))
 
 
 def outcome(question, **more):
@@ -182,7 +183,7 @@ def test_t17_nine_are_refused_and_ten_pass(formula, column, persons):
     elif "age" not in formula or persons > 11:
         assert code == ""
     else:  # ten persons of different age: one of them may weigh more than a tenth
-        assert code in ("", "ONE_PERSON")
+        assert code in ("", *FEW)
 
 
 @pytest.mark.parametrize("persons", [1, 9, 10])

@@ -49,7 +49,9 @@ def asked(formula, family="gaussian", function=glm.terms, beta=None):
     outcome = parse(formula).response
     design = resolve(parse(formula), Facts(levels={"ward": ("a", "b", "c")}), COLUMNS, ("north",))
     link = {"gaussian": "identity", "binomial": "logit", "poisson": "log"}[family]
-    return replace(function(family=family, link=link, beta=beta), view=View(design=design, outcome=outcome))
+    model = {"family": family, "link": link}
+    question = glm.start(**model) if beta is None else function(**model, beta=beta)
+    return replace(question, view=View(design=design, outcome=outcome))
 
 
 def told(question, **table):
@@ -102,9 +104,9 @@ def test_few_in_a_cell_of_three_columns(formula, few):
 
 
 def test_which_cells_are_crossed():
-    def of(formula, pairs=True):
+    def of(formula, pairs=True, noughts=()):
         design = resolve(parse(formula), Facts(), COLUMNS, ("north",))
-        return crossings(products_of(design, COLUMNS), COLUMNS, pairs)
+        return crossings(products_of(design, COLUMNS), COLUMNS, noughts, pairs)
 
     def spans(formula):
         return [(c.spans[0][1], c.spans[0][2]) for c in of("cost ~ " + formula)]
@@ -121,6 +123,9 @@ def test_which_cells_are_crossed():
     assert within == {("male",), ("male", "smoker", "statin")}
     alone = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker", pairs=False) if c.spans}
     assert alone == {("male",)}
+    smoked = of("cost ~ age + male:packs + statin", noughts=("packs",))
+    assert Crossing(("male", "statin"), (), ("packs",)) in smoked
+    assert Crossing((), (), ("packs",)) not in smoked, "there packs stand with male alone"
     assert Crossing((), (("age", -np.inf, 50.0), ("years", 20.0, np.inf))) in of(f"cost ~ {line} + abs(years - 20)")
 
 
@@ -333,3 +338,63 @@ def test_a_flag_that_holds_another_number_is_not_summed():
     asked_of = replace(describe.sums(numbers=("male",), categories=()), view=View(("male",)))
     assert told(asked_of, male=np.where(ROW % 5 == 0, 0.37, MALE)) == "WRONG_TYPE"
     assert told(asked_of) == ""
+
+
+# ---- a number that is nought for many, an offset, a logarithm from the start
+
+
+@pytest.mark.parametrize("few", [1, 6, 9])
+@pytest.mark.parametrize("formula", ["y ~ age + packs", "y ~ age + male * packs", "cost ~ age + packs"])
+def test_few_cases_who_have_a_number(formula, few):
+    """Σ packs · y is over the cases who smoke; less that of the men it is over the women."""
+    smokes = (SMOKER == 1) & (MALE == 0 if "male" in formula else True)
+    packs = HONEST["packs"] + SMOKER
+    y = np.where(smokes, 0.0, TABLE["y"])
+    cost = np.where(smokes, 0.0, TABLE["cost"])
+    y[np.flatnonzero(smokes)[:few]], cost[np.flatnonzero(smokes)[:few]] = 1.0, 300.0 + np.arange(few)
+    family = "binomial" if formula[0] == "y" else "gaussian"
+    assert told(asked(formula, family), y=y, cost=cost, packs=packs) in FEW
+    assert told(asked(formula, family), packs=packs) == ""
+
+
+@pytest.mark.parametrize("few", [1, 3, 9])
+def test_few_of_a_cell_who_have_a_number(few):
+    """Σ packs · statin less Σ packs · male · statin."""
+    cell = (SMOKER == 1) & (MALE == 0) & (STATIN == 1)
+    packs = np.where(cell, 0.0, HONEST["packs"] + SMOKER)
+    packs[np.flatnonzero(cell)[:few]] = 20.0 + np.arange(few)
+    assert told(asked("cost ~ age + male * packs + statin"), packs=packs) in FEW
+    assert told(asked("cost ~ age + male * packs + statin"), packs=HONEST["packs"] + SMOKER) == ""
+
+
+@pytest.mark.parametrize("few", [1, 3, 9])
+@pytest.mark.parametrize("kind", ["nought but for few women", "logarithms of whole years"])
+def test_an_offset_that_few_have_is_counted_as_a_term_is(kind, few):
+    columns = {**COLUMNS, "log_years": Column("number")}
+    years = 1.0 + ROW % 4 if kind[0] == "l" else np.where(MALE == 1, 1.0 + ROW % 8 // 2, 1.0)
+    honest = 1.0 + R.uniform(0, 4, N)
+    rare = years.copy()
+    rare[np.flatnonzero(MALE == 0)[:few]] = 5.0
+    design = resolve(parse("visits ~ age + male"), Facts(), columns, ("north",))
+    question = glm.start(family="poisson", link="log")
+    question = replace(question, view=View(design=design, outcome="visits", offset="log_years"))
+    assert code(question, columns=columns, **HONEST | {"log_years": np.log(rare)}) in FEW
+    assert code(question, columns=columns, **HONEST | {"log_years": np.log(honest)}) == ""
+
+
+@pytest.mark.parametrize("formula", ["cost ~ age + score", "score ~ age + male"])
+def test_a_column_that_is_a_logarithm_already_is_not_factored(formula):
+    score = np.log(but(1.0 + ROW % 4, 3, 5.0))
+    assert told(asked(formula), score=score) in FEW
+    assert told(asked(formula), score=np.log(1.0 + ROW % 5)) == ""
+    assert told(asked(formula), score=np.log(1.0 + R.uniform(0, 4, N))) == ""
+
+
+@pytest.mark.parametrize("formula", ["cost ~ male * score", "score ~ age + male"])
+def test_few_outside_the_commonest_values_of_a_level_or_of_an_outcome(formula):
+    """Σ v(v − 1) of the women, of whom three have more than one."""
+    counts = ROW // 4 % 2 * 1.0
+    counts[np.flatnonzero(MALE == 1)[::3]] = 2.0 if formula[0] == "c" else 1.0
+    counts[np.flatnonzero(MALE == 0)[:3]] = 3.0 + np.arange(3)
+    assert told(asked(formula), score=counts) in FEW
+    assert told(asked(formula), score=ROW % 5 * 1.0) == ""

@@ -96,7 +96,7 @@ def test_hub_and_hospitals_are_killed_while_models_are_fitted(hospitals):
     victims, killed = [hospitals.hub, *hospitals.programs.values()], 0
     open_ = ("waiting", "running")
     while killed < 15 and hospitals.wait_for(runs[-1], *open_, "finished", "failed")["state"] in open_:
-        time.sleep(rng.uniform(0.0, 1.0))
+        time.sleep(rng.uniform(0.0, 0.3))
         program = rng.choice(victims)
         program.kill()
         assert program.start(), program.log()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from atoll.errors import CATALOGUE, REMEDIES, DisclosureRefused, StudyError
 from atoll.privacy import disclosure
-from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check, rounded
+from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check, check_influence, rounded
+from atoll.privacy.leverage import Influence
 from atoll.privacy.statistics import (
     Array,
     Statistics,
@@ -374,3 +375,18 @@ def test_a_studys_own_rounding_tells_nothing_that_the_sites_does_not(own, wished
 def test_every_code_has_a_remedy():
     assert set(REMEDIES) == set(CATALOGUE)
     assert all(remedy.endswith(".") for remedy in REMEDIES.values())
+
+
+@pytest.mark.parametrize("minimum", [2, 5, 9, 10, 20])
+@pytest.mark.parametrize(
+    ("field", "code"), [("leverage", "ONE_PERSON"), ("outcome", "ONE_PERSON"), ("apart", "TOLD_APART")]
+)
+def test_whatever_a_sites_minimum_is_nobody_decides_a_model_alone(minimum, field, code):
+    policy = replace(STRICT, minimum_persons=minimum)
+    limit = 0.9 if field == "apart" else 1 / minimum
+    check_influence(Influence(**{field: limit}), policy)
+    for much in (limit + 1e-3, 1.0, float("inf"), float("nan")):
+        with pytest.raises(DisclosureRefused) as caught:
+            check_influence(Influence(**{field: much}), policy)
+        assert caught.value.code == code
+        check_influence(Influence(**{field: much}), PUBLIC)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from atoll import Network
 from atoll.algorithms.families import FAMILIES, LARGEST_ETA, LINKS
 
 ETA = {
@@ -83,8 +84,57 @@ def test_outcomes_outside_the_family_are_not_admitted(name, bad):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_fitting_starts_inside_the_range(name):
+def test_the_kernel_is_what_of_the_likelihood_depends_on_the_mean(name):
+    """Between two means it differs as −d/2 does, and it holds nothing of the outcome that multiplies no mean."""
     family = FAMILIES[name]
-    start = family.inside(family.start(np.array(Y[name])))
-    assert (start > family.lowest).all()
-    assert (start < family.highest).all()
+    for y in Y[name]:
+        half = [-float(family.deviance(np.array(y), np.array(mu))) / 2 for mu in MU[name]]
+        kernel = [float(family.kernel(np.array(y), np.array(mu))) for mu in MU[name]] if family.kernel else half
+        np.testing.assert_allclose(np.diff(kernel), np.diff(half), rtol=1e-12)
+    if family.kernel:
+        at_one = [float(family.kernel(np.array(y), np.array(1.0))) for y in (1.0, 2.0, 4.0)]
+        assert at_one[2] - at_one[1] == pytest.approx(2 * (at_one[1] - at_one[0])), "linear in y"
+
+
+MEANS = np.random.default_rng(8)
+AGE, SMOKER, SIZE = MEANS.normal(60, 12, 800), (MEANS.random(800) < 0.2) * 1.0, MEANS.gamma(3, 300, 800)
+MEAN = np.exp(0.3 + 0.02 * (AGE - 60) + 0.4 * SMOKER)
+HELD = {
+    "age": AGE,
+    "smoker": SMOKER,
+    "size": np.log(SIZE),
+    "y": (MEANS.random(800) < 0.4) * 1.0,
+    "visits": MEANS.poisson(MEAN) * 1.0,
+    "many": MEANS.poisson(400 * MEAN) * 1.0,
+    "rare": MEANS.poisson(0.03 * MEAN) * 1.0,
+    "ofsize": MEANS.poisson(MEAN * SIZE / 100) * 1.0,
+    "cost": MEANS.gamma(2, 500 * MEAN),
+    "level": MEANS.gamma(20, (10 + 0.1 * AGE) / 20),
+}
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "most"),
+    [
+        ("visits ~ age + smoker", {"family": "poisson"}, 6),
+        ("visits ~ 0 + age + smoker", {"family": "poisson"}, 6),
+        ("many ~ 0 + age + smoker", {"family": "poisson"}, 8),
+        ("rare ~ age + smoker", {"family": "poisson"}, 7),
+        ("ofsize ~ age + smoker", {"family": "poisson", "offset": "size"}, 8),
+        ("ofsize ~ 0 + age + smoker", {"family": "poisson", "offset": "size"}, 8),
+        ("visits ~ age", {"family": "poisson", "site_intercepts": True}, 6),
+        ("level ~ age + smoker", {"family": "poisson", "link": "identity"}, 8),
+        ("cost ~ age + smoker", {"family": "gamma"}, 9),
+        ("cost ~ 0 + age + smoker", {"family": "gamma"}, 20),
+        ("level ~ age + smoker", {"family": "gamma", "link": "identity"}, 9),
+        ("level ~ age + smoker", {"family": "gaussian", "link": "log"}, 8),
+        ("level ~ 0 + age", {"family": "gaussian"}, 2),
+        ("y ~ 0 + age + smoker", {"family": "binomial"}, 6),
+        ("y ~ age", {"family": "binomial", "offset": "size"}, 8),
+    ],
+)
+def test_the_start_is_near_enough_with_and_without_an_intercept_or_an_offset(formula, options, most):
+    network = Network({"a": HELD, "b": {name: column[::-1] for name, column in HELD.items()}}, policy="public")
+    fit = network.run("glm", formula=formula, **options)
+    assert fit.rounds <= most
+    assert np.isfinite(fit.params).all()

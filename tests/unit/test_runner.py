@@ -194,7 +194,7 @@ def test_arguments_that_do_not_fit_are_a_code():
 def test_a_subject_goes_up_only_when_the_study_holds_it():
     columns = {"x": Column("number"), "secret": Column("number")}
     north = Site({"x": TABLE["x"]}, columns)
-    asked = replace(glm.terms(family="gaussian", link="identity", beta=None), view=view("x", "secret"))
+    asked = replace(glm.start(family="gaussian", link="identity"), view=view("x", "secret"))
     assert north.ask(asked, north.permit("glm")).subject == "secret"
 
 

@@ -96,27 +96,41 @@ def test_of_a_logistic_model_the_weight_the_risk_and_its_rest(ids):
     ):
         equal(record.weights, {"model": np.transpose([spread(w, ids) for w in (weight, mu, 1 - mu)])})
         equal(record.within, within(ids, weight, mu, 1 - mu))
-        equal(record.residuals, {"outcome": spread(residual**2, ids)})
+        equal(record.residuals, {"outcome": np.transpose([spread(residual**2, ids)])})
 
 
 @FORMS
 def test_of_a_gamma_model_the_weight_and_the_residual(ids):
     data = rows(ids, "cost ~ x + age")
     mu = np.exp(data.X @ BETA)
-    for record in (
+    residual = spread(((data.y - mu) / mu) ** 2, ids)
+    sums, squares = (
         glm.terms.on(data, family="gamma", link="log", beta=BETA),
         glm.meat.on(data, family="gamma", link="log", beta=BETA),
-    ):
+    )
+    for record in (sums, squares):
         equal(record.weights, {"model": np.transpose([spread(np.ones(N), ids)])})
         equal(record.within, within(ids, np.ones(N)))
-        equal(record.residuals, {"outcome": spread(((data.y - mu) / mu) ** 2, ids)})
+    equal(sums.residuals, {"outcome": np.transpose([residual, residual])})  # those of the score, and Pearson's
+    equal(squares.residuals, {"outcome": np.transpose([residual])})
 
 
 @FORMS
-def test_the_first_round_weighs_the_working_response(ids):
+def test_of_an_estimated_dispersion_who_makes_it_up(ids):
     data = rows(ids, "cost ~ x + age")
-    record = glm.terms.on(data, family="gaussian", link="identity", beta=None)
-    equal(record.residuals, {"outcome": spread(data.y**2, ids)})
+    mu = np.exp(data.X @ BETA)
+    record = glm.terms.on(data, family="gaussian", link="log", beta=BETA)
+    wanted = [spread((mu * (data.y - mu)) ** 2, ids), spread((data.y - mu) ** 2, ids)]
+    equal(record.residuals, {"outcome": np.transpose(wanted)})
+    close(record.pearson, ((data.y - mu) ** 2).sum())
+
+
+@FORMS
+def test_the_first_round_weighs_everybody_alike_and_the_outcome(ids):
+    data = rows(ids, "cost ~ x + age")
+    record = glm.start.on(data, family="gaussian", link="identity")
+    equal(record.weights, {"model": np.transpose([spread(np.ones(N), ids)])})
+    equal(record.residuals, {"outcome": np.transpose([spread(data.y**2, ids)])})
 
 
 def hazards(data, beta, strata):
@@ -182,6 +196,8 @@ def assert_masses(record, ids, *risks):
     """Each risk, its rest and their product."""
     masses = [w for p in risks for w in (p, 1 - p, p * (1 - p))]
     equal(record.weights, {"model": np.transpose([spread(w, ids) for w in masses])})
+    cells = [spread(w, ids, TABLE["y"] == y) for w in masses for y in (0, 1)]
+    close(record.spread["model"], np.transpose(cells))
 
 
 @FORMS
@@ -225,6 +241,12 @@ def test_a_log_rank_test_within_strata_adds_up_the_tables_of_each():
     close(record.observed, observed)
     close(record.expected, expected)
     close(record.variance, variance)
-    counted = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e)])) for e in (0, 1)] for g in "ab"]
-    held = [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["x"] == x)])) for g in "ab"] for x in (0, 1)]
-    equal(record.behind, {"event": np.concatenate([np.ravel(counted), np.ravel(counted), np.ravel(held)])})
+    counted, compared = (
+        [[len(np.unique(REPEATED[(TABLE["arm"] == g) & (TABLE["e"] == e) & there])) for e in (0, 1)] for g in "ab"]
+        for there in (np.ones(N, dtype=bool), data.hazard > 0)
+    )
+    cells = [(TABLE["arm"] == g) & (TABLE["x"] == x) & (data.hazard > 0) for x in (0, 1) for g in "ab"]
+    held = [len(np.unique(REPEATED[cell])) for cell in cells]
+    equal(record.behind, {"event": np.concatenate([np.ravel(counted), np.ravel(compared), held])})
+    equal(record.hazards, {"event": np.transpose([spread(data.hazard, REPEATED, cell) for cell in cells])})
+    assert (data.hazard == 0).any(), "somebody left before the first event"
