@@ -65,7 +65,7 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
     partial.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _folder(source, target.parent) as folder, Workbench(partial, scratch=target.parent / "spill") as bench:
+        with unpacked(source, target.parent) as folder, Workbench(partial, scratch=target.parent / "spill") as bench:
             bench.run("SET preserve_insertion_order = false")
             found = _files(folder)
             for name in VOCABULARY:
@@ -85,7 +85,7 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
 
 
 @contextmanager
-def _folder(source: Path, near: Path) -> Iterator[Path]:
+def unpacked(source: Path, near: Path) -> Iterator[Path]:
     """The folder with the files; a zip is unpacked beside the target for as long as it is read."""
     if source.is_dir():
         yield source

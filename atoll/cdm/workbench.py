@@ -16,6 +16,7 @@ from atoll.errors import OperatorError
 
 MEMORY = "1200MB"  # of the engine's own accounting; the process stays below 2 GB with it
 AGAIN = "Free some space there, and type the command again."
+INTERRUPTED = "Query interrupted"  # of the RuntimeError that DuckDB raises after Ctrl-C
 _FULL = (
     "No space left", "disk is full", "Disk quota exceeded", "File too large",
     "max_temp_directory_size",  # by itself it is what the disk still has
@@ -31,6 +32,11 @@ _FUNCTIONS = (
     " THEN replace("
     "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\')"
     " ELSE x END",
+    # a day that begins with its year, in whichever signs, as ISO writes it: 2023年5月3日, 2023/5/3, 2023.5.3, 20230503
+    "CREATE OR REPLACE TEMP MACRO year_first(x) AS CASE WHEN regexp_full_match(x, '[0-9]{8}')"
+    " THEN x[1:4] || '-' || x[5:6] || '-' || x[7:8] ELSE rtrim(regexp_replace(regexp_replace(x,"
+    " '^([0-9]{4})\\s*[-年/.]\\s*([0-9]{1,2})\\s*[-月/.]\\s*([0-9]{1,2})(?:日\\s*|[T\\s]\\s*|$)', '\\1-\\2-\\3 '),"
+    " '([0-9]{1,2})[时点]([0-9]{1,2})分(?:([0-9]{1,2})秒)?$', '\\1:\\2:0\\3')) END",
     "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
@@ -148,6 +154,10 @@ class Workbench:
             raise OperatorError(
                 "The memory allowed for the engine does not suffice.", "Give more with --memory."
             ) from None
+        except RuntimeError as error:
+            if str(error) != INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.cdm.database import connection_to
 from atoll.cdm.engines import Dialect
 from atoll.cdm.sql import Sql, joined, name, sql
+from atoll.cdm.workbench import INTERRUPTED
 from atoll.errors import DataError, OperatorError, Unreachable
 
 if TYPE_CHECKING:
@@ -236,6 +237,10 @@ class DuckDBWorkspace(Workspace):
                 "The database had not enough memory for a query.", "Give more with --memory, or fewer definitions."
             ) from None
         except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except RuntimeError as error:
+            if str(error) != INTERRUPTED:
+                raise
             raise KeyboardInterrupt from None
         except duckdb.CatalogException as error:
             raise DataError(f"The CDM lacks a table: {_first_line(error)}", "Is it a whole OMOP CDM?") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
 
 VERSION = click.option("--version", "version", default="5.4", type=click.Choice(["5.4", "5.3"]), show_default=True)
 
@@ -68,10 +68,19 @@ def validate(out: Output, url: str) -> None:
     out.result({"version": found.version, "findings": [finding.to_document() for finding in found.findings]})
     if not found.findings:
         out.say(f"This is OMOP {found.version}: every table, column, key and reference is as defined.")
+        _quality_next(out, url)
         return
     out.say(f"OMOP {found.version}, {len(found.findings)} findings:")
     out.table(
         ("table", "column", "what was found", "rows"),
         [(f.table, f.column, f.what, f"{f.rows:,}" if f.rows else "") for f in found.findings],
     )
-    raise SystemExit(0 if all(not f.severe for f in found.findings) else 11)
+    if any(f.severe for f in found.findings):
+        out.note("Next: correct the mapping, or the program that fills this database, and load again.")
+        raise SystemExit(11)
+    _quality_next(out, url)
+
+
+def _quality_next(out: Output, url: str) -> None:
+    asked = command_line("atoll", "quality", "run", "--cdm", url, "--report", "quality.json", "--page", "quality.html")
+    out.note(f"Next: {asked}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from atoll.cli.output import Output, with_output
+from atoll.cli.output import Output, command_line, with_output
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
@@ -41,9 +42,10 @@ def load(
     from atoll.ingest.load import load_url
     from atoll.ingest.mapping import read_mapping
 
+    read = read_mapping(mapping)
     with out.progress("load") as step:
         made = load_url(
-            read_mapping(mapping),
+            read,
             source,
             cdm,
             vocabulary=vocabulary,
@@ -62,7 +64,21 @@ def load(
     out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
     out.table(("table", "rows"), [(name, f"{rows:,}") for name, rows in made.tables.items()])
     _aside(out, made)
-    out.note("Next: atoll cdm validate URL")
+    if made.codes:
+        _codes(out, made, read.lists, report)
+    out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
+
+
+def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | None) -> None:
+    """The codes without a concept, by name, in a file beside the report."""
+    from atoll.ingest.report import write_unmapped
+
+    if report is None:
+        out.note("With --report FILE.json the codes are written beside it, in unmapped.csv, with their names and rows.")
+        return
+    target = report.with_name("unmapped.csv")
+    codes = write_unmapped(target, made, lists)
+    out.say(f"The {codes:,} codes with their names and rows: {target}. It stays at the hospital.")
 
 
 def _aside(out: Output, made: Report) -> None:
@@ -70,7 +86,8 @@ def _aside(out: Output, made: Report) -> None:
     if made.rejected:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
-        kinds = {"row": "row not loaded", "value": "loaded without the value", "line": "line not read"}
+        kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept, unit unknown",
+                 "line": "line not read"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
     if made.unmapped:

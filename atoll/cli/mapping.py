@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
 
 PATH = click.Path(path_type=Path)
 
@@ -23,14 +23,38 @@ def mapping() -> None:
 @with_output
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
-    from atoll.ingest.checking import check_against
+    from atoll.ingest.checking import check_against, filled
     from atoll.ingest.mapping import read_mapping
 
     read = read_mapping(file)
-    if source is not None:
-        check_against(read, source, vocabulary)
-    out.result({"name": read.name, "rules": len(read.rules), "sha256": read.digest})
-    out.say(f"{read.name}: {len(read.rules)} rules" + (" fit the export" if source else " can be read"))
+    unused = check_against(read, source, vocabulary) if source is not None else {}
+    lists = filled(read)
+    document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest}
+    out.result(document | {"lists": [one.__dict__ for one in lists], "unused": unused})
+    empty = [one for one in lists if not one.filled]
+    fits = "can be read" if source is None else "name what the export has" if empty else "fit the export"
+    out.say(f"{read.name}: {len(read.rules)} rules {fits}")
+    if empty:
+        which = "none of its code lists holds" if len(empty) == len(lists) else "these code lists do not hold"
+        out.say(f"But {which} a concept yet:")
+        out.table(("list", "codes", "with a concept"), [(one.file, f"{one.codes:,}", "0") for one in empty])
+    _say_unused(out, unused)
+    _next(out, file, source, vocabulary, [one.file for one in empty])
+
+
+def _next(out: Output, file: Path, source: str | None, vocabulary: Path | None, empty: list[str]) -> None:
+    if empty:
+        more = ["--vocabulary", vocabulary] if vocabulary else []
+        asked = command_line("atoll", "terms", "suggest", file.parent / empty[0], *more)
+        out.note(f"Next: write concepts into the lists, or let them be suggested: {asked}"
+                 " --out suggested.csv; then check again.")  # fmt: skip
+        return
+    more = ["--vocabulary", vocabulary] if vocabulary else []
+    if source is None:
+        out.note(f"Next: {command_line('atoll', 'mapping', 'check', file, *more)} --from EXPORT")
+        return
+    asked = command_line("atoll", "load", file, "--from", source, *more, "--cdm", "duckdb:///FOLDER/cdm.duckdb")
+    out.note(f"Next: {asked} --report load.json")
 
 
 @mapping.command(epilog="Example: atoll mapping propose --from exports/ --out river.yaml")
@@ -48,7 +72,16 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:
         out.note(note)
+    _say_unused(out, made.unused)
+    if made.lists:
+        out.say("The lists hold every code of the export, also of few patients: they stay at the hospital.")
     out.note(f"Next: edit it, and type atoll mapping check {target} --from {source}")
+
+
+def _say_unused(out: Output, unused: dict[str, list[str]]) -> None:
+    """What of the export no rule reads, so that nothing is left out without a word."""
+    for table, columns in unused.items():
+        out.say(f"not used: {table} ({'columns ' + ', '.join(columns) if columns else 'the whole table'})")
 
 
 @mapping.command(epilog="Example: atoll mapping explain river.yaml")

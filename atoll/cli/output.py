@@ -12,7 +12,9 @@ import functools
 import importlib
 import json
 import os
+import re
 import secrets
+import shlex
 import sys
 import traceback
 import unicodedata
@@ -78,6 +80,11 @@ class Output:
                 yield lambda step: bar.update(task, advance=1, description=step)
         else:
             yield lambda step: self.note(f"{title}: {step}")
+
+
+def command_line(*words: Any) -> str:
+    """A command as a shell takes it, for what is said of the next step; a password in a URL is left out."""
+    return shlex.join(re.sub(r"(://[^:/@]*):[^/]*@", r"\1@", str(word)) for word in words)
 
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,6 +177,9 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
         return BROKEN_PIPE
     except Exception as error:
+        if str(error) == "Query interrupted":  # so DuckDB says it where no workspace stands between
+            click.echo("Interrupted.", err=True)
+            return INTERRUPTED
         said = _of_the_disk(error)
         return _tell(said, as_json) if said else _tell_fault(as_json)
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.own_names import own_names
 from atoll.errors import DataError
+
+if TYPE_CHECKING:
+    from atoll.settings import Language
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 LISTED = 25
@@ -29,6 +33,7 @@ def quality() -> None:
 @click.option("--page", type=PATH, help="Write it as one page of HTML.")
 @click.option("--earlier", type=PATH, help="The report of an earlier release: say what is different now.")
 @click.option("--study", type=PATH, help="Only the checks that matter for this study: its tables and concepts.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Of the page; from your settings when left out.")
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
@@ -39,13 +44,14 @@ def run(
     page: Path | None,
     earlier: Path | None,
     study: Path | None,
+    language: Language | None,
     threads: int | None,
     memory: str | None,
 ) -> None:
     """Run all checks on an OMOP database. Only numbers of rows are written, and they stay at the hospital."""
     from atoll.cdm.workspace import workspace_at
     from atoll.cli.study import read_study
-    from atoll.quality.report import drift, to_document
+    from atoll.quality.report import drift, names_of, to_document
     from atoll.quality.run import run as run_all
     from atoll.quality.scope import scope_of
 
@@ -54,14 +60,16 @@ def run(
     with output.progress("quality") as step, workspace_at(cdm, threads=threads, memory=memory) as workspace:
         scope = scope_of(read_study(study)[1], workspace) if study else None
         findings = run_all(workspace, step, scope)
-    document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm))
+        names = names_of(workspace, findings)
+    document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
         report.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
     if page:
-        page.write_text(_page(document, changes), "utf-8")
+        page.write_text(_page(document, changes, language), "utf-8")
     output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
     _show(output, document, changes)
+    _next(output, document, cdm, report, page)
 
 
 @quality.command()
@@ -110,6 +118,17 @@ def persons(
     write_dataset(output, table, made.dictionary(), out, dictionary)
 
 
+def _next(output: Output, document: dict[str, Any], cdm: str, report: Path | None, page: Path | None) -> None:
+    if page:
+        output.note(f"{page} says of every family of checks what to do about a failure.")
+    if not document["verdicts"]["failed"]:
+        output.note(f"Next: {command_line('atoll', 'site', 'cdm', cdm)} lets this hospital's node use the data.")
+        return
+    words = ["atoll", "quality", "run", "--cdm", cdm, "--page", page or "quality.html"]
+    words += ["--earlier", report] if report else ["--report", "quality.json"]
+    output.note(f"Next: correct the mapping, load again, and {command_line(*words)}")
+
+
 def _report(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text("utf-8"))
@@ -126,12 +145,12 @@ def _place(url: str) -> str:
     return scheme + mark + rest.rpartition("@")[2] if mark else url
 
 
-def _page(document: dict[str, Any], changes: list[dict[str, Any]]) -> str:
-    from atoll.quality.words import KINDS, VERDICTS, WORDS
+def _page(document: dict[str, Any], changes: list[dict[str, Any]], language: Language | None) -> str:
+    from atoll.quality.words import ADVICE, KINDS, VERDICTS, WORDS
     from atoll.settings import settings
     from atoll.ui.quality import page
 
-    return page(document, WORDS, KINDS, VERDICTS, changes, settings().language)
+    return page(document, WORDS, KINDS, VERDICTS, changes, language or settings().language, ADVICE, own_names())
 
 
 def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]]) -> None:

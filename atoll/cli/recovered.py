@@ -30,6 +30,7 @@ def recovered(out: Output, world: Path, hospital: str, cdm: str) -> None:
     ]
     out.table(("table", "true", "arrived", "share", "not true"), rows)
     if found.values:
-        out.say(f"Values right: {found.values['right']:,} of {found.values['compared']:,} that could be compared.")
+        out.say(f"Values right: {found.values['right']:,} of {found.values['compared']:,} that could be compared;"
+                f" {found.values['without_unit']:,} more kept as they were, their unit unknown.")  # fmt: skip
     named = [(kind, f"{count['planted']:,}", f"{count['named']:,}") for kind, count in sorted(found.faults.items())]
     out.table(("planted fault", "planted", "named by the load"), named)

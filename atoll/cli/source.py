@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+
+if TYPE_CHECKING:
+    from atoll.settings import Language
 
 PATH = click.Path(path_type=Path)
 
@@ -21,9 +25,10 @@ def source() -> None:
 @click.argument("address")
 @click.option("--out", "target", type=PATH, help="Write the description as YAML, or as JSON when its name ends so.")
 @click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Of the page; from your settings when left out.")
 @click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
 @with_output
-def scan(out: Output, address: str, target: Path | None, page: Path | None, k: int) -> None:
+def scan(out: Output, address: str, target: Path | None, page: Path | None, language: Language | None, k: int) -> None:
     """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital."""
     import json
 
@@ -32,8 +37,8 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, k: i
     from atoll.ingest.scan import scan as look
     from atoll.settings import settings
 
-    with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder:
-        found = look(address, k=k, folder=Path(folder))
+    with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, out.progress("scan") as step:
+        found = look(address, k=k, folder=Path(folder), progress=step)
     if target is not None:
         as_json = target.suffix == ".json"
         text = (
@@ -45,7 +50,7 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, k: i
     if page is not None:
         from atoll.ui.scan import page as draw
 
-        page.write_text(draw(found, settings().language), "utf-8")
+        page.write_text(draw(found, language or settings().language), "utf-8")
     out.result(found)
     for table in found["tables"]:
         files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])

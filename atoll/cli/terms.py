@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.own_names import own_names
 
 if TYPE_CHECKING:
     from atoll.ingest.review import Review
+    from atoll.ingest.term_concepts import Concept
 
 FILE = click.Path(path_type=Path)
 
@@ -24,7 +26,9 @@ def terms() -> None:
 @terms.command(epilog="Example: atoll terms suggest names.csv --concepts concepts.csv --out suggested.csv")
 @click.argument("names", type=FILE)
 @click.option("--concepts", type=FILE, multiple=True, help="CSV with concept_id and concept_name; may be repeated.")
-@click.option("--vocabulary", type=FILE, help="Folder of an unpacked Athena download, instead of --concepts.")
+@click.option(
+    "--vocabulary", type=FILE, help="What `atoll vocabulary load` made, or an Athena download, instead of --concepts."
+)
 @click.option(
     "--decisions", type=FILE, multiple=True, help="Code list of earlier decisions: CSV with name, concept_id."
 )
@@ -42,21 +46,17 @@ def suggest(
 ) -> None:
     """Suggest concepts for names, ranked, each with a probability and the reason.
 
-    NAMES is a CSV with the column name, and fluid, category, unit, domain and sample_values where they are known.
+    NAMES is a CSV with the column name, and fluid, category, unit, domain and sample_values where they are known; or a
+    code list that `atoll mapping propose` drafted, of which the codes without a concept are asked.
     """
-    from atoll.ingest.term_concepts import read_concepts, read_vocabulary
     from atoll.ingest.term_files import read_decisions, read_names, write_suggestions
     from atoll.ingest.terminology import Matcher, words_of
 
-    if (vocabulary is None) == (not concepts):
+    if vocabulary is not None and concepts:
         raise click.UsageError("Give either --concepts or --vocabulary.")
     asked = read_names(names)
     earlier = {name: number for path in decisions for name, number in read_decisions(path).items()}
-    if vocabulary is not None:
-        candidates = read_vocabulary(vocabulary, words_of(asked))
-    else:
-        candidates = [concept for path in concepts for concept in read_concepts(path)]
-    found = Matcher(candidates, earlier).suggest(asked, top)
+    found = Matcher(_candidates(out, concepts, vocabulary, words_of(asked)), earlier).suggest(asked, top)
     write_suggestions(target, asked, found)
     first = [s.probability for s in found if s.rank == 1]
     sure = sum(p >= 0.9 for p in first)
@@ -65,27 +65,62 @@ def suggest(
         f"{len(asked):,} names: {sure:,} with a candidate of probability 0.9 or more, "
         f"{len(first) - sure:,} to look at, {len(asked) - len(first):,} without any. Written to {target}"
     )
+    more = [word for path in concepts for word in ("--concepts", path)]
+    journal = target.with_suffix(".decisions.jsonl")
+    review = command_line("atoll", "terms", "review", target, "--journal", journal, "--names", names, *more)
+    out.note(f"Next: {review} --reviewer YOU --page")
 
 
-def _opened(suggestions: Path, journal: Path, names: Path | None, concepts: tuple[Path, ...], both: bool) -> Review:
+def _candidates(
+    out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, words: frozenset[str]
+) -> list[Concept]:
+    from atoll.cdm.vocabulary import unpacked
+    from atoll.ingest.term_concepts import read_concepts, read_loaded, read_vocabulary, starter_candidates
+
+    if concepts:
+        return [concept for path in concepts for concept in read_concepts(path)]
+    if vocabulary is None:
+        found = starter_candidates()
+        out.note(
+            f"Candidates are the {len(found):,} concepts that Atoll has names for: drugs, some tests and diagnoses."
+            " --vocabulary takes all of an Athena download."
+        )
+        return found
+    if vocabulary.is_dir() or vocabulary.suffix.lower() == ".zip":
+        with unpacked(vocabulary, vocabulary.parent) as folder:
+            return read_vocabulary(folder, words)
+    return read_loaded(vocabulary, words)
+
+
+def _opened(
+    suggestions: Path,
+    journal: Path,
+    names: Path | None,
+    concepts: tuple[Path, ...],
+    vocabulary: Path | None,
+    both: bool,
+) -> Review:
     from atoll.ingest.review import Review, read_items
-    from atoll.ingest.term_concepts import read_concepts
     from atoll.ingest.term_files import read_names
+    from atoll.ingest.term_names import ConceptNames
 
-    shown = {c.concept_id: c.name for path in concepts for c in read_concepts(path) if not c.variant}
+    shown = ConceptNames(concepts, vocabulary, {number: english for number, (english, _) in own_names().items()})
+    if vocabulary is not None:
+        shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
     contexts = []
     if names is not None:
         contexts = [
             {"specimen": n.fluid, "category": n.category, "unit": n.unit, "values": n.sample_values}
             for n in read_names(names)
         ]
-    return Review(read_items(suggestions, contexts, shown), journal, both=both)
+    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known)
 
 
 def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which a review is opened."""
     for option in (
         click.option("--both", is_flag=True, help="A name is settled when two reviewers decided alike."),
+        click.option("--vocabulary", type=FILE, help="DuckDB file made by `atoll vocabulary load`, for names."),
         click.option("--concepts", type=FILE, multiple=True, help="CSV whose concept names are shown."),
         click.option("--names", type=FILE, help="The file of names, to show unit and specimen."),
         click.option("--journal", type=FILE, required=True, help="File of decisions; made when it is not there."),
@@ -107,6 +142,7 @@ def review(
     journal: Path,
     names: Path | None,
     concepts: tuple[Path, ...],
+    vocabulary: Path | None,
     both: bool,
     reviewer: str,
     page: bool,
@@ -116,7 +152,7 @@ def review(
 
     SUGGESTIONS is the file that `atoll terms suggest` wrote. Several reviewers may work on one journal.
     """
-    opened = _opened(suggestions, journal, names, concepts, both)
+    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
     if page:
         from atoll.cli.review.page import serve
 
@@ -130,11 +166,15 @@ def review(
     out.result(status)
     out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "
             f"{status['disputed']} disputed.")  # fmt: skip
+    if status["settled"]:
+        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if both else [])]
+        out.note(f"Next: {command_line(*words)} --out LIST.csv")
 
 
 @terms.command("export", epilog="Example: atoll terms export suggested.csv --journal decisions.jsonl --out codes.csv")
 @review_options
 @click.option("--usagi", is_flag=True, help="As a file for Usagi, with all names.")
+@click.option("--list", "code_list", type=FILE, help="Write the concepts into this code list of a mapping too.")
 @click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
 @with_output
 def export(
@@ -143,17 +183,35 @@ def export(
     journal: Path,
     names: Path | None,
     concepts: tuple[Path, ...],
+    vocabulary: Path | None,
     both: bool,
     usagi: bool,
+    code_list: Path | None,
     target: Path,
 ) -> None:
     """Write what is settled as a code list: name, concept, authors, date, source."""
-    from atoll.ingest.review import write_list
+    from atoll.ingest.review import decided, write_list
+    from atoll.ingest.term_files import fill_list
     from atoll.ingest.usagi import write_usagi
 
-    opened = _opened(suggestions, journal, names, concepts, both)
+    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
     rows = (write_usagi if usagi else write_list)(target, opened)
-    out.result({"rows": rows, "file": str(target)}, f"{rows:,} rows written to {target}")
+    document = {"rows": rows, "file": str(target)}
+    if code_list is not None:
+        filled, left = fill_list(code_list, decided(opened))
+        document |= {"filled": filled, "without": left}
+        out.say(f"{filled:,} codes of {code_list} got a concept; {left:,} have none still.")
+    out.result(document, f"{rows:,} rows written to {target}")
+    if usagi:
+        out.note("Next: open it in Usagi; atoll terms import-usagi FILE --out LIST.csv reads it.")
+    elif code_list is None:
+        _list_next(out, target)
+
+
+def _list_next(out: Output, target: Path) -> None:
+    """Where a code list goes."""
+    out.note(f"Next: put {target.name} beside the mapping and name it there, lists: {{{target.stem}: {target.name}}},"
+             f' used as lookup("{target.stem}", COLUMN); then atoll mapping check MAPPING --from EXPORT')  # fmt: skip
 
 
 @terms.command("import-usagi", epilog="Example: atoll terms import-usagi usagi.csv --out codes.csv")
@@ -166,3 +224,4 @@ def import_usagi(out: Output, source: Path, target: Path) -> None:
 
     rows = usagi_to_list(source, target)
     out.result({"rows": rows, "file": str(target)}, f"{rows:,} approved mappings written to {target}")
+    _list_next(out, target)

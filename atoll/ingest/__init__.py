@@ -1,17 +1,18 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
 The export      sources, which opens one (a new format of exports goes there); tabular (CSV, Excel, Parquet), fhir,
-                hl7v2
-Looking at it   scan, and from it a draft of a mapping: proposal
+                hl7v2; pace, how far a long reading is
+Looking at it   scan, and from it a draft of a mapping: proposal; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
-                values, results as laboratories write them; lookups, code lists and units; explain, in words;
-                checking, against the export
+                values, results as laboratories write them; lookups, code lists and units; lists, their files;
+                explain, in words; checking, against the export
 Loading         load, the whole way; persons; rule_source and rules, a rule as one query; derive, periods and eras;
                 reuse, what has not changed; release, in force as a whole; report and unit_gaps, what is told of it
 
 What a name means is a subject of its own, which the loader does not need:
     terminology, the matcher; term_text and chinese, a name read; term_concepts, term_index and term_features, the
-    candidates and what speaks for them; term_files, usagi, its files; review, what people decide
+    candidates (common tests in our own words among them) and what speaks for them; term_files, usagi, its files;
+    review, what people decide; term_names, what they are shown
 
 A single table that the steward registers without OMOP is read by `atoll.features.imports`.
 """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
-from atoll.ingest.expressions import ExpressionError
-from atoll.ingest.lookups import Lookups
+from atoll.ingest.expressions import ExpressionError, names
+from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
 from atoll.ingest.rules import Compiled, Context, compile_rule
@@ -15,8 +16,10 @@ from atoll.ingest.sources import Source, open_source
 from atoll.study.nodes import Problem, Problems
 
 
-def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> None:
+def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> dict[str, list[str]]:
     """Hold a mapping against an export and a vocabulary, without loading anything.
+
+    Returns what it does not use of the export: table → columns, none of them for a whole table that was not opened.
 
     Raises
     ------
@@ -33,8 +36,52 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
             require(version_of(vocabulary), mapping.vocabulary)
             source = open_source(address, build.bench, build.folder, mapping)
             check(mapping, source, Lookups(build.bench, mapping.lists))
+            return unused(mapping, source)
         finally:
             build.bench.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A code list of concepts: its codes, and those of them that have a concept."""
+
+    file: str
+    codes: int
+    filled: int
+
+
+def filled(mapping: Mapping) -> list[Filled]:
+    """How far the code lists of concepts are filled in; lists of other things are not named.
+
+    Raises
+    ------
+    DataError
+        When a list cannot be read; with the line.
+    """
+    found = []
+    for name, path in mapping.lists.items():
+        columns, rows = read_list(name, path)
+        if "concept_id" in columns:
+            at = columns.index("concept_id")
+            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows)))
+    return found
+
+
+def unused(mapping: Mapping, source: Source) -> dict[str, list[str]]:
+    """Tables and columns of a source that no rule reads."""
+    read: dict[str, set[str]] = {}
+    for rule in mapping.rules:
+        for name in (rule.source, *rule.join):
+            read.setdefault(name, set()).update(rule.names(), *rule.join.values())
+    if mapping.same:
+        found = (name.name for one in (mapping.same.key, mapping.same.other) for name in names(one.tree))
+        read.setdefault(mapping.same.table, set()).update(found)
+    matched = {name.name for one in mapping.match for name in names(one.tree)}
+    left = {
+        name: [c for c in table.columns if c not in read.get(name, ()) and not (name in read and c in matched)]
+        for name, table in source.tables.items()
+    }
+    return {**{name: columns for name, columns in left.items() if columns}, **{name: [] for name in source.others}}
 
 
 def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:
@@ -49,7 +96,7 @@ def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100
     for rule in mapping.rules:
         missing = [name for name in (rule.source, *rule.join) if name not in source.tables]
         if missing:
-            found = ", ".join(sorted(source.tables)) or "none"
+            found = ", ".join(sorted({*source.tables, *source.others})) or "none"
             problems.append(
                 Problem(
                     rule.place[0],

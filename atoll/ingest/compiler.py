@@ -39,7 +39,13 @@ def compiled(tree: Expression, scope: Scope) -> Value:
     _kinds(tree, function, arguments)
     made = function.make(Making(scope, tree), *arguments)
     inherited = () if function.forgives else tuple(bad for argument in arguments for bad in argument.bad)
-    return replace(made, bad=inherited + made.bad)
+    return replace(
+        made,
+        bad=inherited + made.bad,
+        bare=made.bare + tuple(one for argument in arguments for one in argument.bare),
+        graded=made.graded + tuple(one for argument in arguments for one in argument.graded),
+        converted=next((one.converted for one in (made, *arguments) if one.converted is not None), None),
+    )
 
 
 def fitted(value: Value, kind: str, place: tuple[int, int], column: str) -> Value:
@@ -111,12 +117,17 @@ def _case(tree: Case, scope: Scope) -> Value:
     kind = common(values, [part.place for part in parts])
     results = [as_kind(value, kind) for value in values]
     # a text that only an untaken branch could not read is no fault: each branch's faults count where it is taken
-    bad, before = [], ibis().literal(False)
-    for (_, condition), value in zip(conditions, values, strict=False):
-        taken = ~before & condition.ibis.fill_null(False)
-        bad += [*condition.bad, *(taken & each for each in value.bad)]
+    taken, before = [], ibis().literal(False)
+    for _, condition in conditions:
+        taken.append(~before & condition.ibis.fill_null(False))
         before = before | condition.ibis.fill_null(False)
-    bad += [~before & each for each in values[-1].bad]
+    taken.append(~before)
+
+    def said(part: str) -> tuple[Any, ...]:
+        """Conditions of the branches, each where its branch is taken."""
+        return tuple(here & each for here, value in zip(taken, values, strict=True) for each in getattr(value, part))
+
+    bad = (*(each for _, condition in conditions for each in condition.bad), *said("bad"))
     made = ibis().cases(
         *((condition.ibis, result) for (_, condition), result in zip(conditions, results, strict=False)),
         else_=results[-1],
@@ -128,8 +139,8 @@ def _case(tree: Case, scope: Scope) -> Value:
         each = [getattr(value, part) for value in values]
         if all(one is None for one in each):
             return None
-        dtype = "string" if part == "source" else "int32"
+        dtype = "int32" if part == "concept" else "string"
         filled = [ibis().null(dtype) if one is None else one.cast(dtype) for one in each]
         return ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
 
-    return Value(made, kind, tuple(bad), told("source"), told("concept"))
+    return Value(made, kind, bad, told("source"), told("concept"), said("bare"), said("graded"), told("converted"))

@@ -17,6 +17,7 @@ from atoll.ingest.kinds import (
     Kind,
     Making,
     Value,
+    any_of,
     as_kind,
     builtin,
     common,
@@ -25,6 +26,8 @@ from atoll.ingest.kinds import (
     later,
     pattern,
     strptime,
+    together,
+    year_first,
 )  # fmt: skip
 
 
@@ -54,11 +57,12 @@ def _text(making: Making, x: Value) -> Value:
 
 
 def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
-    """A date or time from a text; without a pattern as ISO writes it."""
+    """A date or time from a text; without a pattern as ISO writes it, or in other signs with the year first."""
     if x.kind in ("date", "datetime", "missing"):
         return Value(x.ibis.cast(DTYPES[kind]), kind)
     if form is None:
-        read = x.ibis.try_cast("timestamp" if kind == "datetime" else "date")
+        dtype = "timestamp" if kind == "datetime" else "date"
+        read = ibis().coalesce(x.ibis.try_cast(dtype), year_first(x.ibis).try_cast(dtype))
         return Value(read, kind, (x.ibis.notnull() & read.isnull(),))
     word = str(making.constant(1, "The pattern of a date"))
     if word == "excel":  # days since 1899-12-30, as a spreadsheet counts
@@ -167,13 +171,17 @@ def _unit(making: Making, x: Value) -> Value:
 
 
 def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: Value | None = None) -> Value:
-    found = making.scope.joined(
-        "convert", "", tuple(_text(making, each) for each in (unit, wanted, analyte) if each), making.call
+    keys = tuple(_text(making, each) for each in (unit, wanted, analyte) if each)
+    found = making.scope.joined("convert", "", keys, making.call)
+    number, without = as_kind(value, "number"), keys[0].ibis.isnull()
+    graded = any_of(value.graded)
+    plain = without if graded is None else without | graded
+    # without a unit there is nothing to convert: the number stays, and the loader writes no unit and names the row
+    made = ibis().ifelse(plain, number, number * found["factor"] + found["offset"])
+    bad = number.notnull() & ~plain & found["factor"].isnull()
+    return Value(
+        made, "number", (bad,), bare=(number.notnull() & without,), converted=together([key.ibis for key in keys])
     )
-    number = as_kind(value, "number")
-    # without a unit there is nothing to convert: the value stays, and the loader names the row
-    made = ibis().ifelse(unit.ibis.isnull(), number, number * found["factor"] + found["offset"])
-    return Value(made, "number", (number.notnull() & unit.ibis.notnull() & found["factor"].isnull(),))
 
 
 def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
@@ -183,7 +191,8 @@ def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
         if field_name != "number":
             return Value(found[field_name], kind)
         read = ibis().coalesce(key.ibis.try_cast("float64"), found["number"])
-        return Value(read, kind, (key.ibis.notnull() & read.isnull() & found["value_as_concept_id"].isnull(),))
+        word = found["value_as_concept_id"].notnull()
+        return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~word,), graded=(word,))
 
     return make
 

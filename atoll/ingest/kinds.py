@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from atoll.ingest.expressions import Call, Constant, ExpressionError, Name
 
 Kind = Literal["text", "integer", "number", "date", "datetime", "truth", "missing"]
+SEPARATOR = "\x1f"  # between the parts of one key
 DTYPES = {"text": "string", "integer": "int64", "number": "float64", "date": "date", "datetime": "timestamp",
            "truth": "boolean"}  # fmt: skip
 _PATTERN = (("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S"),
@@ -29,6 +30,9 @@ class Value:
     bad      Ibis conditions: a text was there and could not be read
     source   the Ibis expression of the text that a look-up read, or None
     concept  the Ibis expression of the concept of that text itself, or None
+    bare     Ibis conditions: a number that was to be converted has no unit, and is left as it was
+    graded   Ibis conditions: the number is the grade of a result in words (1+), which has no unit
+    converted  the Ibis expression of what a conversion read: unit, wanted unit and analyte as one text, or None
     """
 
     ibis: Any
@@ -36,6 +40,9 @@ class Value:
     bad: tuple[Any, ...] = ()
     source: Any = None
     concept: Any = None
+    bare: tuple[Any, ...] = ()
+    graded: tuple[Any, ...] = ()
+    converted: Any = None
 
 
 class Scope(Protocol):
@@ -123,6 +130,29 @@ def as_kind(value: Value, kind: Kind) -> Any:
     return value.ibis if value.kind == kind else value.ibis.cast(DTYPES[kind])
 
 
+def any_of(conditions: tuple[Any, ...]) -> Any:
+    """Whether one of some conditions holds; None when there are none."""
+    if not conditions:
+        return None
+    made = conditions[0].fill_null(False)
+    for one in conditions[1:]:
+        made = made | one.fill_null(False)
+    return made
+
+
+def together(texts: Sequence[Any]) -> Any:
+    """Several texts as one key; missing when the first is."""
+    made = texts[0]
+    for text in texts[1:]:
+        made = made + SEPARATOR + text.fill_null("")
+    return made
+
+
+def first_part(key: Any) -> Any:
+    """The first of the texts that `together` made one key of."""
+    return builtin("split_part", "string", "string", "string", "int64")(key, SEPARATOR, 1)
+
+
 def pattern(text: str) -> str:
     """A date's pattern as people write it (`yyyy-MM-dd HH:mm`) in the engine's own signs."""
     made, position = "", 0
@@ -142,6 +172,11 @@ def pattern(text: str) -> str:
 def strptime(text: Any, signs: str) -> Any:
     """A text read as a time by the engine; nothing where it does not fit."""
     return builtin("try_strptime", "timestamp", "string", "string")(text, signs)
+
+
+def year_first(text: Any) -> Any:
+    """A day that begins with its year, in whichever signs, as ISO writes it; another text as it is."""
+    return builtin("year_first", "string", "string")(text)
 
 
 def excel_day(days: Any) -> Any:

@@ -244,9 +244,9 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         with bench.joined_as_written():
             bench.run(
-                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _row, _rule) SELECT {listed},"
-                f" CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), CASE WHEN {_keeps(rule)} THEN"
-                f" {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _row, _rule)"
+                f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
+                f" CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:

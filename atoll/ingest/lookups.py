@@ -17,8 +17,9 @@ from typing import Any
 from atoll.cdm.tables import LOCAL
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
+from atoll.ingest.kinds import SEPARATOR
+from atoll.ingest.lists import whole_rows
 
-SEPARATOR = "\x1f"
 _DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 
@@ -37,7 +38,7 @@ def read_list(name: str, path: Path) -> tuple[tuple[str, ...], list[tuple[str, .
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The list {path.name} cannot be read as text in UTF-8.", "Save it as CSV in UTF-8.") from error
-    rows = list(csv.reader(io.StringIO(text)))
+    rows = list(whole_rows(csv.reader(io.StringIO(text)), f"The list {path.name}"))
     if not rows:
         raise DataError(f"The list {path.name} is empty.", "Its first line names its columns: code, concept_id.")
     header = [column.strip() for column in rows[0]]

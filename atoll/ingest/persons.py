@@ -15,7 +15,8 @@ from typing import Any
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled
-from atoll.ingest.lookups import SEPARATOR, Lookups
+from atoll.ingest.kinds import SEPARATOR
+from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.rule_source import RuleScope
 from atoll.ingest.sources import Source

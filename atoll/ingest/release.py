@@ -27,6 +27,7 @@ from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
+from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT
 from atoll.ingest.sources import Source
 
 REPEATED = "repeated row"
@@ -34,7 +35,7 @@ AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
 )
-EXTRA = ("_key", "_reason", "_note", "_row", "_rule")  # columns of a table that is being filled
+EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted")  # columns of a table that is being filled
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
 _OWN = (
@@ -51,6 +52,8 @@ _OWN = (
     'CREATE TABLE ingest.unmapped ("table" VARCHAR, vocabulary VARCHAR, concept_code VARCHAR, rows BIGINT)',
     'CREATE TABLE ingest.unit_inferred ("table" VARCHAR, id BIGINT, concept_id BIGINT, unit_concept_id BIGINT,'
     " probability DOUBLE, filled BOOLEAN)",
+    'CREATE TABLE ingest.unit_converted ("table" VARCHAR, concept_id BIGINT, unit_concept_id BIGINT, asked VARCHAR,'
+    " rows BIGINT)",
     "CREATE TABLE ingest.part (name VARCHAR, mark VARCHAR, taken BOOLEAN)",
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
@@ -130,7 +133,8 @@ class Build:
                 if table.name not in there:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
                     if table.name in filled:
-                        columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT"]
+                        columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT",
+                                    "_converted VARCHAR"]  # fmt: skip
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
 
@@ -178,13 +182,21 @@ class Build:
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"
         ):
+            what = "unit" if text in (WITHOUT_UNIT, UNKNOWN_UNIT) else "value"
             bench.run(
-                f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'value', {literal(text)}, _key, _row"
+                f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, {literal(what)}, {literal(text)}, _key,"
+                " _row"
                 f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS"
                 " NULL"
                 f" AND (_note >> {int(bit)}) & 1 = 1"
             )
         bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
+        if name == "measurement":
+            bench.run(
+                "INSERT INTO ingest.unit_converted SELECT 'measurement', measurement_concept_id, unit_concept_id,"
+                " _converted, count(*) FROM main.measurement WHERE _converted IS NOT NULL AND value_as_number IS NOT"
+                " NULL GROUP BY ALL ORDER BY ALL"
+            )
 
     def repeated(self, name: str) -> bool:
         """Whether a key stands on more than one row that could stay; the ids go to the temporary table `repeated`."""
@@ -236,9 +248,10 @@ def keep_broken_lines(bench: Workbench, source: Source) -> None:
     """
     import pyarrow as pa
 
-    broken = source.broken()
+    broken, lines = source.broken(), {file.name: file.lines for file in source.files()}
     for file, line, _, text in broken:
-        if lost := text.rstrip("\r\n").count("\n"):
+        if swallowed := text.rstrip("\r\n").count("\n"):
+            lost = max(lines.get(file, 0) - line, swallowed)  # the engine stops long before the file's end
             raise DataError(
                 f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",
                 "Correct that line, or export the file again. The release in force was not touched.",

@@ -1,11 +1,18 @@
-"""What a load did, for people and for `--report`: codes, reasons and numbers of rows, no row of a person."""
+"""What a load did, for people and for `--report`: reasons and numbers of rows, no row of a person.
+
+The codes without a concept, with the hospital's names for them, go to a file of their own, which stays at the hospital.
+"""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
+from atoll.ingest.lookups import read_list
 
 BROKEN = "broken line: "
 _COUNTED = {
@@ -27,6 +34,7 @@ class Report:
     """What a load did.
 
     units   of values without a unit: the likeliest one, how many rows, how many were filled in, mean probability
+    codes   without a standard concept: vocabulary or list, code, rows; not in the document
     """
 
     release: int
@@ -40,10 +48,29 @@ class Report:
     resumed: bool = False
     seconds: float = 0.0
     manifest: dict[str, Any] = field(default_factory=dict)
+    codes: list[tuple[str, str, int]] = field(default_factory=list)
 
     def to_document(self) -> dict[str, Any]:
-        """Plain JSON types. Holds codes and counts, no row of a person."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Plain JSON types. Holds reasons and counts, no row of a person."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "codes"}
+
+
+def write_unmapped(path: Path, report: Report, lists: Mapping[str, Path]) -> int:
+    """The codes without a standard concept as CSV: list, code, name, rows; the commonest first. Returns their number.
+
+    name   what the code list says beside the code, where it has a column `name`
+    """
+    names: dict[str, dict[str, str]] = {}
+    for name, file in lists.items():
+        columns, rows = read_list(name, file)
+        at = columns.index("name") if "name" in columns else 0
+        names[f"list {name}"] = {row[0]: row[at] for row in rows if row[at] != row[0]}
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("list", "code", "name", "rows"))
+        for owner, code, n in report.codes:
+            writer.writerow((owner.removeprefix("list "), code, names.get(owner, {}).get(code, ""), n))
+    return len(report.codes)
 
 
 def report_of(bench: Workbench, manifest: dict[str, Any], resumed: bool) -> Report:
@@ -65,4 +92,8 @@ def report_of(bench: Workbench, manifest: dict[str, Any], resumed: bool) -> Repo
         merged=bench.value("SELECT count(*) FROM ingest.merged"),
         resumed=resumed,
         manifest=manifest,
+        codes=bench.rows(
+            "SELECT vocabulary, concept_code, sum(rows)::BIGINT FROM ingest.unmapped GROUP BY 1, 2"
+            " ORDER BY 3 DESC, 1, 2"
+        ),
     )

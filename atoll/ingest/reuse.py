@@ -80,9 +80,10 @@ def take(bench: Workbench, target: Path, name: str, mark: str, files: Entries[st
             return False  # some of these days may have come
         listed = ", ".join(map(quoted, tables()[name].columns))
         bench.run(f"INSERT INTO main.{quoted(name)} ({listed}) SELECT {listed} FROM atoll_in_force.main.{quoted(name)}")
-        for kept in ("rejected", "unmapped", "unit_inferred"):
+        for kept in ("rejected", "unmapped", "unit_inferred", "unit_converted"):
             bench.run(
-                f'INSERT INTO ingest.{kept} SELECT * FROM atoll_in_force.ingest.{kept} WHERE "table" = {literal(name)}'
+                f"INSERT INTO ingest.{kept} BY NAME SELECT * FROM atoll_in_force.ingest.{kept}"
+                f' WHERE "table" = {literal(name)}'
             )
         _take_lines(bench, files)
     return True

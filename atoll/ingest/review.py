@@ -14,13 +14,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from atoll.errors import DataError
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.term_files import read_text
 
 NOTHING = 0  # decided: no concept fits
@@ -71,7 +72,7 @@ def read_items(
     DataError
         When the file is not one of suggestions.
     """
-    rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""))
+    rows = list(whole_rows(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""), path.name))
     if not rows or not {"name", "rank", "concept_id", "probability", "reason"} <= set(rows[0]):
         raise DataError(f"{path.name} is not a file of suggestions.", "Make one with `atoll terms suggest`.")
     groups: list[list[dict[str, str]]] = []
@@ -86,7 +87,7 @@ def read_items(
         seen[name] = seen.get(name, 0) + 1
         candidates = tuple(
             Candidate(int(row["concept_id"]), float(row["probability"]), row["reason"],
-                      (names or {}).get(int(row["concept_id"]), ""))
+                      (names or {}).get(int(row["concept_id"])) or row.get("concept_name", ""))
             for row in group if row["concept_id"]
         )  # fmt: skip
         context = dict(contexts[at]) if at < len(contexts) else {}
@@ -97,10 +98,19 @@ def read_items(
 class Review:
     """Decisions over items, kept in a journal file.
 
-    both   two reviewers must decide alike before a name is settled
+    both    two reviewers must decide alike before a name is settled
+    known   whether a concept that is typed is one
     """
 
-    def __init__(self, items: Sequence[Item], journal: Path, *, both: bool = False):
+    def __init__(
+        self,
+        items: Sequence[Item],
+        journal: Path,
+        *,
+        both: bool = False,
+        known: Callable[[int], bool] = lambda concept: True,
+    ):
+        self.known = known
         self.items = {item.key: item for item in items}
         self.journal, self.both = journal, both
         self._lines: list[dict[str, Any]] = []
@@ -150,14 +160,19 @@ class Review:
         Raises
         ------
         DataError
-            When there is no such name, or no reviewer is named.
+            When there is no such name or concept, or no reviewer is named.
         """
         if key not in self.items:
             raise DataError("There is no such name among the suggestions.", "Reload the list.")
         if not who.strip():
             raise DataError("A decision needs a reviewer.", "Give --reviewer NAME.")
+        ranks = [c.concept_id for c in self.items[key].candidates]
+        if concept_id not in (NOTHING, *ranks) and not self.known(concept_id):
+            raise DataError(
+                f"Concept {concept_id} is in none of the files of concepts, nor in the vocabulary.",
+                "Correct the number, or start again with the file that holds it (--concepts, --vocabulary).",
+            )
         if not source:
-            ranks = [c.concept_id for c in self.items[key].candidates]
             source = f"suggestion {ranks.index(concept_id) + 1}" if concept_id in ranks else "typed"
         self._append({"item": key, "who": who, "concept_id": concept_id, "source": source})
 
@@ -210,6 +225,11 @@ def _agreed(made: Iterable[Decision], needed: int) -> list[Decision]:
         by_concept.setdefault(one.concept_id, []).append(one)
     enough = [group for group in by_concept.values() if len(group) >= needed]
     return max(enough, key=lambda group: (len(group), group[-1].at)) if enough else []
+
+
+def decided(review: Review) -> dict[str, int]:
+    """Name → concept of what is settled, without names that nothing fits."""
+    return {item.name: one.concept_id for item, one, _ in review.settled() if one.concept_id != NOTHING}
 
 
 def write_list(path: Path, review: Review) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 from atoll.ingest.compiler import compiled
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
-from atoll.ingest.kinds import Kind, Value, stable_id
-from atoll.ingest.lookups import SEPARATOR, Lookups
+from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
+from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule, Written
 
 _PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
@@ -78,7 +78,7 @@ class RuleScope:
             ) from None
         inner = {name for part in parts for name in _lookups_in(part)}
         if not inner - {known for _, _, known in self.found}:
-            self.asked[key] = self.lookups.key(kind, parameter, _together([one.ibis for one in keys]))
+            self.asked[key] = self.lookups.key(kind, parameter, together([one.ibis for one in keys]))
         types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
                  "offset": "float64", "number": "float64", "operator_concept_id": "int32",
                  "value_as_concept_id": "int32"}  # fmt: skip
@@ -95,14 +95,6 @@ def _lookups_in(tree: Expression) -> Iterator[str]:
     elif isinstance(tree, Case):
         for part in (*(one for branch in tree.branches for one in branch), tree.otherwise):
             yield from _lookups_in(part)
-
-
-def _together(texts: list[Any]) -> Any:
-    """Several texts as one key; missing when the first is."""
-    made = texts[0]
-    for text in texts[1:]:
-        made = made + SEPARATOR + text.fill_null("")
-    return made
 
 
 def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:

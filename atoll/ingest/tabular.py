@@ -15,15 +15,19 @@ import gzip
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from atoll.errors import DataError
+from atoll.ingest.pace import Pace, Progress, silent
 
 BLOCK = 4 * 1_048_576
 MOST_COLUMNS = 4_096
+MOST_UNPACKED = 100  # times its size: rows of a hospital pack to a tenth, hardly ever to a fiftieth
+UNPACKED_FLOOR = 100_000_000  # bytes that nobody asks about
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 EXCEL = (".xlsx", ".xlsm")
 PARQUET = (".parquet", ".pq")
@@ -61,35 +65,35 @@ def opened(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def look(path: Path, encoding: str | None = None) -> Look:
-    """Read a whole file once.
+def look(path: Path, encoding: str | None = None, progress: Progress = silent) -> Look:
+    """Read a whole file once; `progress` is told how far it is.
 
     Raises
     ------
     DataError
-        When it is empty, or in no encoding that is known, or in two; with the line.
+        When it is empty, or in no encoding that is known, or in two, with the line; when it unpacks to far more than
+        data do.
     """
     found = path.stat()
-    return _look(path, encoding, found.st_size, found.st_mtime_ns)
+    return _look(path, encoding, found.st_size, found.st_mtime_ns, progress)
 
 
 @functools.lru_cache(maxsize=10_000)
-def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int) -> Look:
+def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, progress: Progress) -> Look:
     hashed, size, lines, crlf, last = hashlib.sha256(), 0, 0, 0, b""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     plain, head = True, b""
     try:
-        with opened(path) as file:
-            while block := file.read(BLOCK):
-                hashed.update(block)
-                head = head or block[:4]
-                size, lines = size + len(block), lines + block.count(b"\n")
-                crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
-                last = block[-1:]
-                if plain and not (block.isascii() and not decoder.getstate()[0]):
-                    plain = _decodes(decoder, block)
+        for block in _blocks(path, size_on_disk, progress):
+            hashed.update(block)
+            head = head or block[:4]
+            size, lines = size + len(block), lines + block.count(b"\n")
+            crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+            last = block[-1:]
+            if plain and not (block.isascii() and not decoder.getstate()[0]):
+                plain = _decodes(decoder, block)
         plain = plain and _decodes(decoder, b"", final=True)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path.name} cannot be read: it is damaged or ends in the middle.", "Copy it again."
         ) from error
@@ -97,6 +101,21 @@ def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int) -> 
         raise DataError(f"{path.name} is empty: not even a line with column names.", "Export it again.", code="EMPTY")
     found = encoding or _encoding(path, head, plain)
     return Look(hashed.hexdigest(), size, found, lines, 0 < crlf < lines, head[:3] == codecs.BOM_UTF8)
+
+
+def _blocks(path: Path, packed: int, progress: Progress) -> Iterator[bytes]:
+    """The bytes of a file, unpacked, as long as they are not far more than data would be."""
+    pace, unpacked = Pace(progress, f"{path.name} ({packed:,} bytes)", packed), 0
+    with path.open("rb") as raw, gzip.open(raw) if path.name.endswith(".gz") else raw as file:
+        while block := file.read(BLOCK):
+            unpacked += len(block)
+            if unpacked > max(UNPACKED_FLOOR, MOST_UNPACKED * packed):
+                raise DataError(
+                    f"{path.name} holds {packed:,} bytes and unpacks to more than {unpacked:,}: a bomb, hardly data.",
+                    "Ask where it came from. If it is right, unpack it and give the file without .gz.",
+                )
+            pace.at(raw.tell(), f"{unpacked:,} bytes read")
+            yield block
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, final: bool = False) -> bool:
@@ -116,7 +135,7 @@ def _encoding(path: Path, head: bytes, plain: bool) -> str:
 def _other(path: Path) -> str:
     """GB18030, or a sentence about the lines that are not."""
     first: dict[str, int] = {}
-    counted = {"utf-8": 0, "gb18030": 0, "rare": 0, "neither": 0}
+    counted = {"utf-8": 0, "surely": 0, "gb18030": 0, "rare": 0, "neither": 0}
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             if line.isascii():
@@ -134,20 +153,26 @@ def _other(path: Path) -> str:
             " like it.",
             "Export the file again as UTF-8, or name its encoding in the mapping (source: encoding:).",
         )
-    if counted["utf-8"] * 200 > counted["gb18030"]:
+    if counted["surely"] or counted["utf-8"] * 200 > counted["gb18030"]:
+        at = first["surely" if counted["surely"] else "utf-8"]
         raise DataError(
-            f"{name} is written in two encodings: line {first['utf-8']:,} is UTF-8, line {first['gb18030']:,} is"
-            " GB18030.",
+            f"{name} is written in two encodings: line {at:,} is UTF-8, line {first['gb18030']:,} is GB18030.",
             "Export it again in one encoding; reading either as the other would turn names into other names.",
         )
     return "gb18030"
 
 
 def _kind_of(line: bytes) -> str:
-    """The encoding that a line with other than ASCII letters shows; empty when it shows none."""
+    """The encoding that a line with other than ASCII letters shows; empty when it shows none.
+
+    A few words in GB18030 happen to be UTF-8 as well. A line that is common Chinese in UTF-8 and none in GB18030 is
+    `surely` UTF-8.
+    """
     try:
-        line.decode("utf-8")
-        return "utf-8" if _CJK.search(line) else ""
+        text = line.decode("utf-8")
+        if not _CJK.search(line):
+            return ""
+        return "surely" if _encodes(text) and not _reads(line) else "utf-8"
     except UnicodeDecodeError:
         pass
     try:
@@ -155,6 +180,20 @@ def _kind_of(line: bytes) -> str:
         return "gb18030" if _COMMON.search(line) else "rare"
     except UnicodeDecodeError:
         return "neither"
+
+
+def _encodes(text: str) -> bool:
+    try:
+        return bool(text.encode("gb2312"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _reads(line: bytes) -> bool:
+    try:
+        return bool(line.decode("gb2312"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _western(name: str, first: dict[str, int]) -> str:
@@ -181,10 +220,25 @@ def readable(path: Path, seen: Look, folder: Path) -> Path:
     except (UnicodeDecodeError, LookupError) as error:
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"{path.name} cannot be read as {seen.encoding}.", "Correct `encoding:` in the mapping, or leave it out."
+            f"{_place(path, seen.encoding)} cannot be read as {seen.encoding}.",
+            "Correct `encoding:` in the mapping, or leave it out.",
         ) from error
     partial.replace(target)
     return target
+
+
+def _place(path: Path, encoding: str) -> str:
+    """The first line that is not in an encoding, and its file; the file alone where nobody knows the encoding."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)("strict")
+    except LookupError:
+        return path.name
+    number = 0
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if not _decodes(decoder, line):
+                return f"Line {number:,} of {path.name}"
+    return f"The end of {path.name}, after line {number:,},"
 
 
 def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None) -> Dialect:
@@ -193,14 +247,22 @@ def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None)
     Raises
     ------
     DataError
-        When the header is missing, has an empty or double name, or more columns than a table can sensibly have.
+        When the header is missing or unreadable, has an empty or double name, or more columns than a table can
+        sensibly have.
     """
     with opened(path) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         head = text.read(2_000_000)
     lines = head.splitlines(keepends=True)[:200]
-    chosen = delimiter or max(_DELIMITERS, key=lambda sign: _consistency(lines, sign))
-    columns = next(csv.reader(io.StringIO(head), delimiter=chosen), [])
+    try:
+        chosen = delimiter or max(_DELIMITERS, key=lambda sign: _consistency(lines, sign))
+        columns = next(csv.reader(io.StringIO(head), delimiter=chosen), [])
+    except csv.Error as error:
+        raise DataError(
+            f"Line 1 of {path.name} holds a field of more than {csv.field_size_limit():,} characters where the columns'"
+            " names should be.",
+            "Does a quotation mark open there that none closes? Is it a text file with lines? Export it again.",
+        ) from error
     if len(columns) > MOST_COLUMNS:
         raise DataError(
             f"{path.name} has {len(columns):,} columns; at most {MOST_COLUMNS:,} are read.",

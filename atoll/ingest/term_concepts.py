@@ -2,8 +2,8 @@
 
 A LOINC long name says component, property, specimen and method (`Glucose [Mass/volume] in Urine by Test strip`); the
 parts are read from the name, so that any list of concepts will do. Other vocabularies' names are one component.
-Sources: a CSV (concept_id, concept_name and whatever else it has) or a folder of an Athena download (CONCEPT.csv,
-CONCEPT_SYNONYM.csv; tab-separated).
+Sources: a CSV (concept_id, concept_name and whatever else it has), an Athena download (CONCEPT.csv,
+CONCEPT_SYNONYM.csv; tab-separated), the vocabulary file that loads use, or what the package has names for.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
+from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.term_text import canonical, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
@@ -163,7 +166,7 @@ def read_vocabulary(folder: Path, near: Iterable[str] = (), domains: Iterable[st
     """
     wanted, found, kept = frozenset(domains), [], dict[int, str]()
     beginnings = frozenset(word[:BEGINNING] for word in near)
-    for row in _athena(folder / "CONCEPT.csv", ("concept_id", "concept_name", "domain_id", "standard_concept",
+    for row in _athena(_file(folder, "CONCEPT.csv"), ("concept_id", "concept_name", "domain_id", "standard_concept",
                                                 "invalid_reason")):  # fmt: skip
         number, name, domain, standard, invalid = row
         if standard != "S" or invalid.lower() not in VALID or (wanted and domain not in wanted):
@@ -171,7 +174,7 @@ def read_vocabulary(folder: Path, near: Iterable[str] = (), domains: Iterable[st
         kept[int(number)] = domain
         if _is_near(name, beginnings):
             found.append(parse(int(number), name, domain))
-    synonyms = folder / "CONCEPT_SYNONYM.csv"
+    synonyms = _file(folder, "CONCEPT_SYNONYM.csv")
     if synonyms.exists():
         for number, name in _athena(synonyms, ("concept_id", "concept_synonym_name")):
             if int(number) in kept and _is_near(name, beginnings):
@@ -179,6 +182,74 @@ def read_vocabulary(folder: Path, near: Iterable[str] = (), domains: Iterable[st
     if not found:
         raise DataError(f"No standard concept in {folder.name} is like the names.", "Is it the right download?")
     return found
+
+
+def read_loaded(file: Path, near: Iterable[str]) -> list[Concept]:
+    """The same from the DuckDB file that `atoll vocabulary load` makes, which `atoll load` uses.
+
+    Raises
+    ------
+    DataError
+        When it holds no vocabulary, or nothing like the names.
+    """
+    with Workbench(file, read_only=True) as bench:
+        tables = bench.tables()
+        if "concept" not in tables:
+            raise DataError(f"{file.name} holds no vocabulary.", "Make one with `atoll vocabulary load`.")
+        words = literal(sorted({word[:BEGINNING] for word in near}))
+        alike = (
+            f"list_has_any(list_transform(regexp_extract_all(lower({{}}), '[a-z0-9]+'), lambda w: w[1:{BEGINNING}]),"
+            f" CAST({words} AS VARCHAR[]))"
+        )
+        good = "standard_concept = 'S' AND invalid_reason IS NULL"
+        found = [
+            parse(number, name, domain)
+            for number, name, domain in bench.rows(
+                f"SELECT concept_id, concept_name, domain_id FROM main.concept WHERE {good} AND"
+                f" {alike.format('concept_name')} ORDER BY 1"
+            )
+        ]
+        if "concept_synonym" in tables:
+            found += [
+                parse(number, name, domain, 1)
+                for number, name, domain in bench.rows(
+                    "SELECT concept_id, concept_synonym_name, domain_id FROM main.concept_synonym JOIN main.concept"
+                    f" USING (concept_id) WHERE {good} AND {alike.format('concept_synonym_name')} ORDER BY 1, 2"
+                )
+            ]
+    if not found:
+        raise DataError(f"No standard concept in {file.name} is like the names.", "Is it the right vocabulary?")
+    return found
+
+
+def starter_candidates() -> list[Concept]:
+    """The concepts that the package has a name for: drugs, and in its own words common tests (`common_tests.csv`: analyte,
+    property, specimen) and diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary brings them."""
+    rows = csv.DictReader(_of_package("atoll.cdm", "starter_concepts.csv"))
+    found = {
+        int(row["concept_id"]): (row["concept_name"], row["domain_id"])
+        for row in rows
+        if row["standard_concept"] == "S" and row["concept_name"] != f"{row['vocabulary_id']} {row['concept_code']}"
+    }
+    for row in csv.DictReader(_of_package("atoll.knowledge", "phenotypes/concepts.csv")):
+        found.setdefault(int(row["concept_id"]), (row["own_name"], row["domain"]))
+    for row in csv.DictReader(_of_package("atoll.ingest", "common_tests.csv")):
+        parts = (
+            row["analyte"],
+            f"[{row['property']}]" * bool(row["property"]),
+            f"in {row['specimen']}" * bool(row["specimen"]),
+        )
+        found[int(row["concept_id"])] = (" ".join(filter(None, parts)), "Measurement")
+    return [parse(number, name, domain) for number, (name, domain) in found.items()]
+
+
+def _of_package(package: str, name: str) -> list[str]:
+    return files(package).joinpath(name).read_text("utf-8").splitlines()
+
+
+def _file(folder: Path, name: str) -> Path:
+    """A file of a download; unpacked from a zip its name is in small letters."""
+    return next((path for path in sorted(folder.rglob("*.csv")) if path.name.lower() == name.lower()), folder / name)
 
 
 def _is_near(name: str, beginnings: frozenset[str]) -> bool:
@@ -211,7 +282,7 @@ def _athena(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
 def _rows(path: Path) -> Iterable[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, restval=""):
+            for row in whole_rows(csv.DictReader(file, restval=""), path.name):
                 yield {key.strip().lower(): value for key, value in row.items() if isinstance(key, str)}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} cannot be read as a table.", "Give a UTF-8 file with a line of names.") from error

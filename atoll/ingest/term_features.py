@@ -101,8 +101,10 @@ class Pairs:
         if x[AT["earlier decision"]]:
             said.append("decided so before")
         shared = [word for word in reading.words if word in concept.words]
-        if x[AT["same words"]]:
+        if x[AT["same words"]] and len(shared) == len(reading.words):
             said.append(f"same analyte: {' '.join(reading.words)}")
+        elif x[AT["same words"]]:  # cut short, or misspelt
+            said.append(f"{' '.join(reading.words)} read as {' '.join(concept.words)}")
         elif shared:
             said.append(f"shared words: {' '.join(shared)}")
         else:
@@ -218,7 +220,7 @@ def _usual_category(reading: Reading, unit: str) -> str:
 UNIT_KINDS = (
     ("log", r"^log"), ("daily", r"/\s*(24\s*h|24hr|day|d$)"), ("clearance", r"m[lL]/min"), ("field", r"/[hl]pf|视野"),
     ("pressure", r"mm\s*hg|kpa"), ("entitic", r"^(fl|pg)$"), ("moles", r"(mol|eq)/"), ("moles", r"^m?mol"),
-    ("cells", r"^(#|k|m|10|×|x10|\^|/|cells|th|g/l$)|/(ul|µl|μl|cu)|10\*"), ("unit", r"(iu|u|units?)/"),
+    ("cells", r"^(#|[km](?![a-z])|10|×|x10|\^|/|cells|th|g/l$)|/(ul|µl|μl|cu)|10\*"), ("unit", r"(iu|u|units?)/"),
     ("unit", r"^(units?|gpl|mpl|iu|u|au)"), ("mass", r"g/"), ("percent", r"^%"), ("seconds", r"^(s|sec|seconds?|min)$"),
     ("ratio", r"^ratio|^1$"), ("qualitative", r"pos|neg|阴|阳"), ("qualitative", r"^n/?a$"), ("titer", r"titer|1:"),
     ("none", r"osm|score"),

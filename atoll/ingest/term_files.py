@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
+from atoll.ingest.lists import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 
 KNOWN = tuple(field.name for field in fields(Name))
+DOMAINS = {"drug": "Drug", "test": "Measurement", "diagnosis": "Condition", "procedure": "Procedure"}  # of lists
 HEADINGS = ("name", "rank", "concept_id", "probability", "reason")
 
 
@@ -32,6 +34,9 @@ def read_text(path: Path) -> str:
 def read_names(path: Path) -> list[Name]:
     """The names of a CSV file: the column `name`, and those of `KNOWN` that are present.
 
+    A code list will do: a code without a name stands for itself, and codes that have a concept are left out. The lists
+    that `atoll mapping propose` writes say by their file's name of which domain they are.
+
     Raises
     ------
     DataError
@@ -39,17 +44,68 @@ def read_names(path: Path) -> list[Name]:
     """
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
     columns = {(heading or "").strip().lower(): heading for heading in rows.fieldnames or ()}
-    if "name" not in columns:
+    if "name" not in columns and "code" not in columns:
         found = ", ".join(filter(None, columns)) or "nothing"
         raise DataError(
             f"{path.name} has no column `name`; it has: {found[:200]}.",
             "Name the column with the written terms `name`.",
         )
     known = {key: columns[key] for key in KNOWN if key in columns}
-    names = [Name(**{key: (row[heading] or "").strip() for key, heading in known.items()}) for row in rows]
+    if "code" in columns:
+        return _of_list(path, list(whole_rows(rows, path.name)), columns, known)
+    names = [
+        Name(**{key: (row[heading] or "").strip() for key, heading in known.items()})
+        for row in whole_rows(rows, path.name)
+    ]
     if not names:
         raise DataError(f"{path.name} holds no names.", "Give one row for every name.")
     return names
+
+
+def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], known: dict[str, str]) -> list[Name]:
+    found: dict[str, Name] = {}
+    for row in rows:
+        if "concept_id" in columns and (row[columns["concept_id"]] or "").strip() not in ("", "0"):
+            continue
+        said = {key: (row[heading] or "").strip() for key, heading in known.items()}
+        said["name"] = said.get("name") or (row[columns["code"]] or "").strip()
+        of = row[columns["list"]] if "list" in columns else path.stem  # `unmapped.csv` holds codes of several lists
+        domain = next((domain for word, domain in DOMAINS.items() if of.startswith(word)), "")
+        found.setdefault(said["name"], Name(**{"domain": domain, **said}))
+    if not found:
+        raise DataError(f"Every code of {path.name} has a concept.", "There is nothing to suggest.")
+    return list(found.values())
+
+
+def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
+    """Write decided concepts into a code list, where it has none yet, by the code's name; what else it holds stays.
+
+    Returns how many codes got a concept, and how many have none still.
+
+    Raises
+    ------
+    DataError
+        When the file is no code list.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    header = list(rows.fieldnames or ())
+    if not {"code", "concept_id"} <= set(header):
+        raise DataError(
+            f"{path.name} has no columns `code` and `concept_id`.", "Give a list of `atoll mapping propose`."
+        )
+    found, filled, left = list(rows), 0, 0
+    for row in found:
+        if row["concept_id"].strip() in ("", "0"):
+            number = decided.get((row.get("name") or row["code"]).strip())
+            row["concept_id"] = str(number) if number else row["concept_id"]
+            filled, left = filled + bool(number), left + (not number)
+    beside = path.with_name(path.name + ".partial")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(found)
+    beside.replace(path)
+    return filled, left
 
 
 def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggestion]) -> None:
@@ -70,7 +126,8 @@ def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggest
 def read_decisions(path: Path) -> dict[str, int]:
     """A code list of earlier decisions: the columns `name` and `concept_id`, others are not looked at."""
     found = {}
-    for at, row in enumerate(csv.DictReader(io.StringIO(read_text(path), newline=""), restval=""), 2):
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    for at, row in enumerate(whole_rows(reader, path.name), 2):
         try:
             found[row["name"].strip()] = int(row["concept_id"])
         except (KeyError, ValueError):

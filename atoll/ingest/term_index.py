@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from atoll.ingest.term_concepts import Concept
-from atoll.ingest.term_text import split
+from atoll.ingest.term_text import spelt, split
 
 if TYPE_CHECKING:
     from atoll.ingest.term_features import Hospital
@@ -89,7 +89,7 @@ class Index:
 
     def meant(self, word: str) -> dict[int, float]:
         """Words of the vocabulary that an unknown word may be: itself cut short, or misspelt; with a weight ≤ 1."""
-        if len(word) < PREFIX or any(character.isdigit() for character in word):
+        if len(word) < PREFIX or word in spelt() or any(character.isdigit() for character in word):
             return {}
         at = bisect.bisect_left(self._sorted, word)
         longer = [w for w in self._sorted[at : at + 5] if w.startswith(word)]

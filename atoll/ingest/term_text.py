@@ -75,6 +75,16 @@ def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 @cache
+def spelt() -> frozenset[str]:
+    """Every word that the tables of both languages mean something by: none of them is another word, misspelt."""
+    found = {word for meaning in meanings().values() for word in meaning}
+    for name in ("words_zh_lab.csv", "words_zh_drug.csv", "words_zh_condition.csv"):
+        with (HERE / name).open(encoding="utf-8", newline="") as file:
+            found |= {word for row in csv.DictReader(file) for word in split(row["means"])}
+    return frozenset(found)
+
+
+@cache
 def systems() -> dict[tuple[str, ...], str]:
     """Words for a specimen, without the Chinese ones."""
     return table("systems.csv")

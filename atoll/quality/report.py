@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from atoll.cdm.sql import joined, sql
+from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Finding
 
 DRIFT = 0.05  # change of a share of faults between two releases that is told
 
 
-def to_document(findings: Iterable[Finding], *, seconds: float = 0.0, database: str = "") -> dict[str, Any]:
-    """A run as plain JSON types: numbers of rows and names of the model, nothing of a person.
+def names_of(workspace: Workspace, findings: Iterable[Finding]) -> dict[int, str]:
+    """The names of the concepts that findings are about, as the database's vocabulary has them."""
+    wanted = sorted({finding.check.concept for finding in findings} - {0})
+    if not wanted or not {"concept_id", "concept_name"} <= set(workspace.columns("concept") or ()):
+        return {}
+    ids = joined(", ", (sql("{c}", c=concept) for concept in wanted))
+    rows = workspace.fetch(sql("SELECT concept_id, concept_name FROM concept WHERE concept_id IN ({i})", i=ids))
+    return {int(row["concept_id"]): str(row["concept_name"] or "") for row in rows.to_pylist()}
+
+
+def to_document(
+    findings: Iterable[Finding],
+    *,
+    seconds: float = 0.0,
+    database: str = "",
+    names: Mapping[int, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """A run as plain JSON types: numbers of rows and names of the model and of concepts, nothing of a person.
 
     Findings are in the order: failed with the largest share first, then by name.
     """
@@ -28,11 +47,11 @@ def to_document(findings: Iterable[Finding], *, seconds: float = 0.0, database: 
         "checks": len(every),
         "verdicts": {verdict: counts.get(verdict, 0) for verdict in ("passed", "failed", "empty", "missing")},
         "failed": {kind: kinds.get(kind, 0) for kind in ("conformance", "completeness", "plausibility")},
-        "findings": [_entry(finding) for finding in every],
+        "findings": [_entry(finding, names.get(finding.check.concept, "")) for finding in every],
     }
 
 
-def _entry(finding: Finding) -> dict[str, Any]:
+def _entry(finding: Finding, concept_name: str) -> dict[str, Any]:
     check = finding.check
     return {
         "id": check.id,
@@ -41,6 +60,7 @@ def _entry(finding: Finding) -> dict[str, Any]:
         "table": check.table,
         "column": check.column,
         "concept": check.concept or None,
+        "concept_name": concept_name,
         "subject": check.subject,
         "rows": finding.total,
         "faults": finding.faults,

@@ -65,7 +65,9 @@ def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Sco
                 findings[finding.check.id] = finding
     progress("laboratory tests")
     has = set(workspace.columns("measurement") or ())
-    made = list(tests.look(workspace, scope.concepts if scope else None)) if has >= set(tests.READS) else []
+    operators = "operator_concept_id" in has
+    only = scope.concepts if scope else None
+    made = list(tests.look(workspace, only, operators)) if has >= set(tests.READS) else []
     return [finding for finding in findings.values() if finding is not None] + made
 
 

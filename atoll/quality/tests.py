@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from atoll.cdm.sql import Sql, sql
 from atoll.cdm.workspace import Workspace
@@ -23,9 +24,19 @@ OTHER_UNITS = 0.05  # share of values in another unit than the usual one
 NEGATIVE = 0.001
 SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
 FAR = 0.02  # share of values on another scale
-GROUP_RATIO = 6.0  # of the median of a sex or an age group to that of all
+GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
 YEAR_RATIO = 3.0  # of the medians of two years
+BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
 FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years")
+
+
+class Group(NamedTuple):
+    """Values of one sex, age or year: how many, their median, and the bounds of the middle 98 %."""
+
+    n: int
+    low: float
+    median: float
+    high: float
 
 
 @dataclass
@@ -39,18 +50,21 @@ class Test:
     negative: int = 0
     far: int = 0
     median: float = math.nan
-    sexes: dict[int, tuple[int, float]] = field(default_factory=dict)
-    ages: dict[int, tuple[int, float]] = field(default_factory=dict)
-    years: dict[int, tuple[int, float]] = field(default_factory=dict)
+    sexes: dict[int, Group] = field(default_factory=dict)
+    ages: dict[int, Group] = field(default_factory=dict)
+    years: dict[int, Group] = field(default_factory=dict)
 
 
-def look(workspace: Workspace, only: frozenset[int] | None = None) -> Iterator[Finding]:
-    """The findings of every check of the commonest tests, or of those of these concepts."""
+def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bool = False) -> Iterator[Finding]:
+    """The findings of every check of the commonest tests, or of those of these concepts.
+
+    operators   whether `measurement` has operator_concept_id: a bound (<5) is no value of a test
+    """
     tests = _commonest(workspace, only)
     if not tests:
         return
     values = workspace.table("test_values")
-    _collect(workspace, values, tests)
+    _collect(workspace, values, tests, operators)
     _medians(workspace, values, tests)
     _scales(workspace, values, tests)
     workspace.drop(values)
@@ -85,12 +99,13 @@ def _usual(units: list[tuple[int, int]]) -> tuple[int, int]:
     return max([(n, unit) for n, unit in units if unit] or units)
 
 
-def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
+def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test], operators: bool) -> None:
     """The values of these tests in their usual unit, with sex, age group and year."""
     import pyarrow as pa
 
     chosen = workspace.table("chosen_tests")
     concepts = pa.array(list(tests), pa.int64())
+    bounds = sql(" AND COALESCE(m.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
     workspace.upload(chosen, pa.table({"concept": concepts, "unit": pa.array([t.unit for t in tests.values()])}))
     workspace.create(
         values,
@@ -99,34 +114,36 @@ def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> No
             "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / 20) AS age, "
             "EXTRACT(YEAR FROM m.measurement_date) AS year FROM measurement m "
             "JOIN {c} c ON c.concept = m.measurement_concept_id AND c.unit = COALESCE(m.unit_concept_id, 0) "
-            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL",
+            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL"
+            "{bounds}",
             c=chosen,
+            bounds=bounds,
         ),
     )
     workspace.drop(chosen)
 
 
 def _medians(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
-    median = {
-        "duckdb": sql("QUANTILE_CONT(value, 0.5)"),
-        "postgresql": sql("PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY value)"),
-        "spark": sql("PERCENTILE(value, 0.5)"),
+    bounds = {
+        "duckdb": sql("QUANTILE_CONT(value, [0.01, 0.5, 0.99])"),
+        "postgresql": sql("PERCENTILE_CONT(ARRAY[0.01, 0.5, 0.99]) WITHIN GROUP (ORDER BY value)"),
+        "spark": sql("PERCENTILE(value, ARRAY(0.01, 0.5, 0.99))"),
     }[workspace.dialect.engine]
     for row in workspace.fetch(
-        sql("SELECT concept, {m} AS median, SUM(CASE WHEN value < 0 THEN 1 ELSE 0 END) AS negative "
-            "FROM {v} GROUP BY concept", m=median, v=values)
+        sql("SELECT concept, {b} AS bounds, SUM(CASE WHEN value < 0 THEN 1 ELSE 0 END) AS negative "
+            "FROM {v} GROUP BY concept", b=bounds, v=values)
     ).to_pylist():  # fmt: skip
         test = tests[int(row["concept"])]
-        test.median, test.negative = float(row["median"]), int(row["negative"])
+        test.median, test.negative = float(row["bounds"][1]), int(row["negative"])
     for by, groups in (("sex", "sexes"), ("age", "ages"), ("year", "years")):
         query = sql(
-            "SELECT concept, {by} AS code, COUNT(*) AS n, {m} AS median FROM {v} WHERE {by} IS NOT NULL "
+            "SELECT concept, {by} AS code, COUNT(*) AS n, {b} AS bounds FROM {v} WHERE {by} IS NOT NULL "
             "GROUP BY concept, {by}",
-            by=sql(by), m=median, v=values,
+            by=sql(by), b=bounds, v=values,
         )  # fmt: skip
         for row in workspace.fetch(query).to_pylist():
-            entry = (int(row["n"]), float(row["median"]))
-            getattr(tests[int(row["concept"])], groups)[int(row["code"])] = entry
+            group = Group(int(row["n"]), *map(float, row["bounds"]))
+            getattr(tests[int(row["concept"])], groups)[int(row["code"])] = group
 
 
 def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
@@ -165,15 +182,25 @@ def _judge(test: Test) -> Iterator[Finding]:
     signed = test.in_unit and test.negative > SIGNED * test.in_unit
     yield judged(check("no_negative", NEGATIVE), test.in_unit, 0 if signed else test.negative)
     yield judged(check("one_scale", FAR), test.in_unit, test.far)
-    for family, groups, most in (
-        ("same_for_sexes", test.sexes, GROUP_RATIO),
-        ("same_over_ages", test.ages, GROUP_RATIO),
-    ):
-        known = [median for n, median in groups.values() if n >= FEWEST]
-        yield judged(check(family), len(known), sum(_apart(median, test.median) > most for median in known))
-    years = [test.years[year][1] for year in sorted(test.years) if test.years[year][0] >= FEWEST]
-    jumps = [_apart(a, b) > YEAR_RATIO for a, b in itertools.pairwise(years)]
+    for family, groups in (("same_for_sexes", test.sexes), ("same_over_ages", test.ages)):
+        steps = [_step(a, b) for a, b in _beside(groups)]
+        yield judged(check(family), len(steps), sum(steps))
+    jumps = [_apart(a.median, b.median) > YEAR_RATIO for a, b in _beside(test.years)]
     yield judged(check("same_over_years"), len(jumps), sum(jumps))
+
+
+def _beside(groups: Mapping[int, Group]) -> Iterator[tuple[Group, Group]]:
+    """Groups beside each other, of those that are large enough."""
+    return itertools.pairwise(groups[code] for code in sorted(groups) if groups[code].n >= FEWEST)
+
+
+def _step(a: Group, b: Group) -> bool:
+    """Whether two groups are on two scales: medians far apart, and one of them not among the other group's values.
+
+    A test that ranges widely by itself may rise steeply with age, as NT-proBNP does: its values still overlap.
+    """
+    among = a.low <= b.median <= a.high and b.low <= a.median <= b.high
+    return _apart(a.median, b.median) > GROUP_RATIO and not among
 
 
 def _apart(a: float, b: float) -> float:

@@ -1,13 +1,13 @@
-"""What each family of checks looks at, in English and Simplified Chinese."""
+"""What each family of checks looks at, and what to do where it fails, in English and Simplified Chinese."""
 
 from __future__ import annotations
 
 Pair = tuple[str, str]
 
 KINDS: dict[str, Pair] = {
-    "conformance": ("keeps to the model", "符合模型"),
-    "completeness": ("is there", "完整"),
-    "plausibility": ("can be true", "合理"),
+    "conformance": ("conformance", "符合性"),
+    "completeness": ("completeness", "完整性"),
+    "plausibility": ("plausibility", "合理性"),
 }
 WORDS: dict[str, Pair] = {
     "table_there": ("Every table of the model is there.", "模型中的每张表都存在。"),
@@ -28,7 +28,7 @@ WORDS: dict[str, Pair] = {
     "code_mapped": ("Codes have a standard concept.", "编码都有对应的标准概念。"),
     "unit_given": ("A number has a unit that is known.", "数值带有已知单位。"),
     "value_given": ("A measurement has a result.", "检验有结果。"),
-    "source_kept": ("What the source said is kept where there is no concept.", "没有概念时保留了来源原文。"),
+    "source_kept": ("A record has a concept, or the words of its source.", "记录有概念，或保留了来源原文。"),
     "visit_linked": ("Records say at which visit they were made.", "记录注明所属就诊。"),
     "birth_given": ("Birth and sex are known.", "出生日期与性别已知。"),
     "after_birth": ("Nothing happens before birth.", "没有早于出生的事件。"),
@@ -48,9 +48,157 @@ WORDS: dict[str, Pair] = {
     "one_scale": ("Values of a test lie on one scale, not partly on that of another unit.",
                   "检验数值处于同一量级，没有混入另一单位的量级。"),
     "same_for_sexes": ("The middle value of a test is of one size in both sexes.", "检验中位数在两性间量级一致。"),
-    "same_over_ages": ("The middle value of a test is of one size at all ages.", "检验中位数在各年龄间量级一致。"),
+    "same_over_ages": ("The middle value of a test does not leap from one age to the next.",
+                       "检验中位数在相邻年龄间没有量级跳变。"),
     "same_over_years": ("The middle value of a test is of one size from year to year.", "检验中位数逐年量级一致。"),
 }  # fmt: skip
+_CREATE: Pair = (
+    "Make the empty tables with `atoll cdm create`, then load again.",
+    "用 `atoll cdm create` 建立空表，再重新加载。",
+)
+_DAY: Pair = (
+    "Look whether the mapping's pattern of the date is the export's (day and month exchanged?), then at the rows.",
+    "先核对映射中的日期格式是否与导出文件一致（日月是否颠倒），再查看来源中的这些行。",
+)
+_UNIT: Pair = (
+    "Give these values their unit in the mapping (`unit`), or convert them there (`convert`).",
+    "在映射中为这些数值给出单位（`unit`），或在那里换算（`convert`）。",
+)
+_GROUP: Pair = (
+    "Ask the laboratory whether a ward or analyser reports in another unit; convert it in the mapping.",
+    "请检验科确认是否有某一人群、病区或仪器使用另一单位；在映射中换算。",
+)
+ADVICE: dict[str, Pair] = {
+    "table_there": _CREATE,
+    "column_there": _CREATE,
+    "column_type": (
+        "Change the column's type to the model's, or load into tables that `atoll cdm create` made.",
+        "把该列改为模型规定的类型，或加载到 `atoll cdm create` 建立的表中。",
+    ),
+    "required": (
+        "Give the column a value in the mapping, or leave rows without it out (`where`).",
+        "在映射中为该列给出值，或用 `where` 排除没有值的行。",
+    ),
+    "unique_key": (
+        "Choose as `key` in the mapping what tells rows of the source apart, or say `distinct: true`.",
+        "在映射中选择能区分来源各行的列作为 `key`，或写 `distinct: true`。",
+    ),
+    "reference_known": (
+        "Look whether the table that is referred to was exported whole, for the same days and persons.",
+        "检查被引用的表是否完整导出，日期与人员范围是否相同。",
+    ),
+    "concept_known": (
+        "Load the vocabulary that holds these concepts, or correct their number in the code list.",
+        "加载含有这些概念的术语表，或在编码表中改正编号。",
+    ),
+    "concept_domain": (
+        "Map these codes to the table of their domain: a second rule with `where` takes them there.",
+        "把这些编码映射到其领域所属的表：另写一条带 `where` 的规则。",
+    ),
+    "concept_standard": (
+        "Replace the concept by the standard one to which its `Maps to` leads.",
+        "改用该概念的 `Maps to` 关系所指的标准概念。",
+    ),
+    "concept_valid": (
+        "Load with a newer vocabulary, or replace the withdrawn concept in the code list.",
+        "使用较新的术语表加载，或在编码表中替换已停用的概念。",
+    ),
+    "date_matches_time": (
+        "Make both columns in the mapping from the same column of the source.",
+        "在映射中由来源的同一列得出日期与时间两列。",
+    ),
+    "text_fits": (
+        "Shorten the text in the mapping (`slice`), or look whether the right column was taken.",
+        "在映射中截短文本（`slice`），或确认所取的列是否正确。",
+    ),
+    "one_row_a_person": (
+        "Keep one death of each person in the mapping (`distinct: true`, or `first`).",
+        "在映射中每人只保留一条死亡记录（`distinct: true` 或 `first`）。",
+    ),
+    "person_observed": (
+        "Look whether these persons have any record; leave those without one out, or export the rest.",
+        "检查这些人是否有任何记录；没有记录的人可以排除，或补充导出。",
+    ),
+    "person_has_records": (
+        "Look whether the table was exported for all days and departments, with the same patient numbers.",
+        "检查该表是否导出了所有日期和科室，并使用同一患者编号关联。",
+    ),
+    "code_mapped": (
+        "Give the commonest of these codes concepts first: `atoll terms suggest` finds candidates.",
+        "先为最常见的编码指定概念：`atoll terms suggest` 会给出候选。",
+    ),
+    "unit_given": _UNIT,
+    "value_given": (
+        "Look whether the result stands in another column of the source, and map that too.",
+        "检查结果是否在来源的另一列中，并把该列也映射过来。",
+    ),
+    "source_kept": (
+        "Map the source's own code or word to the `…_source_value` column.",
+        "把来源自己的编码或文字映射到 `…_source_value` 列。",
+    ),
+    "visit_linked": (
+        "Map the visit's number, or let the loader link by day (`visits: {link: true}`).",
+        "映射就诊号，或让加载程序按日期关联（`visits: {link: true}`）。",
+    ),
+    "birth_given": (
+        "Map the date of birth as a whole, and complete the code list of sexes.",
+        "完整映射出生日期，并补全性别编码表。",
+    ),
+    "after_birth": _DAY,
+    "before_death": (
+        "Look whether dates of death are true in the source, and whether patient numbers are used twice.",
+        "核对来源中的死亡日期是否真实，以及患者编号是否重复使用。",
+    ),
+    "not_future": _DAY,
+    "not_ancient": (
+        "Name the source's stand-in for “no date” in the mapping (`missing`, or `unless`).",
+        "在映射中注明来源用来表示“无日期”的值（`missing` 或 `unless`）。",
+    ),
+    "end_after_start": (
+        "Look whether start and end are exchanged in the mapping, then at the rows in the source.",
+        "检查映射中开始与结束是否颠倒，再查看来源中的这些行。",
+    ),
+    "within_observation": (
+        "Let observation periods come from all records (`periods` in the mapping), or widen the gap.",
+        "让观察期由所有记录得出（映射中的 `periods`），或加大间隔。",
+    ),
+    "age_possible": (
+        "Look at the pattern of the date of birth: years of two digits fall into the wrong century.",
+        "检查出生日期的格式：两位数的年份会落入错误的世纪。",
+    ),
+    "number_possible": (
+        "Look whether returns and cancellations are written as negative numbers; leave them out.",
+        "检查退药和取消是否以负数记录；请排除它们。",
+    ),
+    "unit_plausible": (
+        "Look whether the test has the right concept, and correct the concept or the unit in the list.",
+        "检查该检验的概念是否正确，在编码表中改正概念或单位。",
+    ),
+    "sex_possible": (
+        "Look whether the code list of sexes is exchanged, then whether the code has the right concept.",
+        "检查性别编码表是否颠倒，再检查编码的概念是否正确。",
+    ),
+    "no_gap": (
+        "Ask whether the export leaves these months out, or whether a system was changed then.",
+        "确认导出是否遗漏了这些月份，或当时是否更换过系统。",
+    ),
+    "no_jump": (
+        "Ask what changed in that month: a department that joined, a system, or a doubled export.",
+        "确认该月发生了什么变化：新增科室、更换系统或重复导出。",
+    ),
+    "one_unit": _UNIT,
+    "no_negative": (
+        "Look whether a minus sign stands for “below” or for “missing”, and read it so in the mapping.",
+        "检查负号是否表示“低于”或“缺失”，并在映射中如此读取。",
+    ),
+    "one_scale": _UNIT,
+    "same_for_sexes": _GROUP,
+    "same_over_ages": _GROUP,
+    "same_over_years": (
+        "Ask the laboratory when method or unit changed; convert the values before that day.",
+        "请检验科确认方法或单位何时改变；换算该日之前的数值。",
+    ),
+}
 VERDICTS: dict[str, Pair] = {
     "failed": ("failed", "未通过"),
     "passed": ("passed", "通过"),

@@ -59,7 +59,8 @@ class Score:
 
     persons        true, found, wrong (unknown, doubled, or with another birth date or sex)
     tables         events by table
-    values         measurements that arrived with a comparable value: how many, how many right, units right
+    values         measurements that arrived with a value: how many were compared, how many right, units right, and
+                   how many were kept as they were for want of a unit, which cannot be compared
     faults         by kind: planted, and named by the load (kept with a reason)
     """
 
@@ -197,7 +198,7 @@ def _values(found: Score, true: pa.Table, true_keys: Any, loaded: pa.Table, keys
     """Values and units of measurements that are one for one by person, test and day."""
     a, first, n = np.unique(true_keys, return_index=True, return_counts=True)
     b, where, m = np.unique(keys, return_index=True, return_counts=True)
-    common, left, right = np.intersect1d(a[n == 1], b[(m == 1) & (b >= 0)], assume_unique=True, return_indices=True)
+    _, left, right = np.intersect1d(a[n == 1], b[(m == 1) & (b >= 0)], assume_unique=True, return_indices=True)
     left, right = first[n == 1][left], where[(m == 1) & (b >= 0)][right]
     wanted = true["value_as_number"].to_numpy()[left]
     got = pc.fill_null(loaded["value_as_number"].cast(pa.float64()), np.nan).to_numpy()[right]
@@ -207,11 +208,25 @@ def _values(found: Score, true: pa.Table, true_keys: Any, loaded: pa.Table, keys
     step = np.maximum(step, 0.6 * 10.0 ** -numbers(MEASUREMENTS, "digits"))[order]
     allowed = RELATIVE * np.abs(wanted) + step[np.searchsorted(np.sort(whole(MEASUREMENTS, "concept_id")), concept)]
     unit = pc.fill_null(loaded["unit_concept_id"].cast(pa.int64()), 0).to_numpy()[right]
+    should = true["unit_concept_id"].to_numpy()[left]
+    without = (unit == 0) & (should != 0) & ~np.isnan(got)
     found.values = {
-        "compared": len(common),
-        "right": int((np.abs(got - wanted) <= allowed).sum()),
-        "unit_right": int((unit == true["unit_concept_id"].to_numpy()[left]).sum()),
+        "compared": int((~without).sum()),
+        "right": int(((np.abs(got - wanted) <= allowed) & ~without).sum()),
+        "unit_right": int((unit == should).sum()),
+        "without_unit": _without_unit(true, loaded),
     }
+
+
+def _without_unit(true: pa.Table, loaded: pa.Table) -> int:
+    """Numbers that stand without a unit, of tests that have one."""
+    measured = np.unique(true["measurement_concept_id"].to_numpy()[true["unit_concept_id"].to_numpy() != 0])
+    concept, unit = (
+        pc.fill_null(loaded[name].cast(pa.int64()), 0).to_numpy()
+        for name in ("measurement_concept_id", "unit_concept_id")
+    )
+    number = pc.is_valid(loaded["value_as_number"]).to_numpy()
+    return int((number & (unit == 0) & np.isin(concept, measured)).sum())
 
 
 def _faults(found: Score, world: Path, hospital: str, url: str) -> None:

@@ -43,6 +43,10 @@ ATOMS: Mapping[str, tuple[float, Mapping[str, int]]] = {
 }  # fmt: skip
 ZERO = {"Cel": 273.15, "[degF]": 459.67 * 5 / 9, "K": 0.0}  # of the temperature scales, in kelvin
 NO_PREFIX = frozenset(("min", "h", "d", "wk", "mo", "a", "%", "[HPF]", "[LPF]", "[in_i]", "[lb_av]", "[degF]", "Cel"))
+ELSEWHERE = math.log(10)  # spread of the logarithms of values in a unit that was never seen
+_HBA1C = (
+    "hba1c", "a1c", "glycated hemoglobin", "glycated haemoglobin", "hemoglobin a1c", "haemoglobin a1c",
+)  # fmt: skip
 HBA1C_SLOPE, HBA1C_OFFSET = 0.09148, 2.152
 TOKEN = re.compile(r"\{[^}]*\}|[./()]|10[*^]-?\d+|[A-Za-z%'\[\]_0-9]+?(?:-?\d+)?(?=[./(){]|$)")
 
@@ -204,6 +208,8 @@ def conversion(source: str, target: str, analyte: str = "") -> tuple[float, floa
     a, b = _known(source), _known(target)
     if analyte == "hba1c" and a != b:
         return _hba1c(a, b)
+    if {a, b} == {"%", "mmol/mol"}:  # as plain numbers they would convert, and for HbA1c that is wrong
+        raise UnitError(f"{a} converts into {b} for HbA1c alone.", "Name the analyte: hba1c.")
     left, right = parse(a), parse(b)
     if left.dimension == right.dimension:
         slope = left.factor / right.factor
@@ -258,7 +264,7 @@ def analyte_words() -> dict[str, str]:
     """What an analyte is called in English → its key; the longest names first."""
     with (HERE / "analytes.csv").open(encoding="utf-8", newline="") as file:
         named = {row["words"]: row["key"] for row in csv.DictReader(file)}
-    named |= {word: "hba1c" for word in ("hba1c", "a1c", "glycated hemoglobin", "glycated haemoglobin")}
+    named |= {word: "hba1c" for word in _HBA1C}
     return dict(sorted(named.items(), key=lambda entry: -len(entry[0])))
 
 
@@ -313,17 +319,19 @@ def convert_mixed(values: Any, units: Sequence[str | None], target: str, analyte
     return found, ~np.isnan(slope[index])
 
 
-def infer(values: Any, known: Mapping[str, Any]) -> tuple[list[str], Any]:
+def infer(values: Any, known: Mapping[str, Any], unknown: float = 0.0) -> tuple[list[str], Any]:
     """Which unit values without one are in, told from how values with a unit are distributed.
 
     values   n numbers without a unit
     known    unit → numbers of the same test that have it (20 or more to count)
+    unknown  prior share of a unit that none of them is in: its values may lie a factor of ten (`ELSEWHERE`) from the
+             others'. Without it a single unit is certain for every value, also for one that it cannot explain
 
     Every unit's values are summed up by median and spread of their logarithm; the posterior of a row is that of a
     robust (Student's t with 4 degrees) likelihood, with the units' shares as prior. Nothing is filled in by this: it is
     a proposal, to be written down with its probability.
 
-    Returns the units, and an n × units array of probabilities whose rows sum to one.
+    Returns the units, and an n × units array of probabilities whose rows sum to one (with `unknown`, to less).
     """
     usable = {}
     for unit, sample in known.items():
@@ -337,12 +345,20 @@ def infer(values: Any, known: Mapping[str, Any]) -> tuple[list[str], Any]:
     total = sum(len(sample) for sample in usable.values())
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(x)
-    score = np.empty((len(x), len(units)))
+    score = np.empty((len(x), len(units) + 1))
     for at, sample in enumerate(usable.values()):
         centre = np.median(sample)
         spread = max(1.4826 * float(np.median(np.abs(sample - centre))), 0.02)
-        z = (logs - centre) / spread
-        score[:, at] = np.log(len(sample) / total) - np.log(spread) - 2.5 * np.log1p(z**2 / 4)
-    score = np.where(np.isfinite(score), score, np.log(1 / len(units)))
+        score[:, at] = np.log((1 - unknown) * len(sample) / total) + _likelihood(logs, centre, spread)
+    middle = np.median(np.concatenate(list(usable.values())))
+    with np.errstate(divide="ignore"):
+        score[:, -1] = np.log(unknown) + _likelihood(logs, middle, ELSEWHERE)
+    score[~np.isfinite(logs)] = np.log(1 / len(units))
     weight = np.exp(score - score.max(axis=1, keepdims=True))
-    return units, weight / weight.sum(axis=1, keepdims=True)
+    weight[~np.isfinite(logs), -1] = unknown
+    return units, (weight / weight.sum(axis=1, keepdims=True))[:, :-1]
+
+
+def _likelihood(logs: Any, centre: float, spread: float) -> Any:
+    """Of logarithms under a Student's t with 4 degrees, but for a constant."""
+    return -np.log(spread) - 2.5 * np.log1p(((logs - centre) / spread) ** 2 / 4)

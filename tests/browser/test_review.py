@@ -119,13 +119,17 @@ def test_two_reviewers_by_keyboard(review, folder):
     assert ana.name == "白细胞计数"  # the second name waits
     ana.press("0", "u")  # nothing fits, and it is taken back
     assert [line.get("undoes", line.get("concept_id")) for line in journal(folder)] == [3, 0, 1]
-    assert ana.name == "葡萄糖"
+    assert ana.name == "白细胞计数"  # what was undone, and not the one that waits
+    ana.press("s")
+    assert ana.name == "院内自编项目"
     bo.open(bo.page.url)
     assert bo.name == "谷丙转氨酶"  # what ana decided is not seen
     assert bo.page.locator("#numbers").inner_text() == "4 open, 0 of 4 settled, 0 disputed"
     bo.press("1")
     assert bo.page.locator("#numbers").inner_text() == "3 open, 1 of 4 settled, 0 disputed"
     bo.press("0")
+    ana.press("s")  # the last: those that waited come again
+    assert ana.name == "葡萄糖"
     ana.press("1")
     assert ana.page.locator("#numbers").inner_text() == "2 open, 1 of 4 settled, 1 disputed"
     assert ana.page.evaluate(NAMELESS) == []
@@ -140,16 +144,22 @@ def test_a_concept_is_typed_and_a_key_held_down_decides_once(review, folder):
     one.page.keyboard.press("Escape")  # not meant
     assert one.name == "谷丙转氨酶"
     one.page.keyboard.press("t")
-    one.page.keyboard.type("4001")
+    one.page.keyboard.type("2146000001")
+    one.page.keyboard.press("Enter")
+    one.page.wait_for_function("() => document.getElementById('message').textContent !== ''")
+    assert "Concept 2146000001 is in none of the files" in one.page.locator("#message").inner_text()
+    one.watched.complaints.clear()  # Chromium itself says that it was refused
+    one.page.keyboard.press("t")
+    one.page.keyboard.type("5")
     one.press("Enter")
-    assert [(line["concept_id"], line["source"]) for line in journal(folder)] == [(4001, "typed")]
+    assert [(line["concept_id"], line["source"]) for line in journal(folder)] == [(5, "typed")]
     one.press("u")
     one.page.keyboard.down("1")
     one.page.wait_for_function("() => document.getElementById('name').textContent === '葡萄糖'")
     one.page.keyboard.down("1")  # it repeats while it is held
     one.page.keyboard.up("1")
     one.press("0")
-    assert [line.get("concept_id") for line in journal(folder)] == [4001, None, 3, 0]
+    assert [line.get("concept_id") for line in journal(folder)] == [5, None, 3, 0]
     assert one.end() == "2 of 4 settled, 2 open for ana, 0 disputed."
 
 

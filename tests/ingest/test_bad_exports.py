@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from atoll.cdm.vocabulary import require
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
-from atoll.ingest import tabular
+from atoll.ingest import pace, tabular
 from atoll.ingest.lookups import read_list
+from atoll.ingest.review import read_items
+from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
+from atoll.ingest.term_concepts import read_concepts
+from atoll.ingest.term_files import read_decisions, read_names
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
 
@@ -177,3 +182,59 @@ def test_files_of_one_table_with_other_columns(tmp_path):
         pytest.raises(DataError, match="The files of table 'results' have different columns: y, z"),
     ):
         open_source(str(tmp_path), bench, tmp_path / "work", mapping(tmp_path / "m", text))
+
+
+@pytest.mark.parametrize("name", ["李雷雷", "张三", "王小明"])
+def test_one_line_of_utf_8_in_a_file_of_gb18030(tmp_path, name):
+    lines = ["姓名", *["韩梅梅"] * 2_000]
+    raw = [line.encode("gb18030") for line in lines]
+    raw[1234] = name.encode()
+    (tmp_path / "a.csv").write_bytes(b"\n".join(raw) + b"\n")
+    with pytest.raises(DataError, match=r"a\.csv is written in two encodings: line 1,235 is UTF-8, line 1 is GB18030"):
+        opened(tmp_path, tmp_path / "work")
+
+
+def test_an_encoding_that_is_not_the_files_own_names_the_line(tmp_path):
+    (tmp_path / "a.csv").write_bytes("id,name\n1,李雷\n".encode("gbk") + b"2,\xff\xff\n")
+    seen = tabular.look(tmp_path / "a.csv", "gbk")
+    with pytest.raises(DataError, match=r"^Line 3 of a\.csv cannot be read as gbk\. Correct `encoding:`"):
+        tabular.readable(tmp_path / "a.csv", seen, tmp_path)
+
+
+@pytest.mark.parametrize("head", ["id," + "x" * 140_000 + "\n1,2\n", 'id,"name\n' + "1,2\n" * 50_000])
+def test_a_first_line_with_a_field_without_end(tmp_path, head):
+    (tmp_path / "a.csv").write_text(head)
+    with pytest.raises(DataError, match=r"Line 1 of a\.csv holds a field of more than 131,072 characters"):
+        opened(tmp_path, tmp_path / "work")
+
+
+@pytest.mark.parametrize("read", [read_names, read_decisions, read_items, lambda path: list(read_concepts(path)),
+                                  lambda path: read_list("sex", path)])  # fmt: skip
+def test_a_quotation_mark_that_none_closes_in_a_list(tmp_path, read):
+    head = "name,code,concept_id,concept_name,rank,probability,reason\n"
+    (tmp_path / "a.csv").write_text(head + "a,b,1,x,1,1,r\n" + 'x,"y,1,x,1,1,r\n' + "z,z,1,x,1,1,r\n" * 20_000)
+    with pytest.raises(DataError, match=r"a\.csv, line [\d,]+: a field has more than 131,072 characters"):
+        read(tmp_path / "a.csv")
+
+
+def test_a_gz_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    import gzip
+
+    monkeypatch.setattr(tabular, "UNPACKED_FLOOR", 8_000_000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 10_000_000, 6))
+    with pytest.raises(DataError, match=r"a\.csv\.gz holds [\d,]+ bytes and unpacks to more than [\d,]+: ") as told:
+        opened(tmp_path, tmp_path / "work")
+    assert "without .gz" in str(told.value)
+    assert int(str(told.value).partition("more than ")[2].partition(":")[0].replace(",", "")) < 20_000_000
+
+
+def test_a_long_reading_says_file_bytes_and_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(pace, "EVERY", 0.0)
+    monkeypatch.setattr(tabular, "BLOCK", 1_000)
+    (tmp_path / "a.csv").write_text("id,kind\n" + "".join(f"{i},{i % 7}\n" for i in range(2_000)))
+    told = []
+    scan(str(tmp_path), folder=tmp_path / "work", progress=told.append)
+    assert told[0] == f"a.csv ({(tmp_path / 'a.csv').stat().st_size:,} bytes)"
+    assert re.fullmatch(r"a\.csv \([\d,]+ bytes\): [\d,]+ bytes read, about \d+ s left", told[1])
+    assert "columns of a" in told
+    assert re.fullmatch(r"columns of a: 2,000 rows, 1 of 2 done, about \d+ s left", told[-1])

@@ -270,6 +270,12 @@ def test_a_quote_that_never_closes_stops_the_load(tmp_path):
             loaded(tmp_path, results=broken)
 
 
+def test_all_lines_after_an_open_quote_are_counted(tmp_path):
+    broken = RESULTS + 'd,1,v1,2020-01-11,"2345-7,1,mg/dL\n' + "e,1,v1,2020-01-11,2345-7,1,mg/dL\n" * 200_000
+    with pytest.raises(DataError, match="the 200,000 lines after it cannot be read"):
+        loaded(tmp_path, results=broken)
+
+
 def test_broken_lines_of_files_that_did_not_change_stay_named(tmp_path):
     broken = VISITS + "v4,2,2020-05-05\n"
     loaded(tmp_path, visits=broken)
@@ -330,3 +336,18 @@ def test_many_rows_are_streamed_past_few_and_not_held(tmp_path):
     assert report.tables["measurement"] == 300_000
     assert reasons(report) == {"repeated row": 1}
     assert rows(tmp_path, "SELECT max(value_as_number) FROM measurement") == [(89.0,)]  # the first of the two stays
+
+
+def test_codes_without_a_concept_are_written_with_their_names(tmp_path):
+    from atoll.cli.main import atoll
+
+    export = write(tmp_path / "export", results=RESULTS + "d,1,v1,2020-01-11,X1,1,mg/dL\n")
+    text = MAPPING.replace("lists: {sex: sex.csv}", "lists: {sex: sex.csv, test: test.csv}").replace(
+        'code("LOINC", code)', 'lookup("test", code)'
+    )
+    mapping(tmp_path / "m", text, test="code,name,concept_id\n2345-7,glucose,3004501\nX1,谜,\n")
+    (tmp_path / "m" / "small.yaml").write_text(text, "utf-8")
+    atoll(["load", str(tmp_path / "m" / "small.yaml"), "--from", str(export), "--cdm", f"duckdb:///{tmp_path}/cdm.duckdb",
+           "--report", str(tmp_path / "load.json"), "--today", "2026-01-01"], standalone_mode=False)  # fmt: skip
+    assert (tmp_path / "unmapped.csv").read_text("utf-8") == "list,code,name,rows\ntest,9999-9,,1\ntest,X1,谜,1\n"
+    assert "X1" not in (tmp_path / "load.json").read_text("utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from atoll.ingest.checking import check_against
@@ -9,7 +11,7 @@ from atoll.ingest.explain import counts, differences, explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
-from atoll.ingest.scan import meaning_of, scan
+from atoll.ingest.scan import meaning_of, meanings, scan
 from tests.ingest.exports import MAPPING, TODAY, mapping, write
 
 N = 400
@@ -68,8 +70,27 @@ def test_the_page_stands_alone(export, tmp_path):
     text = page(document, "zh")
     assert "导出数据的内容" in text
     assert "src=" not in text
-    assert "href=" not in text
+    assert set(re.findall(r'href="([^"]*)"', text)) == {"#t1", "#t2"}  # the tables, from the top
     assert "罕见" not in text
+    for said in ("日期", "文本", "就诊", "患者", "性别"):
+        assert f">{said}<" in text, said
+    assert not re.search(r">\s*(integer|date|visit|person|sex)\s*<", text)
+
+
+def test_frequent_values_are_five_and_more(tmp_path):
+    from atoll.ui.scan import page
+
+    (tmp_path / "a.csv").write_text("id,kind\n" + "".join(f"x{i},k{i % 8}\n" for i in range(800)))
+    text = page(scan(str(tmp_path), folder=tmp_path / "w"), "en")
+    shown, more = text.split("<details>")
+    assert [len(re.findall(r'class="of"', part)) for part in (shown, more)] == [5, 3]
+    assert "3 more" in more
+
+
+def test_every_meaning_has_words():
+    from atoll.ui.scan import MEANINGS
+
+    assert {row["meaning"] for row in meanings()} <= set(MEANINGS)
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,59 @@ def test_few_values_say_nothing(tmp_path):
 def test_a_probability_is_between_a_half_and_one(tmp_path, least):
     with pytest.raises(Problems, match=r"units\.infer"):
         mapping(tmp_path, FILLING.replace("0.99", least))
+
+
+CONVERTING = WITH_UNITS.replace("number(value)", 'convert(result(value), unit, "mg/dL", "glucose")').replace(
+    "unit_concept_id: unit(unit)", f"unit_concept_id: {MGDL}\n      value_source_value: value"
+)
+
+
+def measured(folder):
+    """Row of the export → value and unit, of those without one."""
+    query = (
+        "SELECT value_source_value, round(value_as_number, 1), coalesce(unit_concept_id, 0) FROM measurement"
+        " WHERE unit_source_value IS NULL"
+    )
+    return {text: (value, unit) for text, value, unit in rows(folder, query)}
+
+
+def test_a_number_without_a_unit_is_not_said_to_be_in_the_unit_that_others_are_converted_to(tmp_path):
+    report = loaded(tmp_path, CONVERTING, results=results())
+    assert measured(tmp_path) == {"101.0": (101.0, 0), "5.4": (5.4, 0), "23.0": (23.0, 0)}
+    aside = [(r["what"], r["rows"]) for r in report.rejected if r["reason"] == "value without a unit"]
+    assert aside == [("unit", 3)], "the value is kept; only its unit is unknown"
+
+
+def test_the_likeliest_unit_is_that_in_which_it_was_written(tmp_path):
+    loaded(tmp_path, CONVERTING, results=results())
+    found = {value: (unit, sure, filled) for value, unit, sure, filled, _ in inferred(tmp_path)}
+    assert found[5.4] == (MMOL, True, False) and found[101.0] == (MGDL, True, False)
+
+
+@pytest.mark.parametrize("unit_column", ["      unit_source_value: unit\n", ""])
+def test_what_is_filled_in_is_converted_like_the_others(tmp_path, unit_column):
+    text = CONVERTING.replace("      unit_source_value: unit\n", unit_column).replace(
+        "rules:", "units: {infer: 0.99}\nrules:", 1
+    )
+    loaded(tmp_path, text, results=results())
+    assert measured(tmp_path) == {"101.0": (101.0, MGDL), "5.4": (97.3, MGDL), "23.0": (23.0, 0)}
+    more = VISITS + "v4,3,2021-01-01,2021-01-02\n"
+    loaded(tmp_path, text, results=results(), visits=more)  # a table taken from the release before: not once more
+    assert measured(tmp_path)["5.4"] == (97.3, MGDL)
+
+
+def test_a_single_unit_is_no_proof_for_a_number_that_it_cannot_explain(tmp_path):
+    only = "\n".join(line for line in results().splitlines() if "mmol/L" not in line) + "\n"
+    loaded(tmp_path, CONVERTING.replace("rules:", "units: {infer: 0.99}\nrules:", 1), results=only)
+    assert measured(tmp_path) == {"101.0": (101.0, MGDL), "5.4": (5.4, 0), "23.0": (23.0, 0)}
+
+
+def test_a_grade_has_no_unit_and_misses_none(tmp_path):
+    graded = results({"g1": "1+", "g2": "阴性", "lost": "5.4"})
+    report = loaded(tmp_path, CONVERTING, results=graded)
+    assert sum(r["rows"] for r in report.rejected if r["reason"] == "value without a unit") == 1
+    assert sum(u["rows"] for u in report.units) == 1
+    with_unit = graded.replace("2345-7,1+,", "2345-7,1+,mmol/L")
+    loaded(tmp_path / "unit", CONVERTING, results=with_unit)
+    assert rows(tmp_path / "unit", "SELECT value_as_number, unit_concept_id FROM measurement"
+                " WHERE value_source_value = '1+'") == [(1.0, None)]  # fmt: skip

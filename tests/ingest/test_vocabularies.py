@@ -138,3 +138,33 @@ def test_the_starter_set_against_its_source():
             assert (row["domain_id"], row["vocabulary_id"], row["concept_code"]) == (
                 given["domain_id"], given["vocabulary_id"], given["concept_code"],
             )  # fmt: skip
+
+
+def test_results_in_words_and_bounds_are_concepts_of_the_starter_set(tmp_path):
+    from atoll.cdm.workspace import workspace_at
+    from atoll.ingest.values import OPERATORS, value_words
+    from atoll.quality.run import run
+    from tests.ingest.exports import MAPPING, RESULTS, loaded
+
+    known = {int(row["concept_id"]) for row in starter_rows()}
+    assert {*OPERATORS.values(), *(concept for _, _, concept in value_words().values())} <= known
+    text = MAPPING.replace(
+        "number(value)", "result(value)\n      operator_concept_id: operator(value)\n"
+        "      value_as_concept_id: finding(value)"
+    )  # fmt: skip
+    loaded(tmp_path, text, results=RESULTS + "d,1,v1,2020-01-11,2345-7,<5,mg/dL\ne,1,v1,2020-01-12,2345-7,阴性,\n")
+    with workspace_at(f"duckdb:///{tmp_path / 'cdm.duckdb'}") as workspace:
+        found = [f.check.id for f in run(workspace) if f.verdict == "failed" and f.check.family.startswith("concept_")]
+    assert [name for name in found if "operator" in name or "value_as_concept" in name] == []
+
+
+def test_the_packages_own_names_of_tests_are_those_of_their_source():
+    path = SHARED / "vocabulary" / "lab_concepts.csv"
+    if not path.exists():
+        pytest.skip("the vocabulary facts are not here: lab_concepts.csv of the shared data folder")
+    with path.open(encoding="utf-8", newline="") as file:
+        source = {row["concept_id"]: row["loinc"] for row in csv.DictReader(file)}
+    text = files("atoll.ingest").joinpath("common_tests.csv").read_text("utf-8")
+    found = [row for row in csv.DictReader(text.splitlines()) if row["source"] == "lab_concepts.csv"]
+    assert found
+    assert all(source[row["concept_id"]] == row["loinc"] for row in found)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import math
 import secrets
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from atoll.cdm.workspace import workspace_at
 from atoll.errors import StudyError
 from atoll.quality import completeness, conformance, plausibility
 from atoll.quality.plausibility import sexes, units_of_tests
@@ -18,7 +21,7 @@ from atoll.quality.report import drift, to_document
 from atoll.quality.run import all_checks, run
 from atoll.quality.scope import scope_of
 from atoll.quality.tests import FAMILIES
-from atoll.quality.words import KINDS, WORDS
+from atoll.quality.words import ADVICE, KINDS, VERDICTS, WORDS
 from atoll.study import protocol
 from atoll.study.dataset import files_beside
 from atoll.ui.quality import page
@@ -145,6 +148,44 @@ def test_a_planted_fault_is_named_and_little_else(fault):
     assert len(found) <= 4, found
 
 
+def leaps(values) -> set[str]:
+    """What fails of glucose when the value of person p, of age a and sex s, is values(r, p, a, s)."""
+    rows, r = clean(1_200), np.random.default_rng(5)
+    for person in rows["person"]:
+        person.update(year_of_birth=2019 - int(person["person_id"]) * 80 // 1_201)
+    ages = {p["person_id"]: 2019 - p["year_of_birth"] for p in rows["person"]}
+    sexes = {p["person_id"]: p["gender_concept_id"] for p in rows["person"]}
+    for row in rows["measurement"]:
+        row["value_as_number"] = float(values(r, ages[row["person_id"]], sexes[row["person_id"]]))
+    engine = Engine("duckdb", None)
+    with engine.workspace(rows) as workspace:
+        found = run(workspace)
+    engine.close()
+    return {f.check.family for f in found if f.verdict == "failed" and f.check.family.startswith("same_")}
+
+
+def test_a_test_that_rises_with_age_is_no_fault_and_one_in_two_units_is():
+    assert leaps(lambda r, age, sex: r.lognormal(math.log(20) + 0.09 * age, 1.6)) == set()  # as NT-proBNP does
+    assert leaps(lambda r, age, sex: r.lognormal(math.log(95 / (18 if age < 20 else 1)), 0.2)) == {"same_over_ages"}
+    of_men = leaps(lambda r, age, sex: r.lognormal(math.log(95 / (18 if sex == 8507 else 1)), 0.2))
+    assert "same_for_sexes" in of_men and "same_over_ages" not in of_men
+
+
+@pytest.mark.parametrize(("count", "fails"), [(2, False), (60, True)])
+def test_a_few_records_of_which_the_source_said_nothing_are_no_fault(tmp_path, count, fails):
+    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as made:
+        made.execute("CREATE TABLE person AS SELECT 1 AS person_id")
+        made.execute(
+            "CREATE TABLE measurement AS SELECT range AS measurement_id, 1 AS person_id,"
+            " DATE '2020-01-01' AS measurement_date,"
+            f" CASE WHEN range < {count} THEN 0 ELSE 3004501 END AS measurement_concept_id,"
+            f" CASE WHEN range < {count} THEN NULL ELSE 'GLU' END AS measurement_source_value FROM range(600)"
+        )
+    with workspace_at(f"duckdb:///{tmp_path}/cdm.duckdb") as workspace:
+        found = {f.check.id: f.verdict for f in run(workspace)}
+    assert (found["source_kept:measurement.measurement_source_value"] == "failed") is fails
+
+
 def test_all_faults_at_once_on_every_engine(engine):
     rows = clean()
     for plant in (FAULTS["end_after_start:visit_occurrence.visit_end_date"],
@@ -182,6 +223,37 @@ def test_there_are_two_thousand_checks_and_each_has_a_name_of_its_own():
     assert {check.kind for check in checks} == set(KINDS)
 
 
+def test_every_family_says_what_to_do_in_both_languages():
+    assert set(ADVICE) == set(WORDS)
+    for english, chinese in ADVICE.values():
+        assert english.endswith(".") and chinese.endswith("。")
+        assert english.count("`") == chinese.count("`") and english.count("`") % 2 == 0
+
+
+def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
+    rows = change(clean(), "measurement", 60, value_as_number=5.6)
+    engine = Engine("duckdb", None)
+    with engine.workspace(rows) as workspace:
+        findings = run(workspace)
+    with engine.workspace(clean()) as workspace:
+        before = to_document(run(workspace))
+    engine.close()
+    document = to_document(findings, names={GLUCOSE: "LOINC 2345-7"})
+    (entry,) = [entry for entry in document["findings"] if entry["id"].startswith("one_scale:")]
+    assert entry["concept_name"] == "LOINC 2345-7"
+    own = {GLUCOSE: ("glucose in serum", "葡萄糖")}
+    english = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "en", ADVICE, own)
+    assert "glucose in serum 3004501" in english and "LOINC" not in english
+    assert "What to do" in english and "Give these values their unit in the mapping" in english
+    assert "one_scale:measurement" not in english  # what is different, too, is said in words
+    assert "What was checked" in english and "plausibility" in english and "can be true" not in english.split("<h2>")[1]
+    chinese = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "zh", ADVICE, own)
+    assert "葡萄糖 3004501" in chinese and "怎么办" in chinese and "合理性" in chinese
+    clean_page = page(before | {"verdicts": before["verdicts"] | {"failed": 0}}, WORDS, KINDS, VERDICTS, [], "en")
+    assert "No check failed." in clean_page and ">visit_occurrence</th>" in clean_page
+    assert 'id="only-failed" checked' not in clean_page
+
+
 def test_every_family_is_said_in_both_languages():
     families = {f.__name__ for m in (conformance, completeness, plausibility) for f in m.FAMILIES} | set(FAMILIES)
     assert families == set(WORDS)
@@ -200,8 +272,6 @@ def test_the_report_tells_numbers_and_drift_and_no_row(tmp_path):
     assert "unit_given:measurement.unit_concept_id" in [change["id"] for change in drift(before, after)]
     text = json.dumps(after)
     assert "987654321" not in text and "123456.789" not in text and after["verdicts"]["failed"] >= 1
-    from atoll.quality.words import VERDICTS
-
     html = page(after, WORDS, KINDS, VERDICTS, drift(before, after), "zh")
     assert "数据质量" in html and "数值带有已知单位" in html and "Quality" not in html
 
@@ -281,3 +351,19 @@ def test_a_study_of_registered_tables_has_no_checks_of_its_own(engine):
     study = protocol.read(studies.STUDY)
     with engine.workspace({}) as workspace, pytest.raises(StudyError, match="reads tables that stewards register"):
         scope_of(study, workspace)
+
+
+def test_a_bound_is_no_value_on_another_scale_and_a_grade_misses_no_unit():
+    rows = clean()
+    for row in rows["measurement"]:
+        row |= {"operator_concept_id": None, "value_as_concept_id": None}
+    bounded = FAULTS["one_scale:measurement.value_as_number:3004501"](rows)
+    for row in bounded["measurement"][:60]:
+        row["operator_concept_id"] = 4171756
+    engine = Engine("duckdb", None)  # type: ignore[arg-type]
+    try:
+        assert "one_scale:measurement.value_as_number:3004501" not in failed(engine, bounded)
+        graded = change(clean(), "measurement", 200, unit_concept_id=None, value_as_concept_id=45878548)
+        assert "unit_given:measurement.unit_concept_id" not in failed(engine, graded)
+    finally:
+        engine.close()

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
@@ -152,6 +153,38 @@ def test_the_terminal(suggestions: Path, tmp_path: Path) -> None:
     assert "ALT" in out.read_text("utf-8")
 
 
+def test_an_undone_name_comes_next_also_after_a_later_one(suggestions: Path, tmp_path: Path) -> None:
+    shown = run("terms", "review", str(suggestions), "--journal", str(tmp_path / "j.jsonl"), "--reviewer", "ana",
+                keys="s\n0\nu\n0\nq\n")  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text("utf-8").splitlines()]
+    assert [line.get("item") for line in lines] == ["Glucose\t1", None, "Glucose\t1"]
+    assert "Undone: Glucose" in shown
+
+
+def test_a_typed_concept_that_is_nowhere_is_refused(suggestions: Path, tmp_path: Path) -> None:
+    (tmp_path / "concepts.csv").write_text("concept_id,concept_name\n42,Something in Blood\n")
+    typed = "t\n2146000001\nt\n42\nt\n8507\nq\n"  # in no file; in the file; in the starter set
+    shown = run("terms", "review", str(suggestions), "--journal", str(tmp_path / "j.jsonl"), "--reviewer", "ana",
+                "--concepts", str(tmp_path / "concepts.csv"), keys=typed)  # fmt: skip
+    assert "Concept 2146000001 is in none of the files of concepts, nor in the vocabulary." in shown
+    lines = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["item"], line["concept_id"]) for line in lines] == [("ALT\t1", 42), ("Glucose\t1", 8507)]
+
+
+def test_names_come_from_the_starter_set_the_suggestions_and_a_vocabulary(tmp_path: Path) -> None:
+    path = tmp_path / "suggested.csv"
+    path.write_text("name,rank,concept_id,probability,reason,concept_name\n男,1,8507,0.9,x,\nA,1,7,0.9,x,Seven\n")
+    vocabulary = tmp_path / "vocabulary.duckdb"
+    with duckdb.connect(str(vocabulary)) as made:
+        made.execute("CREATE TABLE concept AS SELECT 99 AS concept_id, 'Ninety-nine' AS concept_name")
+    shown = run("terms", "review", str(path), "--journal", str(tmp_path / "j.jsonl"), "--reviewer", "ana",
+                "--vocabulary", str(vocabulary), keys="1\nt\n98\nt\n99\n")  # fmt: skip
+    assert "MALE" in shown
+    assert "Seven" in shown
+    assert "Concept 98 is in none" in shown
+    assert '"concept_id": 99' in (tmp_path / "j.jsonl").read_text("utf-8")
+
+
 def page(suggestions: Path) -> tuple[TestClient, Review]:
     review = opened(suggestions)
     return TestClient(application(review, "ana", "secret", 80), base_url="http://127.0.0.1:80"), review
@@ -167,8 +200,13 @@ def test_the_page_decides_and_undoes(suggestions: Path) -> None:
         assert state["items"][0]["name"] == "ALT"
         body = {"do": "decide", "item": state["items"][0]["key"], "concept_id": 3}
         assert client.post("/secret/state", json=body, headers=headers).json()["settled"] == 1
+        body = {"do": "decide", "item": "Mystery\t1", "concept_id": 0}
+        assert client.post("/secret/state", json=body, headers=headers).json()["settled"] == 2
+        undone = client.post("/secret/state", json={"do": "undo"}, headers=headers).json()
+        assert (undone["undone"], undone["items"][-1]["key"]) == ("Mystery\t1", "Mystery\t1")
         assert client.post("/secret/state", json={"do": "undo"}, headers=headers).json()["settled"] == 0
-    assert len(review.journal.read_text("utf-8").splitlines()) == 2
+        assert client.get("/secret/atoll.css", headers=headers).text.startswith("/* Atoll's pages")
+    assert len(review.journal.read_text("utf-8").splitlines()) == 4
 
 
 def test_the_page_is_for_this_machine_and_its_address_only(suggestions: Path) -> None:

@@ -228,6 +228,18 @@ def test_a_bad_load_is_seen(world: Path, tmp_path: Path) -> None:
     assert (found.persons["unknown"], found.persons["different"]) == (1, 1)
 
 
+def test_a_number_kept_without_its_unit_is_neither_right_nor_wrong(world: Path, tmp_path: Path) -> None:
+    url = copied(world, "reef", tmp_path / "cdm.duckdb")
+    before = score(world, "reef", url).values
+    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:
+        connection.execute(
+            "UPDATE measurement SET unit_concept_id = NULL, value_as_number = 1e6 WHERE measurement_id % 5 = 0"
+        )
+    after = score(world, "reef", url).values
+    assert before["without_unit"] == 0 < after["without_unit"]
+    assert after["compared"] == after["right"] == before["compared"] - after["without_unit"]
+
+
 def test_a_load_without_a_table_scores_nothing_there(world: Path, tmp_path: Path) -> None:
     url = copied(world, "reef", tmp_path / "cdm.duckdb")
     with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:

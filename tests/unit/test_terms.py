@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError
 from atoll.ingest.chinese import translate
 from atoll.ingest.term_concepts import parse, read_concepts, read_vocabulary
+from atoll.ingest.term_features import unit_kind
+from atoll.ingest.term_files import fill_list
 from atoll.ingest.term_text import read
 from atoll.ingest.terminology import Matcher, Name
 
@@ -151,3 +154,71 @@ def test_a_whole_vocabulary_is_read_by_what_is_near(tmp_path: Path) -> None:
     assert [(concept.concept_id, concept.variant) for concept in found] == [(1, 0), (1, 1)]
     with pytest.raises(DataError, match="is not a table of an Athena download"):
         read_vocabulary(tmp_path / "nowhere")
+
+
+def suggested(path: Path) -> dict[str, list[str]]:
+    """Name → concept, probability, reason of the first candidate."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["name"]: [row["concept_id"], row["probability"], row["reason"]] for row in csv.DictReader(file)
+                if row["rank"] in "01"}  # fmt: skip
+
+
+def test_a_drafted_list_is_asked_of_the_packages_concepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "test.csv"
+    listed.write_text(
+        "code,name,concept_id,unit,analyte,rows\nJY1,葡萄糖,,mmol/L,glucose,90\nJY2,,,mg/dl,,5\nJY3,肌酐,3016723,,,9\n"
+        "JY4,身高,,cm,,3\n", "utf-8"
+    )  # fmt: skip
+    atoll(["terms", "suggest", str(listed), "--out", str(tmp_path / "s.csv")], standalone_mode=False)
+    assert "Atoll has names for" in capsys.readouterr().err
+    found = suggested(tmp_path / "s.csv")
+    assert list(found) == ["葡萄糖", "JY2", "身高"], "a code without a name stands for itself"
+    assert [found[name][0] for name in ("葡萄糖", "身高")] == ["3004501", "3036277"]
+
+
+def test_concepts_go_into_the_list_by_name_and_the_rest_stays(tmp_path: Path) -> None:
+    listed = tmp_path / "test.csv"
+    listed.write_text("code,name,concept_id,unit,rows\nA,葡萄糖,,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n", "utf-8")
+    assert fill_list(listed, {"葡萄糖": 3004501, "肌酐": 3016723}) == (1, 1)
+    assert listed.read_text("utf-8") == (
+        "code,name,concept_id,unit,rows\nA,葡萄糖,3004501,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n"
+    )
+    with pytest.raises(DataError, match="no columns `code` and `concept_id`"):
+        (tmp_path / "x.csv").write_text("name\na\n")
+        fill_list(tmp_path / "x.csv", {})
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_the_vocabulary_that_loads_use_has_the_candidates(as_zip: bool, tmp_path: Path) -> None:
+    from atoll.cdm.vocabulary import load_athena
+    from tests.ingest.test_vocabularies import athena
+
+    folder, names, vocabulary = athena(tmp_path / "athena"), tmp_path / "names.csv", tmp_path / "athena.zip"
+    names.write_text("name\nstandard\n", "utf-8")
+    with zipfile.ZipFile(vocabulary, "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    if not as_zip:
+        load_athena(vocabulary, tmp_path / "v.duckdb")
+        vocabulary = tmp_path / "v.duckdb"
+    atoll(["terms", "suggest", str(names), "--vocabulary", str(vocabulary), "--out", str(tmp_path / "s.csv")],
+          standalone_mode=False)  # fmt: skip
+    assert suggested(tmp_path / "s.csv")["standard"][0] == "3"
+
+
+def test_a_known_word_is_no_other_word_misspelt() -> None:
+    matcher = Matcher([parse(3013762, "Body weight Measured"), parse(1, "Body temperature")])
+    (first, *_) = matcher.suggest([Name("身高")])
+    assert first.reason == "shared words: body"
+    assert first.probability < 0.3
+
+
+def test_what_is_read_as_another_word_says_so() -> None:
+    matcher = Matcher([parse(1, "Creatinine"), parse(2, "Glucose")])
+    assert matcher.suggest([Name("creatinin")])[0].reason.startswith("creatinin read as creatinine")
+
+
+def test_milligrams_are_no_cells() -> None:
+    assert [unit_kind(unit) for unit in ("mg/dl", "mIU/L", "K/uL", "M/uL", "10^9/L", "#/L")] == [
+        "mass", "unit", "cells", "cells", "cells", "cells",
+    ]  # fmt: skip

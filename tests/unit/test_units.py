@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from atoll.ingest.values import parse_values, value_words
 from atoll.study.units import (
     UnitError,
+    analyte_in,
     canonical,
     concept_of,
     conversion,
@@ -156,3 +157,17 @@ def test_numbers_come_back(value: float) -> None:
 def test_words_have_one_meaning() -> None:
     assert all(concept > 0 for _, _, concept in value_words().values())
     assert concept_of("MG/DL") == concept_of("mg/dl") == unit_concepts()["mg/dL"]
+
+
+def test_per_cent_and_per_mille_of_substance_are_hba1c_or_nothing() -> None:
+    assert analyte_in("Hemoglobin A1c") == "hba1c"
+    with pytest.raises(UnitError, match="for HbA1c alone"):
+        conversion("mmol/mol", "%")
+    assert conversion("mmol/mol", "%", "hba1c")[0] == pytest.approx(0.09148)
+
+
+def test_a_unit_that_nobody_wrote_takes_what_the_known_one_cannot_explain() -> None:
+    known = {"mg/dL": np.random.default_rng(1).normal(100, 12, 200)}
+    assert infer([5.4, 101.0], known)[1][:, 0].tolist() == [1.0, 1.0]
+    far, near = infer([5.4, 101.0], known, 0.01)[1][:, 0]
+    assert far < 0.5 < 0.99 < near

@@ -21,10 +21,12 @@ from starlette.routing import Route
 from atoll.errors import AtollError
 from atoll.ingest.review import Item, Review
 from atoll.ui.guard import PRIVATE
+from atoll.ui.layout import assets
 
 HERE = Path(__file__).parent
 KINDS = {
     "review.html": "text/html", "review.css": "text/css", "words.js": "text/javascript", "review.js": "text/javascript",
+    "atoll.css": "text/css", "logo.svg": "image/svg+xml",
 }  # fmt: skip
 LARGEST = 10_000  # bytes of a decision
 
@@ -41,9 +43,11 @@ def application(review: Review, who: str, word: str, port: int) -> Starlette:
         name = request.path_params.get("name", "review.html")
         if not allowed(request) or name not in KINDS:
             return Response("Not found.", 404, PRIVATE)
-        return Response((HERE / name).read_bytes(), 200, PRIVATE, f"{KINDS[name]}; charset=utf-8")
+        content = assets().get(name) or (HERE / name).read_bytes()
+        return Response(content, 200, PRIVATE, f"{KINDS[name]}; charset=utf-8")
 
     async def state(request: Request) -> Response:
+        undone = ""
         if not allowed(request):
             return Response("Not found.", 404, PRIVATE)
         if request.method == "POST":
@@ -51,12 +55,13 @@ def application(review: Review, who: str, word: str, port: int) -> Starlette:
             if len(body) > LARGEST or request.headers.get("content-type") != "application/json":
                 return Response("Not accepted.", 415, PRIVATE)
             try:
-                _act(review, who, json.loads(body))
+                undone = _act(review, who, json.loads(body))
             except (AtollError, ValueError, KeyError, TypeError) as error:
                 said = str(error) if isinstance(error, AtollError) else "That is not a decision."
                 return JSONResponse({"error": said}, 400, PRIVATE)
         review.refresh()
-        return JSONResponse(_state(review, who), 200, PRIVATE)
+        asked = request.query_params.get("later", "")
+        return JSONResponse(_state(review, who, undone, int(asked) if asked.isdecimal() else 0), 200, PRIVATE)
 
     return Starlette(
         routes=[
@@ -67,19 +72,23 @@ def application(review: Review, who: str, word: str, port: int) -> Starlette:
     )
 
 
-def _act(review: Review, who: str, asked: dict[str, Any]) -> None:
+def _act(review: Review, who: str, asked: dict[str, Any]) -> str:
+    """Do what was asked; returns the key of a name whose decision was taken back."""
     if asked["do"] == "undo":
-        review.undo(who)
-    else:
-        concept = int(asked["concept_id"])
-        if concept < 0:
-            raise ValueError("a concept id is not negative")
-        review.decide(who, str(asked["item"]), concept)
+        undone = review.undo(who)
+        return undone.key if undone else ""
+    concept = int(asked["concept_id"])
+    if concept < 0:
+        raise ValueError("a concept id is not negative")
+    review.decide(who, str(asked["item"]), concept)
+    return ""
 
 
-def _state(review: Review, who: str) -> dict[str, Any]:
-    waiting = review.open_for(who)
-    return {"who": who, **review.status(who), "items": [_shown(item) for item in waiting[:20]]}
+def _state(review: Review, who: str, undone: str, later: int) -> dict[str, Any]:
+    """The next names and the one that was just undone; `later` of them wait."""
+    waiting, most = review.open_for(who), 20 + min(later, 10_000)
+    shown = [_shown(item) for at, item in enumerate(waiting) if at < most or item.key == undone]
+    return {"who": who, **review.status(who), "undone": undone, "items": shown}
 
 
 def _shown(item: Item) -> dict[str, Any]:

@@ -5,9 +5,12 @@ const words = WORDS[language];
 const by = (id) => document.getElementById(id);
 let state = { items: [] };
 let later = new Set();
+let undone = "";
 let busy = false;
 
-function current() { return state.items.find((item) => !later.has(item.key)); }
+function current() {
+  return state.items.find((item) => item.key === undone) || state.items.find((item) => !later.has(item.key));
+}
 
 function show() {
   document.documentElement.lang = words.lang;
@@ -53,10 +56,10 @@ async function ask(body) {
   busy = true;
   try {
     const options = body ? { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) } : {};
-    const answer = await fetch("state", options);
+    const answer = await fetch(`state?later=${later.size}`, options);
     const found = await answer.json();
     by("message").textContent = found.error ? words.refused(found.error) : "";
-    if (!found.error) state = found;
+    if (!found.error) { state = found; undone = found.undone; later.delete(undone); }
   } catch {
     by("message").textContent = words.gone;
   } finally {
@@ -66,8 +69,15 @@ async function ask(body) {
 }
 
 function decide(concept) { const item = current(); if (item) ask({ do: "decide", item: item.key, concept_id: concept }); }
-function skip() { const item = current(); if (item) { later.add(item.key); if (!current()) later = new Set([item.key]); show(); } }
-function undo() { later = new Set(); ask({ do: "undo" }); }
+function skip() {
+  const item = current();
+  if (!item) return;
+  later.add(item.key);
+  undone = "";
+  if (later.size >= state.open) later = new Set([item.key]);
+  if (current()) show(); else ask();
+}
+function undo() { ask({ do: "undo" }); }
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { by("concept").value = ""; by("concept").blur(); }

@@ -7,6 +7,7 @@ import sys
 import click
 
 from atoll.cli.output import Output
+from atoll.errors import DataError
 from atoll.ingest.review import NOTHING, Item, Review
 
 KEYS = "1–9 this concept · 0 nothing fits · t type a concept id · s later · u undo · q quit"
@@ -16,12 +17,13 @@ def review_here(out: Output, review: Review, who: str) -> None:
     """Ask for every open name until all are decided, or the reviewer quits."""
     ask = _one_key if sys.stdin.isatty() else _one_line
     later: set[str] = set()
+    back = ""  # the name that was just undone comes next
     out.note(KEYS)
     while True:
         waiting = [item for item in review.open_for(who) if item.key not in later]
         if not waiting:
             break
-        item = waiting[0]
+        item = next((one for one in waiting if one.key == back), waiting[0])
         _show(out, item, len(waiting))
         answer = ask().strip().lower()
         if answer in ("q", "\x03", "\x04"):
@@ -31,7 +33,8 @@ def review_here(out: Output, review: Review, who: str) -> None:
         elif answer == "u":
             undone = review.undo(who)
             out.say(f"Undone: {undone.name}" if undone else "There is nothing to undo.")
-            later.clear()
+            back = undone.key if undone else ""
+            later.discard(back)
         elif answer == "0":
             review.decide(who, item.key, NOTHING)
         elif answer == "t":
@@ -56,10 +59,13 @@ def _show(out: Output, item: Item, waiting: int) -> None:
 
 def _typed(out: Output, review: Review, who: str, item: Item) -> None:
     text = _one_line("concept id: ").strip()
-    if text.isdigit() and int(text) > 0:
-        review.decide(who, item.key, int(text), "typed")
-    else:
+    if not text.isdigit() or int(text) == 0:
         out.note("That is not a concept id.")
+        return
+    try:
+        review.decide(who, item.key, int(text), "typed")
+    except DataError as error:
+        out.note(str(error))
 
 
 def _one_key() -> str:

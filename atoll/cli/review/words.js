@@ -1,6 +1,7 @@
 "use strict";
 // What the page says, in the browser's language. A reason comes from the matcher in English, in a few forms: in Chinese each
 // form has its sentence, and the words that someone else wrote (a test's, a concept's) stand as they are.
+const UNKNOWN = /^Concept (\d+) is in none/;
 const WORDS = {
   en: {
     lang: "en", title: "Terms to review",
@@ -17,7 +18,8 @@ const WORDS = {
     nothing: "0  都不合适", later: "s  稍后", undo: "u  撤销", label: "其他概念编号 (t)", take: "采用",
     keys: "按键：1–9 选候选 · 0 都不合适 · t 输入概念编号（Esc 离开）· s 稍后 · u 撤销",
     done: "全部已决定。", none: "没有候选：按 t 输入概念编号，按 0 表示都不合适。",
-    refused: () => "这一决定未被接受。请重新载入本页后再试。", gone: "程序没有回应，可能已经结束。请重新启动；已作的决定都已保存。",
+    refused: (said) => (UNKNOWN.test(said) ? `概念 ${said.match(UNKNOWN)[1]} 不在概念文件或术语表中。请改正编号，或给出含有它的文件后重新启动。`
+      : "这一决定未被接受。请重新载入本页后再试。"), gone: "程序没有回应，可能已经结束。请重新启动；已作的决定都已保存。",
     context: (key) => `${({ specimen: "标本", category: "类别", unit: "单位", values: "取值" })[key]}：`,
   },
 };

