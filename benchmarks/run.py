@@ -55,7 +55,9 @@ def main(wanted: list[str]) -> None:
         for row in table:
             print("  " + _line(row), flush=True)
         sections[title] = machine() + "\n" + markdown(table)
-        text = HEAD + "".join(f"\n## {name}\n\n{sections[name]}" for name, _ in PARTS.values() if name in sections)
+        for other, (name, _) in PARTS.items():
+            sections.setdefault(name, f'Not measured yet: `make bench PARTS="{other}"`.\n')
+        text = HEAD + "".join(f"\n## {name}\n\n{sections[name]}" for name, _ in PARTS.values())
         PAGE.write_text(text, encoding="utf-8")
 
 

@@ -106,8 +106,7 @@ def _site(data: Data, column: str) -> Site:
     words, codes = coded_words(data, column)
     joined = {word: data.persons(codes == code) for code, word in enumerate(words) if word not in told}
     largest = max(joined, key=lambda word: joined[word], default=None)
-    rest = [code for code, word in enumerate(words) if word in joined and word != largest]
-    mostly = largest is not None and joined[largest] >= data.minimum > data.persons(np.isin(codes, rest))
+    mostly = largest is not None and joined[largest] >= data.minimum  # joined since the others are too few
     return Site(told, persons.get(OTHER, 0), largest if mostly else None)
 
 

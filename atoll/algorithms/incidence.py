@@ -12,6 +12,10 @@ of a joined group lies between nothing and its group's number. Where fewer than 
 between nobody and K, and where fewer than K are at risk every T_c between nothing and K of the longest times: a small
 hospital shows nothing and stops nobody.
 
+Sums leave exact elsewhere; here `since` and `until` are free, and the exact T of two windows told in days when the one
+patient came who is at risk in the year between. So T_c leaves as the step in which it lies, ⌊T_c/s⌋·s to ⌊T_c/s⌋·s + s
+with s = K person-years: fewer than K persons bring less than s in any calendar year. The rate has bounds of its own.
+
 Carstensen (2007), doi:10.1002/sim.2764. CohortDiagnostics (OHDSI) asks the same of a cohort.
 """
 
@@ -35,6 +39,7 @@ TELLS_OF_FEW = True
 _TIMES: dict[str, Any] = {"enters": "visits", "leaves": "t", "born": "age", "event": "e", "by": "sex"}
 EXAMPLES = (_TIMES | {"since": 1970, "until": 1974}, _TIMES | {"since": 1970, "until": 1971, "by_site": False})
 YEAR, PER, OLDEST, WIDTH = 365.25, 1000.0, 90, 10  # days; person-years of a rate; ages are groups of ten up to 90
+PERSON_YEAR = 1.0  # for each person of the minimum: the step in which person-years are told
 MOST = 60  # calendar years
 
 
@@ -194,13 +199,18 @@ class Site:
         return self.told(_enough, lambda one: one.events, lambda cell: held)
 
     def years(self) -> Told:
-        """Person-years."""
+        """Person-years: each number as the step in which it lies."""
         long, span = _long(self.all, self.minimum), (self.lexis.until - self.lexis.since + 1) * 366 / YEAR
+        step = self.minimum * PERSON_YEAR if self.minimum > 1 else 0.0
+
+        def end(one: Figures) -> float:
+            return (one.days / YEAR // step + 1) * step if step else one.days / YEAR
 
         def held(cell: Cell) -> float:
-            return self.all.days / YEAR if long else self.few * (366 / YEAR if cell.by == "year" else span)
+            return end(self.all) if long else self.few * (366 / YEAR if cell.by == "year" else span)
 
-        return self.told(_long, lambda one: one.days / YEAR, held)
+        told = self.told(_long, end, held)
+        return Told([(max(low - step, 0.0), high) for low, high in told.bounds], told.behind)
 
     def answer(self) -> dict[str, Any]:
         """The fields of a share."""
@@ -284,7 +294,7 @@ def incidence(
     found = _numbers(together)
     sites = {site: {"cells": _numbers(apart, i)} for i, site in enumerate(setting.sites if apart is not None else ())}
     notes = [] if setting.public else ["rounded_rates"]
-    if any(cell["events_low"] < cell["events_high"] or cell["years_low"] < cell["years_high"] for cell in found):
+    if any(cell["events_low"] < cell["events_high"] or cell["years_low"] == 0 < cell["years_high"] for cell in found):
         notes.append("joined_cells")
     return Incidence([head | numbers for head, numbers in zip(heads, found, strict=True)], sites, notes)
 

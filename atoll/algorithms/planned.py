@@ -26,7 +26,7 @@ from atoll.study.coding import design_of_terms, needs, resolve
 from atoll.study.design import Facts
 from atoll.study.dictionary import Dictionary
 from atoll.study.formula import parse
-from atoll.study.protocol import Analysis, Study
+from atoll.study.protocol import Analysis, PrivacyFloor, Study
 from atoll.study.view import Model
 
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
@@ -88,6 +88,8 @@ def plans(study: Study) -> dict[str, Plan]:
 def as_questions(study: Study, site: str, today: date) -> Study:
     """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says.
 
+    Under the hospital's limits and none of its own: a standing permission covers no others.
+
     Raises
     ------
     StudyError
@@ -107,6 +109,7 @@ def as_questions(study: Study, site: str, today: date) -> Study:
             name: Analysis("feasibility", plan.dataset, _options(plan), study.analyses[name].label)
             for name, plan in asked.items()
         },
+        privacy=PrivacyFloor(public=study.privacy.public),
     )
 
 

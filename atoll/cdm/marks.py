@@ -1,7 +1,7 @@
 """Whether a CDM, or one of its tables, is the same as it was: told without looking at a row by hand.
 
-    release   of a whole database: the file's name, size and time, and the manifest of the load that made it; nothing
-              where an engine keeps neither
+    release   of a whole database: name, size and time of the file and of its write-ahead log, the schema that is read,
+              and the manifest of the load that made it; nothing where an engine keeps neither
     mark      of one table: number of rows and the sum of their hashes, which no order of rows changes
 
 A mark reads the whole table once, on the engine, and a release spares even that. Columns that hold the source's own
@@ -26,7 +26,9 @@ def release_of(workspace: Workspace, url: str) -> str | None:
     known: list[object] = [url.partition(":")[0], _manifest(workspace)]
     if url.startswith("duckdb:"):
         place = Path(unquote(urlsplit(url).path))
-        files = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
+        beside = place.with_name(place.name + ".wal")  # what a writer that was killed has not yet put into the file
+        files = sorted(place.glob("*.parquet")) if place.is_dir() else [place, beside]
+        known.append(urlsplit(url).query)  # another schema of the same file is another database
         known += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
     elif known[1] is None:
         return None

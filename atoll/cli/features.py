@@ -30,6 +30,8 @@ def features() -> None:
 @with_output
 def check(output: Output, file: Path) -> None:
     """Read a document of features, and show the columns that it makes."""
+    from atoll.study.horizon import shared, told
+
     found = _read(file)
     columns = found.dictionary()
     document = {name: column.to_document() for name, column in columns.items()}
@@ -41,6 +43,8 @@ def check(output: Output, file: Path) -> None:
         for name, column in columns.items()
     ]
     output.table(("column", "type", "unit", "values", "id"), rows)
+    for pair in shared(found):
+        output.note(f"Warning: {told(*pair)}")
 
 
 @features.command(

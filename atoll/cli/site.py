@@ -103,9 +103,10 @@ def studies(out: Output, home: Path) -> None:
 @site.command()
 @click.argument("study")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="From your settings when left out.")
+@click.option("--whole", is_flag=True, help="Name every concept, also of long concept sets.")
 @home_option
 @with_output
-def explain(out: Output, study: str, language: str | None, home: Path) -> None:
+def explain(out: Output, study: str, language: str | None, whole: bool, home: Path) -> None:
     """Say in plain words what a study would do with this hospital's data. STUDY is the beginning of its hash."""
     from atoll.governance.signatures import SignedStudy
     from atoll.privacy.disclosure import Policy
@@ -118,7 +119,7 @@ def explain(out: Output, study: str, language: str | None, home: Path) -> None:
         document = signed.study()
         policy: Policy = read_policy(folder, store).tightened(document.privacy.limits())
         chosen: Any = language or settings().language
-        text = in_words(document, store.fact("site"), chosen, limits=asdict(policy))
+        text = in_words(document, store.fact("site"), chosen, limits=asdict(policy), whole=whole)
     result = {"hash": signed.hash, "state": row["state"], "signed_by": signed.fingerprint, "text": text}
     out.result(result, text.rstrip("\n"))
 
@@ -261,7 +262,8 @@ def _limit(limits: dict[str, Any], change: str) -> tuple[str, Any]:
 def feasibility(out: Output, questions: int | None, home: Path) -> None:
     """Show or give a standing permission: questions of feasibility are answered without asking the steward.
 
-    It covers nothing but numbers of persons, under this site's own limits; each use is in the ledger.
+    It covers nothing but numbers of persons, in steps of this site's minimum at least, of five different cohorts or
+    feature documents of one investigator in 30 days, and no study with limits of its own. Each use is in the ledger.
     """
     from atoll.site.standing import DAYS, read_standing, write_standing
 

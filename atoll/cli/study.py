@@ -56,7 +56,10 @@ def new(out: Output, file: Path) -> None:
 @with_output
 def check(out: Output, file: Path) -> None:
     """Say everything that is wrong with a study, or that nothing is."""
+    from atoll.study.horizon import warnings
+
     signed, found = read_study(file, today=date.today())
+    ahead = warnings(found)
     unpinned = sorted(name for name, site in found.sites.items() if not site.key)
     out.result(
         {
@@ -66,6 +69,7 @@ def check(out: Output, file: Path) -> None:
             "signed_by": signed.fingerprint if signed else None,
             "sites": sorted(found.sites),
             "sites_without_key": unpinned,
+            "warnings": ahead,
             "analyses": {name: analysis.algorithm for name, analysis in found.analyses.items()},
             "valid": [str(found.valid_from), str(found.valid_until)],
         }
@@ -78,6 +82,8 @@ def check(out: Output, file: Path) -> None:
     if signed:
         out.say(f"  signed by  {signed.fingerprint}")
     out.say(f"  hash       {found.hash}")
+    for warning in ahead:
+        out.note(f"Warning: {warning}")
     if unpinned:
         out.note(f"Before it can be signed: the key of {', '.join(unpinned)} (sites.NAME.key).")
     elif not signed:
@@ -88,14 +94,15 @@ def check(out: Output, file: Path) -> None:
 @click.argument("file", type=FILE)
 @click.option("--site", help="For this hospital; for all when left out.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="From your settings when left out.")
+@click.option("--whole", is_flag=True, help="Name every concept, also of long concept sets.")
 @with_output
-def explain(out: Output, file: Path, site: str | None, language: str | None) -> None:
+def explain(out: Output, file: Path, site: str | None, language: str | None, whole: bool) -> None:
     """Say in plain words what a study would do with a hospital's data."""
     from atoll.study.explain import explain as in_words
 
     _, found = read_study(file)
     chosen: Any = language or settings().language
-    text = in_words(found, site, chosen)
+    text = in_words(found, site, chosen, whole=whole)
     out.result({"hash": found.hash, "site": site, "language": chosen, "text": text}, text.rstrip("\n"))
 
 
@@ -131,6 +138,7 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     from atoll.algorithms.registry import check as check_options
     from atoll.governance.signatures import SignedStudy
     from atoll.study.dataset import files_beside
+    from atoll.study.horizon import refuse
     from atoll.study.protocol import read
 
     try:
@@ -145,7 +153,9 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{file} is not in UTF-8 (line {line}).", "Save it as UTF-8 in your editor.") from error
-    return None, read(text, check=check_options, today=today, files=files_beside(file))
+    found = read(text, check=check_options, today=today, files=files_beside(file))
+    refuse(found)
+    return None, found
 
 
 def _write(target: Path, content: bytes, replace: bool) -> None:

@@ -2,10 +2,8 @@
 
 Deny by default: a field whose kind has no rule, a value that is not a finite number or a listed word,
 does not pass. A refusal names the rule, never a value, and never how many cells failed it.
-
-The numbers are those of statistical disclosure control for research output: threshold and rounding,
-residual degrees of freedom, at most two moments of a cell (three would give back single values by
-Newton's identities), no survival table finer than a month. `docs/disclosure.md` explains each limit.
+The limits are those of statistical disclosure control for research output; `docs/disclosure.md` explains each. At most
+two moments of a cell, for instance: three would give back single values by Newton's identities.
 """
 
 from __future__ import annotations
@@ -67,8 +65,10 @@ class Policy:
         return Policy(**{name: choose(getattr(self, name), getattr(other, name)) for name, choose in pick.items()})
 
     def tightened(self, limits: Mapping[str, Any]) -> Policy:
-        """This policy, with a study's own limits where they are stricter."""
-        return self.stricter(replace(self, **limits))
+        """This policy, with a study's limits where stricter: odd multiples of its bases, whose steps lie on its own."""
+        bases = {name: getattr(self, name) for name in ("rounding", "minimum_persons") if name in limits}
+        odd = {name: own * (-(-limits[name] // own) // 2 * 2 + 1) for name, own in bases.items()}
+        return self.stricter(replace(replace(self, **limits), **odd))
 
 
 STRICT = Policy()

@@ -16,6 +16,7 @@ from atoll.site.datasets import Registry, made_name, read_policy
 from atoll.site.home import Home
 from atoll.site.outbox import Outbox
 from atoll.site.runner import Outcome, Permit, Runner
+from atoll.site.standing import coarser
 from atoll.site.store import SiteStore
 from atoll.study.protocol import Study
 
@@ -61,15 +62,15 @@ class Answering:
                 "Have a new study approved; each run is a set of questions to the same patients.",
                 code="TOO_MANY_RUNS",
             )
+        policy = read_policy(self._home, self._store)
         permit = Permit(
             analysis.algorithm,
             made_name(study, analysis.dataset) if analysis.dataset in study.recipes else analysis.dataset,
             study.datasets[analysis.dataset],
             tuple(sorted(study.sites)),
             study.privacy.public,
-            study.privacy.limits(),
+            study.privacy.limits() | coarser(self._store, place.study, policy),
         )
-        policy = read_policy(self._home, self._store)
         site = self._store.fact("site") or ""
         runner = Runner(site, self._registry, self._outbox, policy, self._threads, self._weighed)
         return runner.answer(permit, place, question)

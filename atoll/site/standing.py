@@ -1,13 +1,18 @@
 """A steward's standing permission for questions of feasibility: so many a month for each investigator, without asking.
 
 Off unless the steward puts it in force. It covers studies that ask this hospital alone, and nothing but how many
-persons there are (`algorithms.feasibility`), under the hospital's own limits. Signed like the policy; each use is a
-ledger entry whose subject is `SUBJECT`, and what was used is counted from there.
+persons there are (`algorithms.feasibility`), under the hospital's own limits: a study that brings its own could choose
+them so that a threshold or a step of rounding lies where one patient makes the difference. For the same reason counts
+leave in steps of the minimum at least (`coarser`), and an investigator asks about few definitions (`RECIPES`): two that
+differ in one patient are a question about that patient, and no rule tells them from two honest drafts.
+
+Signed like the policy; each use is a ledger entry whose subject is `SUBJECT`, and what was used is counted from there.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,15 +21,18 @@ import rfc8785
 from atoll.errors import NotPermitted
 from atoll.governance import signatures
 from atoll.governance.signatures import SignedStudy
+from atoll.privacy.disclosure import Policy
 from atoll.site.agent import STANDING
 from atoll.site.datasets import MADE, Registry, read_policy
 from atoll.site.home import Home
 from atoll.site.store import SiteStore, utc_now
+from atoll.study.protocol import Study
 
 SUBJECT = "standing-permission"
 DAYS = 30
 KEPT = 1.0  # days for which a table made for a question stays
 MOST = 1_000  # questions a month
+RECIPES = 5  # different cohorts or feature documents of one investigator in `DAYS` days; a further one asks the steward
 
 
 def read_standing(home: Home, store: SiteStore) -> int:
@@ -62,19 +70,27 @@ def write_standing(home: Home, store: SiteStore, questions: int) -> None:
 def covers(home: Home, store: SiteStore, signed: SignedStudy) -> bool:
     """Whether the permission covers a proposed study, with what its investigator has asked before."""
     questions, study = read_standing(home, store), signed.study()
-    if not questions or set(study.sites) != {store.fact("site")} or study.privacy.public:
+    if not questions or set(study.sites) != {store.fact("site")} or study.privacy.public or study.privacy.limits():
         return False
     if any(analysis.algorithm != "feasibility" for analysis in study.analyses.values()):
         return False
     if not read_policy(home, store).per_site:
+        return False
+    asked = _asked(store, signed.fingerprint)
+    if len(_recipes([*asked, study])) > max(RECIPES, len(_recipes(asked))):
         return False
     return len(study.analyses) + used(store, signed.fingerprint) <= questions
 
 
 def used(store: SiteStore, investigator: str) -> int:
     """Questions that this investigator's key has asked under the permission in the last `DAYS` days."""
-    studies = [signed.study() for signed in _approved(store, DAYS) if signed.fingerprint == investigator]
-    return sum(len(study.analyses) for study in studies)
+    return sum(len(study.analyses) for study in _asked(store, investigator))
+
+
+def coarser(store: SiteStore, study: str, policy: Policy) -> dict[str, Any]:
+    """Limits under which a study that the permission approved is answered: counts in steps of the minimum at least."""
+    under = any(entry.study == study and entry.kind == "study" for entry in store.entries_of(SUBJECT))
+    return {"rounding": max(policy.rounding, policy.minimum_persons)} if under else {}
 
 
 def decide(home: Home, store: SiteStore, proposed: str) -> bool:
@@ -105,6 +121,16 @@ def _forget(registry: Registry, store: SiteStore) -> None:
     for name in registry.names():
         if name.startswith(MADE) and name.removeprefix(MADE)[:16] in over:
             registry.remove(name)
+
+
+def _asked(store: SiteStore, investigator: str) -> list[Study]:
+    """What this investigator's key has asked under the permission in the last `DAYS` days."""
+    return [signed.study() for signed in _approved(store, DAYS) if signed.fingerprint == investigator]
+
+
+def _recipes(studies: Iterable[Study]) -> set[bytes]:
+    """The different definitions, of a cohort and of features, that studies ask about."""
+    return {rfc8785.dumps(recipe.to_document()) for study in studies for recipe in study.recipes.values()}
 
 
 def _approved(store: SiteStore, days: float) -> list[SignedStudy]:

@@ -5,7 +5,8 @@ The study       protocol (the document), dataset (what an analysis reads), diagn
                 what a steward reads of it
 A formula       formula, calls (parsed, never run), coding (from formula and facts to a design), design, basis
                 (splines); view, what a site sees of it
-Features        features, score, units; feature_words, in words; sparse, sets of every concept of a domain
+Features        features, score, units; feature_words, in words; sparse, sets of every concept of a domain;
+                horizon, what knows the future
 Reading         nodes (YAML and JSON with their lines), form (every finding is one sentence)
 
 A cohort        ATLAS's JSON is a tree of small records. `circe` is the face of them, the others stand behind it:

@@ -101,7 +101,7 @@ def read(text: str | bytes) -> CohortExpression:
         When it is no JSON, no Circe definition, or says something that no Circe definition can; with the place.
     """
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
     except RecursionError:
         raise StudyError("The definition is nested too deeply to be read.", "Write its groups side by side.") from None
     except UnicodeDecodeError as error:
@@ -141,6 +141,16 @@ def _groups(definition: CohortExpression) -> Iterator[Node]:
 def _levels(node: Node) -> int:
     below = [entry for _, value in node.children() for entry in (value if isinstance(value, tuple) else (value,))]
     return max((_levels(entry) for entry in below if isinstance(entry, Node)), default=0) + 1
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys stand once: of two equal ones only the last would be read, and nobody would know."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise StudyError(f"The key {twice[:80]!r} stands twice in one object.", "Keep the one that is meant.")
+    return found
 
 
 def _no_number(word: str) -> Any:

@@ -44,6 +44,13 @@ FRAME: dict[str, Pair] = {
     "not_after": ("Nothing after {day} counts.", "{day} 之后的时间不计。"),
     "sets": ("Concept sets", "概念集"),
     "set": ("{name}: {count} entries", "{name}：{count} 项"),
+    "of_excluded": ("{count} left out", "其中 {count} 项排除"),
+    "of_with_descendants": ("{count} with what is below", "{count} 项含下级概念"),
+    "of_with_mapped": ("{count} with what maps to it", "{count} 项含映射到它的概念"),
+    "cut": (
+        "… and {count} more that are included; `explain --whole` names all",
+        "……另有 {count} 项为纳入；用 `explain --whole` 可查看全部",
+    ),
     "with_descendants": ("with what is below it", "含下级概念"),
     "with_mapped": ("with what maps to it", "含映射到它的概念"),
     "excluded": ("left out", "排除"),

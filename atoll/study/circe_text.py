@@ -18,6 +18,7 @@ from atoll.study.circe_node import Node
 from atoll.study.circe_parts import (
     Concept,
     ConceptSet,
+    ConceptSetItem,
     ConceptSetSelection,
     DateAdjustment,
     DateRange,
@@ -43,12 +44,13 @@ from atoll.study.circe_sentences import (
 )
 
 Language = Literal["en", "zh"]
-SHOWN = 12  # concepts of a set that are named
+SHOWN = 12  # concepts of a set that are named, beside those that it leaves out
+FLAGS = ("excluded", "with_descendants", "with_mapped")
 
 
-def explain(definition: CohortExpression, language: Language = "en", *, check: bool = True) -> str:
-    """The definition in plain words, with the check list at its end."""
-    text = _Text(definition, language)
+def explain(definition: CohortExpression, language: Language = "en", *, check: bool = True, every: bool = True) -> str:
+    """The definition in plain words, with the check list at its end; without `every` long concept sets are cut."""
+    text = _Text(definition, language, every)
     lines = [*text.lines(), *(text.check() if check else ())]
     return "\n".join(lines) + "\n"
 
@@ -87,8 +89,8 @@ def _changes(text: _Text, first: list[str], second: list[str]) -> Iterator[str]:
 class _Text:
     """The lines of one definition."""
 
-    def __init__(self, definition: CohortExpression, language: Language):
-        self.definition, self.index = definition, ("en", "zh").index(language)
+    def __init__(self, definition: CohortExpression, language: Language, every: bool = True):
+        self.definition, self.index, self.every = definition, ("en", "zh").index(language), every
         self.sets = {entry.id: entry for entry in definition.concept_sets}
 
     def say(self, pair: Pair, /, **values: Any) -> str:
@@ -160,20 +162,17 @@ class _Text:
             yield self.frame("sets")
         for entry in self.definition.concept_sets:
             items = entry.expression.items
-            yield "  " + self.frame("set", name=self.named(entry), count=len(items))
-            for item in items[:SHOWN]:
-                flags = [
-                    self.frame(flag)
-                    for flag, there in (
-                        ("excluded", item.is_excluded),
-                        ("with_descendants", item.include_descendants),
-                        ("with_mapped", item.include_mapped),
-                    )
-                    if there
-                ]
-                yield "    - " + self.comma([self.concept(item.concept), *flags])
-            if len(items) > SHOWN:
-                yield f"    … (+{len(items) - SHOWN})"
+            counts = {flag: sum(flag in _flags(item) for item in items) for flag in FLAGS}
+            told = [self.frame(f"of_{flag}", count=count) for flag, count in counts.items() if count]
+            yield "  " + self.comma([self.frame("set", name=self.named(entry), count=len(items)), *told])
+            named = [item for item in items if not item.is_excluded]
+            cut = 0 if self.every else max(0, len(named) - SHOWN)
+            left = {id(item) for item in named[len(named) - cut :]}
+            for item in items:
+                if id(item) not in left:
+                    yield "    - " + self.comma([self.concept(item.concept), *map(self.frame, _flags(item))])
+            if cut:
+                yield "    " + self.frame("cut", count=cut)
 
     def check(self) -> Iterator[str]:
         found = faults(self.definition)
@@ -330,3 +329,9 @@ def _item(lines: list[str]) -> list[str]:
     """The lines as one entry of a list."""
     first, *rest = lines
     return ["- " + first, *("  " + line for line in rest)]
+
+
+def _flags(item: ConceptSetItem) -> list[str]:
+    """What an entry of a concept set is, by the words of `FRAME`."""
+    there = (item.is_excluded, item.include_descendants, item.include_mapped)
+    return [flag for flag, given in zip(FLAGS, there, strict=True) if given]

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from atoll.errors import StudyError
+from atoll.study.circe import CohortExpression
 from atoll.study.circe_text import explain as explain_cohort
 from atoll.study.dataset import Recipe
 from atoll.study.diagnosis import WORDS as DIAGNOSED
 from atoll.study.dictionary import Column
 from atoll.study.feature_words import in_words
+from atoll.study.horizon import shared, told
 from atoll.study.protocol import Analysis, Study
 from atoll.study.sentences import ALGORITHMS, COLUMNS, FRAME, LEAVES, LIMITS, OPTIONS, WORDS, Pair
 
@@ -23,12 +25,18 @@ Language = Literal["en", "zh"]
 
 
 def explain(
-    study: Study, site: str | None = None, language: Language = "en", *, limits: Mapping[str, Any] | None = None
+    study: Study,
+    site: str | None = None,
+    language: Language = "en",
+    *,
+    limits: Mapping[str, Any] | None = None,
+    whole: bool = False,
 ) -> str:
     """The study in plain words, for one hospital or, without `site`, for all.
 
     `limits` are those in force at the hospital (the fields of its `Policy`, tightened by the study); without
     them the text says what the study asks for, and that the hospital's own policy holds where it is stricter.
+    Without `whole` a long concept set names what it leaves out and the first of what it includes, and counts the rest.
 
     Raises
     ------
@@ -39,14 +47,16 @@ def explain(
         raise StudyError(
             f"The study does not ask {site!r}.", f"It asks {', '.join(sorted(study.sites))}.", subject="sites"
         )
-    return "\n".join(_Text(study, site, language, limits).lines()) + "\n"
+    return "\n".join(_Text(study, site, language, limits, whole).lines()) + "\n"
 
 
 class _Text:
     """The lines of one explanation."""
 
-    def __init__(self, study: Study, site: str | None, language: Language, limits: Mapping[str, Any] | None):
-        self.study, self.site, self.limits = study, site, limits
+    def __init__(
+        self, study: Study, site: str | None, language: Language, limits: Mapping[str, Any] | None, whole: bool
+    ):
+        self.study, self.site, self.limits, self.whole = study, site, limits, whole
         self.index = ("en", "zh").index(language)
 
     def say(self, pair: Pair, /, **values: Any) -> str:
@@ -91,19 +101,27 @@ class _Text:
         yield self.frame("stays")
 
     def made(self, name: str, recipe: Recipe) -> Iterator[str]:
-        language: Language = "zh" if self.index else "en"
         yield self.frame("made", dataset=name)
-        yield from (f"  {line}" for line in explain_cohort(recipe.definition, language, check=False).splitlines())
+        yield from (f"  {line}" for line in self.cohort(recipe.definition))
         if recipe.diagnose:
             yield self.say(DIAGNOSED[recipe.diagnose])
             for other in recipe.definitions[1:]:
-                yield from (f"  {line}" for line in explain_cohort(other, language, check=False).splitlines())
+                yield from (f"  {line}" for line in self.cohort(other))
             return
         if recipe.features is None:
             yield self.frame("made_steps")
             return
         yield self.frame("made_columns")
-        yield from (f"- {line}" for line in in_words(recipe.features, language))
+        yield from (f"- {line}" for line in in_words(recipe.features, self.language))
+        for outcome, feature in shared(recipe.features):
+            yield self.frame("warning", what=told(outcome, feature, self.index))
+
+    def cohort(self, definition: CohortExpression) -> list[str]:
+        return explain_cohort(definition, self.language, check=False, every=self.whole).splitlines()
+
+    @property
+    def language(self) -> Language:
+        return "zh" if self.index else "en"
 
     @property
     def colon(self) -> str:
@@ -159,6 +177,8 @@ class _Text:
             wishes = self.study.privacy.limits()
             yield self.frame("asks" if wishes else "asks_nothing")
             yield from self.listed(wishes)
+            if {"rounding", "minimum_persons"} & wishes.keys():
+                yield self.frame("odd")
         yield self.frame("public" if self.study.privacy.public else "not_public")
 
     def listed(self, limits: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -146,13 +146,22 @@ class Features:
         return dict(self._document)
 
     def id_of(self, name: str) -> str:
-        """Twelve hex digits that stand for a feature's meaning: the same at every hospital and in every study."""
-        entry = dict((self._document.get("features", {}) | self._document.get("outcome", {}))[name])
-        if entry.get("of") in self._document.get("concepts", {}):
-            entry["of"] = self._document["concepts"][entry["of"]]
-        if entry["from"] == SCORE:
-            entry["table"] = score(entry["as"]).id
-        return hashlib.sha256(rfc8785.dumps(entry)).hexdigest()[:12]
+        """Twelve hex digits that stand for a feature's meaning: the same at every hospital and in every study.
+
+        However it is written: defaults count as if they stood there, the order of concepts and the label do not.
+        """
+        columns: tuple[Feature | Outcome, ...] = (*self.features, *self.outcomes)
+        one = next(one for one in columns if one.name == name)
+        meaning: dict[str, Any] = {"kind": type(one).__name__, **asdict(one), "of": None}
+        del meaning["name"]
+        meaning.pop("label", None)
+        if one.of:
+            concepts = self.concepts[one.of]
+            sets = {"include": sorted(set(concepts.include)), "exclude": sorted(set(concepts.exclude))}
+            meaning["of"] = sets | {"descendants": concepts.descendants}
+        if one.domain == SCORE and isinstance(one, Feature):
+            meaning["table"] = score(one.says).id
+        return hashlib.sha256(rfc8785.dumps(meaning)).hexdigest()[:12]
 
 
 def read(text: str) -> Features:

@@ -38,6 +38,7 @@ FRAME: dict[str, Pair] = {
         "Of each of them, at the start of the cohort (the index date):",
         "对其中每一位，在入组日（索引日期）取：",
     ),
+    "warning": ("Warning: {what}", "警告：{what}"),
     "made_steps": (
         "Of each person with an initial event: which of the rules are kept, and whether the person is in the cohort.",
         "对每一位出现入组事件的人，取：满足哪些规则、是否在队列中。",
@@ -86,6 +87,11 @@ FRAME: dict[str, Pair] = {
         "本院规则与研究要求不一致时，以更严格者为准。研究只能收紧限制，不能放宽。",
     ),
     "asks": ("The study itself asks for:", "研究自身提出的要求："),
+    "odd": (
+        "Minimum and rounding become the next odd multiple of the hospital's own (of 5: 15, 25, …): its steps then lie "
+        "on the hospital's, and tell no more.",
+        "最少人数和取整步长取医院自身数值的下一个奇数倍（例如 5 的 15、25……）：取整点与医院自身的重合，不会透露更多。",
+    ),
     "asks_nothing": ("The study asks for nothing stricter.", "研究没有提出更严格的要求。"),
     "in_force": ("In force at this hospital for this study:", "本院对本研究实际执行的限制："),
     "public": (

@@ -17,8 +17,9 @@ NOTES: Mapping[str, str] = {
     "counted.",
     "grid": "Times were taken on a grid: events within one interval count as simultaneous.",
     "rounded": "Counts of each hospital were rounded before they were added up.",
-    "rounded_rates": "Numbers of persons with the event were rounded at each hospital before they were added up; "
-    "person-years are exact sums.",
+    "rounded_rates": "Numbers of persons with the event were rounded at each hospital before they were added up. "
+    "Person-years are told in steps of each hospital's minimum: the sum, and so the rate, lies between the two numbers "
+    "that stand there.",
     "joined_cells": "A cell in which too few persons have the event, or have not, was joined with its neighbours at "
     "its hospital: its number lies between the two that stand there. At a hospital with too few, so does every one.",
     "held_words": "Words that fewer persons than a hospital's minimum have are held back there, together with enough "

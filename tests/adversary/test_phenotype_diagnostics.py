@@ -36,11 +36,11 @@ def answer(algorithm, function, table, what, seen, policy=UNROUNDED, **asked):
     return here.share(question, outcome), outcome.payload
 
 
-def rates(table, function=incidence.seen, policy=UNROUNDED):
+def rates(table, function=incidence.seen, policy=UNROUNDED, since=SINCE):
     seen = view(
         "enters", "leaves", "born", event="event", group="sex", complete=True, levels={"sex": ("female", "male")}
     )
-    asked = {"born": "born", "enters": "enters", "leaves": "leaves", "sexes": 2, "since": SINCE, "until": UNTIL}
+    asked = {"born": "born", "enters": "enters", "leaves": "leaves", "sexes": 2, "since": since, "until": UNTIL}
     return answer("incidence", function, table, "risk", seen, policy, **asked)
 
 
@@ -122,6 +122,59 @@ def test_one_persons_long_time_among_short_ones_is_not_told_apart():
     assert men[TARGET - 10]
     share, _ = rates(table | {"leaves": enters + length, "event": (np.arange(n) % 3 == 0) * 1.0})
     assert share.years_low[1:3].tolist() == [0.0, 0.0] and np.ptp(share.years_high[1:3]) == 0
+
+
+@pytest.mark.parametrize("function", [incidence.seen, incidence.own])
+def test_two_windows_do_not_tell_the_day_on_which_one_patient_came(function):
+    """She alone is at risk in 2010: the person-years from 2010 less those from 2011 were her days, for any day."""
+    others = at_risk(6, 400) | {"event": (np.arange(400) % 3 == 0) * 1.0}
+    others["enters"] = np.maximum(others["enters"], float(days(2011)))
+    others["leaves"] = np.maximum(others["leaves"], others["enters"] + 30)
+    told = set()
+    for month in range(1, 13):
+        enters, leaves = others["enters"].copy(), others["leaves"].copy()
+        enters[TARGET], leaves[TARGET] = days(2010, month, 17), days(2013, 3, 3)
+        wide, narrow = (
+            rates(others | {"enters": enters, "leaves": leaves}, function, since=y)[0] for y in (2010, 2011)
+        )
+        assert wide.years_high[0] - wide.years_low[0] == narrow.years_high[0] - narrow.years_low[0] == K
+        told.add((wide.years_low[0] - narrow.years_low[0], wide.years_high[0] - narrow.years_high[0]))
+    assert len(told) <= 2 and all(step % K == 0 for one in told for step in one)
+
+
+def test_ages_are_told_only_where_the_sexes_are():
+    """Three women among four hundred: all less the men's ages would be the women's time, and their events."""
+    table = at_risk(7, 400, 0.4) | {"sex": np.where(np.arange(400) < 3, "female", "male")}
+    share, _ = rates(table)
+    assert share.low[0] == share.high[0] > 0
+    ages = slice(3, 3 + len(CELLS[2]) + len(CELLS[3]))
+    for low, high in ((share.low, share.high), (share.years_low, share.years_high)):
+        assert not low[1:3].any() and not low[ages].any()
+        assert set(high[ages]) == {high[0]}, "a number of some ages of men"
+
+
+def test_a_hospital_where_a_few_lack_a_time_tells_nothing_of_it():
+    """All less those who have one would be the few."""
+
+    def told(missing):
+        table = {"person": np.arange(300), "concept": np.full(300, "1 a")} | {
+            name: np.where(np.arange(300) < missing, np.nan, 40.0) for name in ("before", "after", "within")
+        }
+        names = ("before",)
+        return answer("durations", durations.bins, table, "entries", view(*names), columns=names)[0].high.sum()
+
+    assert [told(missing) for missing in (0, 1, K - 1, K)] == [300, 0, 0, 300 - K]
+
+
+@given(st.integers(0, 10**6), st.sampled_from([(0.5, 0.4, 0.1), (0.3, 0.3, 0.4), (0.85, 0.05, 0.1)]))
+@settings(max_examples=40, deadline=None)
+def test_a_hospitals_own_parts_follow_from_its_own_rounded_numbers(seed, chances):
+    """Parts counted from numbers in steps of 5 and then rounded to 10 would show which 5 it was."""
+    share, _ = cohorts(two(seed, 200, chances), overlap.own, STRICT)
+    either, one, _, both, only_first, only_second = zip(share.low.tolist(), share.high.tolist(), strict=True)
+    for larger, smaller, part in ((one, both, only_first), (either, one, only_second)):
+        low = max(larger[0] - smaller[1], 0)
+        assert part == (low if low >= K else 0, max(larger[1] - smaller[0], K))
 
 
 @given(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from atoll.errors import DataError
 from atoll.features.extract import extract
+from atoll.study import horizon
 from atoll.study.features import read
 from atoll.study.nodes import Problems
 from tests.cdm import Engine, spark_or_skip
@@ -170,7 +171,9 @@ def all_at_once(engine: Engine, rows: dict[str, Any], features: list[str]) -> di
 
 
 def near(found: Any, expected: Any) -> bool:
-    return found is None if expected is None else found == pytest.approx(expected, rel=1e-12)
+    if expected is None or isinstance(expected, str):
+        return bool(found == expected)
+    return bool(found == pytest.approx(expected, rel=1e-12))
 
 
 def test_records_are_counted_in_a_window_that_ends_at_the_index_date(engine):
@@ -241,6 +244,10 @@ def test_an_outcome_is_looked_for_after_the_index_date(quick, records, death, en
 DOCUMENT = read(
     CONCEPTS
     + """features:
+  age: {from: person, as: age}
+  sex: {from: person, as: sex}
+  year: {from: person, as: year}
+  observed: {from: person, as: observed}
   any: {from: condition, of: diabetes, window: [-365, 0]}
   n: {from: condition, of: disease, as: count}
   days: {from: condition, as: days, window: [-30, -1]}
@@ -257,6 +264,10 @@ def by_hand(conditions: list[tuple[int, int]], tests: list[tuple[int, float | No
                   if offset <= 0 and value is not None and unit == PERCENT)  # fmt: skip
     usable = [value for offset, value, _ in tests if offset <= 0 and value is not None and 3 <= value <= 20]
     return {
+        "age": 60,
+        "sex": "female",
+        "year": 2020,
+        "observed": 400,
         "any": int(any(offset >= -365 and concept == DIABETES for offset, concept in past)),
         "n": sum(concept in (DIABETES, PARENT) for _, concept in past),
         "days": len({offset for offset, _ in past if -30 <= offset <= -1}),
@@ -275,17 +286,20 @@ OFFSETS = st.integers(-40, 20) | st.sampled_from([-366, -365, -364, -1, 0, 1])
         st.tuples(OFFSETS, st.none() | st.sampled_from([2.0, 3.0, 5.5, 20.0, 64.0]), st.sampled_from([PERCENT, MMOL])),
         max_size=10,
     ),
+    end=st.integers(0, 2_000),
+    death=st.none() | st.integers(0, 2_000),
 )
-def test_any_records_say_what_the_words_say_and_nothing_of_what_comes_later(conditions, tests):
+def test_any_records_say_what_the_words_say_and_nothing_of_what_comes_later(conditions, tests, end, death):
     engine = Engine("duckdb", None)  # type: ignore[arg-type]
     try:
         rows = {
             "condition_occurrence": [condition(o, c, number=n + 1) for n, (o, c) in enumerate(conditions)],
             "measurement": [test(o, v, u, number=n + 1) for n, (o, v, u) in enumerate(tests)],
-            "person": [{"person_id": 1, "year_of_birth": 1960}],
+            "person": [{"person_id": 1, "year_of_birth": 1960, "gender_concept_id": 8532}],
             "observation_period": [
-                {"person_id": 1, "observation_period_start_date": day(-400), "observation_period_end_date": day(99)}
+                {"person_id": 1, "observation_period_start_date": day(-400), "observation_period_end_date": day(end)}
             ],
+            "death": [] if death is None else [{"person_id": 1, "death_date": day(death)}],
             **VOCABULARY,
         }
         cohort = pa.table({"subject_id": [1], "cohort_start_date": [INDEX]})
@@ -339,6 +353,61 @@ def test_the_id_of_a_feature_is_its_meaning_and_not_its_name():
     two = read(f"{CONCEPTS}features:\n  b: {{from: condition, of: disease}}\n")
     three = read(f"{CONCEPTS}features:\n  b: {{from: condition, of: diabetes}}\n")
     assert one.id_of("a") == two.id_of("b") != three.id_of("b")
+
+
+def written(line, concepts="{include: [201, 200]}"):
+    return read(f"concepts:\n  s: {concepts}\nfeatures:\n  x: {line}\n").id_of("x")
+
+
+@pytest.mark.parametrize(
+    ("line", "concepts"),
+    [
+        ("{from: condition, of: s, label: in words}", "{include: [201, 200]}"),
+        ("{from: condition, of: s, as: any}", "{include: [201, 200]}"),
+        ("{from: condition, of: s, window: [null, 0]}", "{include: [201, 200]}"),
+        ("{from: condition, of: s}", "{include: [200, 201, 200]}"),
+        ("{from: condition, of: s}", "{include: [201, 200], descendants: true}"),
+    ],
+)
+def test_the_id_of_a_feature_is_the_same_however_it_is_written(line, concepts):
+    assert written(line, concepts) == written("{from: condition, of: s}")
+
+
+@pytest.mark.parametrize(
+    ("line", "concepts"),
+    [
+        ("{from: condition, of: s, as: count}", "{include: [201, 200]}"),
+        ("{from: condition, of: s, window: [-9, 0]}", "{include: [201, 200]}"),
+        ("{from: procedure, of: s}", "{include: [201, 200]}"),
+        ("{from: condition}", "{include: [201, 200]}"),
+        ("{from: condition, of: s}", "{include: [201]}"),
+        ("{from: condition, of: s}", "{include: [201], exclude: [200]}"),
+        ("{from: condition, of: s}", "{include: [201, 200], descendants: false}"),
+    ],
+)
+def test_the_id_of_another_meaning_is_another(line, concepts):
+    assert written(line, concepts) != written("{from: condition, of: s}")
+
+
+BOTH = """features:
+  x: {from: condition, of: a, window: [-365, %d]}
+outcome:
+  y: {from: condition, of: b, window: [%d, 365]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("concepts", "last", "first", "warned"),
+    [
+        ("a: {include: [1, 2]}\n  b: {include: [2, 3]}", 0, 0, True),
+        ("a: {include: [1, 2]}\n  b: {include: [2, 3]}", -1, 0, False),
+        ("a: {include: [1, 2]}\n  b: {include: [2, 3]}", 0, 1, False),
+        ("a: {include: [1]}\n  b: {include: [3]}", 0, 0, False),
+    ],
+)
+def test_a_record_of_day_0_that_is_feature_and_outcome_is_told(concepts, last, first, warned):
+    found = list(horizon.shared(read(f"concepts:\n  {concepts}\n" + BOTH % (last, first))))
+    assert [(outcome.name, feature.name) for outcome, feature in found] == [("y", "x")] * warned
 
 
 def test_sparse_sets_become_two_files_that_make_the_same_columns_elsewhere(tmp_path):

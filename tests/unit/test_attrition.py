@@ -76,6 +76,13 @@ def test_a_small_loss_is_held_back_and_looks_like_none(kept, told):
     assert told_steps(kept, K)[1:] == told
 
 
+def test_a_lower_bound_is_counted_back_from_what_leaves_rounded():
+    """From 43 itself it would be 33, which leaves as 35, and from 47 37: 35 again, but 44 and 46 would differ."""
+    assert {told_steps([n, n - 1], K, 5)[1][0] for n in range(43, 48)} == {35}
+    assert told_steps([9, 9], K, 7) == [(0, 14), (0, 14)], "nobody to K, and K is no multiple of 7"
+    assert told_steps([100, K, K - 1], K, 5)[1:] == [(K, K), (0, K)]
+
+
 def test_without_a_minimum_everything_is_told():
     assert told_steps([5, 4, 4, 0], 1) == [(5, 5), (4, 4), (4, 4), (0, 0)]
 

@@ -120,6 +120,44 @@ valid: {{from: 2026-01-01, until: 2099-01-01}}
     assert study.recipes["lost"].definition.primary_criteria.criteria_list[0].codeset_id is not None
 
 
+AHEAD = """
+atoll: 1
+title: Ahead
+purpose: Foretell it.
+investigator: {name: Li Na, organisation: Coral}
+sites: {north: {}}
+datasets:
+  d:
+    cohort: cohort.json
+    features:
+      concepts: {a: {include: [201826]}}
+      features: {age: {from: person, as: age}, left: {from: person, as: followed}, x: {from: condition, of: a}}
+      outcome: {y: {from: condition, of: a, window: [0, 365]}}
+analyses: {risk: {algorithm: glm, dataset: d, family: FAMILY, formula: 'FORMULA'}}
+valid: {from: 2026-01-01, until: 2099-01-01}
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "formula", "refused"),
+    [
+        ("binomial", "y ~ age + left", True),
+        ("binomial", "y ~ I(log(left + 1)) + age", True),
+        ("binomial", "y ~ age + x", False),
+        ("gaussian", "left ~ age", False),
+    ],
+)
+def test_the_time_after_the_index_date_is_no_covariate(tmp_path, family, formula, refused):
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    (tmp_path / "study.yaml").write_text(AHEAD.replace("FAMILY", family).replace("FORMULA", formula))
+    done = command("study", "check", tmp_path / "study.yaml")
+    assert ("'left' is the time after the index date, and a covariate" in done.output) == refused
+    assert (done.exit_code != 0) == refused
+    if not refused:
+        shared = "Outcome y and feature x read the same concepts on day 0"
+        assert shared in done.output and shared in command("study", "explain", tmp_path / "study.yaml").output
+
+
 DIAGNOSED = """
 atoll: 1
 title: Diagnosed

@@ -9,7 +9,7 @@ import pytest
 from atoll.errors import StudyError
 from atoll.study.circe import nodes, read, unknown_keys, written
 from atoll.study.circe_check import faults, refuse
-from atoll.study.circe_text import difference, explain
+from atoll.study.circe_text import SHOWN, difference, explain
 from tests.reference.shared import SHARED
 from tests.spec.definitions import all_of, around, concept_set, condition, days, definition, drug, exactly, rules
 
@@ -177,6 +177,37 @@ def test_the_check_list_names_what_may_not_be_meant():
         "where circe-be 1.12.1 differs; Atoll does what is written.",
     ):
         assert words in texts
+
+
+def test_a_key_that_stands_twice_is_refused():
+    """JSON takes the last one silently: a steward would read another limit than the author meant."""
+    text = json.dumps(definition(condition(1)))
+    text = '{"QualifiedLimit": {"Type": "All"}, "QualifiedLimit": {"Type": "First"}, ' + text[1:]
+    with pytest.raises(StudyError, match=r"The key 'QualifiedLimit' stands twice in one object\. Keep the one"):
+        read(text)
+    with pytest.raises(StudyError, match="The key 'CodesetId' stands twice"):
+        read(json.dumps(definition(condition(1))).replace('"CodesetId": 1', '"CodesetId": 1, "CodesetId": 2'))
+
+
+def test_a_cut_concept_set_hides_nothing_that_it_leaves_out_and_counts_the_rest():
+    """What stands after the twelfth could be what matters: whom a set leaves out, or a disease nobody expects."""
+    document = definition(condition(1))
+    included = [{"concept": {"CONCEPT_ID": 100 + n}, "includeDescendants": n % 2 == 0} for n in range(SHOWN + 5)]
+    excluded = [
+        {"concept": {"CONCEPT_ID": 900 + n}, "isExcluded": True, "includeMapped": n == 0} for n in range(SHOWN + 1)
+    ]
+    document["ConceptSets"][0]["expression"]["items"] = [*included, *excluded]
+    found = reading(document)
+    for language in ("en", "zh"):
+        cut, whole = (explain(found, language, check=False, every=every) for every in (False, True))
+        assert all(f"{900 + n}" in cut for n in range(SHOWN + 1))
+        assert [f"{100 + n}" in cut for n in range(SHOWN + 5)] == [True] * SHOWN + [False] * 5
+        assert all(f"{100 + n}" in whole for n in range(SHOWN + 5)) and "--whole" not in whole
+    cut = explain(found, check=False, every=False)
+    assert "30 entries, 13 left out, 9 with what is below, 1 with what maps to it" in cut
+    assert "… and 5 more that are included; `explain --whole` names all" in cut
+    included[-1]["concept"]["CONCEPT_ID"] = 555
+    assert "555" in difference(found, reading(document)), "and a comparison is of all of them"
 
 
 def test_a_definition_in_two_languages():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 
@@ -207,6 +209,22 @@ def test_a_query_that_runs_too_long_is_stopped(cdm):
             workspace.fetch(module.sql(slow))
         assert time.monotonic() - started < 60
         stop.join()
+
+
+def test_a_definition_whose_query_runs_beyond_the_time_limit_fails_and_the_next_does_not_start(cdm, monkeypatch):
+    """The deadline itself stops the query: without that it would run for hours."""
+    slow = module.sql("SELECT COUNT(*) FROM range(10000000000) a, range(1000) b")
+    with workspace_at(cdm) as workspace:
+        rescue = threading.Timer(20, workspace.interrupt)
+        rescue.start()
+        monkeypatch.setattr(CohortRun, "_qualify", lambda run, *_: workspace.fetch(slow))
+        run = CohortRun(workspace, minutes=60)
+        monkeypatch.setattr(run.shared, "create", lambda: setattr(run, "deadline", time.monotonic() + 0.5) or {})
+        outcome = run.run({name: read(json.dumps(GOOD)) for name in "ab"})
+        assert rescue.is_alive(), "something else stopped it"
+        rescue.cancel()
+    assert str(outcome.failed["a"]).startswith("The time limit passed while its query ran.")
+    assert str(outcome.failed["b"]).startswith("The time limit was over before its turn came.")
 
 
 def test_an_interrupted_run_leaves_nothing(cdm, monkeypatch):
@@ -465,6 +483,33 @@ def test_the_same_release_is_not_even_looked_at(files, tmp_path, monkeypatch):
     monkeypatch.setattr("atoll.cohort.kept.mark", read_whole)
     code, stdout, _ = command("run", files, "--cdm", cdm, "--out", out)
     assert code == 3 and "0 cohorts, 3 kept, 5 rows" in stdout
+
+
+def test_another_schema_of_the_same_file_is_another_database(files, tmp_path):
+    out, path = tmp_path / "out.parquet", tmp_path / "two.duckdb"
+    cdm = a_cdm(path, ROWS | PEOPLE)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA later")
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+        ).fetchall():
+            less = "WHERE person_id <> 2" if name == "condition_occurrence" else ""
+            connection.execute(f'CREATE TABLE later."{name}" AS SELECT * FROM main."{name}" {less}')
+    status(files, f"{cdm}?schema=main", out)
+    assert "done" in status(files, f"{cdm}?schema=later", out).values()
+
+
+def test_what_a_killed_writer_left_beside_the_file_is_seen(files, tmp_path):
+    out, path = tmp_path / "out.parquet", tmp_path / "cdm.duckdb"
+    cdm = a_cdm(path, ROWS | PEOPLE)
+    status(files, cdm, out)
+    state = path.stat()
+    change = "DELETE FROM condition_occurrence WHERE person_id = 2"
+    killed = f"import duckdb, os; c = duckdb.connect({str(path)!r}); c.execute({change!r}); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert path.with_name("cdm.duckdb.wal").exists()
+    assert "done" in status(files, cdm, out).values()
 
 
 def test_a_file_that_no_run_wrote_is_not_believed(files, tmp_path):

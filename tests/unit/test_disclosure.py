@@ -360,6 +360,18 @@ def test_a_study_can_tighten_a_policy_and_never_loosen_it(site, names, data):
     assert asdict(effective).keys() == asdict(site).keys()
 
 
+@given(st.integers(1, 60), st.integers(1, 500), st.sampled_from(["rounding", "minimum_persons"]))
+def test_a_studys_own_rounding_tells_nothing_that_the_sites_does_not(own, wished, limit):
+    """2m − 1 would step exactly at m, and twice a base halfway between two of its steps."""
+    base = getattr(replace(STRICT, **{limit: own}).tightened({limit: wished}), limit)
+    assert max(own, wished) <= base < max(own, wished) + 2 * own
+    counts = np.arange(3 * base)
+    told: dict[int, set[int]] = {}
+    for fine, coarse in zip(rounded(counts, own).tolist(), rounded(counts, base).tolist(), strict=True):
+        told.setdefault(fine, set()).add(coarse)
+    assert all(len(one) == 1 for one in told.values())
+
+
 def test_every_code_has_a_remedy():
     assert set(REMEDIES) == set(CATALOGUE)
     assert all(remedy.endswith(".") for remedy in REMEDIES.values())

@@ -190,7 +190,9 @@ def test_every_limit_of_a_policy_has_its_sentence():
     assert set(sentences.LIMITS) == {f.name for f in fields(Policy)}
     told = explain(STUDY_OF_ALL, "north", limits=asdict(STRICT.tightened(STUDY_OF_ALL.privacy.limits())))
     assert "In force at this hospital for this study:" in told
-    assert "at least 20 different persons behind every number" in told
+    assert "at least 30 different persons behind every number" in told, "20 is no odd multiple of the site's 10"
+    asked = explain(STUDY_OF_ALL)
+    assert "at least 20 different persons" in asked and "the next odd multiple of the hospital's own" in asked
     assert "at most 1,048,576 bytes in one answer" in told
     assert "values of single persons may leave: no" in told
     assert "Each analysis asks at most 12 times (rounds)" in told

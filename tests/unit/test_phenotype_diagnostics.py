@@ -188,6 +188,20 @@ def test_a_rare_word_costs_the_one_that_it_is_joined_to_its_last_digits_only():
         assert network("entries", {"a": table}).run("breakdown", column="concept").document == found
 
 
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
+def test_the_words_that_are_joined_to_one_that_many_have_are_of_few(counts):
+    """So that of the one it may be said how many have it, but for its last digits."""
+    words = np.repeat([f"{i} word" for i in range(len(counts))], counts)
+    columns = {"concept": type(TABLES["entries"]["concept"])("category", tuple(sorted(set(words))))}
+    found = atoll.Network({"a": {"concept": words}}, policy=UNROUNDED, columns=columns, threads=1).run(
+        "breakdown", column="concept"
+    )
+    true = {f"{i} word": n for i, n in enumerate(counts)}
+    for one in (one for one in found.words if one["low"] < one["high"]):
+        others = [n for word, n in true.items() if word not in {other["word"] for other in found.words}]
+        assert sum(others) < K <= true[one["word"]] and (one["low"] == 0 or one["low"] > one["high"] - K)
+
+
 def test_a_concept_is_one_word_whatever_a_hospital_calls_it():
     other = entries(2)
     other["concept"] = np.where(
