@@ -95,7 +95,7 @@ class Data(Protocol):
         """Persons of each mask in every cell of indicators that a term combines with more: a `witness` for Σ xy."""
         ...
 
-    def behind_values(self, outcome: Array, squared: bool) -> dict[str, Array]:
+    def behind_values(self, outcome: Array, squared: bool, whole: bool = False) -> dict[str, Array]:
         """As `behind_cases` for an outcome that is a number: persons other than zero, and than what most have; than the
         two commonest values where its squares are summed."""
         ...

@@ -187,7 +187,7 @@ def _behind(data: Data, family: Family, masses: tuple[Array, ...], pairs: bool) 
     if family == "binomial" or data.flag_outcome:
         happened = (data.y > 0, data.y == 0)
         return modelled(data, happened, masses, cases=data.behind_cases(*happened, whole=pairs))
-    return modelled(data, (data.y != 0,), masses, cases=data.behind_values(data.y, family != "poisson"))
+    return modelled(data, (data.y != 0,), masses, cases=data.behind_values(data.y, family != "poisson" or pairs, pairs))
 
 
 def _refuse_outcome(y: Array, family: Family, link: LinkName) -> None:

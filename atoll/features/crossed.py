@@ -4,8 +4,9 @@
 the eight cells of the three columns. So the cells of all columns whose levels stand in two terms hold enough persons,
 or nobody.
 
-A number that is nought for many is such a column too: of `age + male * packs + statin` the packs of the women on statin
-who smoke follow. So those for whom all numbers of two terms are not nought are counted in each of these cells.
+A number that is nought for many, or another value (a limit of detection), is such a column too: of
+`age + male * packs + statin` the packs of the women on statin who smoke follow. So those for whom all such numbers of
+two terms are something else are counted in each of these cells.
 
 A spline of degree d can go from one constant to another between d + 1 neighbouring knots (its slope is then a B-spline
 of degree d − 1, and none is shorter: de Boor 1978, chapter IX), so it could be a step for all but those who lie there;
@@ -15,7 +16,7 @@ span, and where two spans cross. Of the cases, and of the others, enough lie in 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
@@ -29,36 +30,42 @@ Span = tuple[str, float, float]  # those with low < column < high: at its ends a
 
 @dataclass(frozen=True)
 class Crossing:
-    """The cells of `levels` (flags and categories), of those who lie in all `spans` and have all `numbers`."""
+    """The cells of `levels` (flags, categories), of those who lie in all `spans` and whose `numbers` are not those."""
 
     levels: tuple[str, ...]
     spans: tuple[Span, ...] = ()
-    numbers: tuple[str, ...] = ()
+    numbers: tuple[tuple[str, float], ...] = ()
 
     @property
     def label(self) -> str:
         """What a refusal names."""
-        return next(iter((*(span[0] for span in self.spans), *self.numbers, *self.levels)))
+        return next(iter((*(span[0] for span in self.spans), *(name for name, _ in self.numbers), *self.levels)))
 
 
 def crossings(
-    products: Sequence[Product], columns: Dictionary, noughts: Collection[str] = (), pairs: bool = True
+    products: Sequence[Product],
+    columns: Dictionary,
+    floors: Mapping[str, tuple[float, ...]] | None = None,
+    pairs: bool = True,
+    least: int = 3,
 ) -> list[Crossing]:
-    """The cells of three columns and more, of spans, and of numbers, of two products; of each alone without `pairs`.
+    """The cells of `least` columns and more, of spans, and of numbers, of two products; of each alone without `pairs`.
 
-    noughts   the columns of numbers that are nought for somebody
+    floors   the values that many have of each number, nought among them
     """
-    made_of = [(_levels(made, columns), _spans_of(made), _numbers(made, columns, noughts)) for made in [(), *products]]
+    floors = floors or {}
+    made_of = [(_levels(made, columns), _spans_of(made), _numbers(made, columns, floors)) for made in [(), *products]]
     kinds = list(dict.fromkeys(made_of))
     found: dict[Crossing, None] = {}
     for one_kind, other_kind in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
         (a, over, some), (b, other, more) = one_kind, other_kind
-        levels, numbers = tuple(sorted({*a, *b})), tuple(sorted({*some, *more}))
+        levels, read = tuple(sorted({*a, *b})), sorted({*some, *more})
+        others = {tuple((name, floors[name][place]) for name in read) for place in (0, -1)}
         crossed = [(one, another) for one in over for another in other if one[0] != another[0]]
         for spans in [*((one,) for one in (*over, *other)), *map(sorted, crossed)]:
-            found[Crossing(levels, tuple(spans), numbers)] = None
-        if numbers or (len(levels) > 2 and pairs):
-            found[Crossing(levels, (), numbers)] = None
+            found |= {Crossing(levels, tuple(spans), numbers): None for numbers in sorted(others)}
+        if read or (len(levels) >= least and pairs):
+            found |= {Crossing(levels, (), numbers): None for numbers in sorted(others)}
     return list(found)
 
 
@@ -77,10 +84,9 @@ def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
     return tuple(sorted({name for f in made if is_indicator(f, columns) for name in columns_of(f)}))
 
 
-def _numbers(made: Product, columns: Dictionary, noughts: Collection[str]) -> tuple[str, ...]:
-    """The columns of a product's numbers that are nought for somebody."""
-    read = {name for f in made if isinstance(f, Number) and not is_indicator(f, columns) for name in columns_of(f)}
-    return tuple(sorted(read & set(noughts)))
+def _numbers(made: Product, columns: Dictionary, floors: Mapping[str, tuple[float, ...]]) -> tuple[str, ...]:
+    """The columns of a product's numbers of which many have one value."""
+    return tuple(sorted({name for f in made if not is_indicator(f, columns) for name in columns_of(f)} & set(floors)))
 
 
 def _spans_of(made: Product) -> tuple[Span, ...]:

@@ -68,19 +68,19 @@ class Witnessed(Rows):
         columns = self.X if plain else self._terms.products(self._products)
         return np.column_stack([columns, *more]) if more else columns
 
-    def _crossed(self, codes: Array, size: int, pairs: bool = True) -> dict[str, list[Array]]:
+    def _crossed(self, codes: Array, size: int, pairs: bool = True, least: int = 3) -> dict[str, list[Array]]:
         """Persons in the cells that two terms tell apart together (see `crossed`), and of each value of a column of few
         (see `codes`), of each code 0 … size − 1."""
         assert self._behind is not None
         found = dict[str, list[Array]]()
-        for crossing in crossings(self._summed, self._columns, self._behind.noughts, pairs):
+        for crossing in crossings(self._summed, self._columns, self._behind.floors, pairs, least):
             own, many = self._cell(crossing.levels)
             where = np.ones(self.n, dtype=bool)
             for name, low, high in crossing.spans:
                 x = self._complete.number(name)
                 where &= (low < x) & (x < high)
-            for name in crossing.numbers:
-                where &= self._complete.number(name) != 0
+            for name, value in crossing.numbers:
+                where &= self._complete.number(name) != value
             found.setdefault(crossing.label, []).append(self._per_cell(own, many, codes, size, where))
         for name, values in self._behind.values.items():
             held = np.searchsorted(values, self._complete.number(name))
@@ -254,13 +254,13 @@ class Witnessed(Rows):
         counted = self._in_cells([functools.partial(_whatever, where) for where in happened], whole)
         if self.minimum <= 1 or self._view.design is None:
             return counted
-        parts = [self._crossed(np.where(where, 0, 1), 1, whole) for where in happened]
+        parts = [self._crossed(np.where(where, 0, 1), 1, whole, 1) for where in happened]
         return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
-    def behind_values(self, outcome: Array, squared: bool) -> dict[str, Array]:
+    def behind_values(self, outcome: Array, squared: bool, whole: bool = False) -> dict[str, Array]:
         """Of an outcome that is a number: persons whose value is not zero, nor what most of the cell have, in every
         cell of indicators, since the outcome itself is what is summed there. Where its squares are summed too, persons
-        outside the two commonest values."""
+        outside the two commonest values; where pairs of terms are multiplied (`whole`), all cells of two terms."""
 
         def unusual(code: Array) -> Array:
             """Other than the middle of the own cell, where more than half of it have that; else everybody."""
@@ -274,11 +274,13 @@ class Witnessed(Rows):
         counted = self._in_cells([lambda code: outcome != 0, unusual], True)
         if self.minimum <= 1 or self._view.design is None:
             return counted
-        whose = self._crossed(np.where(outcome != 0, 0, 1), 1, False)
+        assert self._behind is not None
+        many = self._behind.floors.get(self._view.outcome or "", ()) or (0.0,)
+        parts = [self._crossed(np.where(outcome != value, 0, 1), 1, whole, 1) for value in dict.fromkeys((0.0, *many))]
         if squared:
             everybody = np.ones(self.n, dtype=bool)
-            whose.setdefault(self._view.outcome or "", []).append(np.array([self._outside(outcome, 2, everybody)]))
-        return _joined({label: [counts] for label, counts in counted.items()}, whose)
+            parts.append({self._view.outcome or "": [np.array([self._outside(outcome, 2, everybody)])]})
+        return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
     def _in_cells(self, masks: Sequence[Callable[[Array], Array]], whole: bool) -> dict[str, Array]:
         """Persons in each cell of indicators where a mask holds; a mask may depend on the cells."""

@@ -104,9 +104,9 @@ def test_few_in_a_cell_of_three_columns(formula, few):
 
 
 def test_which_cells_are_crossed():
-    def of(formula, pairs=True, noughts=()):
+    def of(formula, pairs=True, floors=None):
         design = resolve(parse(formula), Facts(), COLUMNS, ("north",))
-        return crossings(products_of(design, COLUMNS), COLUMNS, noughts, pairs)
+        return crossings(products_of(design, COLUMNS), COLUMNS, floors, pairs)
 
     def spans(formula):
         return [(c.spans[0][1], c.spans[0][2]) for c in of("cost ~ " + formula)]
@@ -123,9 +123,10 @@ def test_which_cells_are_crossed():
     assert within == {("male",), ("male", "smoker", "statin")}
     alone = {c.levels for c in of(f"cost ~ {line}:male + statin:smoker", pairs=False) if c.spans}
     assert alone == {("male",)}
-    smoked = of("cost ~ age + male:packs + statin", noughts=("packs",))
-    assert Crossing(("male", "statin"), (), ("packs",)) in smoked
-    assert Crossing((), (), ("packs",)) not in smoked, "there packs stand with male alone"
+    smoked = of("cost ~ age + male:packs + statin", floors={"packs": (0.0, 5.0)})
+    for value in (0.0, 5.0):
+        assert Crossing(("male", "statin"), (), (("packs", value),)) in smoked
+    assert Crossing((), (), (("packs", 0.0),)) not in smoked, "there packs stand with male alone"
     assert Crossing((), (("age", -np.inf, 50.0), ("years", 20.0, np.inf))) in of(f"cost ~ {line} + abs(years - 20)")
 
 
@@ -398,3 +399,47 @@ def test_few_outside_the_commonest_values_of_a_level_or_of_an_outcome(formula):
     counts[np.flatnonzero(MALE == 0)[:3]] = 3.0 + np.arange(3)
     assert told(asked(formula), score=counts) in FEW
     assert told(asked(formula), score=ROW % 5 * 1.0) == ""
+
+
+@pytest.mark.parametrize("few", [2, 6, 9])
+@pytest.mark.parametrize(
+    ("formula", "family"),
+    [("cost ~ age + male + score", "gaussian"), ("y ~ age + score", "binomial"),
+     ("visits ~ age + score", "poisson"), ("y ~ age + I(15 - score)", "binomial"),
+     ("cost ~ male + bs(score, df=3, lower_bound=0, upper_bound=80)", "gaussian")],
+)  # fmt: skip
+def test_few_above_a_limit_that_most_lie_at(formula, family, few):
+    """Σ score · male − 5 Σ male is that of the men above the limit of detection; so with cases, and with 15 − score."""
+    limit = 15.0 if "15" in formula else 5.0
+    above = R.random(N) < 0.4
+    whose = {"cost": MALE == 1, "y": TABLE["y"] == 1, "visits": TABLE["visits"] > 0}[formula.split()[0]]
+    many = np.where(above, limit + R.uniform(1, 60, N).round(2), limit)
+    score = np.where(whose, limit, many)
+    score[np.flatnonzero(whose)[:few]] = limit + 7.13 + np.arange(few)
+    assert told(asked(formula, family), score=score) in FEW
+    assert told(asked(formula, family), score=many) == ""
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+@pytest.mark.parametrize("few", [2, 4, 9])
+def test_robust_errors_of_an_outcome_that_few_of_a_cell_have(family, few):
+    """Σ (y − μ)² male · statin less n μ² is of those of the cell who have any."""
+    cell = (MALE == 1) & (STATIN == 1)
+    visits = np.where(cell, 0.0, TABLE["visits"])
+    visits[np.flatnonzero(cell)[:few]] = 3.0 + np.arange(few)
+    beta = np.array([0.5, 0.1, 0.1])
+    assert told(asked("visits ~ male + statin", family, glm.meat, beta), visits=visits) in FEW
+    assert told(asked("visits ~ male + statin", family, glm.meat, beta)) == ""
+
+
+def test_a_limit_is_found_for_all_rows_and_not_chunk_by_chunk(monkeypatch):
+    """In no chunk of a table that is sorted do most lie at the limit where few lie above it."""
+    order = np.argsort(TABLE["y"], kind="stable")
+    many = np.where(R.random(N) < 0.5, 5.0, 5.0 + R.gamma(2, 9, N).round(2))
+    score = np.where(TABLE["y"] == 1, 5.0, many)
+    score[np.flatnonzero(TABLE["y"] == 1)[:4]] = [9.5, 11.5, 8.25, 7.75]
+    monkeypatch.setattr("atoll.site.runner.CHUNK", 50)
+    table = {name: values[order] for name, values in (TABLE | HONEST | {"score": score}).items()}
+    assert code(asked("y ~ age + score", "binomial"), columns=COLUMNS, **table) in FEW
+    table["score"] = many[order]
+    assert code(asked("y ~ age + score", "binomial"), columns=COLUMNS, **table) == ""
