@@ -99,15 +99,8 @@ def _of_set(
     workspace.create(keys, _keys(workspace, domain, one))
     workspace.settle(keys, by=("concept_id",))
     workspace.create(counted, _counted(workspace, index, keys, domain, one))
-    found = workspace.fetch(
-        sql("SELECT c.code, MIN(k.called) AS called, COUNT(DISTINCT c.person_id) AS persons FROM {c} c "
-            "JOIN (SELECT code, MIN(called) AS called FROM {k} GROUP BY code) k ON k.code = c.code GROUP BY c.code",
-            c=counted, k=keys)
-    ).to_pylist()  # fmt: skip
-    wanted = sorted(
-        (row for row in found if (row["persons"] >= least if only is None else one.id_of(row["code"]) in only)),
-        key=lambda row: (len(row["code"]), row["code"]),
-    )
+    found = _held(workspace, counted, keys)
+    wanted = [row for row in found if (row["persons"] >= least if only is None else one.id_of(row["code"]) in only)]
     codes, ids = [row["code"] for row in wanted], [one.id_of(row["code"]) for row in wanted]
     places = {"code": pa.array(codes, pa.string()), "place": pa.array(range(len(codes)), pa.int64())}
     workspace.upload(kept, pa.table(places))
@@ -132,6 +125,16 @@ def _of_set(
     }
     columns |= {"key": places["code"], "name": pa.array([row["called"] for row in wanted], pa.string())}
     return cells, pa.table(columns | {"persons": pa.array([row["persons"] for row in wanted], pa.int64())})
+
+
+def _held(workspace: Workspace, counted: Sql, keys: Sql) -> list[dict[str, Any]]:
+    """Each code that somebody has, with its name and its persons, in a fixed order."""
+    found: list[dict[str, Any]] = workspace.fetch(
+        sql("SELECT c.code, MIN(k.called) AS called, COUNT(DISTINCT c.person_id) AS persons FROM {c} c "
+            "JOIN (SELECT code, MIN(called) AS called FROM {k} GROUP BY code) k ON k.code = c.code GROUP BY c.code",
+            c=counted, k=keys)
+    ).to_pylist()  # fmt: skip
+    return sorted(found, key=lambda row: (len(row["code"]), row["code"]))
 
 
 def _keys(workspace: Workspace, domain: Domain, one: SparseSet) -> Sql:
