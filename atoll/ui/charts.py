@@ -80,13 +80,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class Mark:
-    """A value with its interval; NaN where there is none."""
+    """A value with its interval; NaN where there is none. `said` stands beside it instead of the numbers."""
 
     name: str
     value: float
     low: float = math.nan
     high: float = math.nan
     style: str = "mark"
+    said: str = ""
 
 
 # ---- marks with intervals
@@ -165,6 +166,8 @@ def dots(
 
 
 def _in_numbers(mark: Mark) -> str:
+    if mark.said:
+        return mark.said
     if math.isnan(mark.low) or math.isnan(mark.high):
         return number(mark.value)
     return f"{number(mark.value)} ({number(mark.low)}, {number(mark.high)})"
@@ -190,10 +193,10 @@ def _reach(marks: Sequence[Mark], log: bool) -> list[float]:
 
 
 def _interval(mark: Mark, scale: Scale, y: float) -> str:
-    """A square on its interval; an end beyond the axis is an arrow."""
-    if not math.isfinite(mark.value):
+    """A square on its interval, or the interval alone; an end beyond the axis is an arrow."""
+    if math.isinf(mark.value):
         return ""
-    x, parts = scale(mark.value), []
+    parts = []
     if not (math.isnan(mark.low) or math.isnan(mark.high)):
         low, high = scale(mark.low), scale(mark.high)
         parts.append(line(low, y, high, y, "range"))
@@ -201,6 +204,7 @@ def _interval(mark: Mark, scale: Scale, y: float) -> str:
             if not scale.holds(end):
                 parts.append(f'<path class="mark" d="M{place:.1f} {y:.1f}l{turn} -5v10z"/>')
     if scale.holds(mark.value):
+        x = scale(mark.value)
         parts.append(f'<rect class="{mark.style}" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" rx="1.5"/>')
     return "".join(parts)
 

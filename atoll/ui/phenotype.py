@@ -87,18 +87,17 @@ def overlap_chart(document: Document, say: Translate = str, width: int = WIDE) -
 
 
 def durations_rows(document: Document) -> list[Row]:
-    """One row a column, and one a column and hospital: persons and quartiles, in days."""
+    """One row a column, and one a column and hospital: persons, median and quartiles in words and numbers, in days."""
     places = [("", document["columns"]), *((site, own["columns"]) for site, own in document["sites_apart"].items())]
     table: list[Row] = []
     for name in document["columns"]:
         for site, columns in places:
-            found = {q[0]: q for q in columns[name]["quantiles"]}
-            row: Row = {"column": name, "site": site or "(all)", "persons": columns[name]["persons"]}
+            one = columns[name]
+            row: Row = {"column": name, "site": site or "(all)", "persons": one["persons"], "days": _in_days(one)}
             for probability in QUANTILES:
-                estimate, low, high = (_number(v) for v in found.get(probability, [0, None, None, None])[1:])
                 key = f"q{round(100 * probability)}"
-                row |= {key: estimate, f"{key}_low": low, f"{key}_high": high}
-            table.append(row | {"unit": columns[name]["unit"]})
+                row |= dict(zip((key, f"{key}_low", f"{key}_high"), _at(one, probability), strict=True))
+            table.append(row | {"unit": one["unit"]})
     return table
 
 
@@ -110,26 +109,38 @@ def durations_parts(document: Document, columns: Dictionary, say: Say) -> dict[s
     for name in document["columns"]:
         table = [_told(place, columns_[name]) for place, columns_ in places]
         tables.append({"name": name, "label": _label(document, name, say), "rows": table})
-    return {"tables": tables, "figure": _both(durations_chart, document, say)}
+    known = [one for _, own in places for one in own.values() if one["persons"]]
+    open_ = any(not math.isfinite(end) for one in known for end in _ends(one))
+    drawn = _both(durations_chart, document, say)
+    return {"tables": tables, "figure": drawn, "open": open_, "exact": document.get("exact", False)}
 
 
 def durations_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart | None:
     """Median and middle half of each column, all hospitals together and each apart; None where nobody is told."""
     drawn = []
     for name, together in document["columns"].items():
-        marks = [_mark(say("all hospitals"), together, "whole")] if together["persons"] else []
-        places = ((site, own["columns"][name]) for site, own in document["sites_apart"].items())
-        marks += [_mark(site, own, "mark") for site, own in places if own["persons"]]
-        if marks:
-            label = _label(document, name, say)
-            drawn.append(dots(marks, label, f"{label} ({say('days: median and middle half')})", width=width).svg)
+        places = [(say("all hospitals"), together, "whole")]
+        places += [(site, own["columns"][name], "mark") for site, own in document["sites_apart"].items()]
+        told = [(place, one, style) for place, one, style in places if one["persons"]]
+        if told:
+            label, marks = _label(document, name, say), [_mark(*one) for one in told]
+            least = [0.0, 1.0, *(at for _, one, _ in told for p in QUANTILES for at in _at(one, p)[:2])]
+            axis = f"{label} ({say('days: median and middle half')})"
+            drawn.append(dots(marks, label, axis, least=least, width=width).svg)
     return Chart(stacked(drawn)) if drawn else None
 
 
 def _mark(place: str, one: Mapping[str, Any], style: str) -> Mark:
-    """The median on the middle half."""
-    middle, low, high = (_number(_at(one, p)) for p in (0.5, 0.25, 0.75))
-    return Mark(place, middle, low, high, style)
+    """The median on the middle half, open where a quartile is beyond the grid."""
+    low, high = _ends(one)
+    return Mark(place, _at(one, 0.5)[0], low, high, style, _in_days(one))
+
+
+def _ends(one: Mapping[str, Any]) -> tuple[float, float]:
+    """Between which numbers the middle half lies: its quartiles, else their outer bounds, ∓∞ where there are none."""
+    (first, low, _), (third, _, high) = (_at(one, p) for p in (0.25, 0.75))
+    start, end = (bound if math.isnan(told) else told for told, bound in ((first, low), (third, high)))
+    return -math.inf if math.isnan(start) else start, math.inf if math.isnan(end) else end
 
 
 def _told(place: str, one: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,19 +150,29 @@ def _told(place: str, one: Mapping[str, Any]) -> dict[str, Any]:
     year = next((at for at in one["at_most"] if at[0] == 365.0), None)
     ends = sorted((1 - year[2], 1 - year[1])) if year else []
     share = "–".join(dict.fromkeys(f"{100 * end:.0f}" for end in ends))
-    quartiles = [_shown(_at(one, p)) for p in QUANTILES]
-    told = {"place": place, "persons": f"{one['persons']:,}", "median": quartiles[1]}
-    return told | {"half": f"{quartiles[0]} – {quartiles[2]}", "year": f"{share} %"}
+    first, middle, third = (_days(*_at(one, p)) for p in QUANTILES)
+    told = {"place": place, "persons": f"{one['persons']:,}", "median": middle}
+    return told | {"half": f"{first} – {third}", "year": f"{share} %"}
 
 
-def _at(one: Mapping[str, Any], probability: float) -> float | None:
-    """The estimate of a quantile; None where there is none."""
-    found: float | None = next((q[1] for q in one["quantiles"] if abs(q[0] - probability) < 1e-9), None)
-    return found
+def _at(one: Mapping[str, Any], probability: float) -> tuple[float, float, float]:
+    """Estimate and bounds of a quantile, NaN where there is none."""
+    found = next((q[1:] for q in one["quantiles"] if abs(q[0] - probability) < 1e-9), [None] * 3)
+    estimate, low, high = (_number(value) for value in found)
+    return estimate, low, high
 
 
-def _shown(value: float | None) -> str:
-    return "–" if value is None else number(float(value))
+def _in_days(one: Mapping[str, Any]) -> str:
+    """The median with its quartiles: 1,871 (912, ≥ 1,826)."""
+    first, middle, third = (_days(*_at(one, p)) for p in QUANTILES)
+    return f"{middle} ({first}, {third})" if one["persons"] else ""
+
+
+def _days(estimate: float, low: float, high: float) -> str:
+    """A number of days; without an estimate the bound that is known."""
+    if math.isfinite(estimate):
+        return f"{estimate:,.0f}" if estimate >= 100 or estimate == round(estimate) else number(estimate)
+    return f"≥ {low:,.0f}" if math.isfinite(low) else f"≤ {high:,.0f}" if math.isfinite(high) else "–"
 
 
 def _label(document: Document, name: str, say: Translate) -> str:
