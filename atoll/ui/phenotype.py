@@ -10,7 +10,7 @@ from atoll.study.dictionary import Dictionary
 from atoll.ui.charts import NARROW, WIDE, Chart, Mark, Translate, dots
 from atoll.ui.drawing import number, stacked
 from atoll.ui.layout import figure
-from atoll.ui.steps import bars
+from atoll.ui.steps import bars, counted
 from atoll.ui.tables import Row, between
 from atoll.ui.vocabulary import COLUMNS, PARTS
 from atoll.ui.words import Say
@@ -52,7 +52,7 @@ def words_parts(document: Document, columns: Dictionary, say: Say) -> dict[str, 
 
 def words_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart | None:
     """Persons of the most frequent words, all hospitals together; None without any."""
-    marks = [(one["word"], one["low"], one["high"]) for one in document["words"][:SHOWN]]
+    marks = [counted(one["word"], one["low"], one["high"]) for one in document["words"][:SHOWN]]
     return bars(marks, say, say("Persons per word"), say("persons"), width) if marks else None
 
 
@@ -79,7 +79,8 @@ def overlap_parts(document: Document, columns: Dictionary, say: Say) -> dict[str
 
 def overlap_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart:
     """Persons in the first cohort alone, in both, in the second alone."""
-    marks = [(say(PARTS[part]), document["parts"][part]["low"], document["parts"][part]["high"]) for part in DRAWN]
+    ends = document["parts"]
+    marks = [counted(say(PARTS[part]), ends[part]["low"], ends[part]["high"]) for part in DRAWN]
     return bars(marks, say, say("Overlap of two cohorts"), say("persons"), width)
 
 

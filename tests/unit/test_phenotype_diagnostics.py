@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from datetime import date
 
@@ -16,7 +17,7 @@ from atoll.algorithms.overlap import PARTS
 from atoll.errors import StudyError
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study.diagnosis import TABLES
-from atoll.ui import charts, kinds, report, summary
+from atoll.ui import charts, kinds, rates, report, summary
 from atoll.ui.words import Say
 
 K = STRICT.minimum_persons
@@ -115,6 +116,34 @@ def test_days_are_split_over_years_and_ages_as_by_hand():
     assert cell(found, "age", "male", 60)["years_low"] == pytest.approx(365 / 365.25)
     assert cell(found, "all")["rate_low"] == pytest.approx(1000 * 1 / (368 / 365.25))
     assert all(c["events_low"] == c["events_high"] and c["years_low"] == c["years_high"] for c in found["cells"])
+
+
+def test_ages_of_both_sexes_are_the_sums_of_what_is_told_of_each():
+    for document in (RESULTS["incidence"], RESULTS["incidence"]["sites_apart"]["north"]):
+        heads = RESULTS["incidence"]["cells"]
+        told = [head | numbers for head, numbers in zip(heads, document["cells"], strict=True)]
+        for age in range(0, 100, 10):
+            both, *within = (cell({"cells": told}, "age", sex, age) for sex in ("", "female", "male"))
+            for end in ("events_low", "events_high", "years_low", "years_high"):
+                assert both[end] == sum(one[end] for one in within)
+    assert cell(RESULTS["incidence"], "age", "", 50)["events_low"] > 0
+    assert "both sexes 50–59" in page(RESULTS["incidence"], "en")
+
+
+def test_only_what_was_held_back_is_said_to_be():
+    """Person-years always lie between two steps: every bar said that its rate was held back."""
+    found = RESULTS["incidence"]
+    assert (cell(found, "all")["events_low"], cell(found, "all")["rate_low"]) != (0, cell(found, "all")["rate_high"])
+    shown = dict(re.findall(r"<title>([^<:]+): ([^<]+)</title>", kinds.chart(found).svg))
+    held = {rates.called(one, str) for one in found["cells"] if one["events_low"] < one["events_high"]}
+    assert {name for name, said in shown.items() if "held back" in said} == held & set(shown)
+    assert "everybody" in shown and "everybody" not in held
+
+
+def test_bounds_that_read_alike_are_one_number():
+    one = {"rate_low": 24.31, "rate_high": 24.34}
+    assert rates.told_rate(one) == "24.3"
+    assert rates.told_rate(one | {"rate_high": 24.4}) == "24.3–24.4"
 
 
 def test_an_event_after_the_last_year_is_none():
