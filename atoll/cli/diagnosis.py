@@ -58,7 +58,7 @@ def diagnose(
     with output.progress("cohort", len(urls) * len(recipes)) as step:
         tables: dict[str, dict[str, pa.Table]] = {what: {} for what in recipes}
         for site, url in urls.items():
-            for what, table in _made(url, recipes, threads):
+            for what, table in _made(url, recipes, threads, own_names=ALONE in urls):
                 tables[what][site] = table
                 step(f"{site}: {what}")
     years = _years(tables["risk"], since, until)
@@ -94,11 +94,13 @@ def _definition(file: Path) -> CohortExpression:
     return definition
 
 
-def _made(url: str, recipes: Mapping[str, Recipe], threads: int | None) -> Iterator[tuple[str, pa.Table]]:
+def _made(
+    url: str, recipes: Mapping[str, Recipe], threads: int | None, *, own_names: bool
+) -> Iterator[tuple[str, pa.Table]]:
     from atoll.features.recipe import table_at
 
     for what, recipe in recipes.items():
-        yield what, table_at(url, recipe, threads=threads)
+        yield what, table_at(url, recipe, threads=threads, own_names=own_names)
 
 
 def _years(tables: Mapping[str, pa.Table], since: int | None, until: int | None) -> tuple[int, int]:
