@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,6 +57,7 @@ def diagnose(
     with `diagnose:` gives the same over hospitals.
     """
     recipes, urls = _recipes(file, second), sites_of(cdms)
+    names = _names(recipes, file, second)
     with output.progress("cohort", len(urls) * len(recipes)) as step:
         tables: dict[str, dict[str, pa.Table]] = {what: {} for what in recipes}
         for site, url in urls.items():
@@ -63,13 +66,14 @@ def diagnose(
                 step(f"{site}: {what}")
     years = _years(tables["risk"], since, until)
     found: dict[str, Any] = {}
-    for name, result in _results(recipes, tables, years, alone=ALONE in urls):
+    for name, result in _results(recipes, tables, years, names, alone=ALONE in urls):
         found[name] = {"error": str(result)} if isinstance(result, AtollError) else result.document
         output.say(f"{name}\n{'-' * len(name)}")
         output.say(f"{result}\n" if isinstance(result, AtollError) else f"{result.summary()}\n")
     output.result(found)
     if page is not None:
-        _write(page, found, recipes, file.stem, alone=ALONE in urls, language=language)
+        sites = () if ALONE in urls else tuple(urls)
+        _write(page, found, dict(zip(names, _last(recipes).definitions, strict=True)), sites, language)
         output.note(f"Written: {page}")
 
 
@@ -83,6 +87,22 @@ def _recipes(file: Path, second: Path | None) -> dict[str, Recipe]:
     other = written(_definition(second), indent=None) if second else ""
     kinds = [what for what in TABLES if what != "overlap" or second]
     return {what: Recipe(first, None, what, other if what == "overlap" else "") for what in kinds}
+
+
+def _last(recipes: Mapping[str, Recipe]) -> Recipe:
+    """The one that knows every definition."""
+    return recipes.get("overlap", recipes["entries"])
+
+
+def _names(recipes: Mapping[str, Recipe], *files: Path | None) -> list[str]:
+    """What each cohort is called: as its definition says, else as its file; two are not called alike."""
+    stems = [file.stem for file in files if file is not None]
+    titles = [" ".join((one.title or "").split())[:200] for one in _last(recipes).definitions]
+    called = [title or stem for title, stem in zip(titles, stems, strict=True)]
+    for names in (called, stems):
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(called, 1)]
 
 
 def _definition(file: Path) -> CohortExpression:
@@ -116,7 +136,12 @@ def _years(tables: Mapping[str, pa.Table], since: int | None, until: int | None)
 
 
 def _results(
-    recipes: Mapping[str, Recipe], tables: Mapping[str, Mapping[str, pa.Table]], years: tuple[int, int], *, alone: bool
+    recipes: Mapping[str, Recipe],
+    tables: Mapping[str, Mapping[str, pa.Table]],
+    years: tuple[int, int],
+    names: Sequence[str],
+    *,
+    alone: bool,
 ) -> Iterator[tuple[str, Result | AtollError]]:
     """Each analysis by its name; one that is refused gives its error, and the others go on."""
     import pyarrow as pa
@@ -128,7 +153,11 @@ def _results(
     for name, (what, algorithm, options) in ANALYSES.items():
         if what not in recipes:
             continue
-        columns = with_words(pa.concat_tables(tables[what].values()), recipes[what], recipes[what].dictionary())
+        columns = dict(with_words(pa.concat_tables(tables[what].values()), recipes[what], recipes[what].dictionary()))
+        if what == "overlap":
+            columns |= {
+                key: replace(columns[key], label=called) for key, called in zip(("first", "second"), names, strict=True)
+            }
         network = Network(tables[what], policy="public" if alone else "strict", columns=columns)
         asked = options | ({"since": years[0], "until": years[1]} if algorithm == "incidence" else {})
         try:
@@ -138,13 +167,19 @@ def _results(
 
 
 def _write(
-    page: Path, found: Mapping[str, Any], recipes: Mapping[str, Recipe], title: str, *, alone: bool, language: Any
+    page: Path,
+    found: Mapping[str, Any],
+    definitions: Mapping[str, CohortExpression],
+    sites: tuple[str, ...],
+    language: Literal["en", "zh"],
 ) -> None:
+    from atoll.study.circe_text import explain
+    from atoll.ui.diagnosis import About
     from atoll.ui.diagnosis import page as rendered
 
-    told = {name: document for name, document in found.items() if "error" not in document}
-    definition = recipes["entries"].definition
+    told = {name: explain(one, language, check=False, every=False) for name, one in definitions.items()}
+    about = About(next(iter(told)), date.today().isoformat(), sites, told)
     try:
-        page.write_text(rendered(told, definition.title or title, alone, language), encoding="utf-8")
+        page.write_text(rendered(found, about, language), encoding="utf-8")
     except OSError as error:
         raise OperatorError(f"{page} cannot be written ({error.strerror}).", "Choose another place.") from error

@@ -54,13 +54,15 @@ def list_(output: Output, language: Language) -> None:
 def show(output: Output, name: str, language: Language, circe: bool, as_yaml: bool) -> None:
     """One phenotype: what it is for, its sources and limits, and everything that its definition does."""
     from atoll.knowledge.library import figures, phenotype
+    from atoll.study.circe import written as as_circe
     from atoll.study.circe_text import explain
     from atoll.study.circe_yaml import written
 
     one = phenotype(name)
     if circe or as_yaml:
         output.as_json = False
-        output.say((written(one.definition(language)) if as_yaml else one.text).rstrip())
+        definition = one.definition(language)
+        output.say((written(definition) if as_yaml else as_circe(definition)).rstrip())
         return
     text = explain(one.definition(language), language).rstrip()
     figure = figures().get(name)

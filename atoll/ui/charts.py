@@ -21,6 +21,7 @@ import numpy as np
 from atoll.ui.drawing import (
     Scale,
     calendar,
+    centred,
     line,
     linear,
     logarithmic,
@@ -147,7 +148,7 @@ def dots(
     scale = logarithmic(ends, left, right, about) if log else linear(ends, left, right, about)
     top, step = 8.0, 48.0 if narrow else 28.0
     bottom = top + step * len(marks)
-    body = [_upright(scale, tick, top, bottom) for tick in scale.ticks]
+    body = [_upright(scale, tick, top, bottom, width) for tick in scale.ticks]
     if math.isfinite(null):
         body.append(line(scale(null), top, scale(null), bottom, "null"))
     for i, (mark, said) in enumerate(zip(marks, shown, strict=True)):
@@ -160,7 +161,7 @@ def dots(
             told(_interval(mark, scale, y), f"{mark.name}: {said}"),
             text(width, words, said, "end", "soft"),
         ]
-    body.append(text((left + right) / 2, bottom + 40, axis, "middle", "soft", width))
+    body.append(centred((left + right) / 2, bottom + 40, axis, width))
     heard = "; ".join(f"{mark.name} {said}" for mark, said in zip(marks, shown, strict=True))
     return Chart(svg(body, width, bottom + 48, f"{title}: {heard}"))
 
@@ -209,9 +210,9 @@ def _interval(mark: Mark, scale: Scale, y: float) -> str:
     return "".join(parts)
 
 
-def _upright(scale: Scale, tick: float, top: float, bottom: float) -> str:
+def _upright(scale: Scale, tick: float, top: float, bottom: float, width: float) -> str:
     x = scale(tick)
-    return line(x, top, x, bottom, "grid") + text(x, bottom + 18, tick_label(tick), "middle", "soft")
+    return line(x, top, x, bottom, "grid") + centred(x, bottom + 18, tick_label(tick), width)
 
 
 # ---- survival
@@ -369,6 +370,6 @@ def bars(marks: Sequence[tuple[str, float]], title: str, width: int = WIDE) -> C
             f'<rect class="bar" x="{left:.1f}" y="{y:.1f}" width="{reach:.1f}" height="17" rx="2"/>',
             text(left + reach + 8, y + 13, f"{value:,.0f}", "start", "soft"),
         ]
-    body.append(text((left + width - figures) / 2, bottom + 22, title, "middle", "soft"))
+    body.append(centred((left + width - figures) / 2, bottom + 22, title, width))
     heard = "; ".join(f"{name} {value:,.0f}" for name, value in marks)
     return Chart(svg(body, width, bottom + 30, f"{title}: {heard}"))

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from atoll.study.diagnosis import without_ways
 from atoll.study.dictionary import Dictionary
-from atoll.ui.charts import NARROW, WIDE, Chart, Mark, Translate, dots
+from atoll.ui.charts import NARROW, TURN, WIDE, Chart, Mark, Translate, dots
 from atoll.ui.drawing import number, stacked
 from atoll.ui.layout import figure
 from atoll.ui.steps import bars, counted
 from atoll.ui.tables import Row, between
-from atoll.ui.vocabulary import COLUMNS, PARTS
+from atoll.ui.vocabulary import COLUMNS, NAMED, PARTS, WAYS
 from atoll.ui.words import Say
 
 Document = Mapping[str, Any]
@@ -41,18 +42,20 @@ def words_parts(document: Document, columns: Dictionary, say: Say) -> dict[str, 
     """A table of all words with a column a hospital, and the chart."""
     apart = document["sites_apart"]
     table = [
-        {"word": one["word"], "persons": between(one["low"], one["high"])}
+        {"word": word, "persons": between(one["low"], one["high"]), "why": say.listed(say(WAYS[way]) for way in ways)}
         | {"sites": [between(own["low"][i], own["high"][i]) for own in apart.values()]}
         for i, one in enumerate(document["words"])
+        for word, ways in [without_ways(one["word"])]
     ]
     label = columns[document["column"]].label if document["column"] in columns else ""
     label = say(COLUMNS[label]) if label in COLUMNS else label or document["column"]
-    return {"rows": table, "sites": list(apart), "label": label, "chart": _both(words_chart, document, say)}
+    why = any(row["why"] for row in table)
+    return {"rows": table, "sites": list(apart), "label": label, "why": why, "chart": _both(words_chart, document, say)}
 
 
 def words_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart | None:
     """Persons of the most frequent words, all hospitals together; None without any."""
-    marks = [counted(one["word"], one["low"], one["high"]) for one in document["words"][:SHOWN]]
+    marks = [counted(without_ways(one["word"])[0], one["low"], one["high"]) for one in document["words"][:SHOWN]]
     return bars(marks, say, say("Persons per word"), say("persons"), width) if marks else None
 
 
@@ -68,20 +71,25 @@ def overlap_parts(document: Document, columns: Dictionary, say: Say) -> dict[str
     """A table of the parts with a column a hospital, and the chart."""
     apart = document["sites_apart"]
     table = [
-        {"name": say(PARTS[part]), "persons": between(ends["low"], ends["high"])}
+        {"name": _part(part, document, say), "persons": between(ends["low"], ends["high"])}
         | {"sites": [between(own["parts"][part]["low"], own["parts"][part]["high"]) for own in apart.values()]}
         for part, ends in document["parts"].items()
     ]
-    labels = {key: name for key, name in document["labels"].items() if name not in COLUMNS}
     chart = _both(overlap_chart, document, say)
-    return {"rows": table, "sites": list(apart), "labels": labels, "chart": chart}
+    return {"rows": table, "sites": list(apart), "chart": chart}
 
 
 def overlap_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart:
-    """Persons in the first cohort alone, in both, in the second alone."""
+    """Persons in the one cohort alone, in both, in the other alone."""
     ends = document["parts"]
-    marks = [counted(say(PARTS[part]), ends[part]["low"], ends[part]["high"]) for part in DRAWN]
+    marks = [counted(_part(part, document, say), ends[part]["low"], ends[part]["high"]) for part in DRAWN]
     return bars(marks, say, say("Overlap of two cohorts"), say("persons"), width)
+
+
+def _part(part: str, document: Document, say: Translate) -> str:
+    """A part by the name of its cohort, where that has one."""
+    label = document["labels"].get(part.removeprefix("only_"), "")
+    return say(NAMED[part]).format(cohort=label) if label and label not in COLUMNS else say(PARTS[part])
 
 
 # ---- times
@@ -104,7 +112,7 @@ def durations_rows(document: Document) -> list[Row]:
 
 def durations_parts(document: Document, columns: Dictionary, say: Say) -> dict[str, Any]:
     """For each column its middle values and the share of persons up to a few times, all together and by hospital."""
-    places = [(say("all hospitals"), document["columns"])]
+    places = [(_together(document, say), document["columns"])]
     places += [(site, own["columns"]) for site, own in document["sites_apart"].items()]
     tables = []
     for name in document["columns"]:
@@ -120,15 +128,20 @@ def durations_chart(document: Document, say: Translate = str, width: int = WIDE)
     """Median and middle half of each column, all hospitals together and each apart; None where nobody is told."""
     drawn = []
     for name, together in document["columns"].items():
-        places = [(say("all hospitals"), together, "whole")]
+        places = [(_together(document, say), together, "whole")]
         places += [(site, own["columns"][name], "mark") for site, own in document["sites_apart"].items()]
         told = [(place, one, style) for place, one, style in places if one["persons"]]
         if told:
             label, marks = _label(document, name, say), [_mark(*one) for one in told]
             least = [0.0, 1.0, *(at for _, one, _ in told for p in QUANTILES for at in _at(one, p)[:2])]
-            axis = f"{label} ({say('days: median and middle half')})"
-            drawn.append(dots(marks, label, axis, least=least, width=width).svg)
+            unit = say("days") if width < TURN else say("days: median and middle half")
+            drawn.append(dots(marks, label, f"{label} ({unit})", least=least, width=width).svg)
     return Chart(stacked(drawn)) if drawn else None
+
+
+def _together(document: Document, say: Translate) -> str:
+    """What the numbers are of that are told first."""
+    return say("this hospital") if len(document["sites"]) == 1 else say("all hospitals")
 
 
 def _mark(place: str, one: Mapping[str, Any], style: str) -> Mark:
@@ -147,13 +160,11 @@ def _ends(one: Mapping[str, Any]) -> tuple[float, float]:
 def _told(place: str, one: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the table: persons, median with quartiles, and the share of more than a year."""
     if not one["persons"]:
-        return {"place": place, "persons": "–", "median": "–", "half": "", "year": "–"}
+        return {"place": place, "persons": "–", "days": "–", "year": "–"}
     year = next((at for at in one["at_most"] if at[0] == 365.0), None)
     ends = sorted((1 - year[2], 1 - year[1])) if year else []
     share = "–".join(dict.fromkeys(f"{100 * end:.0f}" for end in ends))
-    first, middle, third = (_days(*_at(one, p)) for p in QUANTILES)
-    told = {"place": place, "persons": f"{one['persons']:,}", "median": middle}
-    return told | {"half": f"{first} – {third}", "year": f"{share} %"}
+    return {"place": place, "persons": f"{one['persons']:,}", "days": _in_days(one), "year": f"{share} %"}
 
 
 def _at(one: Mapping[str, Any], probability: float) -> tuple[float, float, float]:

@@ -31,10 +31,11 @@ def rows(document: Mapping[str, Any]) -> list[Row]:
 def parts(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     """Charts, and a table of the cells of which something is known, with a column a hospital."""
     sites = document["sites_apart"]
-    table = []
-    for i, cell in enumerate(document["cells"]):
+    table, left_out = [], False
+    for i, cell in sorted(enumerate(document["cells"]), key=lambda one: _place(one[1])):
         own = [one["cells"][i] for one in sites.values()]
         if not _known(cell) and not any(_known(one) for one in own):
+            left_out = True
             continue
         years = _between(cell["years_low"], cell["years_high"])
         table.append(
@@ -49,7 +50,7 @@ def parts(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[st
     figures = [drawn for place in CHARTS if (drawn := _figure(_cells(document, place, say), say))]
     apart = [_bar(site, one["cells"][0]) for site, one in sites.items() if _known(one["cells"][0])]
     by_site = _figure(apart, say) if len(apart) > 1 else ""
-    return {"rows": table, "sites": list(sites), "figures": figures, "by_site": by_site}
+    return {"rows": table, "sites": list(sites), "figures": figures, "by_site": by_site, "left_out": left_out}
 
 
 def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart | None:
@@ -84,6 +85,11 @@ def _between(low: float, high: float) -> str:
 
 def _cells(document: Mapping[str, Any], place: str, say: Translate) -> list[Bar]:
     return [_bar(called(cell, say), cell) for cell in document["cells"] if _chart_of(cell) == place and _known(cell)]
+
+
+def _place(cell: Mapping[str, Any]) -> int:
+    """Where a cell stands among the others: ages of both sexes before those of each."""
+    return ("all", "sex", "age", "year").index(cell["by"]) * 2 + (cell["by"] == "age" and bool(cell["sex"]))
 
 
 def _chart_of(cell: Mapping[str, Any]) -> str:

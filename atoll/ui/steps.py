@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll.ui.charts import TURN, WIDE, Chart, Translate
-from atoll.ui.drawing import Scale, linear, svg, text, text_width, told
+from atoll.ui.drawing import Scale, centred, linear, svg, text, text_width, told
 from atoll.ui.tables import between, entered
 
 
@@ -63,7 +63,7 @@ def bars(
             text(scale(high) + 8, y + 13, said, "start", "soft"),
         ]
     bottom = 8 + step * len(marks)
-    body.append(text((left + width - figures) / 2, bottom + 22, axis, "middle", "soft"))
+    body.append(centred((left + width - figures) / 2, bottom + 22, axis, width))
     heard = "; ".join(f"{name} {said}" for (name, *_), said in zip(marks, shown, strict=True))
     return Chart(svg(body, width, bottom + 30, f"{title}: {heard}"))
 

@@ -373,9 +373,8 @@ def page(document, language):
 @pytest.mark.parametrize("width", [charts.NARROW, charts.WIDE])
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_chart_says_its_unit_in_both_languages_and_keeps_within_its_width(name, width, language):
-    unit = {"incidence": "events per 1,000 person-years", "durations": "days: median and middle half"}.get(
-        name, "persons"
-    )
+    days = "days: median and middle half" if width == charts.WIDE else "days"
+    unit = {"incidence": "events per 1,000 person-years", "durations": days}.get(name, "persons")
     drawn = kinds.chart(RESULTS[name], Say(language), width).svg
     root = ET.fromstring(drawn)
     assert Say(language)(unit) in drawn

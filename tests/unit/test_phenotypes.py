@@ -144,7 +144,7 @@ def test_the_command_lists_and_shows():
     assert "已知局限:" in out
     assert "诊断得到证实" in out
     code, out, _ = command("show", "gout", "--circe")
-    assert out == library.phenotype("gout").text
+    assert json.loads(out) == {"Title": "Gout"} | json.loads(library.phenotype("gout").text)
 
 
 def test_the_command_tests_with_and_without_truth(hospital):
