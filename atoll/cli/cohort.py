@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, with_language, with_output
 from atoll.errors import StudyError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def sites_of(cdms: tuple[str, ...]) -> dict[str, str]:
 
 @cohort.command(epilog="Example: atoll cohort explain diabetes.json --language zh")
 @click.argument("file", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
     """A definition in plain words, with the check list of what may be wrong with it."""
@@ -182,7 +182,7 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"]) -> None:
     """What one definition says and the other does not, in plain words."""

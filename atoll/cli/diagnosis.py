@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from atoll.cli.cohort import ALONE, sites_of
-from atoll.cli.output import Output, with_output
+from atoll.cli.output import Output, with_language, with_output
 from atoll.errors import AtollError, OperatorError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ LAST = 0.95  # share of the data's periods that end before the last of them
     "--until", type=click.IntRange(1900, 2200), help="The last one; by default the ten years before it count."
 )
 @click.option("--page", type=PATH, help="Write it as one page of HTML.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page: English or Chinese.")
 @click.option("--threads", type=int, help="At most so many threads of the database.")
+@with_language
 @with_output
 def diagnose(
     output: Output,

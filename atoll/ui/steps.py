@@ -5,12 +5,16 @@ The chart of an attrition, a bar a step, is one of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from atoll.ui.charts import TURN, WIDE, Chart, Translate
 from atoll.ui.drawing import Scale, centred, linear, svg, text, text_width, told
 from atoll.ui.tables import between, entered
+from atoll.ui.vocabulary import STEPS
+
+RULE = re.compile("rule_([0-9]+)")  # what `Recipe` calls the columns of an attrition
 
 
 class Bar(NamedTuple):
@@ -30,8 +34,20 @@ def counted(name: str, low: float, high: float) -> Bar:
 def funnel(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart:
     """Persons at first and after each step, all hospitals together."""
     marks = [counted(say("entered"), *entered(document))]
-    marks += [counted(step["label"] or step["step"], step["low"], step["high"]) for step in document["steps"]]
+    marks += [counted(_named(step, say), step["low"], step["high"]) for step in document["steps"]]
     return bars(marks, say, say("Persons left after each step"), say("persons"), width)
+
+
+def of_cohort(step: Mapping[str, Any], say: Translate = str) -> str:
+    """A rule of a definition, or who is left after all of them, as people call it; nothing for a hospital's column."""
+    rule, label = RULE.fullmatch(step["step"]), step["label"]
+    if rule is None:
+        return say(STEPS[label]) if label in STEPS else ""
+    return label or say("rule {n}").format(n=rule[1])
+
+
+def _named(step: Mapping[str, Any], say: Translate) -> str:
+    return of_cohort(step, say) or step["label"] or step["step"]
 
 
 def persons(low: float, high: float) -> str:

@@ -111,6 +111,7 @@ PARTS: Mapping[str, str] = {
     "only_first": "in the first cohort only",
     "only_second": "in the second cohort only",
 }
+STEPS: Mapping[str, str] = {"in the cohort": "in the cohort"}  # labels of steps that Atoll itself makes
 NAMED: Mapping[str, str] = {  # parts where the two cohorts have names
     "first": "in {cohort}",
     "second": "in {cohort}",

@@ -21,6 +21,7 @@ from atoll.cli.main import atoll
 from atoll.cohort import run as module
 from atoll.cohort.run import CohortRun
 from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.settings import settings
 from atoll.study.circe import read
 from tests.cdm import load_duckdb, load_postgresql, tables
 from tests.spec.conftest import VOCABULARY
@@ -278,6 +279,22 @@ def test_explain_and_diff(folder):
     assert json.loads(stdout)["check"][0]["level"] == "note"
     code, _, stderr = command("explain", folder / "none.json")
     assert (code, "cannot be read" in stderr) == (10, True)
+
+
+@pytest.fixture
+def in_chinese(monkeypatch):
+    """A terminal whose language is Chinese."""
+    monkeypatch.delenv("ATOLL_LANGUAGE", raising=False)
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, in_chinese):
+    assert "“set 1”的诊断" in command("explain", folder / "10.json")[1]
+    assert "a diagnosis of “set 1”" in command("explain", folder / "10.json", "--language", "en")[1]
+    assert "仅见于前者" in command("diff", folder / "9.json", folder / "10.json")[1]
 
 
 LOST = definition(
