@@ -49,8 +49,7 @@ def words_parts(document: Document, columns: Dictionary, say: Say) -> dict[str, 
     ]
     label = columns[document["column"]].label if document["column"] in columns else ""
     label = say(COLUMNS[label]) if label in COLUMNS else label or document["column"]
-    why = any(row["why"] for row in table)
-    return {"rows": table, "sites": list(apart), "label": label, "why": why, "chart": _both(words_chart, document, say)}
+    return {"rows": table, "sites": list(apart), "label": label, "chart": _both(words_chart, document, say)}
 
 
 def words_chart(document: Document, say: Translate = str, width: int = WIDE) -> Chart | None:
