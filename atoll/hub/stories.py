@@ -60,7 +60,7 @@ def _together(group: Sequence[Story], say: Say) -> Story:
     state = views.study_state([found["state"] for found in group])
     questions = sorted(group, key=lambda found: list(found["sites"]))
     return {
-        **group[0],
+        **questions[0],
         "state": state,
         "says": say(RUN_STATES[state]),
         "sites": {site: entry for found in questions for site, entry in found["sites"].items()},

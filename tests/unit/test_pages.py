@@ -256,7 +256,7 @@ def test_a_question_to_several_hospitals_is_one_card(client, hub):
     study, _ = hub.study(("risk",))
     login(client, hub.token)
     text = client.get("/").text
-    assert text.count('class="card"') == 3 and text.count("<details>") == 2
+    assert text.count('class="card"') == 3 and text.count("<details") == 2
     assert "2 of 5 hospitals have answered" in text and "0 of 5 hospitals have answered" in text
     assert all(f"/studies/{name}" in text for name, _ in asked) and f"/studies/{study}" in text
     assert "5 家医院中有 2 家已回答" in client.get("/", headers={"accept-language": "zh"}).text
