@@ -159,11 +159,13 @@ def _ends(one: Mapping[str, Any]) -> tuple[float, float]:
 def _told(place: str, one: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the table: persons, median with quartiles, and the share of more than a year."""
     if not one["persons"]:
-        return {"place": place, "persons": "–", "days": "–", "year": "–"}
+        return {"place": place, "persons": "–", "median": "–", "half": "", "year": "–"}
     year = next((at for at in one["at_most"] if at[0] == 365.0), None)
     ends = sorted((1 - year[2], 1 - year[1])) if year else []
     share = "–".join(dict.fromkeys(f"{100 * end:.0f}" for end in ends))
-    return {"place": place, "persons": f"{one['persons']:,}", "days": _in_days(one), "year": f"{share} %"}
+    median, _, half = _in_days(one).partition(" (")
+    told = {"place": place, "persons": f"{one['persons']:,}", "median": median}
+    return told | {"half": f"({half}", "year": f"{share} %"}
 
 
 def _at(one: Mapping[str, Any], probability: float) -> tuple[float, float, float]:
