@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.targets import Target, replaces, write, write_text
 from atoll.errors import StudyError
 
 if TYPE_CHECKING:
@@ -37,10 +38,13 @@ def cohort() -> None:
 @cohort.command(epilog="Example: atoll cohort run definitions/ --cdm duckdb:///cdm.duckdb --out cohorts.parquet")
 @click.argument("path", type=PATH)
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", type=PATH, help="Parquet file: definition, subject_id, cohort start and end.")
+@click.option("--out", type=Target("parquet"), help="Parquet file: definition, subject_id, cohort start and end.")
 @click.option(
-    "--report", type=PATH, help="JSON file: rows, persons, attrition and seconds, or the reason of a failure."
+    "--report",
+    type=Target("json"),
+    help="JSON file: rows, persons, attrition and seconds, or the reason of a failure.",
 )
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @click.option(
@@ -115,7 +119,8 @@ def _failures(done: FolderRun) -> dict[str, str]:
 @click.option(
     "--cdm", "cdms", required=True, multiple=True, metavar="URL", help="An OMOP CDM; or SITE=URL, once a site."
 )
-@click.option("--chart", type=PATH, help="Also draw it into this SVG file.")
+@click.option("--chart", type=Target("svg"), help="Also draw it into this SVG file.")
+@replaces
 @with_output
 def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None) -> None:
     """Where a definition loses persons: exact in one CDM, or over sites with each site's gate in between.
@@ -145,7 +150,7 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     found = network.run("attrition", columns=steps, by_site=ALONE not in urls)
     output.result(found.document, found.summary())
     if chart is not None:
-        found.plot().save(chart)
+        write(chart, found.plot().save)
 
 
 ALONE = "here"  # the only CDM, on this machine: nothing leaves it
@@ -195,7 +200,8 @@ def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"
 
 @cohort.command(epilog="Example: atoll cohort convert diabetes.json > diabetes.yaml")
 @click.argument("file", type=PATH)
-@click.option("--out", type=PATH, help="Write it into this file instead of showing it.")
+@click.option("--out", type=Target("definition"), help="Write it into this file instead of showing it.")
+@replaces
 @with_output
 def convert(output: Output, file: Path, out: Path | None) -> None:
     """A definition in its other form: ATLAS's JSON as YAML that a person can read and change, or YAML as JSON."""
@@ -207,7 +213,7 @@ def convert(output: Output, file: Path, out: Path | None) -> None:
     if out is None:
         output.result({"text": text}, text.rstrip())
         return
-    _write_new(out, text)
+    write_text(out, text)
     output.result({"file": str(out)}, f"Written: {out}")
 
 

@@ -10,7 +10,8 @@ import click
 
 from atoll.cli.cohort import ALONE, sites_of
 from atoll.cli.output import Output, with_output
-from atoll.errors import AtollError, OperatorError
+from atoll.cli.targets import Target, replaces, write_text
+from atoll.errors import AtollError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,8 @@ LAST = 0.95  # share of the data's periods that end before the last of them
 @click.option(
     "--until", type=click.IntRange(1900, 2200), help="The last one; by default the ten years before it count."
 )
-@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--page", type=Target("html"), help="Write it as one page of HTML.")
+@replaces
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page: English or Chinese.")
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @with_output
@@ -142,7 +144,4 @@ def _write(
 
     told = {name: document for name, document in found.items() if "error" not in document}
     definition = recipes["entries"].definition
-    try:
-        page.write_text(rendered(told, definition.title or title, alone, language), encoding="utf-8")
-    except OSError as error:
-        raise OperatorError(f"{page} cannot be written ({error.strerror}).", "Choose another place.") from error
+    write_text(page, rendered(told, definition.title or title, alone, language))

@@ -27,6 +27,7 @@ from typing import Any
 
 import click
 
+from atoll.cli.targets import guard
 from atoll.errors import AtollError, OperatorError
 from atoll.settings import settings
 
@@ -88,11 +89,12 @@ def command_line(*words: Any) -> str:
 
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--json`, and an `Output` as its first argument."""
+    """Give a command `--json`, and an `Output` as its first argument; no file of the user's is written over."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
     @functools.wraps(command)
     def run(*arguments: Any, as_json: bool, **options: Any) -> Any:
+        guard(click.get_current_context())
         return command(Output(as_json), *arguments, **options)
 
     return run

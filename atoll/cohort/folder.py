@@ -141,6 +141,7 @@ class FolderRun:
                                  "attrition": self._attrition(name)}  # fmt: skip
             entries[name]["notes"] = notes
         return {
+            "atoll cohorts": 1,
             "cdm": without_password(self.cdm),
             "definitions": entries,
             "done": len(entries) - len(self.failed) - len(self.kept),
@@ -262,7 +263,6 @@ def _counts(outcome: Outcome) -> dict[str, tuple[int, int]]:
 def _whole(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
         part.replace(path)
     except OSError as error:

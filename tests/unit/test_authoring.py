@@ -49,7 +49,7 @@ def test_what_is_there_is_never_written_over(tmp_path):
     other = tmp_path / "gout.yaml"
     assert command("cohort", "new", other, "--phenotype", "gout").exit_code == 0
     done = command("cohort", "convert", other, "--out", file)
-    assert done.exit_code == 10 and "cannot be written" in done.output
+    assert done.exit_code == 14 and "is there already" in done.output
     assert file.read_text() == "mine"
 
 

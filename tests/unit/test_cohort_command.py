@@ -514,7 +514,6 @@ def test_what_a_killed_writer_left_beside_the_file_is_seen(files, tmp_path):
 
 def test_a_file_that_no_run_wrote_is_not_believed(files, tmp_path):
     out, cdm = tmp_path / "out.parquet", a_cdm(tmp_path / "same.duckdb", ROWS | PEOPLE)
-    out.write_text("no Parquet")
     assert set(status(files, cdm, out).values()) == {"done", "failed"}
     table = pq.read_table(out)
     pq.write_table(table.replace_schema_metadata({b"atoll cohorts": b'{"release": "x"}'}), out)
