@@ -51,7 +51,7 @@ _NO_ANSWER: Mapping[StudyState, tuple[str, str, str]] = {
     "refused": (
         "NOT_APPROVED",
         "The study was refused at this site.",
-        "Ask the steward why, or leave this site out of the study's `sites`.",
+        "Ask the steward why, or leave this site out of the sites that the study names.",
     ),
     "paused": ("PAUSED", "The study is paused at this site.", "It goes on when the steward resumes it."),
     "stopped": ("STOPPED", "The study was stopped at this site.", "Sign and send a new study."),

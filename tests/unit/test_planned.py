@@ -210,7 +210,7 @@ def test_the_command_names_who_would_refuse_and_the_run_does(files):
     assert "who would be refused" not in said.stdout
     run = CliRunner().invoke(atoll, ["run", "study.yaml", *files])
     assert "risk: south: A number would describe too few persons" in run.stderr
-    assert "leave this site out of the study's `sites`" in run.stderr
+    assert "leave this site out of the sites that the study names" in run.stderr
     alone = Path("study.yaml").read_text().replace("sites: {north: {}, south: {}}", "sites: {north: {}}")
     Path("study.yaml").write_text(alone)
     run = CliRunner().invoke(atoll, ["run", "study.yaml", *files[:2]])
