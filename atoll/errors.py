@@ -149,7 +149,8 @@ REMEDIES: dict[str, str] = {
     "MISSING_COLUMN": "Add the column to the dataset and its dictionary, or leave it out of the study.",
     "WRONG_TYPE": "Correct the column or its type in the data dictionary, or write C(…) where it holds words.",
     "UNKNOWN_LEVEL": "Add the level to the study, or merge or correct it in the data.",
-    "EMPTY": "Leave out a column that is missing for every row, or leave this site out of the sites that the study names.",
+    "EMPTY": "Leave out a column that is missing for every row, or leave this site out of the sites that the study "
+    "names.",
     "OUTCOME_UNFIT": "Choose another family or link, or correct the column: 0 and 1 for a risk, more than 0 for a log.",
     "OPTION_INVALID": "Correct this option in the study, and submit it again.",
     "MODEL_INVALID": "Take the `model` of a fitted result as it is, or correct its terms, coefficients or link.",

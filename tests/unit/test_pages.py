@@ -197,7 +197,8 @@ def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     login(client, hub.token)
     english = (
         "lagoon refused round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
-        "Merge rare levels, use broader groups or a longer time grid, or leave this site out of the sites that the study names."
+        "Merge rare levels, use broader groups or a longer time grid, or leave this site out of the sites that "
+        "the study names."
     )
     assert english in client.get(f"/runs/{run}").text
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
