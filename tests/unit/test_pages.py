@@ -204,7 +204,7 @@ def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
     said = (
         "lagoon 拒绝回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。"
-        "请合并少见的取值，采用更粗的分组或更长的时间间隔，或在研究的 sites 中去掉该医院。"
+        "请合并少见的取值，采用更粗的分组或更长的时间间隔，或在研究所列的医院中去掉该医院。"
     )
     assert said in chinese and english in chinese, "the hub's own words stand below, to be opened"
     assert said in client.get("/", headers={"accept-language": "zh-CN"}).text
