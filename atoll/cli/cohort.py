@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,8 @@ from atoll.errors import StudyError
 if TYPE_CHECKING:
     from atoll.cohort.folder import FolderRun, Reading
     from atoll.study.circe_draft import Answers
+    from atoll.study.dictionary import Dictionary
+    from atoll.ui.results import Result
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
@@ -128,12 +131,13 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     Over sites a step that loses fewer persons than a hospital's minimum is held back: two numbers stand, between which
     its number lies.
     """
+    from atoll.cohort.attrition import all_stay
     from atoll.cohort.folder import read_definition
     from atoll.features.recipe import table_at
-    from atoll.local import Network
     from atoll.study.circe import written
     from atoll.study.circe_check import faults, refuse
     from atoll.study.dataset import Recipe
+    from atoll.ui.panels import losses
 
     definition = read_definition(file)
     refuse(faults(definition))
@@ -144,13 +148,35 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
         for site, url in urls.items():
             tables[site] = table_at(url, recipe)
             step(site)
-    columns = recipe.dictionary()
-    network = Network(tables, policy="public" if ALONE in urls else "strict", columns=columns)
-    steps = [name for name, column in columns.items() if column.type == "flag"]
-    found = network.run("attrition", columns=steps, by_site=ALONE not in urls)
-    output.result(found.document, found.summary())
+    found = _counted(tables, recipe.dictionary(), all_stay(definition), alone=ALONE in urls)
+    title = " ".join((definition.title or file.stem).split())
+    output.result(found.document, f"{title}\n{found.summary()}")
     if chart is not None:
-        write(chart, found.plot().save)
+        write(chart, losses(found.document, title).save)
+
+
+def _counted(tables: Mapping[str, Any], columns: Dictionary, all_stay: bool, alone: bool) -> Result:
+    """The attrition; where nobody can leave after the last rule, who is in the cohort is who kept that rule.
+
+    Counted on its own that step would be one that loses nobody, which is held back although nothing is in doubt.
+    """
+    from atoll.local import Network
+    from atoll.ui.results import Result
+
+    steps = [name for name, column in columns.items() if column.type == "flag"]
+    asked = steps[:-1] if all_stay and len(steps) > 1 else steps
+    network = Network(tables, policy="public" if alone else "strict", columns=columns)
+    found: dict[str, Any] = network.run("attrition", columns=asked, by_site=not alone).document
+    for last in steps[len(asked) :]:
+        before = found["steps"][-1]
+        own_words = {"step": last, "label": columns[last].label}
+        found["steps"] = [
+            *found["steps"],
+            before | own_words | {f"alone_{end}": before[end] for end in ("low", "high")},
+        ]
+        for own in found["sites_apart"].values():
+            own |= {end: [*own[end], own[end][-1]] for end in ("low", "high")}
+    return Result(found)
 
 
 ALONE = "here"  # the only CDM, on this machine: nothing leaves it

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from xml.etree import ElementTree
 
 import duckdb
 import numpy as np
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from atoll.cdm.workspace import DuckDBWorkspace, workspace_at
 from atoll.cli.main import atoll
 from atoll.cohort import run as module
+from atoll.cohort.attrition import all_stay
 from atoll.cohort.run import CohortRun
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.study.circe import read
@@ -322,9 +324,43 @@ def test_attrition_over_sites_holds_small_losses_back(tmp_path):
     assert code == 0
     assert "rule 1  380–400" in stdout
     assert "the number is held back" in stdout
+    lines = [line.split() for line in stdout.splitlines()]
+    assert lines[0] == ["lost"] and ["step", "label", "left", "alone", "north", "south"] in lines
+    assert ["rule_2", "rule", "2", "200", "200–400", "100", "100"] in lines
+    last = ["stays", "in", "the", "cohort", "200", "200", "100", "100"]
+    assert last in lines, "nothing follows the last rule: nobody is in doubt"
     for wrong in (("--cdm", north, "--cdm", south), ("--cdm", f"a={north}", "--cdm", f"a={south}")):
         code, _, stderr = command("attrition", tmp_path / "lost.json", *wrong)
         assert (code, "is not SITE=URL with a name of its own" in stderr) == (2, True)
+
+
+def test_the_chart_of_attrition_has_a_title_and_a_panel_for_each_hospital(tmp_path):
+    (tmp_path / "lost.json").write_text(json.dumps(LOST | {"Title": "Lost & found"}))
+    sites = [
+        f"--cdm={name}={lossy(tmp_path / f'{name}.duckdb', 200, 195, n)}" for name, n in (("north", 90), ("south", 70))
+    ]
+    code, _, stderr = command("attrition", tmp_path / "lost.json", *sites, "--chart", tmp_path / "x.svg")
+    assert code == 0, stderr
+    words = [e.text for e in ElementTree.parse(tmp_path / "x.svg").iter() if e.tag.endswith("}text")]
+    assert words[0] == "Lost & found"
+    places = [words.index(word) for word in ("all hospitals together", "north", "south")]
+    assert places == sorted(places)
+    assert "160" in words[places[0] : places[1]] and "90" in words[places[1] :] and "70" in words[places[2] :]
+
+
+@pytest.mark.parametrize(
+    ("change", "stay"),
+    [
+        (ends("StartDate", 0), True),
+        (ends("StartDate", -1), False),
+        (ends("EndDate", 0), False),
+        ({"CensorWindow": {"StartDate": "2020-01-01"}}, False),
+        ({"CensorWindow": {}}, True),
+        ({}, True),
+    ],
+)
+def test_whether_somebody_may_leave_after_the_last_rule(change, stay):
+    assert all_stay(read(json.dumps(definition(condition(), **change)))) is stay
 
 
 def test_attrition_without_rules_has_the_exit_alone(cdm, tmp_path):
