@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from atoll.errors import StudyError
 
 if TYPE_CHECKING:
     from atoll.cohort.folder import FolderRun, Reading
+    from atoll.study.circe_check import Fault
     from atoll.study.circe_draft import Answers
     from atoll.study.dictionary import Dictionary
     from atoll.ui.results import Result
@@ -132,15 +133,15 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     its number lies.
     """
     from atoll.cohort.attrition import all_stay
-    from atoll.cohort.folder import read_definition
+    from atoll.cohort.folder import lines_of, read_definition
     from atoll.features.recipe import table_at
     from atoll.study.circe import written
-    from atoll.study.circe_check import faults, refuse
+    from atoll.study.circe_text import checked
     from atoll.study.dataset import Recipe
     from atoll.ui.panels import losses
 
     definition = read_definition(file)
-    refuse(faults(definition))
+    checked(definition, lines_of(file))
     recipe = Recipe(written(definition, indent=None), None)
     urls = sites_of(cdms)
     with output.progress("cohort", len(urls)) as step:
@@ -199,15 +200,42 @@ def sites_of(cdms: tuple[str, ...]) -> dict[str, str]:
 @click.argument("file", type=PATH)
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
 @with_output
-def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
-    """A definition in plain words, with the check list of what may be wrong with it."""
-    from atoll.cohort.folder import read_definition
+def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
+    """A definition in plain words, with the check list of what may be wrong with it.
+
+    The exit code is 10 where the list holds an error: the definition cannot be run.
+    """
+    from atoll.cohort.folder import lines_of, read_definition
     from atoll.study.circe_check import faults
     from atoll.study.circe_text import explain as explained
 
     definition = read_definition(file)
-    text = explained(definition, language)
-    output.result({"text": text, "check": [asdict(fault) for fault in faults(definition)]}, text.rstrip())
+    text, found = explained(definition, language, lines=lines_of(file)), faults(definition)
+    output.result({"text": text, "check": [asdict(fault) for fault in found]}, text.rstrip())
+    return _checked(found)
+
+
+@cohort.command(epilog="Example: atoll cohort check diabetes.yaml")
+@click.argument("file", type=PATH)
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_output
+def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
+    """What may be wrong with a definition, or that nothing was found; exit code 10 where it cannot be run."""
+    from atoll.cohort.folder import lines_of, read_definition
+    from atoll.study.circe_check import faults
+    from atoll.study.circe_text import check_list
+
+    definition = read_definition(file)
+    found = faults(definition)
+    output.result([asdict(fault) for fault in found])
+    nothing = {"en": "Nothing was found.", "zh": "没有发现问题。"}
+    for line in check_list(definition, found, language, lines_of(file)) or [nothing[language]]:
+        output.say(line)
+    return _checked(found)
+
+
+def _checked(found: Sequence[Fault]) -> int:
+    return StudyError.exit_code if any(fault.level == "error" for fault in found) else 0
 
 
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")

@@ -88,11 +88,11 @@ def _recipes(file: Path, second: Path | None) -> dict[str, Recipe]:
 
 
 def _definition(file: Path) -> CohortExpression:
-    from atoll.cohort.folder import read_definition
-    from atoll.study.circe_check import faults, refuse
+    from atoll.cohort.folder import lines_of, read_definition
+    from atoll.study.circe_text import checked
 
     definition = read_definition(file)
-    refuse(faults(definition))
+    checked(definition, lines_of(file))
     return definition
 
 

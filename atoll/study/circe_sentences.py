@@ -55,6 +55,7 @@ FRAME: dict[str, Pair] = {
     "with_mapped": ("with what maps to it", "含映射到它的概念"),
     "excluded": ("left out", "排除"),
     "check": ("What to look at", "需要留意之处"),
+    "line": ("line {number}, ", "第 {number} 行，"),
     "error": ("Error: {what}", "错误：{what}"),
     "warning": ("Warning: {what}", "警告：{what}"),
     "note": ("Note: {what}", "提示：{what}"),
@@ -62,6 +63,28 @@ FRAME: dict[str, Pair] = {
     "only_first": ("− only in the first: {line}", "− 仅见于前者：{line}"),
     "only_second": ("+ only in the second: {line}", "+ 仅见于后者：{line}"),
 }
+
+# pattern of a place (`circe.nodes`) → what it is called
+PLACES: dict[str, Pair] = {
+    r"PrimaryCriteria\.CriteriaList\[(\d+)\]": ("entry event {number}", "第 {number} 个入组事件"),
+    r"PrimaryCriteria\.ObservationWindow\.PriorDays": (
+        "the number of days of observation before the event", "事件之前的观察天数",
+    ),
+    r"PrimaryCriteria\.ObservationWindow\.PostDays": (
+        "the number of days of observation after the event", "事件之后的观察天数",
+    ),
+    r"PrimaryCriteria": ("the entry", "入组条件"),
+    r"InclusionRules\[(\d+)\]": ("rule {number} “{name}”", "规则 {number} “{name}”"),
+    r"InclusionRules": ("the list of rules", "规则列表"),
+    r"AdditionalCriteria": ("what must also hold for the event", "事件还须满足的条件"),
+    r"CensoringCriteria\[(\d+)\]": ("event {number} that ends the period early", "第 {number} 个提前离开的事件"),
+    r"EndStrategy": ("the exit", "离开条件"),
+    r"CollapseSettings": ("the merging of periods", "时段合并"),
+    r"CensorWindow": ("the window of dates", "日期范围"),
+    r"ConceptSets\[(\d+)\]": ("concept set {number}", "概念集 {number}"),
+    r"ConceptSets": ("the list of concept sets", "概念集列表"),
+    r"$": ("the definition", "该定义"),
+}  # fmt: skip
 
 # kind of criterion → what a row of it is
 KINDS: dict[str, Pair] = {
@@ -143,6 +166,7 @@ TEXTS: dict[str, Pair] = {
 }
 
 GROUPS: dict[str, Pair] = {
+    "unclear": ("a number of times that is not said, {what}", "次数不明的{what}"),
     "ALL": ("all of these hold:", "以下全部成立："),
     "ANY": ("at least one of these holds:", "以下至少一项成立："),
     "AT_LEAST": ("at least {count} of these hold:", "以下至少 {count} 项成立："),

@@ -6,12 +6,13 @@ The same definition always gives the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
-from atoll.study.circe_check import faults
+from atoll.study.circe_check import Fault, faults
 from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
 from atoll.study.circe_faults_zh import in_chinese
 from atoll.study.circe_node import Node
@@ -29,6 +30,7 @@ from atoll.study.circe_parts import (
     TextFilter,
     Window,
 )
+from atoll.study.circe_places import in_words
 from atoll.study.circe_sentences import (
     COUNTED,
     DATE_RANGES,
@@ -44,15 +46,51 @@ from atoll.study.circe_sentences import (
 )
 
 Language = Literal["en", "zh"]
+Lines = Callable[[str], int]
 SHOWN = 12  # concepts of a set that are named, beside those that it leaves out
 FLAGS = ("excluded", "with_descendants", "with_mapped")
 
 
-def explain(definition: CohortExpression, language: Language = "en", *, check: bool = True, every: bool = True) -> str:
-    """The definition in plain words, with the check list at its end; without `every` long concept sets are cut."""
+def explain(
+    definition: CohortExpression,
+    language: Language = "en",
+    *,
+    check: bool = True,
+    every: bool = True,
+    lines: Lines | None = None,
+) -> str:
+    """The definition in plain words, with the check list at its end; without `every` long concept sets are cut.
+
+    lines   the line of a place, where the definition was read from YAML
+    """
     text = _Text(definition, language, every)
-    lines = [*text.lines(), *(text.check() if check else ())]
-    return "\n".join(lines) + "\n"
+    found = text.check(faults(definition), lines) if check else []
+    heading = [text.frame("check")] if found else []
+    return "\n".join([*text.lines(), *heading, *("  " + line for line in found)]) + "\n"
+
+
+def check_list(
+    definition: CohortExpression, found: Iterable[Fault], language: Language = "en", lines: Lines | None = None
+) -> list[str]:
+    """Entries of the check list as sentences: how grave, where in words, what, and what to do."""
+    return _Text(definition, language).check(found, lines)
+
+
+def checked(definition: CohortExpression, lines: Lines | None = None) -> list[str]:
+    """The warnings of a definition that can be run, as sentences.
+
+    Raises
+    ------
+    StudyError
+        With the first error of the check list, and how many there are.
+    """
+    found, text = faults(definition), _Text(definition, "en")
+    errors = [fault for fault in found if fault.level == "error"]
+    if errors:
+        more = len(errors) - 1
+        further = f" ({more} more: `atoll cohort check` names all.)" if more else ""
+        raise StudyError(f"{text.fault(errors[0], lines)}{further}", errors[0].remedy)
+    return [f"{text.fault(fault, lines)} {fault.remedy}".strip() for fault in found if fault.level == "warning"]
 
 
 def difference(first: CohortExpression, second: CohortExpression, language: Language = "en") -> str:
@@ -174,13 +212,25 @@ class _Text:
             if cut:
                 yield "    " + self.frame("cut", count=cut)
 
-    def check(self) -> Iterator[str]:
-        found = faults(self.definition)
-        if found:
-            yield self.frame("check")
-        for fault in found:
-            chinese = in_chinese(fault.place, fault.what, fault.remedy)
-            yield "  " + self.frame(fault.level, what=chinese if self.index else fault)
+    def check(self, found: Iterable[Fault], lines: Lines | None) -> list[str]:
+        return [self.frame(fault.level, what=self.fault(fault, lines, remedy=True)) for fault in found]
+
+    def fault(self, fault: Fault, lines: Lines | None, remedy: bool = False) -> str:
+        """A fault as a sentence that begins with its place in words."""
+        unknown = fault.what.startswith("is a key that Circe does not know")
+        place = in_words(self.definition, fault.place, self.phrase, self.index, whole=unknown)
+        line = lines(fault.place) if lines and fault.place else 0
+        at = self.frame("line", number=line) if line else ""
+        if self.index:
+            return at + in_chinese(place, fault.what, fault.remedy if remedy else "")
+        place = place if at else place[:1].upper() + place[1:]
+        return f"{at}{place} {fault.what} {fault.remedy if remedy else ''}".strip()
+
+    def phrase(self, node: Node) -> str:
+        """The sentence of a criterion, without what is nested in it."""
+        if isinstance(node, CorrelatedCriteria):
+            return self.correlated(node)[0]
+        return self.criterion(node)[0] if isinstance(node, Criterion) else self.demographic(node)  # type: ignore[arg-type]
 
     # -- criteria
 
@@ -265,7 +315,7 @@ class _Text:
         first, *rest = self.criterion(member.criteria)
         never = not often.count and often.type != Occurrence.AT_LEAST
         way = "never" if never else f"once_{often.type}" if often.count == 1 else str(often.type)
-        phrases = [self.say(GROUPS[way], count=often.count or 0, what=first)]
+        phrases = [self.say(GROUPS.get(way, GROUPS["unclear"]), count=often.count or 0, what=first)]
         if often.is_distinct:
             phrases.append(
                 self.say(GROUPS["distinct"], column=self.say(COUNTED[often.count_column or "DOMAIN_CONCEPT"]))

@@ -31,10 +31,8 @@ def lines(document: Mapping[str, Any], say: Callable[[str], str] = str) -> list[
     columns = {head: column for table in _tables(document) for head, column in _columns(table).items()}
     cells = [list(columns), *zip(*columns.values(), strict=True)]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
-    text = [
-        "  ".join(_aligned(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]
+    words = [i == 0 or any(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns.values())]
+    text = ["  ".join(map(_aligned, row, widths, words)).rstrip() for row in cells]
     return [heading(document), "", *text, *[say(note(code)) for code in document.get("notes", [])]]
 
 
@@ -120,6 +118,6 @@ def _width(cell: str) -> int:
     return len(cell) + round((text_width(cell, 1.0) - 0.56 * len(cell)) / 0.44)
 
 
-def _aligned(cell: str, width: int, column: int) -> str:
+def _aligned(cell: str, width: int, word: bool) -> str:
     space = " " * (width - _width(cell))
-    return cell + space if column == 0 else space + cell
+    return cell + space if word else space + cell
