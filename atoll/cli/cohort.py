@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from atoll.cli.cohort_result import say_failures, say_notes, say_result, say_skipped
 from atoll.cli.output import AtollGroup, Output, with_output
 from atoll.cli.targets import Target, replaces, write, write_text
 from atoll.errors import StudyError
 
 if TYPE_CHECKING:
-    from atoll.cohort.folder import FolderRun, Reading
+    from atoll.cohort.folder import Reading
     from atoll.study.circe_check import Fault
     from atoll.study.circe_draft import Answers
     from atoll.study.dictionary import Dictionary
@@ -83,14 +84,7 @@ def run(
         else:
             done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
     done.write(out, report)
-    document = done.report()
-    output.result(
-        {key: value for key, value in document.items() if key != "definitions"} | {"failures": _failures(done)}
-    )
-    kept = f", {document['kept']} kept" if document["kept"] else ""
-    output.say(f"{document['done']} cohorts{kept}, {document['rows']:,} rows in {document['seconds']:.1f} s: {out}")
-    for name, error in done.failed.items():
-        output.note(f"{name}: {error}")
+    say_result(output, done, out)
     return SOME_FAILED if done.failed else 0
 
 
@@ -109,13 +103,10 @@ def _explain_cost(output: Output, reading: Reading, cdm: str, threads: int | Non
     output.say(f"Together {found.together:,} rows: a table is read once for the folder. Nothing was run.")
     if found.unknown:
         output.note(f"The engine keeps no statistics of {', '.join(found.unknown)}: their rows are not counted.")
-    for name, error in reading.failed.items():
-        output.note(f"{name}: {error}")
+    say_notes(output, reading.notes)
+    say_failures(output, reading.failed)
+    say_skipped(output, reading.skipped)
     return SOME_FAILED if reading.failed else 0
-
-
-def _failures(done: FolderRun) -> dict[str, str]:
-    return {name: str(error) for name, error in done.failed.items()}
 
 
 @cohort.command(epilog="Example: atoll cohort attrition diabetes.json --cdm north=URL --cdm south=URL --chart lost.svg")
@@ -294,7 +285,12 @@ def _asked() -> Answers:
     from atoll.study.circe_draft import DAYS, KINDS, Answers
 
     def ask(text: str, **options: Any) -> Any:
-        return click.prompt(text, err=True, **options)
+        try:
+            return click.prompt(text, err=True, **options)
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):
+                raise click.UsageError(f"The answers end before this question: {text}") from None
+            raise
 
     title = ask("What is the cohort called?", type=str)
     kind = ask("By which records do persons enter?", type=click.Choice(list(KINDS)), default="condition")

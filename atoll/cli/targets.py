@@ -17,6 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,8 @@ def replace_asked() -> bool:
     return bool(click.get_current_context().meta.get(__name__))
 
 
-def guard(context: click.Context) -> None:
-    """Refuse what a command was told to write, where that would lose a file, or cannot be written.
+def guard(context: click.Context) -> list[Path]:
+    """Refuse what a command was told to write, where that would lose a file, or cannot be written; else those files.
 
     Raises
     ------
@@ -97,6 +98,33 @@ def guard(context: click.Context) -> None:
             first = named.setdefault(value.resolve(), param.opts[0])
             if first != param.opts[0]:
                 raise OperatorError(f"{first} and {param.opts[0]} name one file, {value}.", "Give each its own name.")
+    return list(named)
+
+
+@contextmanager
+def told_when_stopped(targets: Sequence[Path]) -> Iterator[None]:
+    """Say of a command that is stopped (Ctrl-C) that it wrote nothing, where that is so."""
+    before = [_state(path) for path in targets]
+    try:
+        yield
+    except Exception as error:
+        if str(error) != "Query interrupted":  # so DuckDB says it where no workspace stands between
+            raise
+        raise KeyboardInterrupt(_unwritten(targets, before)) from error
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(_unwritten(targets, before)) from error
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _unwritten(targets: Sequence[Path], before: Sequence[tuple[int, int] | None]) -> str:
+    return "Nothing was written." if targets and [_state(path) for path in targets] == [*before] else ""
 
 
 def allow(path: Path, kind: Target, said: str = "Choose another name.") -> None:

@@ -83,7 +83,7 @@ PLACES: dict[str, Pair] = {
     r"CensorWindow": ("the window of dates", "日期范围"),
     r"ConceptSets\[(\d+)\]": ("concept set {number}", "概念集 {number}"),
     r"ConceptSets": ("the list of concept sets", "概念集列表"),
-    r"$": ("the definition", "该定义"),
+    "": ("the definition", "该定义"),
 }  # fmt: skip
 
 # kind of criterion → what a row of it is

@@ -16,7 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from atoll.cdm.workspace import DuckDBWorkspace, workspace_at
+from atoll.cli.cohort_result import say_failures, say_notes
 from atoll.cli.main import atoll
+from atoll.cli.output import Output
 from atoll.cohort import run as module
 from atoll.cohort.attrition import all_stay
 from atoll.cohort.run import CohortRun
@@ -123,6 +125,57 @@ def test_one_broken_definition_never_stops_the_others(folder, cdm, tmp_path):
         assert words in reasons[name]
         assert f"{name}: " in stderr
     assert pq.read_table(tmp_path / "o.parquet").num_rows == 3
+
+
+def test_what_is_not_read_is_named_and_every_definition_has_its_row(folder, cdm, tmp_path):
+    (folder / "A.JSON").write_text(json.dumps(GOOD))
+    (folder / ".hidden.json").write_text(json.dumps(GOOD))
+    (folder / "notes.txt").write_text("mine")
+    (folder / "more").mkdir()
+    (folder / "more" / "b.json").write_text(json.dumps(GOOD))
+    code, stdout, stderr = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet")
+    assert code == 0
+    rows = [line.split() for line in stdout.splitlines()]
+    assert rows[:4] == [["definition", "persons", "rows"], ["9", "0", "0"], ["10", "2", "3"], ["A", "2", "3"]]
+    assert "Not read: .hidden.json, more/, notes.txt. A definition is a .json or .yaml file" in stderr
+    (folder / "9.json").unlink()
+    (folder / "A.JSON").unlink()
+    _, stdout, _ = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet", "--anew")
+    assert "1 cohort, 3 rows" in stdout
+
+
+def test_what_to_look_at_reaches_the_screen(tmp_path):
+    rows = ROWS | {"concept": [{"concept_id": 1}]}
+    (tmp_path / "nobody.json").write_text(json.dumps(definition(condition(9)) | {"Mood": "blue"}))
+    words = (
+        "run",
+        tmp_path / "nobody.json",
+        "--cdm",
+        a_cdm(tmp_path / "x.duckdb", rows),
+        "--out",
+        tmp_path / "o.parquet",
+    )
+    code, _, stderr = command(*words)
+    assert code == 0
+    assert "nobody: No concept of this vocabulary is in 'set 9'." in stderr
+    assert "nobody: `Mood` in the definition is a key that Circe does not know; it is ignored." in stderr
+
+
+def test_many_notes_are_counted_and_one_reason_is_said_once(capsys):
+    out = Output()
+    say_notes(out, {str(n): ["The set is empty."] for n in range(30)})
+    say_failures(out, {str(n): OperatorError("The time limit was over.") for n in range(417)})
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "… and 18 more notes: --report FILE holds all.", "0, 1, 2 and 414 more: The time limit was over.",
+    ]  # fmt: skip
+
+
+def test_answers_that_end_are_no_interruption(tmp_path):
+    result = CliRunner().invoke(
+        atoll, ["cohort", "new", str(tmp_path / "x.yaml")], input="Gout\n", standalone_mode=True
+    )
+    assert result.exit_code == 2
+    assert "The answers end before this question: By which records do persons enter?" in result.stderr
 
 
 def test_a_table_that_is_missing_fails_who_needs_it(folder, tmp_path):
