@@ -127,7 +127,7 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     from atoll.cohort.folder import lines_of, read_definition
     from atoll.features.recipe import table_at
     from atoll.study.circe import written
-    from atoll.study.circe_text import checked
+    from atoll.study.circe_review import checked
     from atoll.study.dataset import Recipe
     from atoll.ui.panels import losses
 
@@ -214,7 +214,7 @@ def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
     """What may be wrong with a definition, or that nothing was found; exit code 10 where it cannot be run."""
     from atoll.cohort.folder import lines_of, read_definition
     from atoll.study.circe_check import faults
-    from atoll.study.circe_text import check_list
+    from atoll.study.circe_review import check_list
 
     definition = read_definition(file)
     found = faults(definition)

@@ -89,7 +89,7 @@ def _recipes(file: Path, second: Path | None) -> dict[str, Recipe]:
 
 def _definition(file: Path) -> CohortExpression:
     from atoll.cohort.folder import lines_of, read_definition
-    from atoll.study.circe_text import checked
+    from atoll.study.circe_review import checked
 
     definition = read_definition(file)
     checked(definition, lines_of(file))

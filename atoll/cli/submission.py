@@ -70,7 +70,7 @@ def status(
 ) -> None:
     """What a study is doing, and what it waits for; the last submitted one when left out.
 
-    STUDY is the beginning of its hash, eight digits or more.
+    STUDY is the beginning of its hash, six digits or more.
     """
     chosen = hub_of(url, token_file, authority).study(_hash(study))
     if wait:
@@ -106,7 +106,7 @@ def results(
 ) -> int:
     """The results of a study, and why an analysis has none; the last submitted study when left out.
 
-    STUDY is the beginning of its hash, eight digits or more.
+    STUDY is the beginning of its hash, six digits or more.
     """
     from atoll.cli.run import allow_results, show, write_results
     from atoll.client import run_of, why_none

@@ -18,7 +18,8 @@ from atoll.cohort.run import CohortRun, Outcome
 from atoll.errors import AtollError, OperatorError, StudyError
 from atoll.study.circe import CohortExpression
 from atoll.study.circe_places import lines
-from atoll.study.circe_text import Lines, checked
+from atoll.study.circe_review import checked
+from atoll.study.circe_text import Lines
 from atoll.study.circe_yaml import is_yaml, named
 from atoll.study.circe_yaml import read_sets as sets_of_text
 

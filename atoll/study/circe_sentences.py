@@ -44,7 +44,8 @@ FRAME: dict[str, Pair] = {
     "not_after": ("Nothing after {day} counts.", "{day} 之后的时间不计。"),
     "sets": ("Concept sets", "概念集"),
     "set": ("{name}: {count} entries", "{name}：{count} 项"),
-    "of_excluded": ("{count} left out", "其中 {count} 项排除"),
+    "set_included": ("{count} included", "{count} 项纳入"),
+    "set_excluded": ("{count} left out", "{count} 项排除"),
     "of_with_descendants": ("{count} with what is below", "{count} 项含下级概念"),
     "of_with_mapped": ("{count} with what maps to it", "{count} 项含映射到它的概念"),
     "cut": (
@@ -195,7 +196,7 @@ WINDOWS: dict[str, Pair] = {
     "after": ("{days} days after", "后 {days} 天"),
     "before_one": ("1 day before", "前 1 天"),
     "after_one": ("1 day after", "后 1 天"),
-    "day": ("that day", "当天"),
+    "day": ("the day of", "当天"),
     "on": ("on the day of {anchor}", "{anchor}当天"),
     "all_before": ("any time before", "之前任意时间"),
     "all_after": ("any time after", "之后任意时间"),

@@ -6,11 +6,11 @@ The same definition always gives the same text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
 from atoll.study.circe_check import Fault, faults
 from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
@@ -48,6 +48,8 @@ from atoll.study.circe_sentences import (
 Language = Literal["en", "zh"]
 Lines = Callable[[str], int]
 SHOWN = 12  # concepts of a set that are named, beside those that it leaves out
+PLURAL = re.compile(r"(\{(\w+)(?::\+d)?\} )(days|entries)\b")
+ONE = {"days": "day", "entries": "entry"}
 FLAGS = ("excluded", "with_descendants", "with_mapped")
 
 
@@ -63,39 +65,15 @@ def explain(
 
     lines   the line of a place, where the definition was read from YAML
     """
-    text = _Text(definition, language, every)
+    text = Text(definition, language, every)
     found = text.check(faults(definition), lines) if check else []
     heading = [text.frame("check")] if found else []
     return "\n".join([*text.lines(), *heading, *("  " + line for line in found)]) + "\n"
 
 
-def check_list(
-    definition: CohortExpression, found: Iterable[Fault], language: Language = "en", lines: Lines | None = None
-) -> list[str]:
-    """Entries of the check list as sentences: how grave, where in words, what, and what to do."""
-    return _Text(definition, language).check(found, lines)
-
-
-def checked(definition: CohortExpression, lines: Lines | None = None) -> list[str]:
-    """The warnings of a definition that can be run, as sentences.
-
-    Raises
-    ------
-    StudyError
-        With the first error of the check list, and how many there are.
-    """
-    found, text = faults(definition), _Text(definition, "en")
-    errors = [fault for fault in found if fault.level == "error"]
-    if errors:
-        more = len(errors) - 1
-        further = f" ({more} more: `atoll cohort check` names all.)" if more else ""
-        raise StudyError(f"{text.fault(errors[0], lines)}{further}", errors[0].remedy)
-    return [f"{text.fault(fault, lines)} {fault.remedy}".strip() for fault in found if fault.level == "warning"]
-
-
 def difference(first: CohortExpression, second: CohortExpression, language: Language = "en") -> str:
     """What the one says and the other does not, heading by heading."""
-    texts = [_Text(definition, language) for definition in (first, second)]
+    texts = [Text(definition, language) for definition in (first, second)]
     sections = [_sections(text.lines()) for text in texts]
     out: list[str] = []
     for heading in dict.fromkeys([*sections[0], *sections[1]]):
@@ -117,14 +95,14 @@ def _sections(lines: Iterator[str]) -> dict[str, list[str]]:
     return out
 
 
-def _changes(text: _Text, first: list[str], second: list[str]) -> Iterator[str]:
+def _changes(text: Text, first: list[str], second: list[str]) -> Iterator[str]:
     for kind, a, b, c, d in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
         if kind != "equal":
             yield from ("  " + text.say(FRAME["only_first"], line=line) for line in first[a:b])
             yield from ("  " + text.say(FRAME["only_second"], line=line) for line in second[c:d])
 
 
-class _Text:
+class Text:
     """The lines of one definition."""
 
     def __init__(self, definition: CohortExpression, language: Language, every: bool = True):
@@ -132,7 +110,10 @@ class _Text:
         self.sets = {entry.id: entry for entry in definition.concept_sets}
 
     def say(self, pair: Pair, /, **values: Any) -> str:
-        return pair[self.index].format(**values)
+        said = pair[self.index]
+        if not self.index:
+            said = PLURAL.sub(lambda m: m[1] + ONE[m[3]] if values.get(m[2]) in (1, -1) else m[0], said)
+        return said.format(**values)
 
     def frame(self, entry: str, /, **values: Any) -> str:
         return self.say(FRAME[entry], **values)
@@ -200,9 +181,7 @@ class _Text:
             yield self.frame("sets")
         for entry in self.definition.concept_sets:
             items = entry.expression.items
-            counts = {flag: sum(flag in _flags(item) for item in items) for flag in FLAGS}
-            told = [self.frame(f"of_{flag}", count=count) for flag, count in counts.items() if count]
-            yield "  " + self.comma([self.frame("set", name=self.named(entry), count=len(items)), *told])
+            yield "  " + self.counts(entry)
             named = [item for item in items if not item.is_excluded]
             cut = 0 if self.every else max(0, len(named) - SHOWN)
             left = {id(item) for item in named[len(named) - cut :]}
@@ -231,6 +210,22 @@ class _Text:
         if isinstance(node, CorrelatedCriteria):
             return self.correlated(node)[0]
         return self.criterion(node)[0] if isinstance(node, Criterion) else self.demographic(node)  # type: ignore[arg-type]
+
+    def counts(self, entry: ConceptSet) -> str:
+        """How many entries a set has, how many of them are included and left out, each with what of it."""
+        items = entry.expression.items
+        parts = [self.frame("set", name=self.named(entry), count=len(items))]
+        mixed = any(item.is_excluded for item in items)
+        for word in ("included", "excluded"):
+            own = [item for item in items if bool(item.is_excluded) is (word == "excluded")]
+            found = {flag: sum(flag in _flags(item) for item in own) for flag in FLAGS[1:]}
+            told = [self.frame(f"of_{flag}", count=count) for flag, count in found.items() if count]
+            if mixed and own:
+                bracket = (" ({})", "（{}）")[self.index].format(self.comma(told)) if told else ""
+                parts.append(self.frame(f"set_{word}", count=len(own)) + bracket)
+            elif told:
+                parts += told
+        return self.comma(parts)
 
     # -- criteria
 

@@ -9,7 +9,8 @@ import pytest
 from atoll.errors import StudyError
 from atoll.study.circe import nodes, read, unknown_keys, written
 from atoll.study.circe_check import faults
-from atoll.study.circe_text import SHOWN, checked, difference, explain
+from atoll.study.circe_review import checked
+from atoll.study.circe_text import SHOWN, difference, explain
 from tests.reference.shared import SHARED
 from tests.spec.definitions import all_of, around, concept_set, condition, days, definition, drug, exactly, rules
 
@@ -212,7 +213,7 @@ def test_a_cut_concept_set_hides_nothing_that_it_leaves_out_and_counts_the_rest(
         assert [f"{100 + n}" in cut for n in range(SHOWN + 5)] == [True] * SHOWN + [False] * 5
         assert all(f"{100 + n}" in whole for n in range(SHOWN + 5)) and "--whole" not in whole
     cut = explain(found, check=False, every=False)
-    assert "30 entries, 13 left out, 9 with what is below, 1 with what maps to it" in cut
+    assert "30 entries, 17 included (9 with what is below), 13 left out (1 with what maps to it)" in cut
     assert "… and 5 more that are included; `explain --whole` names all" in cut
     included[-1]["concept"]["CONCEPT_ID"] = 555
     assert "555" in difference(found, reading(document)), "and a comparison is of all of them"

@@ -13,7 +13,8 @@ from atoll.study import circe_yaml
 from atoll.study.circe import nodes
 from atoll.study.circe_check import faults
 from atoll.study.circe_places import lines
-from atoll.study.circe_text import check_list
+from atoll.study.circe_review import check_list
+from atoll.study.circe_text import explain
 
 WRITTEN = """\
 title: High blood pressure
@@ -102,3 +103,15 @@ def test_a_place_that_is_not_there_does_no_harm(place):
     definition = circe_yaml.read(WRITTEN)
     assert in_words(definition, place, str, 0)
     assert lines("x.yaml", WRITTEN)(place) >= 0
+
+
+def test_one_is_one_and_a_window_to_the_day_reads_well():
+    definition = circe_yaml.read(
+        "concepts: {a: [1]}\nentry: {any of: [condition occurrence: a], observed before: 1}\n"
+        "rules:\n- name: before\n  all of:\n  - condition occurrence: a\n    starts: any time before to 0 days before\n"
+    )
+    text = explain(definition)
+    assert "“a”: 1 entry, 1 with what is below" in text
+    assert "with 1 day of it before and 0 after" in text
+    assert " 1 days" not in text
+    assert "starting from any time before to the day of the start of the index event" in text
