@@ -29,7 +29,7 @@ from atoll.study.dataset import files_beside
 from atoll.ui.results import Result
 
 LONG_POLL = 20  # seconds that the hub may hold a request
-WHOLE, FEWEST = 64, 8  # digits of a study's hash, and how many of them are enough to name it
+WHOLE, FEWEST = 64, 6  # digits of a study's hash, and how many of them are enough to name it
 
 
 class Hub:
@@ -102,7 +102,7 @@ class Hub:
         return Study(self, self._ask("POST", "/api/studies", content=signed.to_bytes())["study"])
 
     def study(self, study: str) -> Study:
-        """A study that was submitted before, by its hash or the first digits of it, eight or more.
+        """A study that was submitted before, by its hash or the first digits of it, six or more.
 
         Raises
         ------

@@ -20,8 +20,10 @@ from datetime import date
 from typing import Any, Literal
 
 from atoll.algorithms import registry
+from atoll.algorithms.cells import few
 from atoll.algorithms.program import formula_of, has_intercept
 from atoll.errors import StudyError
+from atoll.privacy.disclosure import Policy
 from atoll.study.coding import design_of_terms, needs, resolve
 from atoll.study.design import Facts
 from atoll.study.dictionary import Dictionary
@@ -29,6 +31,7 @@ from atoll.study.formula import parse
 from atoll.study.protocol import Analysis, PrivacyFloor, Study
 from atoll.study.view import Model
 
+Bounds = tuple[int, int]
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
 POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
 AUC = 0.75  # at which the width is told
@@ -135,6 +138,29 @@ def precision(plan: Plan, persons: int, events: int | None) -> Precision | None:
     if plan.measure:
         return Precision(plan.measure, half_width=WIDTH * math.sqrt(0.25 / persons))
     return None
+
+
+def too_few(plan: Plan, known: Bounds, events: Bounds | None, policy: Policy) -> str:
+    """Of whom a hospital has too few, so that its gate would refuse the analysis; empty where nothing says so.
+
+    known, events   bounds of the persons with all columns, and of those with the event, as `feasibility` tells them
+    policy          under which they were told; the hospital's own may be stricter
+    """
+    if policy.minimum_persons <= 1:
+        return ""
+    held = few(policy.minimum_persons, policy.rounding)  # what stands for fewer than the minimum
+    if known[0] == 0 and known[1] <= held:
+        return f"fewer than {known[1]} with all columns"
+    if events is not None and events[0] == 0 and events[1] <= held:
+        return f"fewer than {events[1]} with the event"
+    if events is not None and events[0] < events[1] and known[0] == known[1] == events[1]:
+        return f"fewer than {held} without the event"
+    if plan.parameters and policy.persons_per_parameter:
+        needed = max(policy.persons_per_parameter * plan.parameters, policy.residual_dof + plan.parameters)
+        of, there = ("with the event", events) if plan.measure == "hazard ratio" and events else ("patients", known)
+        if there[1] < needed:
+            return f"fewer than {needed} {of}, which {plan.parameters} parameters need"
+    return ""
 
 
 def _auc_error(cases: int, controls: int) -> float:

@@ -12,7 +12,8 @@ import click
 
 from atoll.cli.cohort import ALONE, sites_of
 from atoll.cli.output import Output, with_language, with_output
-from atoll.errors import AtollError, OperatorError
+from atoll.cli.targets import Target, replaces, write_text
+from atoll.errors import AtollError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +37,8 @@ LAST = 0.95  # share of the data's periods that end before the last of them
 @click.option(
     "--until", type=click.IntRange(1900, 2200), help="The last one; by default the ten years before it count."
 )
-@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--page", type=Target("html"), help="Write it as one page of HTML.")
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @with_language
 @with_output
@@ -106,11 +108,11 @@ def _names(recipes: Mapping[str, Recipe], *files: Path | None) -> list[str]:
 
 
 def _definition(file: Path) -> CohortExpression:
-    from atoll.cohort.folder import read_definition
-    from atoll.study.circe_check import faults, refuse
+    from atoll.cohort.folder import lines_of, read_definition
+    from atoll.study.circe_review import checked
 
     definition = read_definition(file)
-    refuse(faults(definition))
+    checked(definition, lines_of(file))
     return definition
 
 
@@ -179,7 +181,4 @@ def _write(
 
     told = {name: explain(one, language, check=False, every=False) for name, one in definitions.items()}
     about = About(next(iter(told)), date.today().isoformat(), sites, told)
-    try:
-        page.write_text(rendered(found, about, language), encoding="utf-8")
-    except OSError as error:
-        raise OperatorError(f"{page} cannot be written ({error.strerror}).", "Choose another place.") from error
+    write_text(page, rendered(found, about, language))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import click
 from atoll.cli.output import Output, with_output
 from atoll.cli.study import read_study
 from atoll.cli.submission import at_hub, hub_of
-from atoll.errors import AtollError
+from atoll.errors import AtollError, DisclosureRefused, Unreachable
 
 if TYPE_CHECKING:
     from atoll.algorithms.planned import Plan
+    from atoll.privacy.disclosure import Policy
     from atoll.study.protocol import Study
 
 Answers = Mapping[str, dict[str, Any] | str]
@@ -40,11 +41,11 @@ def feasibility(
     keep: bool,
     tables: Sequence[str],
     cdms: Sequence[str],
-) -> None:
+) -> int:
     """How many patients and events a study would have at each hospital, and its precision, before it is signed.
 
     Each hospital is asked alone; one with a standing permission (`atoll site feasibility`) answers at once. A question
-    that nobody answered in time is withdrawn.
+    that nobody answered in time is withdrawn. A hospital that would refuse the analysis is named, with the reason.
     """
     from atoll.algorithms.planned import plans
 
@@ -56,7 +57,8 @@ def feasibility(
         with out.progress("Asking", 1) as step:
             answers = hub_of(url, token_file, authority).feasibility(file, seconds, keep)
             step("")
-    found = {name: _of(plan, name, answers) for name, plan in planned.items()}
+    policy = _policy(study, here=bool(tables or cdms))
+    found = {name: _of(plan, name, answers, policy) for name, plan in planned.items()}
     silent = {site: answer for site, answer in answers.items() if isinstance(answer, str)}
     out.result({"analyses": found, "no answer": silent} if out.as_json else None)
     for name, entry in found.items():
@@ -65,12 +67,13 @@ def feasibility(
         shown = {key: words for key, words in headings.items() if key != "events" or planned[name].happened}
         rows = [(site, *(_between(numbers[key]) for key in shown)) for site, numbers in entry["sites"].items()]
         out.table(("hospital", *shown.values()), rows)
-        out.say(_in_words(entry) + "\n")
+        out.say("\n".join((_in_words(entry), *_refusals(name, entry))) + "\n")
     for site, why in silent.items():
         out.note(f"{site}: {why}")
     if silent and not (tables or cdms):
         left = "wait for their stewards: ask again" if keep else "were withdrawn; --keep leaves them to the stewards"
         out.note(f"Questions without an answer {left}. A steward can let such be answered: atoll site feasibility.")
+    return 0 if len(silent) < len(answers) else (DisclosureRefused if tables or cdms else Unreachable).exit_code
 
 
 def _here(out: Output, study: Study, tables: Sequence[str], cdms: Sequence[str]) -> Answers:
@@ -90,11 +93,31 @@ def _here(out: Output, study: Study, tables: Sequence[str], cdms: Sequence[str])
     return answers
 
 
-def _of(plan: Plan, name: str, answers: Answers) -> dict[str, Any]:
-    """One analysis: each hospital's numbers as bounds, their sum, and the precision at the lower ends."""
-    from atoll.algorithms.planned import precision
+def _policy(study: Study, here: bool) -> Policy:
+    """Under which the numbers were told: a standing permission counts in steps of the minimum."""
+    from atoll.privacy.disclosure import PUBLIC, STRICT
+
+    if study.privacy.public:
+        return PUBLIC
+    return STRICT.tightened(study.privacy.limits() if here else {"rounding": STRICT.minimum_persons})
+
+
+def _of(plan: Plan, name: str, answers: Answers, policy: Policy) -> dict[str, Any]:
+    """One analysis: its numbers, which hospitals would refuse it and why, and its numbers without those."""
+    from atoll.algorithms.planned import too_few
 
     sites = {site: _numbers(answer[name], plan) for site, answer in answers.items() if not isinstance(answer, str)}
+    why = {site: too_few(plan, n["known"], n.get("events"), policy) for site, n in sites.items()}
+    refused = {site: reason for site, reason in why.items() if reason}
+    others = {site: numbers for site, numbers in sites.items() if site not in refused}
+    without = _summed(plan, others) if refused and others else None
+    return _summed(plan, sites) | {"refused": refused, "without_them": without}
+
+
+def _summed(plan: Plan, sites: dict[str, dict[str, Bounds]]) -> dict[str, Any]:
+    """Each hospital's numbers as bounds, their sum, and the precision at the lower ends."""
+    from atoll.algorithms.planned import precision
+
     together = {key: _sum([numbers[key] for numbers in sites.values()]) for key in next(iter(sites.values()), {})}
     persons, events = together.get("known", (0, 0))[0], together.get("events", (None, None))[0]
     expected = precision(plan, persons, events)
@@ -139,6 +162,21 @@ def _in_words(entry: Mapping[str, Any]) -> str:
     elif expected:
         parts.append(f"{_a(expected['measure'])} would be known to ± {expected['half_width']:.2g} (95 % interval)")
     return ("; ".join(parts) or "Its precision is not told for this kind of analysis") + "."
+
+
+def _refusals(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Which hospitals would refuse the analysis, why, what to write, and what it then is enough for."""
+    refused: Mapping[str, str] = entry["refused"]
+    if not refused:
+        return
+    each = [
+        ", ".join(site for site in refused if refused[site] == why) + f": {why}"
+        for why in dict.fromkeys(refused.values())
+    ]
+    yield f"{name} would be refused at {'; at '.join(each)}. Every hospital of `sites` must answer,"
+    yield "else it has no result: take them out of the study's `sites`, or ask for more persons (a wider cohort)."
+    if entry["without_them"]:
+        yield f"Without them: {_in_words(entry['without_them'])}"
 
 
 def _a(measure: str) -> str:

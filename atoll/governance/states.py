@@ -50,7 +50,11 @@ MEANING: Mapping[str, str] = {
 
 _NO_ANSWER: Mapping[StudyState, tuple[str, str, str]] = {
     "proposed": ("NOT_APPROVED", "The study is not approved at this site.", "The steward reads and approves it."),
-    "refused": ("NOT_APPROVED", "The study was refused at this site.", "Ask the steward why, or leave this site out."),
+    "refused": (
+        "NOT_APPROVED",
+        "The study was refused at this site.",
+        "Ask the steward why, or leave this site out of the sites that the study names.",
+    ),
     "paused": ("PAUSED", "The study is paused at this site.", "It goes on when the steward resumes it."),
     "stopped": ("STOPPED", "The study was stopped at this site.", "Sign and send a new study."),
     "withdrawn": ("STOPPED", "The study was withdrawn by its investigator.", "Sign and send a new study."),

@@ -48,21 +48,6 @@ class Fault:
         return f"{self.place or 'The definition'} {self.what} {self.remedy}".strip()
 
 
-def refuse(found: Iterable[Fault]) -> None:
-    """Refuse a definition whose check list holds errors.
-
-    Raises
-    ------
-    StudyError
-        With the first error of the check list, and how many there are.
-    """
-    errors = [fault for fault in found if fault.level == "error"]
-    if errors:
-        first, more = errors[0], len(errors) - 1
-        further = f" ({more} more; see `atoll cohort explain`.)" if more else ""
-        raise StudyError(f"{first.place or 'The definition'} {first.what}{further}", first.remedy)
-
-
 def faults(definition: CohortExpression) -> list[Fault]:
     """The whole check list, errors first."""
     places = list(nodes(definition))
@@ -148,8 +133,9 @@ def _of_node(place: str, node: Node) -> Iterator[Fault]:
             yield from _occurrence(place, node)
         elif isinstance(node, (Criterion, DemographicCriteria)):
             yield from _different(place, node)
-    except StudyError as error:
-        yield Fault("error", "", error.what, error.remedy)
+    except StudyError as error:  # it names the place itself
+        there, _, what = error.what.partition(" ")
+        yield Fault("error", there, what, error.remedy)
 
 
 def _numbers(place: str, node: NumericRange) -> Iterator[Fault]:

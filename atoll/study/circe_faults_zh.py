@@ -41,7 +41,7 @@ WHATS: tuple[tuple[str, str], ...] = (
     (r"holds no criterion\.", "没有条件。"),
     (rf"uses {_X}, where circe-be 1\.12\.1 differs; Atoll does what is written\.",
      "使用 {0}，circe-be 1.12.1 的做法与此不同；Atoll 按所写的执行。"),
-    (rf"{_X} is {_X}, which is no date\.", "{0} 为 {1}，不是日期。"),
+    (rf"is {_X}, which is no date\.", "为 {0}，不是日期。"),
 )  # fmt: skip
 REMEDIES: dict[str, str] = {
     "Add the set.": "请补上该概念集。",

@@ -72,7 +72,7 @@ class Chart:
     def standalone(self) -> str:
         """The drawing with its style inside, for a file."""
         head, rest = self.svg.split(">", 1)
-        return f"{head}><style>{STYLE}</style>{rest}"
+        return f"{head}><metadata>Atoll</metadata><style>{STYLE}</style>{rest}"
 
     def save(self, path: str | Path) -> None:
         """Write the drawing as an SVG file."""

@@ -131,8 +131,8 @@ def judged(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[s
 def steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     apart = document["sites_apart"]
     rows = []
-    for i, row in enumerate(tables.steps(document)):
-        own = [tables.between(*_step(site, i)) for site in apart.values()]
+    for i, (row, sites) in enumerate(zip(tables.steps(document), tables.own_steps(document), strict=True)):
+        own = [tables.between(*bounds) for bounds in sites]
         alone = tables.between(row["alone_low"], row["alone_high"]) if i and "alone_low" in row else ""
         left = tables.between(row["low"], row["high"])
         named = of_cohort(row, say) if i else say("entered")
@@ -140,11 +140,6 @@ def steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[st
         rows.append(shown | {"left": left, "alone": alone, "sites": own})
     apart_too = any(row["alone"] for row in rows)
     return {"rows": rows, "sites": list(apart), "alone": apart_too, "chart": _drawn(funnel, document, say)}
-
-
-def _step(site: Mapping[str, Any], i: int) -> tuple[int, int]:
-    """Bounds of one hospital: of who entered there, or of a step."""
-    return (site["low"][i - 1], site["high"][i - 1]) if i else tables.entered(site)
 
 
 def values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
