@@ -58,6 +58,9 @@ def diagnose(
     Exact in one CDM, for the hospital's own eyes; over sites with each site's gate in between. In a study a dataset
     with `diagnose:` gives the same over hospitals.
     """
+    from atoll.ui.summary import lines
+    from atoll.ui.words import Say
+
     recipes, urls = _recipes(file, second), sites_of(cdms)
     names = _names(recipes, file, second)
     with output.progress("cohort", len(urls) * len(recipes)) as step:
@@ -66,12 +69,12 @@ def diagnose(
             for what, table in _made(url, recipes, threads, own_names=ALONE in urls):
                 tables[what][site] = table
                 step(f"{site}: {what}")
-    years = _years(tables["risk"], since, until)
+    years, say = _years(tables["risk"], since, until), Say(language)
     found: dict[str, Any] = {}
     for name, result in _results(recipes, tables, years, names, alone=ALONE in urls):
         found[name] = {"error": str(result)} if isinstance(result, AtollError) else result.document
         output.say(f"{name}\n{'-' * len(name)}")
-        output.say(f"{result}\n" if isinstance(result, AtollError) else f"{result.summary()}\n")
+        output.say(f"{result}\n" if isinstance(result, AtollError) else "\n".join([*lines(result.document, say), ""]))
     output.result(found)
     if page is not None:
         sites = () if ALONE in urls else tuple(urls)

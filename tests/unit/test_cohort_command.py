@@ -346,9 +346,13 @@ def in_chinese(monkeypatch):
     settings.cache_clear()
 
 
-def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, in_chinese):
+def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, cdm, tmp_path, in_chinese):
     assert "“set 1”的诊断" in command("explain", folder / "10.json")[1]
     assert "a diagnosis of “set 1”" in command("explain", folder / "10.json", "--language", "en")[1]
+    code, stdout, _ = command("attrition", folder / "10.json", "--cdm", cdm, "--chart", tmp_path / "lost.svg")
+    assert code == 0 and "在队列中" in stdout and "1 家医院" in stdout and "依次剩余" in stdout
+    assert not re.search(r"entered|left|alone|in the cohort", stdout)
+    assert "每一步之后的剩余人数" in (tmp_path / "lost.svg").read_text("utf-8")
     assert "仅见于前者" in command("diff", folder / "9.json", folder / "10.json")[1]
 
 
