@@ -88,8 +88,9 @@ def plans(study: Study) -> dict[str, Plan]:
     }
 
 
-def as_questions(study: Study, site: str, today: date) -> Study:
-    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says.
+def as_questions(study: Study, site: str, today: date, number: int = 1) -> Study:
+    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says, and
+    another of a higher `number` after one that was withdrawn.
 
     Under the hospital's limits and none of its own: a standing permission covers no others.
 
@@ -104,7 +105,7 @@ def as_questions(study: Study, site: str, today: date) -> Study:
     used = {plan.dataset for plan in asked.values()}
     return replace(
         study,
-        title=f"{study.title[:180]} · {today}",
+        title=f"{study.title[:180]} · {today}" + (f" ({number})" if number > 1 else ""),
         sites={site: study.sites[site]},
         datasets={name: columns for name, columns in study.datasets.items() if name in used},
         recipes={name: recipe for name, recipe in study.recipes.items() if name in used},

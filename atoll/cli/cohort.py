@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from atoll.cli.cohort_result import say_failures, say_notes, say_result, say_skipped
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, with_language, with_output
 from atoll.cli.targets import Target, replaces, write, write_text
 from atoll.errors import StudyError
 
@@ -189,7 +189,7 @@ def sites_of(cdms: tuple[str, ...]) -> dict[str, str]:
 
 @cohort.command(epilog="Example: atoll cohort explain diabetes.json --language zh")
 @click.argument("file", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
     """A definition in plain words, with the check list of what may be wrong with it.
@@ -208,7 +208,7 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
 
 @cohort.command(epilog="Example: atoll cohort check diabetes.yaml")
 @click.argument("file", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
     """What may be wrong with a definition, or that nothing was found; exit code 10 where it cannot be run."""
@@ -232,7 +232,7 @@ def _checked(found: Sequence[Fault]) -> int:
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"]) -> None:
     """What one definition says and the other does not, in plain words."""

@@ -27,6 +27,7 @@ Bounds = tuple[int, int]
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @at_hub
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=20.0, show_default=True, help="How long to wait.")
+@click.option("--keep", is_flag=True, help="Leave what is not answered by then to the stewards, and ask again later.")
 @click.option("--table", "tables", multiple=True, metavar="SITE=FILE", help="Instead of a hub: a site's own table.")
 @click.option("--cdm", "cdms", multiple=True, metavar="SITE=URL", help="Instead of a hub: a site's own OMOP data.")
 @with_output
@@ -37,13 +38,14 @@ def feasibility(
     token_file: Path | None,
     authority: Path | None,
     seconds: float,
+    keep: bool,
     tables: Sequence[str],
     cdms: Sequence[str],
 ) -> int:
     """How many patients and events a study would have at each hospital, and its precision, before it is signed.
 
-    Each hospital is asked alone; one with a standing permission (`atoll site feasibility`) answers at once. A hospital
-    that would refuse the analysis is named, with the reason.
+    Each hospital is asked alone; one with a standing permission (`atoll site feasibility`) answers at once. A question
+    that nobody answered in time is withdrawn. A hospital that would refuse the analysis is named, with the reason.
     """
     from atoll.algorithms.planned import plans
 
@@ -53,7 +55,7 @@ def feasibility(
         answers: Answers = _here(out, study, tables, cdms)
     else:
         with out.progress("Asking", 1) as step:
-            answers = hub_of(url, token_file, authority).feasibility(file, seconds)
+            answers = hub_of(url, token_file, authority).feasibility(file, seconds, keep)
             step("")
     policy = _policy(study, here=bool(tables or cdms))
     found = {name: _of(plan, name, answers, policy) for name, plan in planned.items()}
@@ -69,7 +71,8 @@ def feasibility(
     for site, why in silent.items():
         out.note(f"{site}: {why}")
     if silent and not (tables or cdms):
-        out.note("A steward decides as about any study, or lets such questions be answered: atoll site feasibility.")
+        left = "wait for their stewards: ask again" if keep else "were withdrawn; --keep leaves them to the stewards"
+        out.note(f"Questions without an answer {left}. A steward can let such be answered: atoll site feasibility.")
     return 0 if len(silent) < len(answers) else (DisclosureRefused if tables or cdms else Unreachable).exit_code
 
 

@@ -93,6 +93,17 @@ def command_line(*words: Any) -> str:
     return shlex.join(re.sub(r"(://[^:/@]*):[^/]*@", r"\1@", str(word)) for word in words)
 
 
+def with_language(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--language`; without it the language of the settings, which follow the terminal's."""
+
+    @click.option("--language", type=click.Choice(["en", "zh"]), help="From your settings when left out.")
+    @functools.wraps(command)
+    def run(*arguments: Any, language: str | None, **options: Any) -> Any:
+        return command(*arguments, language=language or settings().language, **options)
+
+    return run
+
+
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--json`, and an `Output` as its first argument; no file of the user's is written over."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -23,6 +25,7 @@ from atoll.cohort import run as module
 from atoll.cohort.attrition import all_stay
 from atoll.cohort.run import CohortRun
 from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.settings import settings
 from atoll.study.circe import read
 from tests.cdm import load_duckdb, load_postgresql, tables
 from tests.spec.conftest import VOCABULARY
@@ -333,6 +336,22 @@ def test_explain_and_diff(folder):
     assert (code, "cannot be read" in stderr) == (10, True)
 
 
+@pytest.fixture
+def in_chinese(monkeypatch):
+    """A terminal whose language is Chinese."""
+    monkeypatch.delenv("ATOLL_LANGUAGE", raising=False)
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, in_chinese):
+    assert "“set 1”的诊断" in command("explain", folder / "10.json")[1]
+    assert "a diagnosis of “set 1”" in command("explain", folder / "10.json", "--language", "en")[1]
+    assert "仅见于前者" in command("diff", folder / "9.json", folder / "10.json")[1]
+
+
 LOST = definition(
     condition(),
     **rules(all_of(around(condition(2), days(1, None))), all_of(around(drug(), days(0, 9)))),
@@ -474,15 +493,51 @@ def test_one_hospital_diagnoses_a_definition_exactly_inside_its_walls(two_defini
     assert parts["either"] == parts["only_first"] + parts["both"] + parts["only_second"]
     assert found["began by"]["words"] == [{"word": "1 old disease", "low": parts["first"], "high": parts["first"]}]
     assert found["orphan codes"]["words"] == [
-        {"word": "3 old disease of the left", "low": parts["second"], "high": parts["second"]}
+        {"word": "3 old disease of the left [name]", "low": parts["second"], "high": parts["second"]}
     ]
     everybody = found["incidence"]["cells"][0]
     assert everybody["events_low"] == everybody["events_high"] == parts["first"]
     years = [cell["first"] for cell in found["incidence"]["cells"] if cell["by"] == "year"]
     assert (years[0], years[-1]) == (2011, 2020)
     text = page.read_text("utf-8")
-    assert "表型诊断" in text and "每千人年事件数" in text and "本页只留在本院" in text and "第一个：Of 1" in text
+    assert "表型诊断" in text and "每千人年事件数" in text and "本页只留在本院" in text and "仅属于“Of 1”" in text
+    assert "<title>Of 1 · Atoll</title>" in text and datetime.date.today().isoformat() in text
+    assert "定义的内容" in text and text.count("入组") > 1 and "CSV" not in text and "各医院" not in text
+    assert "名称中含有相同的名称" in text and "[name]" not in text and "本院" in text
     assert text.count("<svg") >= 8 and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_page_over_hospitals_names_them_and_calls_cohorts_as_their_definitions_or_files(two_definitions, tmp_path):
+    first, second = two_definitions
+    second.write_text(json.dumps(json.loads(second.read_text()) | {"Title": None}))
+    words = [word for n in (1, 2) for word in ("--cdm", f"s{n}={a_hospital(tmp_path / f'{n}.duckdb', n, 300)}")]
+    code, _, stderr = command("diagnose", first, *words, "--with", second, "--page", tmp_path / "page.html")
+    assert code == 0, stderr
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "only in Of 1" in text and "only in near" in text and "first cohort" not in text
+    assert 'Hospitals: <span translate="no">s1</span>, <span translate="no">s2</span>' in text
+    assert "each hospital: events per 1,000 person-years" in text and "CSV" not in text
+    assert "they need not add up to those of all together" in text and "per hospital and together" in text
+    assert len(re.findall(r"What the definition says", text)) == 2 and "Exact numbers" not in text
+    identifiers = re.findall(r' id="([^"]+)"', text)
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_what_was_refused_stands_on_the_page_too():
+    from atoll.ui.diagnosis import About, page
+
+    text = page({"times": {"error": "s1: refused."}}, About("Of 1", "2026-11-29", ("s1",), {}), "en")
+    assert "<h2>Times</h2><p>s1: refused.</p>" in text
+
+
+def test_a_diagnosis_of_nobody_says_so_and_which_set_is_empty(tmp_path):
+    file, page = tmp_path / "nobody.json", tmp_path / "page.html"
+    file.write_text(json.dumps(definition(condition(9))))
+    cdm = a_cdm(tmp_path / "x.duckdb", ROWS | {"concept": [{"concept_id": 1, "concept_name": "one"}]})
+    code, _, stderr = command("diagnose", file, "--cdm", cdm, "--page", page, "--language", "zh")
+    assert code == 0, stderr
+    assert "Nobody is in this cohort. No concept of “set 9” is in this vocabulary." in stderr
+    assert "没有人进入该队列。" in page.read_text("utf-8") and "“set 9”的任何概念" in page.read_text("utf-8")
 
 
 def test_over_hospitals_a_small_one_is_held_back_and_stops_nobody(two_definitions, tmp_path):

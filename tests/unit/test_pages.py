@@ -246,6 +246,42 @@ def test_empty_pages_say_what_to_do_next(tmp_path):
     hub.store.close()
 
 
+def test_a_question_to_several_hospitals_is_one_card(client, hub):
+    """Eight questions to five hospitals were forty cards on the first page."""
+    asked = hub.questions("Screening · 2026-11-29")
+    for name, (run,) in asked[:2]:
+        hub.decide(name, **{SITES[0]: "approve"})
+        hub.finish(run, RESULT)
+    hub.questions("Screening · 2026-11-30")
+    study, _ = hub.study(("risk",))
+    login(client, hub.token)
+    text = client.get("/").text
+    assert text.count('class="card"') == 3 and text.count("<details") == 2
+    assert "2 of 5 hospitals have answered" in text and "0 of 5 hospitals have answered" in text
+    assert all(f"/studies/{name}" in text for name, _ in asked) and f"/studies/{study}" in text
+    assert "5 家医院中有 2 家已回答" in client.get("/", headers={"accept-language": "zh"}).text
+
+
+def test_the_page_of_a_study_shows_what_its_definitions_say(client, hub):
+    from atoll.knowledge import library
+    from atoll.study import circe
+
+    gout, old = (library.phenotype(name).definition() for name in ("gout", "asthma"))
+    texts = [circe.written(one, indent=None) for one in (gout, old)]
+    datasets = {
+        "losses": {"cohort": texts[0], "attrition": True},
+        "both": {"cohort": texts[0], "diagnose": "overlap", "with": texts[1]},
+    }
+    analyses = {"lost": {"dataset": "losses", "algorithm": "attrition", "columns": ["rule_1", "stays"]}}
+    study, _ = hub.study(("lost",), datasets=datasets, analyses=analyses)
+    login(client, hub.token)
+    text = client.get(f"/studies/{study}").text
+    for title in ("Gout", "Asthma"):
+        assert text.count(f'What the definition says: <span translate="no">{title}</span>') == 1
+    assert "Who enters" in text
+    assert "谁进入队列" in client.get(f"/studies/{study}", headers={"accept-language": "zh"}).text
+
+
 def test_a_study_tells_whom_it_waits_for(client, hub):
     study, _ = hub.study(("risk",))
     login(client, hub.token)
