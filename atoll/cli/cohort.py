@@ -116,8 +116,11 @@ def _explain_cost(output: Output, reading: Reading, cdm: str, threads: int | Non
 )
 @click.option("--chart", type=Target("svg"), help="Also draw it into this SVG file.")
 @replaces
+@with_language
 @with_output
-def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None) -> None:
+def attrition(
+    output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None, language: Literal["en", "zh"]
+) -> None:
     """Where a definition loses persons: exact in one CDM, or over sites with each site's gate in between.
 
     Over sites a step that loses fewer persons than a hospital's minimum is held back: two numbers stand, between which
@@ -130,6 +133,8 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
     from atoll.study.circe_review import checked
     from atoll.study.dataset import Recipe
     from atoll.ui.panels import losses
+    from atoll.ui.summary import lines
+    from atoll.ui.words import Say
 
     definition = read_definition(file)
     checked(definition, lines_of(file))
@@ -142,9 +147,10 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
             step(site)
     found = _counted(tables, recipe.dictionary(), all_stay(definition), alone=ALONE in urls)
     title = " ".join((definition.title or file.stem).split())
-    output.result(found.document, f"{title}\n{found.summary()}")
+    say = Say(language)
+    output.result(found.document, "\n".join([title, *lines(found.document, say)]))
     if chart is not None:
-        write(chart, losses(found.document, title).save)
+        write(chart, losses(found.document, title, say).save)
 
 
 def _counted(tables: Mapping[str, Any], columns: Dictionary, all_stay: bool, alone: bool) -> Result:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atoll.study.circe import CohortExpression
     from atoll.study.dataset import Recipe
     from atoll.ui.results import Result
+    from atoll.ui.words import Say
 
 PATH = click.Path(path_type=Path)
 YEARS = 10  # calendar years that are told unless others are asked for
@@ -58,6 +59,9 @@ def diagnose(
     Exact in one CDM, for the hospital's own eyes; over sites with each site's gate in between. In a study a dataset
     with `diagnose:` gives the same over hospitals.
     """
+    from atoll.ui.summary import lines
+    from atoll.ui.words import Say
+
     recipes, urls = _recipes(file, second), sites_of(cdms)
     names = _names(recipes, file, second)
     with output.progress("cohort", len(urls) * len(recipes)) as step:
@@ -67,16 +71,14 @@ def diagnose(
                 tables[what][site] = table
                 step(f"{site}: {what}")
     empty = _empty(file, urls[ALONE]) if ALONE in urls and not tables["entries"][ALONE].num_rows else None
+    years, say = _years(tables["risk"], since, until), Say(language)
     if empty is not None:
-        output.note(
-            "Nobody is in this cohort." + "".join(f" No concept of “{one}” is in this vocabulary." for one in empty)
-        )
-    years = _years(tables["risk"], since, until)
+        output.note(_of_nobody(empty, say))
     found: dict[str, Any] = {}
     for name, result in _results(recipes, tables, years, names, alone=ALONE in urls):
         found[name] = {"error": str(result)} if isinstance(result, AtollError) else result.document
         output.say(f"{name}\n{'-' * len(name)}")
-        output.say(f"{result}\n" if isinstance(result, AtollError) else f"{result.summary()}\n")
+        output.say(f"{result}\n" if isinstance(result, AtollError) else "\n".join([*lines(result.document, say), ""]))
     output.result(found)
     if page is not None:
         sites = () if ALONE in urls else tuple(urls)
@@ -123,6 +125,11 @@ def _empty(file: Path, cdm: str) -> tuple[str, ...]:
     used = {number for _, number in used_sets(nodes(definition))}
     resolved = zip(definition.concept_sets, preview(definition, cdm), strict=True)
     return tuple(one.name for asked, one in resolved if asked.id in used and not one.members)
+
+
+def _of_nobody(empty: Sequence[str], say: Say) -> str:
+    lacking = [say("No concept of “{name}” is in this vocabulary.", name=name) for name in empty]
+    return " ".join((say("Nobody is in this cohort."), *lacking))
 
 
 def _definition(file: Path) -> CohortExpression:

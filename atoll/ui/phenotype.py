@@ -95,13 +95,13 @@ def _part(part: str, document: Document, say: Translate) -> str:
 
 
 def durations_rows(document: Document) -> list[Row]:
-    """One row a column, and one a column and hospital: persons, median and quartiles in words and numbers, in days."""
+    """One row a column, and one a column and hospital: persons, median and quartiles, in days."""
     places = [("", document["columns"]), *((site, own["columns"]) for site, own in document["sites_apart"].items())]
     table: list[Row] = []
     for name in document["columns"]:
         for site, columns in places:
             one = columns[name]
-            row: Row = {"column": name, "site": site or "(all)", "persons": one["persons"], "days": _in_days(one)}
+            row: Row = {"column": name, "site": site or "(all)", "persons": one["persons"]}
             for probability in QUANTILES:
                 key = f"q{round(100 * probability)}"
                 row |= dict(zip((key, f"{key}_low", f"{key}_high"), _at(one, probability), strict=True))

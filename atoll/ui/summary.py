@@ -9,7 +9,7 @@ from typing import Any
 from atoll.ui.drawing import text_width
 from atoll.ui.kinds import kind_of, rows
 from atoll.ui.tables import Row, own_steps
-from atoll.ui.vocabulary import note
+from atoll.ui.vocabulary import FACTS, HEADS, STEPS, note
 
 PLAIN = (
     "first",
@@ -27,18 +27,22 @@ PLAIN = (
 
 
 def lines(document: Mapping[str, Any], say: Callable[[str], str] = str) -> list[str]:
-    """Heading, main table and notes, as lines of text; `say` translates the notes."""
-    columns = {head: column for table in _tables(document) for head, column in _columns(table).items()}
-    cells = [list(columns), *zip(*columns.values(), strict=True)]
+    """Heading, main table and notes, as lines of text; `say` translates what is not a name."""
+    columns = {head: column for table in _tables(document, say) for head, column in _columns(table).items()}
+    cells = [[say(HEADS[head]) if head in HEADS else head for head in columns], *zip(*columns.values(), strict=True)]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
     words = [i == 0 or any(cell[:1].isalpha() for cell in column) for i, column in enumerate(columns.values())]
     text = ["  ".join(map(_aligned, row, widths, words)).rstrip() for row in cells]
-    return [heading(document), "", *text, *[say(note(code)) for code in document.get("notes", [])]]
+    return [heading(document, say), "", *text, *[say(note(code)) for code in document.get("notes", [])]]
 
 
-def _tables(document: Mapping[str, Any]) -> Iterator[list[Row]]:
+def _tables(document: Mapping[str, Any], say: Callable[[str], str]) -> Iterator[list[Row]]:
     """The main table, and for the steps of an attrition what each hospital has beside it."""
-    yield rows(document)
+    words = {"step": {"entered": "entered"}, "label": STEPS}
+    yield [
+        {key: say(words[key][value]) if key in words and value in words[key] else value for key, value in row.items()}
+        for row in rows(document)
+    ]
     sites = list(document.get("sites_apart") or ())
     if kind_of(document) == "attrition" and len(sites) > 1:
         yield [
@@ -70,7 +74,7 @@ def _columns(table: Sequence[Row]) -> dict[str, list[str]]:
 def _between(table: Sequence[Row], low: str, high: str) -> list[str]:
     both = _cells(low, [row[end] for end in (low, high) for row in table])
     ends = zip(both[: len(table)], both[len(table) :], strict=True)
-    return [a if a == b else f"{a}–{b}" for a, b in ends]
+    return [a if a == b else f"{a}–{b}" if a and b else f"≥ {a}" if a else f"≤ {b}" for a, b in ends]
 
 
 def _cells(head: str, values: Sequence[Any]) -> list[str]:
@@ -81,11 +85,12 @@ def _cells(head: str, values: Sequence[Any]) -> list[str]:
     return [_cell(value, comma, whole) for value in values]
 
 
-def heading(document: Mapping[str, Any]) -> str:
+def heading(document: Mapping[str, Any], say: Callable[[str], str] = str) -> str:
     """One line: what was fitted, to how many persons, at which sites, in how many rounds."""
-    facts = [f"{key} {document[key]:,}" for key in ("n", "events", "rounds") if isinstance(document.get(key), int)]
+    facts = [f"{say(name)} {document[key]:,}" for key, name in FACTS.items() if isinstance(document.get(key), int)]
     model = " ".join(str(document[key]) for key in ("family", "link", "ties") if document.get(key))
-    sites = f"{len(document['sites'])} site{'' if len(document['sites']) == 1 else 's'}"
+    number = len(document["sites"])
+    sites = say("1 site") if number == 1 else say("{n} sites").format(n=number)
     return " · ".join(filter(None, [document["algorithm"], model, sites, *facts, *coded(document)]))
 
 

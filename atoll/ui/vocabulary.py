@@ -111,6 +111,10 @@ PARTS: Mapping[str, str] = {
     "only_first": "in the first cohort only",
     "only_second": "in the second cohort only",
 }
+HEADS: Mapping[str, str] = {  # of tables on a terminal, where they are no names of a file's columns
+    head: head for head in ("step", "label", "left", "alone", "persons")
+}
+FACTS: Mapping[str, str] = {name: name for name in ("n", "events", "rounds")}
 STEPS: Mapping[str, str] = {"in the cohort": "in the cohort"}  # labels of steps that Atoll itself makes
 NAMED: Mapping[str, str] = {  # parts where the two cohorts have names
     "first": "in {cohort}",

@@ -346,9 +346,13 @@ def in_chinese(monkeypatch):
     settings.cache_clear()
 
 
-def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, in_chinese):
+def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, cdm, tmp_path, in_chinese):
     assert "“set 1”的诊断" in command("explain", folder / "10.json")[1]
     assert "a diagnosis of “set 1”" in command("explain", folder / "10.json", "--language", "en")[1]
+    code, stdout, _ = command("attrition", folder / "10.json", "--cdm", cdm, "--chart", tmp_path / "lost.svg")
+    assert code == 0 and "在队列中" in stdout and "1 家医院" in stdout and "依次剩余" in stdout
+    assert not re.search(r"entered|left|alone|in the cohort", stdout)
+    assert "每一步之后的剩余人数" in (tmp_path / "lost.svg").read_text("utf-8")
     assert "仅见于前者" in command("diff", folder / "9.json", folder / "10.json")[1]
 
 
@@ -536,7 +540,7 @@ def test_a_diagnosis_of_nobody_says_so_and_which_set_is_empty(tmp_path):
     cdm = a_cdm(tmp_path / "x.duckdb", ROWS | {"concept": [{"concept_id": 1, "concept_name": "one"}]})
     code, _, stderr = command("diagnose", file, "--cdm", cdm, "--page", page, "--language", "zh")
     assert code == 0, stderr
-    assert "Nobody is in this cohort. No concept of “set 9” is in this vocabulary." in stderr
+    assert "没有人进入该队列。 本词汇表中没有“set 9”的任何概念。" in stderr
     assert "没有人进入该队列。" in page.read_text("utf-8") and "“set 9”的任何概念" in page.read_text("utf-8")
 
 
