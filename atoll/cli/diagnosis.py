@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atoll.study.circe import CohortExpression
     from atoll.study.dataset import Recipe
     from atoll.ui.results import Result
+    from atoll.ui.words import Say
 
 PATH = click.Path(path_type=Path)
 YEARS = 10  # calendar years that are told unless others are asked for
@@ -69,7 +70,10 @@ def diagnose(
             for what, table in _made(url, recipes, threads, own_names=ALONE in urls):
                 tables[what][site] = table
                 step(f"{site}: {what}")
+    empty = _empty(file, urls[ALONE]) if ALONE in urls and not tables["entries"][ALONE].num_rows else None
     years, say = _years(tables["risk"], since, until), Say(language)
+    if empty is not None:
+        output.note(_of_nobody(empty, say))
     found: dict[str, Any] = {}
     for name, result in _results(recipes, tables, years, names, alone=ALONE in urls):
         found[name] = {"error": str(result)} if isinstance(result, AtollError) else result.document
@@ -78,7 +82,7 @@ def diagnose(
     output.result(found)
     if page is not None:
         sites = () if ALONE in urls else tuple(urls)
-        _write(page, found, dict(zip(names, _last(recipes).definitions, strict=True)), sites, language)
+        _write(page, found, dict(zip(names, _last(recipes).definitions, strict=True)), sites, language, empty)
         output.note(f"Written: {page}")
 
 
@@ -108,6 +112,24 @@ def _names(recipes: Mapping[str, Recipe], *files: Path | None) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{name} ({number})" for number, name in enumerate(called, 1)]
+
+
+def _empty(file: Path, cdm: str) -> tuple[str, ...]:
+    """The concept sets that a definition uses and nothing of this vocabulary is in."""
+    from atoll.cohort.folder import read_definition
+    from atoll.cohort.preview import preview
+    from atoll.study.circe import nodes
+    from atoll.study.circe_check import used_sets
+
+    definition = read_definition(file)
+    used = {number for _, number in used_sets(nodes(definition))}
+    resolved = zip(definition.concept_sets, preview(definition, cdm), strict=True)
+    return tuple(one.name for asked, one in resolved if asked.id in used and not one.members)
+
+
+def _of_nobody(empty: Sequence[str], say: Say) -> str:
+    lacking = [say("No concept of “{name}” is in this vocabulary.", name=name) for name in empty]
+    return " ".join((say("Nobody is in this cohort."), *lacking))
 
 
 def _definition(file: Path) -> CohortExpression:
@@ -177,11 +199,12 @@ def _write(
     definitions: Mapping[str, CohortExpression],
     sites: tuple[str, ...],
     language: Literal["en", "zh"],
+    empty: tuple[str, ...] | None,
 ) -> None:
     from atoll.study.circe_text import explain
     from atoll.ui.diagnosis import About
     from atoll.ui.diagnosis import page as rendered
 
     told = {name: explain(one, language, check=False, every=False) for name, one in definitions.items()}
-    about = About(next(iter(told)), date.today().isoformat(), sites, told)
+    about = About(next(iter(told)), date.today().isoformat(), sites, told, empty)
     write_text(page, rendered(found, about, language))

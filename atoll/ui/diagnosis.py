@@ -24,12 +24,14 @@ class About:
     made          the day, as 2026-11-29
     sites         the hospitals; nobody where the numbers are exact ones of a single CDM
     definitions   in plain words, by the names of the cohorts
+    empty         of a cohort of nobody: its concept sets that nothing is in; None where somebody is
     """
 
     title: str
     made: str
     sites: tuple[str, ...]
     definitions: Mapping[str, str]
+    empty: tuple[str, ...] | None = None
 
 
 def page(found: Mapping[str, Mapping[str, Any]], about: About, language: Language) -> str:

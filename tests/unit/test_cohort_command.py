@@ -534,6 +534,16 @@ def test_what_was_refused_stands_on_the_page_too():
     assert "<h2>Times</h2><p>s1: refused.</p>" in text
 
 
+def test_a_diagnosis_of_nobody_says_so_and_which_set_is_empty(tmp_path):
+    file, page = tmp_path / "nobody.json", tmp_path / "page.html"
+    file.write_text(json.dumps(definition(condition(9))))
+    cdm = a_cdm(tmp_path / "x.duckdb", ROWS | {"concept": [{"concept_id": 1, "concept_name": "one"}]})
+    code, _, stderr = command("diagnose", file, "--cdm", cdm, "--page", page, "--language", "zh")
+    assert code == 0, stderr
+    assert "没有人进入该队列。 本词汇表中没有“set 9”的任何概念。" in stderr
+    assert "没有人进入该队列。" in page.read_text("utf-8") and "“set 9”的任何概念" in page.read_text("utf-8")
+
+
 def test_over_hospitals_a_small_one_is_held_back_and_stops_nobody(two_definitions, tmp_path):
     first, second = two_definitions
     sites = {name: a_hospital(tmp_path / f"{name}.duckdb", n, n) for name, n in (("a", 400), ("b", 300), ("c", 9))}
