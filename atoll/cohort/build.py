@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.comparisons import days
 from atoll.cohort.concepts import DefinitionSets
 from atoll.cohort.criteria import CriteriaCompiler

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.comparisons import date_range, days, in_concepts, number_range, text_filter
 from atoll.cohort.concepts import DefinitionSets
 from atoll.cohort.domains import DOMAINS, Domain

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import DOMAINS
 from atoll.cohort.near import near_codes

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import DOMAINS
 from atoll.study.circe import CohortExpression

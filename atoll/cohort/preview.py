@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cdm.workspace import workspace_at
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import DOMAINS
 from atoll.study.circe import CohortExpression

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import joined, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import DOMAINS, OF_WORD
 from atoll.errors import DataError

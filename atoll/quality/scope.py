@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, members_of
 from atoll.cohort.domains import DOMAINS, OF_WORD
 from atoll.errors import StudyError
