@@ -138,7 +138,6 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     from atoll.algorithms.registry import check as check_options
     from atoll.governance.signatures import SignedStudy
     from atoll.study.dataset import files_beside
-    from atoll.study.horizon import refuse
     from atoll.study.protocol import read
 
     try:
@@ -153,9 +152,7 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{file} is not in UTF-8 (line {line}).", "Save it as UTF-8 in your editor.") from error
-    found = read(text, check=check_options, today=today, files=files_beside(file))
-    refuse(found)
-    return None, found
+    return None, read(text, check=check_options, today=today, files=files_beside(file))
 
 
 def _write(target: Path, content: bytes, replace: bool) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, name, sql
 from atoll.cdm.tables import LOCAL
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
 from atoll.errors import DataError
 from atoll.features.looks import Look, seen
@@ -63,11 +63,9 @@ def extract(workspace: Workspace, cohort: pa.Table, sparse: Sparse, only: Collec
     """
     import pyarrow as pa
 
-    index = _place(workspace, cohort)
-    try:
+    with workspace.passing():
+        index = _place(workspace, cohort)
         parts = [_of_set(workspace, index, one, sparse.least, only) for one in sparse.sets]
-    finally:
-        workspace.drop(*list(workspace.scratch))
     cells = pa.concat_tables([part for part, _ in parts]).sort_by([("row", "ascending"), ("feature", "ascending")])
     columns = pa.concat_tables([part for _, part in parts])
     return SparseTable(cells, columns, cohort.num_rows)

@@ -141,18 +141,25 @@ valid: {from: 2026-01-01, until: 2099-01-01}
 @pytest.mark.parametrize(
     ("family", "formula", "refused"),
     [
-        ("binomial", "y ~ age + left", True),
-        ("binomial", "y ~ I(log(left + 1)) + age", True),
-        ("binomial", "y ~ age + x", False),
-        ("gaussian", "left ~ age", False),
+        ("binomial", "y ~ age + left", "left"),
+        ("binomial", "y ~ I(log(left + 1)) + age", "left"),
+        ("binomial", "y ~ age + y_time", "y_time"),
+        ("binomial", "y ~ age:y_event", "y_event"),
+        ("binomial", "y_event ~ age + y", "y"),
+        ("binomial", "y ~ age + y", "y"),
+        ("binomial", "y ~ bs(y_time, df=4)", "y_time"),
+        ("binomial", "y ~ age + x", ""),
+        ("gaussian", "left ~ age", ""),
+        ("gaussian", "y_time ~ age", ""),
     ],
 )
-def test_the_time_after_the_index_date_is_no_covariate(tmp_path, family, formula, refused):
+def test_what_comes_after_the_index_date_is_no_covariate(tmp_path, family, formula, refused):
     (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
     (tmp_path / "study.yaml").write_text(AHEAD.replace("FAMILY", family).replace("FORMULA", formula))
     done = command("study", "check", tmp_path / "study.yaml")
-    assert ("'left' is the time after the index date, and a covariate" in done.output) == refused
-    assert (done.exit_code != 0) == refused
+    said = f"{formula!r}: {refused!r} is made from what comes after the index date, and a covariate"
+    assert ("Line 14, analyses.risk.formula = " in done.output and said in done.output) == bool(refused)
+    assert (done.exit_code != 0) == bool(refused)
     if not refused:
         shared = "Outcome y and feature x read the same concepts on day 0"
         assert shared in done.output and shared in command("study", "explain", tmp_path / "study.yaml").output
