@@ -57,12 +57,7 @@ def names() -> tuple[str, ...]:
 
 
 def module(name: str) -> ModuleType:
-    """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests."""
-    return _algorithms()[name]
-
-
-def get(name: str) -> Callable[..., Program]:
-    """The hub's half of an algorithm.
+    """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests.
 
     Raises
     ------
@@ -78,7 +73,12 @@ def get(name: str) -> Callable[..., Program]:
             code="UNKNOWN_ALGORITHM",
             subject="algorithm",
         )
-    function: Callable[..., Program] = getattr(modules[name], name)
+    return modules[name]
+
+
+def get(name: str) -> Callable[..., Program]:
+    """The hub's half of an algorithm; raises as `module`."""
+    function: Callable[..., Program] = getattr(module(name), name)
     return function
 
 
