@@ -16,7 +16,7 @@ import numpy as np
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cohort.concepts import ConceptSets, members_of
-from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
+from atoll.cohort.domains import BY_WORD, Domain
 from atoll.errors import DataError
 from atoll.features import scores
 from atoll.features.looks import look_of, looks_of, seen
@@ -207,7 +207,7 @@ class _Extraction:
 
     def _records(self, domain: str, keys: set[int], first: int | None, last: int, values: bool) -> Sql:
         """Records of the sets within days of the index date: row_id, set_key, day and, where wanted, the value."""
-        found, dialect = DOMAINS[OF_WORD[domain]], self.workspace.dialect
+        found, dialect = BY_WORD[domain], self.workspace.dialect
         self._need(found)
         start = sql("CAST({s} AS DATE)", s=column(sql("t"), found.start))
         within = [sql("{s} <= {d}", s=start, d=dialect.shift(sql("x.index_date"), last))]

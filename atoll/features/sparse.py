@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, name, sql
 from atoll.cdm.tables import LOCAL
-from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
+from atoll.cohort.domains import BY_WORD, Domain
 from atoll.errors import DataError
 from atoll.features.looks import Look, seen
 from atoll.study.sparse import ATC, Sparse, SparseSet
@@ -92,7 +92,7 @@ def _of_set(
     """Cells and columns of one set."""
     import pyarrow as pa
 
-    domain = DOMAINS[OF_WORD[one.domain]]
+    domain = BY_WORD[one.domain]
     keys, counted, kept = (workspace.table(text) for text in ("keys", "counted", "kept"))
     workspace.create(keys, _keys(workspace, domain, one))
     workspace.settle(keys, by=("concept_id",))

@@ -33,7 +33,7 @@ RECORDS = ("any", "count", "days", "since")
 VALUES = ("last", "first", "mean", "min", "max", "slope", "high", "low")
 RANGED = ("high", "low")  # against the range that the laboratory wrote beside the value
 SCORE = "score"
-DOMAINS = (
+RECORD_DOMAINS = (
     "condition", "condition_era", "drug", "drug_era", "procedure", "device", "measurement", "observation", "visit",
 )  # fmt: skip
 WITH_VALUES, WITH_RANGE = ("measurement", "observation"), "measurement"
@@ -66,7 +66,7 @@ class Concepts:
 class Feature:
     """One column. `window` counts days from the index date, both ends included; None: as far back as there is.
 
-    domain   a word of `DOMAINS`, `person` or `score`
+    domain   a word of `RECORD_DOMAINS`, `person` or `score`
     of       name of a concept set; empty: every record of the domain
     says     a word of `PERSON_FACTS`, `RECORDS` or `VALUES`, or the name of a score
     unit     UCUM code that a value must have; empty: whatever it has
@@ -240,7 +240,7 @@ def _features(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
 
 def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[str]) -> Feature:
     fields = form.fields(node, key, ("from",), ("of", "as", "window", "unit", "range", "otherwise", "label"))
-    domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *DOMAINS))
+    domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *RECORD_DOMAINS))
     if domain == "person":
         says = _chosen(form, node, key, fields, "a fact of the person", {"from", "as", "label"}, PERSON_FACTS)
         return Feature(name, domain, says=says, label=form.part(fields, key, "label", Form.text, ""))
@@ -325,7 +325,7 @@ def _outcomes(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
         path = f"{key}.{form.name(name, entry, key)}"
         fields = form.fields(entry, path, ("from", "of", "window"), ("label",))
         first, last = form.part(fields, path, "window", read_window, _NO_WINDOW, False)
-        domain = form.part(fields, path, "from", Form.choice, "condition", DOMAINS)
+        domain = form.part(fields, path, "from", Form.choice, "condition", RECORD_DOMAINS)
         of = form.part(fields, path, "of", _known, "", concepts)
         label = form.part(fields, path, "label", Form.text, "")
         found.append(Outcome(name, domain, of, (first or 0, last), label))

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atoll.cohort.domains import BY_WORD
 from atoll.errors import DataError
+from atoll.features import looks
 from atoll.features.extract import extract
-from atoll.study import horizon
+from atoll.study import feature_words, features, horizon
 from atoll.study.feature_words import in_words
 from atoll.study.features import read
 from atoll.study.nodes import Problems
@@ -399,6 +401,14 @@ def test_what_an_investigator_calls_a_column_is_kept_and_told():
         assert feature.endswith("“diabetes before”") and outcome.endswith("“新发糖尿病”")
     other = read(f"{CONCEPTS}features:\n  x: {FLAG}\noutcome:\n  y: {{from: condition, of: disease, window: [1, 9]}}\n")
     assert other.id_of("y") == made.id_of("y"), "a label means nothing"
+
+
+def test_every_word_of_a_feature_can_be_computed_and_told():
+    """A word that the document allows and one of these lacks would fail at a hospital, when its steward approves."""
+    for told in (looks._SAID, feature_words._SAYS):
+        assert set(told) == {*features.RECORDS, *features.VALUES}
+    assert set(feature_words._DOMAINS) == set(features.RECORD_DOMAINS) == set(BY_WORD)
+    assert set(feature_words._PERSON) == set(features.PERSON_FACTS) == set(features._PERSON_COLUMNS)
 
 
 def test_scratch_tables_of_others_stay(quick):
