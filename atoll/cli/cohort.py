@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,10 +71,8 @@ def run(
         raise click.UsageError("Missing option '--out'. Name the Parquet file that the rows go into.")
     before, window = State() if anew else read_state(out), read_window(between) if between else None
     with output.progress("cohort", len(reading.definitions)) as step:
-        if window is None:
-            done = run_definitions(reading, cdm, **limits, before=before, progress=step)
-        else:
-            done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
+        find = partial(run_definitions, reading, cdm, **limits, progress=step)
+        done = run_at_night(find, out, window, output.note, before) if window else find(before=before)
     done.write(out, report)
     document = done.report()
     output.result(

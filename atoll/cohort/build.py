@@ -20,9 +20,9 @@ from atoll.cohort.groups import GroupCompiler, Index
 from atoll.cohort.shared import SharedEvents
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
+from atoll.study.circe_check import MAX_RULES
 from atoll.study.circe_node import read_day
 
-MAX_RULES = 62  # bits of a whole number of 64
 ASCENDING, DESCENDING = sql("ASC"), sql("DESC")
 
 

@@ -32,7 +32,7 @@ from atoll.study.circe_node import Node, read_day
 from atoll.study.circe_parts import ConceptSetSelection, DateRange, NumericRange, Occurrence, Period, Window
 
 Level = Literal["error", "warning", "note"]
-MAX_RULES = 62
+MAX_RULES = 62  # bits of a whole number of 64, in which a run keeps them
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from atoll.study.circe_check import MAX_RULES
+
 _X = r"(.+?)"
 WHATS: tuple[tuple[str, str], ...] = (
     (r"is a key that Circe does not know; it is ignored\.", "不是 Circe 认识的键，将被忽略。"),
@@ -49,7 +51,7 @@ REMEDIES: dict[str, str] = {
     "Add concepts.": "请加入概念。",
     "Include concepts first.": "请先加入要包含的概念。",
     "Add an initial event.": "请加入初始事件。",
-    "Join some, so that there are 62 at most.": "请合并一些，最多 62 条。",
+    f"Join some, so that there are {MAX_RULES} at most.": f"请合并一些，最多 {MAX_RULES} 条。",
     "Correct its dates.": "请更正日期。",
     "Give 0 days or more.": "请填 0 天或更多。",
     "Give its upper bound as Extent.": "请以 Extent 给出上界。",
