@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -175,7 +174,7 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
 
     definition = read_definition(file)
     text = explained(definition, language)
-    output.result({"text": text, "check": [asdict(fault) for fault in faults(definition)]}, text.rstrip())
+    output.result({"text": text, "check": [fault.document() for fault in faults(definition)]}, text.rstrip())
 
 
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")

@@ -20,7 +20,7 @@ from atoll.cohort.groups import GroupCompiler, Index
 from atoll.cohort.shared import SharedEvents
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ObservationFilter, ResultLimit
-from atoll.study.circe_check import MAX_RULES
+from atoll.study.circe_faults import MAX_RULES
 from atoll.study.circe_node import read_day
 
 ASCENDING, DESCENDING = sql("ASC"), sql("DESC")
