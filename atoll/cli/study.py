@@ -56,9 +56,10 @@ def new(out: Output, file: Path) -> None:
 @with_output
 def check(out: Output, file: Path) -> None:
     """Say everything that is wrong with a study, or that nothing is."""
-    from atoll.study.horizon import warnings
+    from atoll.study.horizon import refuse, warnings
 
     signed, found = read_study(file, today=date.today())
+    refuse(found)  # of a written study its options were looked at; a signed one is read by whom it was sent to
     ahead = warnings(found)
     unpinned = sorted(name for name, site in found.sites.items() if not site.key)
     out.result(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from atoll.cli.main import atoll
 from atoll.cohort.folder import read_definition
 from atoll.errors import StudyError
-from atoll.governance.signatures import fingerprint, new_key, public_bytes
+from atoll.governance.signatures import fingerprint, new_key, public_bytes, sign_study
 from atoll.study import circe
 from atoll.study.dataset import files_beside
 from atoll.study.diagnosis import TABLES, WORDS
@@ -163,6 +163,18 @@ def test_what_comes_after_the_index_date_is_no_covariate(tmp_path, family, formu
     if not refused:
         shared = "Outcome y and feature x read the same concepts on day 0"
         assert shared in done.output and shared in command("study", "explain", tmp_path / "study.yaml").output
+
+
+def test_a_signed_study_that_reads_what_comes_later_is_refused_by_whoever_checks_it(tmp_path):
+    """Somebody signed it with a program that does not look."""
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    key, text = new_key(), AHEAD.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age + y_event")
+    pinned = text.replace("north: {}", f"north: {{key: '{fingerprint(public_bytes(new_key()))}'}}")
+    file = tmp_path / "study.signed.json"
+    file.write_bytes(sign_study(read(pinned, files=files_beside(file)), key).to_bytes())
+    done = command("study", "check", file)
+    assert done.exit_code == 10
+    assert "analyses.risk.formula: 'y_event' is made from what comes after the index date" in done.output
 
 
 DIAGNOSED = """
