@@ -151,7 +151,7 @@ def _risk(workspace: Workspace, definition: CohortExpression, _: object) -> pa.T
     """Everybody's observation after the days that entry asks for, up to the first entry, in disjoint pieces."""
     import pyarrow as pa
 
-    _, first = _run(workspace, definition)
+    first = _run(workspace, definition)[1]
     prior = definition.primary_criteria.observation_window.prior_days or 0
     rows = workspace.fetch(
         sql("SELECT o.person_id, p.year_of_birth, p.gender_concept_id, o.observation_period_start_date AS seen_from, "
