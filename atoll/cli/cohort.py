@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +17,8 @@ from atoll.errors import StudyError
 
 if TYPE_CHECKING:
     from atoll.cohort.folder import Reading
-    from atoll.study.circe_check import Fault
     from atoll.study.circe_draft import Answers
+    from atoll.study.circe_faults import Fault
     from atoll.study.dictionary import Dictionary
     from atoll.ui.results import Result
 
@@ -79,10 +79,8 @@ def run(
         raise click.UsageError("Missing option '--out'. Name the Parquet file that the rows go into.")
     before, window = State() if anew else read_state(out), read_window(between) if between else None
     with output.progress("cohort", len(reading.definitions)) as step:
-        if window is None:
-            done = run_definitions(reading, cdm, **limits, before=before, progress=step)
-        else:
-            done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
+        find = partial(run_definitions, reading, cdm, **limits, progress=step)
+        done = run_at_night(find, out, window, output.note, before) if window else find(before=before)
     done.write(out, report)
     say_result(output, done, out)
     return SOME_FAILED if done.failed else 0
@@ -208,7 +206,7 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
 
     definition = read_definition(file)
     text, found = explained(definition, language, lines=lines_of(file)), faults(definition)
-    output.result({"text": text, "check": [asdict(fault) for fault in found]}, text.rstrip())
+    output.result({"text": text, "check": [fault.document() for fault in found]}, text.rstrip())
     return _checked(found)
 
 
@@ -224,7 +222,7 @@ def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
 
     definition = read_definition(file)
     found = faults(definition)
-    output.result([asdict(fault) for fault in found])
+    output.result([fault.document() for fault in found])
     nothing = {"en": "Nothing was found.", "zh": "没有发现问题。"}
     for line in check_list(definition, found, language, lines_of(file)) or [nothing[language]]:
         output.say(line)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_check import Fault, faults
+from atoll.study.circe_check import faults
+from atoll.study.circe_faults import Fault
 from atoll.study.circe_text import Language, Lines, Text
 
 

@@ -12,9 +12,9 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
-from atoll.study.circe_check import Fault, faults
+from atoll.study.circe_check import faults
 from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
-from atoll.study.circe_faults_zh import in_chinese
+from atoll.study.circe_faults import Fault
 from atoll.study.circe_node import Node
 from atoll.study.circe_parts import (
     Concept,
@@ -196,14 +196,15 @@ class Text:
 
     def fault(self, fault: Fault, lines: Lines | None, remedy: bool = False) -> str:
         """A fault as a sentence that begins with its place in words."""
-        unknown = fault.what.startswith("is a key that Circe does not know")
-        place = in_words(self.definition, fault.place, self.phrase, self.index, whole=unknown)
+        place = in_words(self.definition, fault.place, self.phrase, self.index, whole=fault.key == "key unknown")
+        what, to_do = fault.said(self.index)
+        to_do = to_do if remedy else ""
         line = lines(fault.place) if lines and fault.place else 0
         at = self.frame("line", number=line) if line else ""
         if self.index:
-            return at + in_chinese(place, fault.what, fault.remedy if remedy else "")
+            return f"{at}{place} {what}{to_do}"
         place = place if at else place[:1].upper() + place[1:]
-        return f"{at}{place} {fault.what} {fault.remedy if remedy else ''}".strip()
+        return f"{at}{place} {what} {to_do}".strip()
 
     def phrase(self, node: Node) -> str:
         """The sentence of a criterion, without what is nested in it."""
