@@ -5,15 +5,16 @@ Rows of persons, for the hospital's own eyes and for the algorithms that count t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS
+from atoll.cohort.domains import BY_CRITERION
 from atoll.cohort.near import near_codes
 from atoll.cohort.run import CohortRun
 from atoll.errors import StudyError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GENDERS = {8532: SEXES[0], 8507: SEXES[1]}  # concepts of OMOP
+CONCEPTS = {"entries": "concept", "codes": "code"}  # the column of a table that holds them
 LOCAL = 2_000_000_000  # concepts from here on are a hospital's own: their names are, too
 
 
@@ -41,21 +43,15 @@ def diagnose(
 
     Raises
     ------
+    StudyError
+        For a table that is none of them.
     AtollError
         What kept the definition from being run.
     """
-    names = Names(definition, own_names)
-    if what == "codes":
-        return _codes(workspace, near_codes(workspace, definition), names)
-    if what == "overlap":
-        if second is None:
-            raise StudyError("An overlap is of two cohorts.", "Name the second one.")
-        return _overlap(workspace, definition, second)
-    run = CohortRun(workspace)
-    first = _first_periods(_rows(run, {"cohort": definition}))
-    if what == "entries":
-        return names.given(workspace, _entries(workspace, run.sets, definition, first), "concept")
-    return _risk(workspace, definition, first)
+    if what not in MADE:
+        raise StudyError(f"A cohort is not diagnosed by {what!r}.", f"Give one of {', '.join(MADE)}.")
+    made = MADE[what](workspace, definition, second)
+    return Names(definition, own_names).given(workspace, made, CONCEPTS[what]) if what in CONCEPTS else made
 
 
 def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
@@ -63,6 +59,12 @@ def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
     for error in found.failed.values():
         raise error
     return found.rows
+
+
+def _run(workspace: Workspace, definition: CohortExpression) -> tuple[ConceptSets, pa.Table]:
+    """The concept sets of a definition that was run, and the first period of each person."""
+    run = CohortRun(workspace)
+    return run.sets, _first_periods(_rows(run, {"cohort": definition}))
 
 
 def _first_periods(rows: pa.Table) -> pa.Table:
@@ -76,9 +78,10 @@ def _first_periods(rows: pa.Table) -> pa.Table:
 # ---- entries
 
 
-def _entries(workspace: Workspace, sets: ConceptSets, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _entries(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     import pyarrow as pa
 
+    sets, first = _run(workspace, definition)
     index = workspace.table("index_dates")
     workspace.upload(index, first)
     query = sql(
@@ -107,7 +110,7 @@ def _started(workspace: Workspace, sets: ConceptSets, definition: CohortExpressi
     mine = sets.of(definition)
     parts = [sql("SELECT subject_id, 0 AS concept_id, 0 AS event_id, 0 AS source FROM {i} WHERE 1 = 0", i=index)]
     for number, criterion in enumerate(definition.primary_criteria.criteria_list):
-        domain = DOMAINS.get(type(criterion).__name__)
+        domain = BY_CRITERION.get(type(criterion).__name__)
         if domain is None or not domain.concept or domain.concept not in (workspace.columns(domain.table) or ()):
             continue
         concept, codeset = column(Sql("t"), domain.concept), getattr(criterion, "codeset_id", None)
@@ -136,14 +139,21 @@ class Names:
     own: bool
 
     def given(self, workspace: Workspace, rows: pa.Table, of: str) -> pa.Table:
-        """Concept ids as words: the id with its name, without one where the concept is the hospital's own."""
+        """Concept ids as words: the id with its name, without one where the concept is the hospital's own.
+
+        Behind a near code stands why it is near, instead of a column `ways`.
+        """
         import pyarrow as pa
 
         ids = rows.column(of).to_pylist()
         wanted = sorted({i for i in ids if i is not None})
         names = self.known() | (_in_vocabulary(workspace, wanted) if wanted else {})
-        words = {i: self.word(i, names.get(i)) for i in wanted}
-        return rows.set_column(rows.column_names.index(of), of, pa.array([words.get(i) for i in ids], pa.string()))
+        told = {i: self.word(i, names.get(i)) for i in wanted}
+        words = [told.get(i) for i in ids]
+        if "ways" in rows.column_names:
+            near = zip(ids, rows.column("ways").to_pylist(), strict=True)
+            words, rows = [with_ways(told[i], ways) for i, ways in near], rows.drop_columns(["ways"])
+        return rows.set_column(rows.column_names.index(of), of, pa.array(words, pa.string()))
 
     def known(self) -> dict[int, str]:
         """The names that the definition gives."""
@@ -154,15 +164,6 @@ class Names:
         """The id and, where it may be told, the name."""
         plain = " ".join((name_ or "").split())
         return f"{concept} {plain}" if plain and (self.own or concept < LOCAL) else str(concept)
-
-
-def _codes(workspace: Workspace, near: pa.Table, names: Names) -> pa.Table:
-    """Near codes as words, each with why it is near."""
-    import pyarrow as pa
-
-    made = names.given(workspace, near.select(["person", "code"]), "code")
-    pairs = zip(made.column("code").to_pylist(), near.column("ways").to_pylist(), strict=True)
-    return made.set_column(1, "code", pa.array([with_ways(word, ways) for word, ways in pairs], pa.string()))
 
 
 def _in_vocabulary(workspace: Workspace, wanted: list[int]) -> dict[int, str]:
@@ -187,10 +188,11 @@ def _in_vocabulary(workspace: Workspace, wanted: list[int]) -> dict[int, str]:
 # ---- time at risk
 
 
-def _risk(workspace: Workspace, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _risk(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     """Everybody's observation after the days that entry asks for, up to the first entry, in disjoint pieces."""
     import pyarrow as pa
 
+    first = _run(workspace, definition)[1]
     prior = definition.primary_criteria.observation_window.prior_days or 0
     rows = workspace.fetch(
         sql("SELECT o.person_id, p.year_of_birth, p.gender_concept_id, o.observation_period_start_date AS seen_from, "
@@ -239,9 +241,11 @@ def _looked_up(person: Any, known: Any, values: Any) -> Any:
 # ---- overlap
 
 
-def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression) -> pa.Table:
+def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression | None) -> pa.Table:
     import pyarrow as pa
 
+    if second is None:
+        raise StudyError("An overlap is of two cohorts.", "Name the second one.")
     rows = _rows(CohortRun(workspace), {"first": first, "second": second})
     names, persons = np.array(rows.column("definition").to_pylist(), dtype=str), _whole(rows, "subject_id")
     both = {which: np.unique(persons[names == which]) for which in ("first", "second")}
@@ -260,3 +264,15 @@ def _days(rows: pa.Table, column_: str) -> Any:
 
     days = rows.column(column_).cast(pa.date32()).cast(pa.int32())
     return days.to_numpy(zero_copy_only=False).astype(float)
+
+
+def _codes(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
+    return near_codes(workspace, definition)
+
+
+MADE: Mapping[str, Callable[[Workspace, CohortExpression, CohortExpression | None], pa.Table]] = {
+    "entries": _entries,
+    "risk": _risk,
+    "codes": _codes,
+    "overlap": _overlap,
+}
