@@ -62,18 +62,23 @@ def feasibility(
     silent = {site: answer for site, answer in answers.items() if isinstance(answer, str)}
     out.result({"analyses": found, "no answer": silent} if out.as_json else None)
     for name, entry in found.items():
-        out.say(f"{name} ({planned[name].algorithm})")
-        headings = {"patients": "patients", "known": "all columns known", "events": "with the event"}
-        shown = {key: words for key, words in headings.items() if key != "events" or planned[name].happened}
-        rows = [(site, *(_between(numbers[key]) for key in shown)) for site, numbers in entry["sites"].items()]
-        out.table(("hospital", *shown.values()), rows)
-        out.say("\n".join((_in_words(entry), *_refusals(name, entry))) + "\n")
+        _show(out, name, entry, planned[name])
     for site, why in silent.items():
         out.note(f"{site}: {why}")
     if silent and not (tables or cdms):
         left = "wait for their stewards: ask again" if keep else "were withdrawn; --keep leaves them to the stewards"
         out.note(f"Questions without an answer {left}. A steward can let such be answered: atoll site feasibility.")
     return 0 if len(silent) < len(answers) else (DisclosureRefused if tables or cdms else Unreachable).exit_code
+
+
+def _show(out: Output, name: str, entry: Mapping[str, Any], plan: Plan) -> None:
+    """One analysis: a row a hospital, what the numbers are enough for, and who would refuse."""
+    out.say(f"{name} ({plan.algorithm})")
+    headings = {"patients": "patients", "known": "all columns known", "events": "with the event"}
+    shown = {key: words for key, words in headings.items() if key != "events" or plan.happened}
+    rows = [(site, *(_between(numbers[key]) for key in shown)) for site, numbers in entry["sites"].items()]
+    out.table(("hospital", *shown.values()), rows)
+    out.say("\n".join((_in_words(entry), *_refusals(name, entry))) + "\n")
 
 
 def _here(out: Output, study: Study, tables: Sequence[str], cdms: Sequence[str]) -> Answers:

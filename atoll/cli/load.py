@@ -49,15 +49,8 @@ def load(
         allow(_codes_beside(report), CODES, "Give --report another folder.")
     read = read_mapping(mapping)
     with out.progress("load") as step:
-        made = load_url(
-            read,
-            source,
-            cdm,
-            vocabulary=vocabulary,
-            memory=memory,
-            today=getattr(today, "date", lambda: None)(),
-            progress=step,
-        )
+        day = getattr(today, "date", lambda: None)()
+        made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
     document = made.to_document()
     if report is not None:
         write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
