@@ -62,6 +62,11 @@ class Context:
     today: str
 
 
+def in_the_future(start: str) -> str:
+    """Why a row is put aside that begins on a day that has not come yet; `start` is the column with that day."""
+    return f"{start} in the future"
+
+
 def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
     """A rule over a source table.
 
@@ -296,7 +301,7 @@ class _Rule:
         if start is None or not rule.table.of_persons or rule.to == "person":
             return
         begin, layer = columns[start], self.layer
-        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
+        self.reasons.append((begin > self.ibis.date(self.context.today), in_the_future(start)))
         end = rule.table.end()
         if end is not None and end in rule.columns:
             self.reasons.append((columns[end] < begin, "ends before it starts"))
