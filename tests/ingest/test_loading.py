@@ -147,6 +147,33 @@ def test_the_order_of_columns_and_rows_does_not_matter(tmp_path):
     assert content(tmp_path / "a" / "cdm.duckdb") == content(tmp_path / "b" / "cdm.duckdb")
 
 
+OURS = ["_status", "_birth", "_person", "_death", "_each", "_first", "_key", "_reason", "_note", "_ref_person_id",
+        "_found_person_id", "_key0", "_join0_key", "_results_day", "key", "rank", "person", "birth", "death", "status",
+        "each", "first", "key0", "join0:key", "ref:person_id", "found:person_id", "value:person_id", "source:patient",
+        "joined:source:patient", "text:measurement_concept_id", "source:source:day"]  # fmt: skip
+SHAPES_OF_RULES = ("    key: row\n", "    key: row\n    first: day\n", "    key: row\n    join: {visits: visit}\n",
+                   "    key: row\n    each: {columns: [value], value: value}\n", "    distinct: true\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_RULES)
+def test_no_name_of_a_column_is_ours(tmp_path, shape):
+    """Columns that no rule reads change nothing, also where they are called as our own once were or are."""
+    text = MAPPING.replace("    key: row\n", shape)
+    head, *lines = RESULTS.splitlines()
+    more = [",".join([head, *OURS]), *(line + ",7" * len(OURS) for line in lines)]
+    loaded(tmp_path / "a", text)
+    report = loaded(tmp_path / "b", text, results="\n".join(more) + "\n")
+    assert report.rejected == []
+    assert content(tmp_path / "a" / "cdm.duckdb") == content(tmp_path / "b" / "cdm.duckdb")
+
+
+def test_a_column_called_as_one_of_ours_is_read(tmp_path):
+    head, *lines = RESULTS.splitlines()
+    text = MAPPING.replace("number(value)", "number(`_status`)")
+    loaded(tmp_path, text, results="\n".join([f"{head},_status", *(line + ",7" for line in lines)]) + "\n")
+    assert rows(tmp_path, "SELECT DISTINCT value_as_number FROM measurement") == [(7.0,)]
+
+
 def test_nothing_new_makes_no_release(tmp_path):
     assert loaded(tmp_path).release == 1
     again = loaded(tmp_path)
