@@ -49,6 +49,7 @@ def run(
     memory: str | None,
 ) -> None:
     """Run all checks on an OMOP database. Only numbers of rows are written, and they stay at the hospital."""
+    from atoll.cdm.database import without_password
     from atoll.cdm.workspace import workspace_at
     from atoll.cli.study import read_study
     from atoll.quality.report import drift, names_of, to_document
@@ -61,7 +62,7 @@ def run(
         scope = scope_of(read_study(study)[1], workspace) if study else None
         findings = run_all(workspace, step, scope)
         names = names_of(workspace, findings)
-    document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm), names=names)
+    document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
         report.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
@@ -137,12 +138,6 @@ def _report(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is no report of quality.", "Write one with `atoll quality run --report`.") from error
     return document
-
-
-def _place(url: str) -> str:
-    """The database without a password."""
-    scheme, mark, rest = url.partition("://")
-    return scheme + mark + rest.rpartition("@")[2] if mark else url
 
 
 def _page(document: dict[str, Any], changes: list[dict[str, Any]], language: Language | None) -> str:
