@@ -26,9 +26,9 @@ from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import AGAIN, REPEATED, Build, keep_broken_lines, manifest_of, only_one
+from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one
 from atoll.ingest.report import Report, report_of
-from atoll.ingest.rules import Context
+from atoll.ingest.rules import REPEATED, Context
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 

@@ -19,6 +19,7 @@ from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.rule_source import RuleScope, sourced
+from atoll.ingest.rules import REPEATED
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -50,7 +51,7 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
     )
     bench.run("ALTER TABLE ingest.person_key DROP COLUMN born")
     bench.run(
-        "UPDATE main.person SET _reason = 'repeated row' WHERE _reason IS NULL AND rowid NOT IN"
+        f"UPDATE main.person SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
         " (SELECT min(rowid) FROM main.person WHERE _reason IS NULL GROUP BY person_id)"
     )
     _merge(bench, _same(mapping, source, lookups) + _matches(bench, mapping, source, lookups))
@@ -128,7 +129,7 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
 def deaths(bench: Workbench) -> None:
     """Take the days of death over, so that later rows can be held against them. Of several days the first counts."""
     bench.run(
-        "UPDATE main.death SET _reason = 'repeated row' WHERE _reason IS NULL AND rowid NOT IN"
+        f"UPDATE main.death SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
         " (SELECT arg_min(rowid, (death_date, rowid)) FROM main.death WHERE _reason IS NULL GROUP BY person_id)"
     )
     bench.run(

