@@ -24,6 +24,7 @@ from typing import IO
 
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
+from atoll.ingest.pace import Progress, silent
 from atoll.ingest.sources import Opened, Source, SourceFile
 from atoll.ingest.tabular import BLOCK, Look, look, opened
 
@@ -33,7 +34,13 @@ _NAMED = {"UNICODE UTF-8": "utf-8", "UNICODE": "utf-16", "GB 18030-2000": "gb180
 _LINE_ENDS = re.compile(r"[\r\n\x0b\x1c]+")
 
 
-def open_hl7(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
+def is_message(name: str, head: bytes) -> bool:
+    """Whether a file holds HL7 v2 messages."""
+    begins = head.lstrip(codecs.BOM_UTF8 + b"\x0b\r\n").startswith(b"MSH|")
+    return name.endswith((".hl7", ".er7")) or (name.endswith(".txt") and begins)
+
+
+def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progress: Progress = silent) -> Source:
     """All messages of some files.
 
     Raises
@@ -47,7 +54,7 @@ def open_hl7(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
     for file in files:
         if not file.name.lower().endswith((".hl7", ".er7", ".txt", ".dat", ".msg")):
             continue
-        encoding, found = _encoding(file)
+        encoding, found = _encoding(file, progress)
         target = folder / f"{found.sha256[:16]}.segments"
         if not target.exists():
             _segments(file, encoding, target)
@@ -63,14 +70,14 @@ def open_hl7(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
     return source
 
 
-def _encoding(file: Path) -> tuple[str, Look]:
+def _encoding(file: Path, progress: Progress) -> tuple[str, Look]:
     with opened(file) as content:
         head = content.read(4096).lstrip(codecs.BOM_UTF8 + b"\x0b\r\n ")
     if not head.startswith((b"MSH", b"FHS", b"BHS")):
         raise DataError(f"{file.name} does not begin with an HL7 v2 message (MSH).", "Is it another kind of file?")
     fields = re.split(rb"[\r\n]", head)[0].split(head[3:4])
     named = fields[17].split(b"~")[0].decode("ascii", "replace").strip().upper() if len(fields) > 17 else ""
-    found = look(file, _NAMED.get(named))
+    found = look(file, _NAMED.get(named), progress)
     return found.encoding, found
 
 

@@ -136,7 +136,7 @@ class _Load:
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
-            source = open_source(self.address, bench, self._work(), self.mapping)
+            source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, VERSION]
@@ -156,7 +156,7 @@ class _Load:
         self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
-        self.source = open_source(self.address, bench, build.folder, self.mapping)
+        self.source = open_source(self.address, bench, build.folder, self.mapping, self.progress)
         self.lookups = Lookups(bench, self.mapping.lists)
         self.total = sum(
             self.source.tables[rule.source].size for rule in self.mapping.rules if rule.source in self.source.tables

@@ -3,8 +3,8 @@
 What an export is made of is found out from it: FHIR bundles and bulk files and HL7 v2 messages are turned into plain
 tables first (`ingest.fhir`, `ingest.hl7v2`); CSV is read where it lies.
 
-A new format of files with rows goes into `_Files._table`; one of messages is a module of its own that gives a `Source`,
-known by `_kind_of` and `mapping.KINDS`. What `atoll site dataset add` reads is another thing: see `features.imports`.
+A new format of files with rows goes into `_Files._table`; one of messages is a module of its own, named in `formats`.
+What `atoll site dataset add` reads is another thing: see `features.imports`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from atoll.cdm.database import is_url, record_batches
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest import tabular
+from atoll.ingest import formats, tabular
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
 from atoll.ingest.pace import Progress, silent
@@ -110,42 +110,15 @@ def open_source(
     path = Path(address)
     if not path.exists():
         raise DataError(f"There is no file or folder {address}.", "Check the path.")
-    kind = mapping.source if mapping else ""
+    kind = mapping.source if mapping else formats.TABLES
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
     if not files:
         raise DataError(f"{path} is an empty folder.", "Give the folder with the export.", code="EMPTY")
-    found = kind if kind not in ("", "tables") else _kind_of(files)
-    if found in ("fhir", "hl7"):
-        return _messages(found, files, bench, folder)
+    found = kind if kind != formats.TABLES else formats.kind_of(files)
+    if found != formats.TABLES:
+        source: Source = formats.opener(found)(files, bench, folder, progress)
+        return source
     return _Files(bench, folder, mapping, progress).open(files, path)
-
-
-def _kind_of(files: Sequence[Path]) -> str:
-    for file in files:
-        name = file.name.lower()
-        if name.endswith((".ndjson", ".ndjson.gz")):
-            return "fhir"
-        if name.endswith(".json"):
-            with file.open("rb") as opened:
-                if b'"resourceType"' in opened.read(4096):
-                    return "fhir"
-        if name.endswith((".hl7", ".er7")):
-            return "hl7"
-        if name.endswith(".txt"):
-            with file.open("rb") as opened:
-                if opened.read(64).lstrip(b"\xef\xbb\xbf\x0b\r\n").startswith(b"MSH|"):
-                    return "hl7"
-    return "tables"
-
-
-def _messages(kind: str, files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
-    if kind == "fhir":
-        from atoll.ingest.fhir import open_fhir
-
-        return open_fhir(files, bench, folder)
-    from atoll.ingest.hl7v2 import open_hl7
-
-    return open_hl7(files, bench, folder)
 
 
 class _Files:
@@ -153,7 +126,7 @@ class _Files:
 
     def __init__(self, bench: Workbench, folder: Path, mapping: MappingDocument | None, progress: Progress):
         self.bench, self.folder, self.mapping, self.progress = bench, folder, mapping, progress
-        self.source = Source(bench, "tables")
+        self.source = Source(bench, formats.TABLES)
         self.wanted = set(mapping.used()) if mapping else None
 
     def open(self, files: Sequence[Path], root: Path) -> Source:
@@ -290,7 +263,7 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
 
     import pyarrow.parquet as pq
 
-    source = Source(bench, "tables")
+    source = Source(bench, formats.TABLES)
     parts = urlsplit(address)
     if parts.scheme == "duckdb":
         return _attached(Path(unquote(parts.path)), source)
