@@ -13,11 +13,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from atoll.cdm.delimited import opened
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest.pace import Progress, silent
 from atoll.ingest.sources import Opened, Source, SourceFile
-from atoll.ingest.tabular import opened
 
 _CODING = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR, display VARCHAR)[], text VARCHAR)"
 _REF = "STRUCT(reference VARCHAR)"

@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from atoll.cdm.delimited import BLOCK, Look, look, opened
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
-from atoll.ingest.pace import Progress, silent
 from atoll.ingest.sources import Opened, Source, SourceFile
-from atoll.ingest.tabular import BLOCK, Look, look, opened
 
 _NAMED = {"UNICODE UTF-8": "utf-8", "UNICODE": "utf-16", "GB 18030-2000": "gb18030", "GB18030": "gb18030",
           "GBK": "gb18030",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
@@ -32,7 +33,6 @@ from atoll.ingest.drafting import (
     word,
 )  # fmt: skip
 from atoll.ingest.formats import TABLES
-from atoll.ingest.pace import Progress, silent
 from atoll.ingest.scan import meanings, scan
 
 _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from atoll.cdm import delimited
 from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest import formats, tabular
+from atoll.ingest import excel, formats
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
-from atoll.ingest.pace import Progress, silent
 
+PARQUET = (".parquet", ".pq")
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
 
@@ -154,10 +156,10 @@ class _Files:
             pattern = (table.file or f"{name}.*").casefold()
             if fnmatch.fnmatch(relative.casefold(), pattern) or fnmatch.fnmatch(file.name.casefold(), pattern):
                 return name
-        if not file.name.lower().endswith((*tabular.TEXT, *tabular.EXCEL, *tabular.PARQUET)):
+        if not file.name.lower().endswith((*delimited.TEXT, *excel.EXCEL, *PARQUET)):
             return None
         stem = file.name.split(".")[0]
-        if self.wanted is None or file.name.lower().endswith(tabular.EXCEL):
+        if self.wanted is None or file.name.lower().endswith(excel.EXCEL):
             return stem
         if root.is_file() and len(self.wanted) == 1:
             return next(iter(self.wanted))
@@ -168,9 +170,9 @@ class _Files:
 
     def _table(self, name: str, files: Sequence[Path]) -> None:
         declared = (self.mapping.tables if self.mapping else {}).get(name) or SourceTable(name)
-        if files[0].name.lower().endswith(tabular.EXCEL):
+        if files[0].name.lower().endswith(excel.EXCEL):
             self._excel(name, files)
-        elif files[0].name.lower().endswith(tabular.PARQUET):
+        elif files[0].name.lower().endswith(PARQUET):
             self._parquet(name, files)
         else:
             self._csv(name, files, declared)
@@ -181,9 +183,9 @@ class _Files:
         forms: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
         seen: list[SourceFile] = []
         for file in files:
-            found = tabular.look(file, encoding or None, self.progress)
-            readable = tabular.readable(file, found, self.folder)
-            form = tabular.dialect(readable, declared.columns, declared.delimiter or None)
+            found = delimited.look(file, encoding or None, self.progress)
+            readable = delimited.readable(file, found, self.folder)
+            form = delimited.dialect(readable, declared.columns, declared.delimiter or None)
             self.source.paths[str(readable)] = file.name
             seen.append(SourceFile(file.name, found.sha256, found.size, found.encoding, form.delimiter, found.lines))
             forms.setdefault((form.delimiter, form.columns), []).append(readable)
@@ -199,7 +201,7 @@ class _Files:
     def _excel(self, name: str, files: Sequence[Path]) -> None:
         for file in files:
             sha256, size = _hash(file)
-            sheets = tabular.excel_sheets(file, self.folder, sha256)
+            sheets = excel.excel_sheets(file, self.folder, sha256)
             for title, path in sheets.items():
                 named = title if self.wanted and title in self.wanted else name
                 named = named if len(sheets) == 1 or named in (self.wanted or ()) else title
