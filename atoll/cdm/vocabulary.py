@@ -1,9 +1,8 @@
 """Vocabularies: an Athena download into one DuckDB file, look-ups in it, and the small set that comes with the package.
 
 An Athena download is a zip or a folder of tab-separated files, one for each vocabulary table. `concept_ancestor` is
-stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks
-without an
-index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
+stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks without
+an index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
 sexes, visits, units, types, laboratory tests, ingredients, common conditions by code; SNOMED CT names are not in it.
 """
 

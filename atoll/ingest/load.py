@@ -3,10 +3,8 @@
     source → rules (one query each) → checks → periods and eras → a release, put in force as a whole
 
 Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot
-stay
-with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
-vocabulary
-give the same tables, also when the load was killed in between.
+stay with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
+vocabulary give the same tables, also when the load was killed in between.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
 
 Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
-whoever
-reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
-that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with the
-same result. A release that is sealed (manifest written) has only to be put in force.
+whoever reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a
+load that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with
+the same result. A release that is sealed (manifest written) has only to be put in force.
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
 `file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
