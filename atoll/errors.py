@@ -169,7 +169,8 @@ REMEDIES: dict[str, str] = {
     "NOT_FINITE": "Look for infinite or extreme values; a logarithm or root needs positive ones.",
     "DATA_INVALID": "Correct the data or their dictionary, and register them again.",
     "DATA_CHANGED": "Register the dataset again.",
-    "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, or leave this site out.",
+    "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, take one column in the place of "
+    "two that say nearly the same, or leave this site out.",
     "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take the logarithm of a skewed column "
     "(of an outcome: let the hospitals make that column), or leave this site out.",
     "TOLD_APART": "Merge rare levels, leave out a column in which hardly anybody differs from what others say, use "

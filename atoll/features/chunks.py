@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atoll.errors import REMEDIES, DataError
-from atoll.features.codes import few_values, floors, with_levels
+from atoll.features.codes import few_values, with_levels
 from atoll.features.intervals import refuse_unbounded
 from atoll.features.products import refuse_intricate
 from atoll.features.rows import Rows
@@ -31,7 +31,6 @@ def chunks(
     """
     named, person = view.named(), person_column(columns)
     values: dict[str, Array] = {}
-    many: dict[str, tuple[float, ...]] = {}
     for name in [*named, person] if person else named:
         if name not in table.columns or name not in columns:
             raise DataError(
@@ -43,10 +42,10 @@ def chunks(
         refuse_unbounded(view.design, columns)
         refuse_intricate(view.design, columns)
         columns = with_levels(view.design, columns, table)
-        values, many = few_values(view, columns, table), floors(view, columns, table)
+        values = few_values(view, columns, table)
     repeats = person is not None and table.repeats(person)
     wanted = tuple(dict.fromkeys([*named, person])) if repeats and person else named
-    counted = behind(view.design, columns, [*strata_of(view), *offset_of(view)], many, values) if view.design else None
+    counted = behind(view.design, columns, [*strata_of(view), *offset_of(view)], values) if view.design else None
     for batch in table.batches(wanted, None if repeats else size):
         yield Witnessed(batch, view, columns, site, minimum, person if repeats else None, rounding, behind=counted)
 

@@ -24,7 +24,6 @@ from atoll.study.view import View
 
 LOOKED_AT = 2_000  # rows that nearly always show a third value
 BATCH = 262_144
-MANY = 0.1  # of the persons have a value that many have
 VALUES = 20  # of one column: a number of 53 bits, and a few others, do not tell how many have each of more
 CURVED = ("log", "log2", "log10", "sqrt", "exp", "/")
 FEWEST = 20  # rows before two values say something; fewer persons are refused by their number
@@ -81,29 +80,6 @@ def few_values(view: View, columns: Dictionary, table: Table) -> dict[str, Array
     found = {name: _values(table, name) for name in numbers}
     few = {name: values for name, values in found.items() if 0 < len(values) <= VALUES}
     return {name: values for name, values in few.items() if name in curved or not _are_decimals(values)}
-
-
-def floors(view: View, columns: Dictionary, table: Table) -> dict[str, tuple[float, ...]]:
-    """Of each number of a design, the offset and the outcome: nought, where somebody has it, and the value that many
-    have (a limit of detection, a whole year): less that value it is nought for them."""
-    assert view.design is not None
-    read = [name for factors in view.design.columns for f in factors for name in columns_of(f)]
-    names = [name for name in dict.fromkeys([*read, view.offset or "", view.outcome or ""]) if name]
-    found = {name: _floors(table, name) for name in names if columns[name].type == "number"}
-    return {name: values for name, values in found.items() if values}
-
-
-def _floors(table: Table, name: str) -> tuple[float, ...]:
-    """Nought, and the commonest of values taken at even distances, where it is not seldom among them."""
-    taken, nought = [np.zeros(0)], False
-    for batch in table.batches([name], BATCH):
-        values = batch.numbers(name)
-        values = values[np.isfinite(values)]
-        nought = nought or bool((values == 0).any())
-        taken.append(values[:: max(1, len(values) // LOOKED_AT)])
-    values, held = np.unique(np.concatenate(taken), return_counts=True)
-    common = [float(values[held.argmax()])] if len(values) and held.max() >= MANY * held.sum() else []
-    return tuple(dict.fromkeys([*([0.0] if nought else []), *common]))
 
 
 def _are_decimals(values: Array) -> bool:

@@ -4,10 +4,6 @@
 the eight cells of the three columns. So the cells of all columns whose levels stand in two terms hold enough persons,
 or nobody.
 
-A number that is nought for many, or another value (a limit of detection), is such a column too: of
-`age + male * packs + statin` the packs of the women on statin who smoke follow. So those for whom all such numbers of
-two terms are something else are counted in each of these cells.
-
 A spline of degree d can go from one constant to another between d + 1 neighbouring knots (its slope is then a B-spline
 of degree d − 1, and none is shorter: de Boor 1978, chapter IX), so it could be a step for all but those who lie there;
 |x − a| rises from nought on either side of a. Of each cell of levels that stand in two terms, enough lie in such a
@@ -16,7 +12,7 @@ span, and where two spans cross. Of the cases, and of the others, enough lie in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
@@ -30,42 +26,28 @@ Span = tuple[str, float, float]  # those with low < column < high: at its ends a
 
 @dataclass(frozen=True)
 class Crossing:
-    """The cells of `levels` (flags, categories), of those who lie in all `spans` and whose `numbers` are not those."""
+    """The cells of `levels` (flags, categories), of those who lie in all `spans`."""
 
     levels: tuple[str, ...]
     spans: tuple[Span, ...] = ()
-    numbers: tuple[tuple[str, float], ...] = ()
 
     @property
     def label(self) -> str:
         """What a refusal names."""
-        return next(iter((*(span[0] for span in self.spans), *(name for name, _ in self.numbers), *self.levels)))
+        return next(iter((*(span[0] for span in self.spans), *self.levels)))
 
 
-def crossings(
-    products: Sequence[Product],
-    columns: Dictionary,
-    floors: Mapping[str, tuple[float, ...]] | None = None,
-    pairs: bool = True,
-    least: int = 3,
-) -> list[Crossing]:
-    """The cells of `least` columns and more, of spans, and of numbers, of two products; of each alone without `pairs`.
-
-    floors   the values that many have of each number, nought among them
-    """
-    floors = floors or {}
-    made_of = [(_levels(made, columns), _spans_of(made), _numbers(made, columns, floors)) for made in [(), *products]]
-    kinds = list(dict.fromkeys(made_of))
+def crossings(products: Sequence[Product], columns: Dictionary, pairs: bool = True, least: int = 3) -> list[Crossing]:
+    """The cells of `least` columns and more, and of spans, of two products; of each alone without `pairs`."""
+    kinds = list(dict.fromkeys((_levels(made, columns), _spans_of(made)) for made in [(), *products]))
     found: dict[Crossing, None] = {}
-    for one_kind, other_kind in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
-        (a, over, some), (b, other, more) = one_kind, other_kind
-        levels, read = tuple(sorted({*a, *b})), sorted({*some, *more})
-        others = {tuple((name, floors[name][place]) for name in read) for place in (0, -1)}
+    for (a, over), (b, other) in combinations_with_replacement(kinds, 2) if pairs else zip(kinds, kinds, strict=True):
+        levels = tuple(sorted({*a, *b}))
         crossed = [(one, another) for one in over for another in other if one[0] != another[0]]
         for spans in [*((one,) for one in (*over, *other)), *map(sorted, crossed)]:
-            found |= {Crossing(levels, tuple(spans), numbers): None for numbers in sorted(others)}
-        if read or (len(levels) >= least and pairs):
-            found |= {Crossing(levels, (), numbers): None for numbers in sorted(others)}
+            found[Crossing(levels, tuple(spans))] = None
+        if len(levels) >= least and pairs:
+            found[Crossing(levels)] = None
     return list(found)
 
 
@@ -82,11 +64,6 @@ def levels_of(products: Sequence[Product], columns: Dictionary) -> list[tuple[st
 def _levels(made: Product, columns: Dictionary) -> tuple[str, ...]:
     """The columns of a product's flags and levels."""
     return tuple(sorted({name for f in made if is_indicator(f, columns) for name in columns_of(f)}))
-
-
-def _numbers(made: Product, columns: Dictionary, floors: Mapping[str, tuple[float, ...]]) -> tuple[str, ...]:
-    """The columns of a product's numbers of which many have one value."""
-    return tuple(sorted({name for f in made if not is_indicator(f, columns) for name in columns_of(f)} & set(floors)))
 
 
 def _spans_of(made: Product) -> tuple[Span, ...]:

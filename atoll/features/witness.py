@@ -40,14 +40,12 @@ class Behind:
     inside      indicators beyond the terms, as factors to be multiplied
     labels      the column that each term, then each of `inside` reads first; may be empty
     indicator   whether each of them is 0 or 1 for everybody
-    floors      of columns of numbers nought and the value that many have (see `codes`)
     values      of columns of few values, each of which is counted (see `codes`)
     """
 
     inside: tuple[tuple[Factor, ...], ...]
     labels: tuple[str, ...]
     indicator: tuple[bool, ...]
-    floors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     values: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -55,7 +53,6 @@ def behind(
     design: Design,
     columns: Dictionary,
     more: Sequence[tuple[Factor, ...]] = (),
-    floors: Mapping[str, tuple[float, ...]] | None = None,
     values: Mapping[str, Array] | None = None,
 ) -> Behind:
     """What is counted for a design, in an order that depends on the design alone; `more` are strata and offset."""
@@ -65,7 +62,6 @@ def behind(
         tuple(inside),
         tuple(first_column(factors) for factors in terms),
         tuple(bool(factors) and all(is_indicator(f, columns) for f in factors) for factors in terms),
-        floors or {},
         values or {},
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
@@ -19,6 +20,7 @@ from atoll.features.crossed import crossings, levels_of, read_by
 from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
+from atoll.privacy.few import fewest
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
 from atoll.privacy.pairs import APART, largest_alone, largest_apart
 from atoll.privacy.statistics import Array
@@ -59,28 +61,31 @@ class Witnessed(Rows):
         return products_of(self._view.design, self._columns)
 
     @cached_property
+    def _multiplied(self) -> tuple[Product, ...]:
+        """What one person's weight is looked for in: the terms as they stand where they are their own products."""
+        assert self._view.design is not None
+        terms = tuple(self._view.design.columns)
+        return terms if self._products == tuple(factors for factors in terms if factors) else self._products
+
+    @cached_property
     def _weighed(self) -> Array:
-        """What one person's weight is looked for in: the products of all terms (see `products`), and the offset."""
-        design = self._view.design
-        assert design is not None
-        plain = self._products == tuple(factors for factors in design.columns if factors)
-        more = [self.offset] if self._view.offset else []
+        """Its columns, and the offset."""
+        assert self._view.design is not None
+        plain = self._multiplied == tuple(self._view.design.columns)
         columns = self.X if plain else self._terms.products(self._products)
-        return np.column_stack([columns, *more]) if more else columns
+        return np.column_stack([columns, self.offset]) if self._view.offset else columns
 
     def _crossed(self, codes: Array, size: int, pairs: bool = True, least: int = 3) -> dict[str, list[Array]]:
         """Persons in the cells that two terms tell apart together (see `crossed`), and of each value of a column of few
         (see `codes`), of each code 0 … size − 1."""
         assert self._behind is not None
         found = dict[str, list[Array]]()
-        for crossing in crossings(self._summed, self._columns, self._behind.floors, pairs, least):
+        for crossing in crossings(self._summed, self._columns, pairs, least):
             own, many = self._cell(crossing.levels)
             where = np.ones(self.n, dtype=bool)
             for name, low, high in crossing.spans:
                 x = self._complete.number(name)
                 where &= (low < x) & (x < high)
-            for name, value in crossing.numbers:
-                where &= self._complete.number(name) != value
             found.setdefault(crossing.label, []).append(self._per_cell(own, many, codes, size, where))
         for name, values in self._behind.values.items():
             held = np.searchsorted(values, self._complete.number(name))
@@ -119,9 +124,11 @@ class Witnessed(Rows):
     def weighing(self) -> Weighing:
         """What says how much one person weighs: the design with an intercept, and the outcome."""
         outcome = [self.y] if self._view.outcome else [self.event] if self._view.event else []
-        strata = self._terms.products(strata_of(self._view))  # what a stratum gives informs no term
-        columns = np.column_stack([np.ones(self.n), strata, self._weighed, *outcome])
-        return Weighing(columns, bool(outcome), self._persons.codes)
+        strata = strata_of(self._view)  # what a stratum gives informs no term
+        columns = np.column_stack([np.ones(self.n), self._terms.products(strata), self._weighed, *outcome])
+        names = ["", *map(first_column, (*strata, *self._multiplied, *offset_of(self._view)))]
+        names += [self._view.outcome or self._view.event or ""] if outcome else []
+        return Weighing(columns, bool(outcome), self._persons.codes, names=tuple(names))
 
     def weighing_at_risk(self) -> tuple[Weighing, Weighing]:
         """The same for sums over risk sets, U = Σ x (e − m) and I = Σ m xxᵀ − …, with m the hazard at β = 0: of those
@@ -132,7 +139,7 @@ class Witnessed(Rows):
         x = found.columns[there, : -1 if found.outcome else None]
         exact = ((x == 0) | (x == 1)).all(axis=0) | (x == x[:1]).all(axis=0)
         weighted = Weighing(x * np.sqrt(self.hazard[there])[:, None], False, person, exact)
-        return Weighing(np.column_stack([x, self.event[there]]), True, person), weighted
+        return replace(found, columns=np.column_stack([x, self.event[there]]), person=person), weighted
 
     def spread(self, weight: Array) -> Array:
         """Σw and Σw² over persons: the rows of a person add up. Zero, as below, where the policy protects nobody."""
@@ -174,20 +181,27 @@ class Witnessed(Rows):
         for j, name in enumerate(names):
             own = self.spread(filled[:, j] ** 2)
             found[name] = np.stack([own, self.spread(apart[:, j] ** 2)], axis=1) if len(names) > 1 else own
-        return found | ({names[0]: np.column_stack([found[names[0]], self._apart_of(names)])} if len(names) else {})
+        apart_of = self._apart_of(names) if len(names) else {}
+        return {name: np.column_stack([sums, apart_of[name]]) for name, sums in found.items()}
 
-    def _apart_of(self, names: Sequence[str]) -> Array:
-        """[1, h], with h the largest leverage of one person among these columns and their squares, as a part of what
-        is allowed (see `leverage_per`). That one alone lacks a value is a number of persons: left out."""
+    def _apart_of(self, names: Sequence[str]) -> dict[str, Array]:
+        """[1, h] of each column. At the first, h is the largest leverage of one person among all columns and their
+        squares, as a part of what is allowed (see `leverage_per`); at one of which a plane misses a few (see
+        `privacy.few`) it is 1. That one alone lacks a value is a number of persons: left out."""
         if self.minimum <= 1:
-            return np.zeros(2)
-        columns = [np.ones(self.n)]
-        for x in map(self._complete.number, names):
+            return {name: np.zeros(2) for name in names}
+        columns, called = [np.ones(self.n)], [""]
+        for name in names:
+            x = self._complete.number(name)
             there = np.isfinite(x)
             value = np.where(there, x, 0.0) / max(float(np.abs(x[there]).max(initial=0.0)), 1e-300)
             columns += [value, value**2] + ([there * 1.0] if self.persons(~there) > 1 else [])
-        apart = largest_alone(np.column_stack(columns), self._persons.codes)
-        return np.array([1.0, 2 * apart / (APART * self.minimum)])
+            called += [name] * (len(columns) - len(called))
+        table = Weighing(np.column_stack(columns), False, self._persons.codes, names=tuple(called))
+        few = fewest(lambda: [table], self.minimum, pairs=False)
+        found = {name: np.array([1.0, float(name == few.column)]) for name in names}
+        found[names[0]][1] += 2 * largest_alone(table.columns, table.person) / (APART * self.minimum)
+        return found
 
     @cached_property
     def _present(self) -> Array:
@@ -274,11 +288,10 @@ class Witnessed(Rows):
         counted = self._in_cells([lambda code: outcome != 0, unusual], True)
         if self.minimum <= 1 or self._view.design is None:
             return counted
-        assert self._behind is not None
-        many = self._behind.floors.get(self._view.outcome or "", ()) or (0.0,)
-        parts = [self._crossed(np.where(outcome != value, 0, 1), 1, whole, 1) for value in dict.fromkeys((0.0, *many))]
+        everybody = np.ones(self.n, dtype=bool)
+        many = dict.fromkeys((0.0, float(self._persons.middle(outcome, everybody))))
+        parts = [self._crossed(np.where(outcome != value, 0, 1), 1, whole, 1) for value in many]
         if squared:
-            everybody = np.ones(self.n, dtype=bool)
             parts.append({self._view.outcome or "": [np.array([self._outside(outcome, 2, everybody)])]})
         return _joined({label: [counts] for label, counts in counted.items()}, *parts)
 
@@ -309,15 +322,17 @@ class Witnessed(Rows):
 
     def leverage_per(self, codes: Array, size: int) -> Array:
         """[1, h] in each code's rows, with h the largest leverage of one person on 1 and X: 1/h persons stand behind.
-        Where it is more, h is that among pairs of columns, as a part of what is allowed."""
+        Where it is more, h is that among pairs of columns, as a part of what is allowed, or 1 of the few whom a plane
+        misses."""
         if self.minimum <= 1:
             return np.zeros((2, 0))
         largest = []
         for rows in self._cells(codes, size):
             columns = np.column_stack([np.ones(len(rows)), self._weighed[rows]])
             read = functools.partial(iter, [Weighing(columns, False, self._person_of(rows))])
-            apart = largest_apart(read) / (APART * self.minimum)  # so that one bound holds for both
-            largest.append(max(largest_influence(read).leverage, apart))
+            apart = largest_apart(read) / (APART * self.minimum)  # so that one bound holds for all
+            few = 1 / fewest(read, self.minimum).persons
+            largest.append(max(largest_influence(read).leverage, apart, few))
         return np.array([np.ones(len(largest)), largest])
 
     def _cells(self, codes: Array, size: int) -> Iterator[Array]:

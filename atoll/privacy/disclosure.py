@@ -2,8 +2,7 @@
 
 Deny by default: a field whose kind has no rule, a value that is not a finite number or a listed word,
 does not pass. A refusal names the rule, never a value, and never how many cells failed it.
-The limits are those of statistical disclosure control for research output; `docs/disclosure.md` explains each. At most
-two moments of a cell, for instance: three would give back single values by Newton's identities.
+The limits are those of statistical disclosure control for research output; `docs/disclosure.md` explains each.
 """
 
 from __future__ import annotations
@@ -144,12 +143,13 @@ def _check_grid(grid: Any, unit: str, policy: Policy) -> None:
 
 def check_influence(influence: Influence, policy: Policy) -> None:
     """No person decides more than 1/K of a fitted value, or of what the outcome tells beyond X (see `leverage`); and no
-    combination of the sums is nearly one person's own (see `pairs`)."""
+    combination of the sums is nearly one person's own (see `pairs`), or that of a few (see `few`)."""
     for subject, largest in (("formula", influence.leverage), ("outcome", influence.outcome)):
         if policy.minimum_persons > 1 and not largest <= 1 / policy.minimum_persons + 1e-9:
             raise _refuse("ONE_PERSON", subject, "One person would weigh too much in the model.")
     if policy.minimum_persons > 1 and not influence.apart <= APART:
         raise _refuse("TOLD_APART", "formula", "Sums of the model would tell one person apart from all others.")
+    _check_enough(np.asarray(influence.few), Kind("witness"), policy, influence.column)
 
 
 def _check_cells(share: Any, name: str, kind: Kind, value: Any, policy: Policy, words: frozenset[str]) -> None:

@@ -34,12 +34,13 @@ NEARLY = 1e-12  # share of a column's square sum that the columns before it leav
 @dataclass(frozen=True)
 class Weighing:
     """Rows as they are weighed: columns (n, terms), the last of them the outcome if there is one; each row's person
-    where persons have several rows; which columns are 0 or 1, or the same, before rows were weighed, where they are."""
+    where persons have several; which columns were 0 or 1, or the same, before weights; what a refusal calls each."""
 
     columns: Array
     outcome: bool = False
     person: Array | None = None
     exact: Array | None = None
+    names: tuple[str, ...] = ()
 
     def parts(self, size: int) -> Iterator[Weighing]:
         """The same in chunks of so many rows, or in one where persons have several."""
@@ -50,12 +51,14 @@ class Weighing:
 
 @dataclass(frozen=True)
 class Influence:
-    """The largest of one person, 0 … 1 or infinite: its leverage, its share of the outcome's residual squares, and its
-    leverage among all pairs of columns (see `pairs`)."""
+    """The largest of one person, 0 … 1 or infinite: leverage, share of the outcome's residual squares, leverage among
+    pairs (see `pairs`). The fewest persons, and the column, of whom sums tell together (see `few`)."""
 
     leverage: float = 0.0
     outcome: float = 0.0
     apart: float = 0.0
+    few: float = np.inf
+    column: str = ""
 
 
 def largest_influence(rows: Callable[[], Iterable[Weighing]]) -> Influence:
@@ -87,7 +90,7 @@ def largest_influence(rows: Callable[[], Iterable[Weighing]]) -> Influence:
         if not (np.isfinite(h).all() and np.isfinite(r).all()):
             return Influence(np.inf, np.inf)
         largest = np.maximum(largest, [h.max(initial=0.0), r.max(initial=0.0)])
-    return Influence(*map(float, largest))
+    return Influence(float(largest[0]), float(largest[1]))
 
 
 def _gram(columns: Array) -> Array:

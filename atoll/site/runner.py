@@ -17,10 +17,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
-
-import numpy as np
 
 from atoll.algorithms import registry
 from atoll.algorithms.arithmetic import one_blas_thread
@@ -32,6 +30,7 @@ from atoll.features.witnessed import Witnessed
 from atoll.network.codec import decode_question, encode_question
 from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Conditions, Policy, check_question
+from atoll.privacy.few import fewest
 from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.privacy.pairs import largest_apart
 from atoll.site import gate
@@ -154,7 +153,7 @@ class Runner:
         if key not in self.weighed:
             read = functools.partial(chunks, dataset.table, view, dataset.columns, self.site, policy.minimum_persons)
             with one_blas_thread():
-                self.weighed[key] = _weighed(function, read)
+                self.weighed[key] = _weighed(function, read, policy.minimum_persons)
         return self.weighed[key]
 
     def _compute(self, asked: Question, view: View, dataset: Dataset, policy: Policy) -> Any:
@@ -179,9 +178,14 @@ class Runner:
         return Outcome(code=code, subject=word)
 
 
-def _weighed(function: SiteFunction[..., Any], read: Callable[[int | None], Iterator[Witnessed]]) -> Influence:
-    """The largest influence over the rows. A function over risk sets sums them in two ways, and the larger counts; the
-    hazards that weigh the second must be spread over half the minimum of persons, as weights of a part must."""
+def _weighed(
+    function: SiteFunction[..., Any], read: Callable[[int | None], Iterator[Witnessed]], least: int
+) -> Influence:
+    """The largest influence over the rows, and fewer than `least` whom the sums tell of together.
+
+    A function over risk sets sums rows in two ways, and the larger counts; the hazards that weigh the second must be
+    spread over half the minimum of persons, as weights of a part must.
+    """
     if not function.at_risk:
         ways: list[Callable[[], Iterator[Weighing]]] = [lambda: (rows.weighing() for rows in read(CHUNK) if rows.n)]
     else:
@@ -189,7 +193,11 @@ def _weighed(function: SiteFunction[..., Any], read: Callable[[int | None], Iter
         ways = [functools.partial(weighing.parts, CHUNK) for weighing in held]
     found = [replace(largest_influence(rows), apart=largest_apart(rows, function.squared)) for rows in ways]
     found[1:] = [replace(one, leverage=one.leverage / 2) for one in found[1:]]
-    return Influence(*np.max([astuple(one) for one in found], axis=0).tolist()) if found else Influence()
+    if not found:
+        return Influence()
+    few = fewest(ways[0], least, function.squared)
+    leverage, outcome, apart = (max(getattr(one, name) for one in found) for name in ("leverage", "outcome", "apart"))
+    return Influence(leverage, outcome, apart, few.persons, few.column)
 
 
 def effective(site: Policy, public: bool, permit: Permit) -> Policy:

@@ -156,7 +156,8 @@ def test_a_refusal_ends_the_run_with_site_code_and_remedy(pair):
     assert (run["state"], run["code"], run["site"]) == ("failed", "TOO_FEW_PERSONS", "north")
     assert run["sentence"] == (
         "north refused round 1 of “toy”: A number would describe too few persons. It is about “age”. "
-        "Merge rare levels, use broader groups or a longer time grid, or leave this site out."
+        "Merge rare levels, use broader groups or a longer time grid, take one column in the place of two that "
+        "say nearly the same, or leave this site out."
     )
 
 

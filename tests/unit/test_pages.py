@@ -197,13 +197,14 @@ def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     login(client, hub.token)
     english = (
         "lagoon refused round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
-        "Merge rare levels, use broader groups or a longer time grid, or leave this site out."
+        "Merge rare levels, use broader groups or a longer time grid, take one column in the place of two that "
+        "say nearly the same, or leave this site out."
     )
     assert english in client.get(f"/runs/{run}").text
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
     said = (
         "lagoon 拒绝回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。"
-        "请合并少见的取值，采用更粗的分组或更长的时间间隔，或不纳入该医院。"
+        "请合并少见的取值，采用更粗的分组或更长的时间间隔，两列所说几乎相同时只取其一，或不纳入该医院。"
     )
     assert said in chinese and english in chinese, "the hub's own words stand below, to be opened"
     assert said in client.get("/", headers={"accept-language": "zh-CN"}).text

@@ -1,0 +1,255 @@
+"""Whom a model's sums tell of together although no term names them: those few in a cell whom a plane misses.
+
+Σ y·dose − 100 Σ y·drug is the sum over the cases who are not on the standard dose of 100; Σ age − Σ age at diagnosis
+that over those who were not diagnosed on admission. In general: where a combination c · x of the columns is nought for
+all of a cell but a few, c applied to the sums of that cell is theirs. The cells are everybody, each level and who is
+not in it, the cases and the others; with `crossed` both at once. Σ (c · x) xₖ leaves too, so those whom a plane misses
+among everybody are a cell as well, and so are those of a number that is not nought, or not what is common.
+
+Each number of a cell is fitted on the other columns by least absolute values, whose optimum passes through as many as
+it can (Bloomfield & Steiger 1983, Least Absolute Deviations; by reweighted least squares, Schlossmacher 1973). Any
+plane passes through as many persons as it has terms; one that anybody could know beforehand passes through more than
+twice as many, and through most of the cell. Persons whom such a plane misses are enough, or nobody.
+
+One person is found whoever the combination is, and also where it is nearly so: `privacy.pairs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from atoll.privacy.leverage import Weighing
+from atoll.privacy.statistics import Array
+
+MOST = 1_500  # rows of a cell that a plane is fitted to; whom it misses is counted in all of them
+STEPS, FIRST = 40, 12  # of the reweighting; those that show whether there may be a plane
+NEARLY = 1e-2  # what the first steps leave of a distance that becomes nought
+NEAR, MISSED = 1e-6, 1e-9  # distances, in the size of the column: to be fitted anew, and to be missed
+SEEN, HALF = (
+    0.1,
+    0.5,
+)  # of everybody are on a plane before those beside it are a cell; of a cell on one that tells of few
+BLOCK = 1 << 22  # numbers that are held at once
+
+Rows = Callable[[], Iterable[Weighing]]
+
+
+@dataclass(frozen=True)
+class Few:
+    """The smallest number of persons whom a plane misses (infinite where none does), and the column that it gives."""
+
+    persons: float = np.inf
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Rows with these values of flags; and beside a plane, where there is one."""
+
+    levels: tuple[tuple[int, bool], ...] = ()
+    beside: tuple[float, ...] = ()
+
+    def holds(self, Z: Array) -> Array:
+        where = np.ones(len(Z), dtype=bool)
+        for column, value in self.levels:
+            where &= (Z[:, column] != 0) == value
+        if self.beside:
+            where &= _missed(Z, np.array(self.beside))
+        return where
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that are looked at, each column in its largest size; which are 0 or 1; whether persons have several."""
+
+    rows: Rows
+    size: Array
+    binary: Array
+    several: bool
+
+    def read(self) -> Iterator[tuple[Array, Array | None]]:
+        for part in self.rows():
+            if len(part.columns):
+                yield part.columns / self.size, part.person
+
+
+def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True) -> Few:
+    """The smallest number of persons, 1 … least − 1, whom a plane misses in a cell; infinite where there is none.
+
+    rows      chunks that can be read again and again, whose first column is 1; the rows of a person come in one chunk
+    least     that many persons are enough
+    crossed   sums are taken over the cases of each level too (the last column is the outcome)
+    pairs     products of two columns are summed; else the columns alone
+    """
+    table, names, outcome = _table(rows)
+    numbers = np.flatnonzero(~table.binary & (table.size > 0))
+    if not len(numbers):
+        return Few()
+    found, beside = _looked_at(table, [Cell()], numbers, least)
+    if pairs:
+        beside += _usual(table, numbers)
+        cells = _cells(table, outcome and crossed) + [Cell((), c) for c in dict.fromkeys(beside)]
+        more, _ = _looked_at(table, cells, numbers, least)
+        found |= more
+    if not found:
+        return Few()
+    column = min(found, key=lambda j: found[j])
+    return Few(found[column], names[column] if names else "")
+
+
+def _table(rows: Rows) -> tuple[Table, tuple[str, ...], bool]:
+    """The table; the names of its columns; whether the last is an outcome."""
+    size, binary = np.zeros(0), np.zeros(0, dtype=bool)
+    names, outcome, several = tuple[str, ...](), False, False
+    for part in rows():
+        if len(part.columns):
+            own, zero_one = np.abs(part.columns).max(axis=0), ((part.columns == 0) | (part.columns == 1)).all(axis=0)
+            size, binary = (np.maximum(size, own), binary & zero_one) if len(size) else (own, zero_one)
+            names, outcome, several = part.names, part.outcome, part.person is not None
+    return Table(rows, np.where(size > 0, size, 1.0), binary | (size == 0), several), names, outcome
+
+
+def _cells(table: Table, crossed: bool) -> list[Cell]:
+    """Each level and who is not in it; with `crossed`, the cases of each and the others."""
+    flags = np.flatnonzero(table.binary)[1:].tolist()  # the first column is 1
+    one = [Cell(((column, value),)) for column in flags for value in (True, False)]
+    last = len(table.binary) - 1
+    if not crossed or last not in flags:
+        return one
+    return one + [Cell((*cell.levels, (last, value))) for cell, value in product(one, (True, False))]
+
+
+def _looked_at(
+    table: Table, cells: Sequence[Cell], numbers: Array, least: int
+) -> tuple[dict[int, float], list[tuple[float, ...]]]:
+    """By column the fewest persons whom a plane misses; and the planes that many of a cell lie on, and many do not."""
+    planes, beside = list[tuple[int, Cell, Array]](), list[tuple[float, ...]]()
+    for cell, (Z, n) in _parts(table, cells).items():
+        share = SEEN if cell == Cell() else HALF
+        for j, c, on, missed in _planes(Z, numbers, share):
+            if missed < (on if table.several else min(least, on)) and (missed or len(Z) < n):
+                planes.append((j, cell, c))
+            if missed >= least and on >= SEEN * len(Z):
+                beside.append(tuple(c.tolist()))
+    found = dict[int, float]()
+    for (j, _, _), persons in zip(planes, _counted(table, planes), strict=True):
+        if 0 < persons < least:
+            found[j] = min(found.get(j, np.inf), persons)
+    return found, beside
+
+
+def _usual(table: Table, numbers: Array) -> list[tuple[float, ...]]:
+    """The planes of each number that is nought for many, and of the value that most have, where they are many."""
+    Z, _ = _parts(table, [Cell()])[Cell()]
+    planes = []
+    for j in numbers:
+        values, held = np.unique(Z[:, j], return_counts=True)
+        common = {0.0, float(values[held.argmax()])}
+        for value in (v for v in sorted(common) if (Z[:, j] == v).mean() >= SEEN):
+            plane = np.zeros(Z.shape[1])
+            plane[0], plane[j] = value, -1.0
+            planes.append(tuple(plane.tolist()))
+    return planes
+
+
+def _parts(table: Table, cells: Sequence[Cell]) -> dict[Cell, tuple[Array, int]]:
+    """Of each cell that has any rows, some by chance, at most `MOST`, and the number of all."""
+    chance, held = np.random.default_rng(0), {cell: (np.zeros((0, len(table.size))), np.zeros(0), 0) for cell in cells}
+    for Z, _ in table.read():
+        order = chance.random(len(Z))
+        for cell, (rows, lots, n) in held.items():
+            own = np.flatnonzero(cell.holds(Z))
+            last = lots.max() if len(lots) == MOST else 1.0
+            drawn = own[order[own] < last]
+            rows, lots = np.concatenate([rows, Z[drawn]]), np.concatenate([lots, order[drawn]])
+            kept = np.argsort(lots, kind="stable")[:MOST]
+            held[cell] = rows[kept], lots[kept], n + len(own)
+    return {cell: (rows, n) for cell, (rows, _, n) in held.items() if n}
+
+
+def _planes(Z: Array, numbers: Array, share: float) -> Iterator[tuple[int, Array, int, int]]:
+    """Of each number the plane c, with c · x nought for such a share of the rows, and for more than twice as many as it
+    has terms, if there is one; how many are on it who have any of these terms, and how many are not."""
+    used = np.flatnonzero((Z != 0).any(axis=0))
+    targets = np.flatnonzero(np.isin(used, numbers))
+    if not len(targets):
+        return
+    own = Z[:, used]
+    for j, nearly in _least_absolute(own, targets, share):
+        c = _polished(own, j, nearly)
+        terms = np.abs(c) > MISSED
+        missed = _missed(own, c)
+        there = (own[:, terms] != 0).any(axis=1) if terms.sum() > 1 else np.ones(len(own), dtype=bool)
+        on = int((there & ~missed).sum())
+        if on > 2 * terms.sum():
+            whole = np.zeros(Z.shape[1])
+            whole[used] = c
+            yield int(used[j]), whole, on, int(missed.sum())
+
+
+def _missed(Z: Array, c: Array) -> Array:
+    """The rows with c · x other than nought."""
+    found: Array = np.abs(Z @ c) > MISSED * np.abs(c).sum()
+    return found
+
+
+def _least_absolute(Z: Array, targets: Array, share: float) -> Iterator[tuple[int, Array]]:
+    """Of each target j the c with c_j = −1 and Σ |c · x| least, nearly, where such a share of the rows is near it."""
+    size = max(1, BLOCK // (Z.shape[0] * Z.shape[1]))
+    for at in range(0, len(targets), size):
+        some = targets[at : at + size]
+        weights = np.ones((len(some), len(Z)))
+        for turn in range(STEPS):
+            c = _weighted(Z, some, weights)
+            left = np.abs(c @ Z.T)
+            if turn == FIRST:
+                kept = (left < NEARLY).mean(axis=1) >= share
+                some, c, left = some[kept], c[kept], left[kept]
+            if not len(some):
+                break
+            weights = 1 / np.maximum(left, 10.0 ** (-1 - turn / 4))
+        yield from zip(some.tolist(), c, strict=True)
+
+
+def _weighted(Z: Array, targets: Array, weights: Array) -> Array:
+    """The weighted least-squares fit of each target on the other columns, with its own weights (targets, rows)."""
+    each = np.arange(len(targets))
+    normal = (Z.T * weights[:, None, :]) @ Z
+    right = normal[each, :, targets].copy()
+    right[each, targets] = 0.0
+    normal[each, targets, :] = normal[each, :, targets] = 0.0
+    diagonal = np.einsum("tii->ti", normal)
+    diagonal += 1e-13 * diagonal.max(axis=1, keepdims=True) + 1e-300  # columns that others give count for nothing
+    diagonal[each, targets] = 1.0
+    c: Array = np.linalg.solve(normal, right[..., None])[..., 0]
+    c[each, targets] = -1.0
+    return c
+
+
+def _polished(Z: Array, target: int, c: Array) -> Array:
+    """The plane through the rows that it all but passes through, exactly."""
+    for _ in range(3):
+        near = np.abs(Z @ c) <= NEAR
+        others = np.flatnonzero(np.abs(c) > MISSED)
+        others = others[others != target]
+        if near.sum() <= len(others):
+            return c
+        c = np.zeros(Z.shape[1])
+        c[target] = -1.0
+        c[others] = np.linalg.lstsq(Z[near][:, others], Z[near, target], rcond=None)[0]
+    return c
+
+
+def _counted(table: Table, planes: Sequence[tuple[int, Cell, Array]]) -> list[int]:
+    """Of each plane the persons of its cell whom it misses."""
+    counts = [0] * len(planes)
+    for Z, person in table.read() if planes else ():
+        for k, (_, cell, c) in enumerate(planes):
+            where = cell.holds(Z)
+            where[where] = _missed(Z[where], c)
+            counts[k] += int(where.sum()) if person is None else len(np.unique(person[where]))
+    return counts
