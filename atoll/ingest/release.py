@@ -178,11 +178,7 @@ class Build:
             " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
             f"{literal(REPEATED)} OR _row IS NOT NULL)"
         )
-        if start := table.start():
-            bench.run(
-                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM {full}"
-                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
-            )
+        self._coming(name)
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"
@@ -201,6 +197,14 @@ class Build:
                 "INSERT INTO ingest.unit_converted SELECT 'measurement', measurement_concept_id, unit_concept_id,"
                 " _converted, count(*) FROM main.measurement WHERE _converted IS NOT NULL AND value_as_number IS NOT"
                 " NULL GROUP BY ALL ORDER BY ALL"
+            )
+
+    def _coming(self, name: str) -> None:
+        """Note the day on which the first of a table's rows that lie in the future will have come."""
+        if start := tables()[name].start():
+            self.bench.run(
+                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM main.{quoted(name)}"
+                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
             )
 
     def repeated(self, name: str) -> bool:
