@@ -64,11 +64,19 @@ def _columns(table: Sequence[Row]) -> dict[str, list[str]]:
         elif end == "low" and f"{base}_high" in heads:
             bounds = _between(table, head, f"{base}_high")
             middle = columns.get(base)
-            columns[base] = bounds if middle is None else [f"{m} ({b})" if m and b and m != b else m or b
-                                                           for m, b in zip(middle, bounds, strict=True)]  # fmt: skip
+            columns[base] = bounds if middle is None else list(map(_beside, middle, bounds))
         elif not (end == "high" and f"{base}_low" in heads):
             columns[head] = _cells(head, [row[head] for row in table])
     return columns
+
+
+def _beside(middle: str, bounds: str) -> str:
+    """A number with its bounds, or one of the two where they say the same."""
+    if not middle or not bounds:
+        return middle or bounds
+    plain = bounds.replace(",", "")
+    same = plain.replace(".", "").isdecimal() and float(plain) == float(middle.replace(",", ""))
+    return bounds if same else f"{middle} ({bounds})"
 
 
 def _between(table: Sequence[Row], low: str, high: str) -> list[str]:

@@ -344,7 +344,7 @@ def test_of_public_data_quantiles_are_those_of_the_rows():
             assert low == high == pytest.approx((x <= day).mean())
     own = found["sites_apart"]["b"]["columns"]["within"]
     assert own["persons"] == 11 and {q[1] for q in own["quantiles"]} == {1.0}
-    assert "2 (1, 3)" in kinds.chart(found).svg
+    assert "2 (1, 3)" in kinds.chart(found).svg and "(2)" not in " ".join(summary.lines(found))
     assert "between neighbours of a grid" not in page(found, "en")
 
 
