@@ -85,10 +85,10 @@ def test_an_infinite_value_stays_for_the_check_to_find(csv):
 
 
 BROKEN = [
-    ("", r"people\.csv is empty\. Is it the right file\?"),
+    ("", r"people\.csv is empty: not even a line with column names"),
     ("a,b\n", r"people\.csv has no rows"),
     ("a,b", r"people\.csv has no rows"),
-    ("a,,b\n1,2,3\n", r"has an empty column name in its first line\. Give every column a name"),
+    (",,\n1,2,3\n", r"The first line of people\.csv is empty\. Put the columns' names into it"),
     ("a,b,a\n1,2,3\n", r"has two columns called 'a'\. Rename one of them"),
     ("a,b\n" + "1,2\n" * 1000 + f"{SECRET}\n1,2\n", r"row 1,002 has 1 fields where 2 belong\. .*a missing quote"),
     ("a,b\n" + "1,2\n" * 1000 + f"{SECRET},2,3\n1,2\n", r"row 1,002 has 3 fields where 2 belong"),
@@ -96,7 +96,7 @@ BROKEN = [
         "a,b\n" + "1,2\n" * 1000 + f'"{SECRET},2\n' + "1,2\n" * 1000,
         r"row [\d,]+.*a missing quote",
     ),
-    (b"a,b\n1,\xff\xfe\xfd\n", r"is neither UTF-8 nor GB18030: byte 7 fits neither\. Give its encoding"),
+    (b"a,b\n1,\xff\xfe\xfd\n", r"Line 2 of people\.csv is neither UTF-8 nor GB18030\. Name its encoding"),
     (b"PAR1 and nothing more", r"is a damaged Parquet file\. Export it again"),
 ]
 
