@@ -12,6 +12,7 @@ A table as rows, from the file to the sums:
     witness, witnessed             who stands behind a sum, for the gate
     products, crossed              what a design adds up, and which cells two of its terms tell apart together
     intervals, codes               whether a term is finite, and whether its numbers are codes
+    described                      whom columns that are described tell apart
 
 OMOP data as features:
     recipe       from a study's recipe to a table

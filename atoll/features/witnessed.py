@@ -17,12 +17,13 @@ import numpy as np
 
 from atoll.errors import REMEDIES, DataError
 from atoll.features.crossed import crossings, levels_of, read_by
+from atoll.features.described import told_apart
 from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
 from atoll.privacy.few import fewest, planes
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
-from atoll.privacy.pairs import APART, largest_alone, largest_apart
+from atoll.privacy.pairs import APART, largest_apart
 from atoll.privacy.statistics import Array
 from atoll.study.design import Level, Number
 from atoll.study.view import View
@@ -182,31 +183,13 @@ class Witnessed(Rows):
             x = self._complete.number(name)
             there = np.isfinite(x)
             filled[there, j] = x[there] - (x[there].mean() if there.any() else 0.0)
-        apart = unexplained(filled) if self.minimum > 1 else filled
+        left = unexplained(filled) if self.minimum > 1 else filled
         for j, name in enumerate(names):
             own = self.spread(filled[:, j] ** 2)
-            found[name] = np.stack([own, self.spread(apart[:, j] ** 2)], axis=1) if len(names) > 1 else own
-        apart_of = self._apart_of(names) if len(names) else {}
-        return {name: np.column_stack([sums, apart_of[name]]) for name, sums in found.items()}
-
-    def _apart_of(self, names: Sequence[str]) -> dict[str, Array]:
-        """[1, h] of each column. At the first, h is the largest leverage of one person among all columns and their
-        squares, as a part of what is allowed (see `leverage_per`); at one of which a plane misses a few (see
-        `privacy.few`) it is 1. That one alone lacks a value is a number of persons: left out."""
-        if self.minimum <= 1:
-            return {name: np.zeros(2) for name in names}
-        columns, called = [np.ones(self.n)], [""]
-        for name in names:
-            x = self._complete.number(name)
-            there = np.isfinite(x)
-            value = np.where(there, x, 0.0) / max(float(np.abs(x[there]).max(initial=0.0)), 1e-300)
-            columns += [value, value**2] + ([there * 1.0] if self.persons(~there) > 1 else [])
-            called += [name] * (len(columns) - len(called))
-        table = Weighing(np.column_stack(columns), False, self._persons.codes, names=tuple(called))
-        few = fewest(lambda: [table], self.minimum, pairs=False)
-        found = {name: np.array([1.0, float(name == few.column)]) for name in names}
-        found[names[0]][1] += 2 * largest_alone(table.columns, table.person) / (APART * self.minimum)
-        return found
+            found[name] = np.stack([own, self.spread(left[:, j] ** 2)], axis=1) if len(names) > 1 else own
+        columns = {name: self._complete.number(name) for name in names}
+        apart = told_apart(columns, self._persons.codes, self.minimum)
+        return {name: np.column_stack([sums, np.array([1.0, apart[name]])]) for name, sums in found.items()}
 
     @cached_property
     def _present(self) -> Array:

@@ -32,10 +32,8 @@ MOST = 1_500  # rows of a cell that a plane is fitted to; whom it misses is coun
 STEPS, FIRST = 40, 12  # of the reweighting; those that show whether there may be a plane
 NEARLY = 1e-2  # what the first steps leave of a distance that becomes nought
 NEAR, MISSED = 1e-6, 1e-9  # distances, in the size of the column: to be fitted anew, and to be missed
-SEEN, HALF = (
-    0.1,
-    0.5,
-)  # of everybody are on a plane before those beside it are a cell; of a cell on one that tells of few
+SEEN, COMMON = 0.1, 3  # share of a cell that has a common value, or that is near a plane; values that are looked at
+HALF = 0.5  # of another cell than everybody are near a plane
 BLOCK = 1 << 22  # numbers that are held at once
 
 Rows = Callable[[], Iterable[Weighing]]
@@ -111,18 +109,18 @@ def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True, kn
     known     planes of more rows than these, as `planes` gives them
     """
     table = _table(rows)
-    found, seen = _looked_at(table, [Cell()], table.numbers, least)
+    told, seen = _search(table, [Cell()], table.numbers, least)
+    cells = _cells(table, crossed)
     if pairs:
-        seen += [*_usual(table, least), *(one.scaled(table.size) for one in known)]
-        seen, cells = list(dict.fromkeys(seen)), _cells(table, crossed)
-        every = np.arange(1, len(table.size))
-        more = [
-            _looked_at(table, cells, table.numbers, least)[0],
-            _looked_at(table, [Cell((), plane) for plane in seen], every, least)[0],
-            _beside(table, [Cell(), *cells], seen, least),
-        ]
-        for column, persons in (item for part in more for item in part.items()):
-            found[column] = min(found.get(column, np.inf), persons)
+        seen += [*_usual(table, cells, least), *(one.scaled(table.size) for one in known)]
+        beside = [Cell((), plane) for plane in dict.fromkeys(seen)]
+        told += _search(table, cells, table.numbers, least)[0]
+        told += _search(table, beside, np.arange(1, len(table.size)), least)[0]
+        told += [(cell.beside, other) for cell in beside if cell.beside for other in (Cell(), *cells, *beside)]
+    else:  # no cell is summed for itself: a plane that one shows is looked at over everybody
+        shown, more = _search(table, cells, table.numbers, least)
+        told += [(plane, Cell()) for plane in (*seen, *more, *(plane for plane, _ in shown))]
+    found = _told(table, list(dict.fromkeys(told)), least)
     if not found:
         return Few()
     column = min(found, key=lambda j: found[j])
@@ -132,8 +130,8 @@ def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True, kn
 def planes(rows: Rows, least: int) -> list[Plane]:
     """The planes on which many of all rows lie, and many do not, for columns of any size."""
     table = _table(rows)
-    seen = dict.fromkeys(_looked_at(table, [Cell()], table.numbers, least)[1] + _usual(table, least))
-    return [one.scaled(1 / table.size) for one in seen]
+    seen = _search(table, [Cell()], table.numbers, least)[1] + _usual(table, _cells(table, False), least)
+    return [one.scaled(1 / table.size) for one in dict.fromkeys(seen)]
 
 
 def _table(rows: Rows) -> Table:
@@ -161,47 +159,53 @@ def _cells(table: Table, crossed: bool) -> list[Cell]:
     return one + [Cell((*cell.levels, ((last,), value))) for cell, value in product(one, (True, False))]
 
 
-def _looked_at(table: Table, cells: Sequence[Cell], targets: Array, least: int) -> tuple[dict[int, float], list[Plane]]:
-    """By column the fewest persons whom a plane misses; and the planes that many of a cell lie on, and many do not."""
+def _search(
+    table: Table, cells: Sequence[Cell], targets: Array, least: int
+) -> tuple[list[tuple[Plane, Cell]], list[Plane]]:
+    """The planes that may miss a few of a cell, with the cell; and those that enough lie on, and enough do not."""
     told, seen = list[tuple[Plane, Cell]](), list[Plane]()
     for cell, (Z, n) in _parts(table, cells).items() if len(targets) else ():
         share = SEEN if cell == Cell() else HALF
         for plane, on, missed in _planes(Z, targets, share):
             if missed < (on if table.several else min(least, on)) and (missed or len(Z) < n):
                 told.append((plane, cell))
-            if missed >= least and on >= max(least, SEEN * len(Z)):
+            if missed >= least and on >= least:
                 seen.append(plane)
+    return told, seen
+
+
+def _told(table: Table, told: Sequence[tuple[Plane, Cell]], least: int) -> dict[int, float]:
+    """By column the fewest persons of a cell whom a plane misses."""
     found = dict[int, float]()
     for (plane, _), persons in zip(told, _counted(table, told), strict=True):
         if 0 < persons < least:
             found[plane.column] = min(found.get(plane.column, np.inf), persons)
-    return found, seen
-
-
-def _beside(table: Table, cells: Sequence[Cell], seen: Sequence[Plane], least: int) -> dict[int, float]:
-    """By column the fewest persons of a cell who are beside a plane."""
-    found = dict[int, float]()
-    pairs = [(plane, cell) for plane in seen for cell in cells]
-    for (plane, _), persons in zip(pairs, _counted(table, pairs), strict=True):
-        if 0 < persons < least:
-            found[plane.column] = min(found.get(plane.column, np.inf), persons)
     return found
 
 
-def _usual(table: Table, least: int) -> list[Plane]:
-    """The planes of each number that is nought for many, and of the value that most have, where they are many."""
+def _usual(table: Table, cells: Sequence[Cell], least: int) -> list[Plane]:
+    """The planes of each number that is nought for many; of values that many have; and of those that many of a level
+    have, where the number is nought outside of it."""
     if not len(table.numbers):
         return []
-    Z, _ = _parts(table, [Cell()])[Cell()]
-    found = []
-    for j in table.numbers.tolist():
-        values, held = np.unique(Z[:, j], return_counts=True)
-        common = {0.0, float(values[held.argmax()])}
-        for value in (v for v in sorted(common) if (Z[:, j] == v).sum() >= max(least, SEEN * len(Z))):
-            c = np.zeros(Z.shape[1])
-            c[0], c[j] = value, -1.0
-            found.append(Plane(j, tuple(c.tolist())))
+    levels = [cell for cell in cells if len(cell.levels) == 1 and cell.levels[0][1]]
+    everybody, found = _parts(table, [Cell()])[Cell()][0], list[Plane]()
+    for cell, (Z, _) in _parts(table, [Cell(), *levels]).items():
+        level = cell.levels[0][0][0] if cell.levels else 0
+        outside = everybody[everybody[:, level] == 0]
+        for j in (j for j in table.numbers.tolist() if not outside[:, j].any()):
+            for value in sorted({0.0} | _common(Z[:, j], least)):
+                if (Z[:, j] == value).sum() >= max(least, SEEN * len(Z)):
+                    c = np.zeros(Z.shape[1])
+                    c[level], c[j] = value, -1.0
+                    found.append(Plane(j, tuple(c.tolist())))
     return found
+
+
+def _common(values: Array, least: int) -> set[float]:
+    """The three commonest values, each had by enough rows."""
+    found, held = np.unique(values, return_counts=True)
+    return {float(found[place]) for place in np.argsort(-held, kind="stable")[:COMMON] if held[place] >= least}
 
 
 def _parts(table: Table, cells: Sequence[Cell]) -> dict[Cell, tuple[Array, int]]:

@@ -32,6 +32,7 @@ COLUMNS = BEFORE | {
     "icu": Column("flag"),
     "vent": Column("flag"),
     "sbp": Column("number"),
+    "rare": Column("flag"),
 }
 DRUG, NEW = (ROW // 8 % 2) * 1.0, (ROW // 16 % 2) * 1.0
 OTHER = R.uniform(10, 90, N).round(1)  # another dose, another value: what the few have
@@ -199,6 +200,42 @@ def test_a_few_between_two_levels_of_which_one_is_part_of_the_other(formula, few
     between = (icu == 1) & (vent == 0)
     assert told(of(formula), icu=icu, vent=vent, trop=rare(5.0, between, few)) in FEW
     assert told(of(formula), icu=icu, vent=vent, trop=rare(5.0, between, 40)) == ""
+
+
+RARE = ((ROW % 8) == 1) * 1.0  # one in eight takes it
+STANDARD = R.permutation(N) % 2 == 0
+
+
+@pytest.mark.parametrize("standards", [(100.0,), (100.0, 200.0)])
+@pytest.mark.parametrize("formula", ["y ~ age + rare + dose", "cost ~ age + icu + rare + dose"])
+def test_a_few_on_another_dose_of_a_drug_that_few_take(formula, standards):
+    """Half of those who take it are on the standard dose, or on one of two; most of the cases are not."""
+    where = (RARE == 1) & (CASES if formula[0] == "y" else ROW % 3 == 0)
+    off = np.flatnonzero(where)[:8]
+    usual = np.array(standards)[ROW // 8 % len(standards)]
+    dose = np.where((RARE == 1) & (STANDARD | where), usual, RARE * OTHER)
+    dose[off] = OTHER[off]
+    on = np.flatnonzero(where)[8:]
+    dose[on[3:]] = 0.0  # of this cell eleven take it: eight on other doses, three on the standard
+    rare_ = (dose > 0) * 1.0
+    question = of(formula, "binomial" if formula[0] == "y" else "gaussian")
+    icu = (ROW % 3 == 0) * 1.0
+    assert told(question, icu=icu, rare=rare_, dose=dose) in FEW
+    assert told(question, icu=icu, rare=DRUG, dose=DRUG * OTHER) == ""
+
+
+@pytest.mark.parametrize("few", [3, 9])
+def test_two_columns_that_few_have_and_that_are_alike_but_for_a_few(few):
+    """Ejection fraction before and after of one patient in twelve: Σ after − Σ before."""
+    before = np.where(ROW % 12 == 5, np.round(40 + OTHER / 4, 0), np.nan)
+    after = before.copy()
+    after[np.flatnonzero(np.isfinite(before))[:few]] -= 3.0 + np.arange(few)
+    question = replace(
+        describe.sums(numbers=("score", "told", "off"), categories=()), view=View(("score", "told", "off"))
+    )
+    assert told(question, told=before, off=after) in FEW
+    spread = np.where(np.isfinite(before), np.round(OTHER / 3, 0), np.nan)
+    assert told(question, told=before, off=before - spread) == ""
 
 
 def test_persons_with_several_rows_are_persons():

@@ -108,6 +108,20 @@ def test_columns_that_are_nearly_given_by_others_do_not_blur_a_plane():
     assert fewest(lambda: [Weighing(few, True)], LEAST).persons == 7
 
 
+def test_a_plane_that_few_of_everybody_lie_on_is_known_too():
+    """Of one in twelve the age at diagnosis is the age for most; of the cases among them for four of twelve."""
+    r = np.random.default_rng(0)
+    ill = (r.random(1_200) < 0.08) * 1.0
+    age = r.normal(62, 11, 1_200).round(1)
+    told = ill * age
+    off = np.flatnonzero(ill)[r.random(int(ill.sum())) < 0.4]
+    told[off] -= r.gamma(2, 3, len(off)).round(1)
+    y = np.zeros(1_200)
+    y[off[:8]] = y[np.setdiff1d(np.flatnonzero(ill), off)[:4]] = y[np.flatnonzero(ill == 0)[:200]] = 1.0
+    Z = np.column_stack([np.ones(1_200), age, ill, ill * age, told, y])
+    assert fewest(lambda: [Weighing(Z, True)], LEAST).persons == 8
+
+
 def test_persons_are_counted_and_not_rows():
     Z = honest(7)
     rows = np.flatnonzero(Z[:, 4] != 100.0 * Z[:, DRUG])
@@ -151,6 +165,18 @@ def test_a_product_of_two_numbers_that_are_seldom_anything(few):
     parts = [Weighing(Z, True, names=("", "age", "dose", "packs", "y"))]
     assert fewest(lambda: parts, LEAST).persons == few
     assert fewest(lambda: parts, LEAST, pairs=False) == Few()
+
+
+def test_a_few_beside_two_planes_at_once():
+    """Above two limits of detection; fourteen are above either, and nine above both, so most of each."""
+    Z = honest(12)[:, [0, 2]]
+    first, second = np.full(400, 5.0), np.full(400, 10.0)
+    first[:14] += np.random.default_rng(4).gamma(3, 5, 14).round(1)
+    second[5:19] += np.random.default_rng(5).gamma(3, 5, 14).round(1)
+    part = Weighing(np.column_stack([Z, first, second]))
+    assert fewest(lambda: [part], LEAST).persons == 9
+    second[:19] = 10.0
+    assert fewest(lambda: [Weighing(np.column_stack([Z, first, second]))], LEAST) == Few()
 
 
 @given(st.integers(0, 10**6), st.integers(12, 80))
