@@ -25,12 +25,12 @@ from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
+from atoll.ingest.repeats import REPEATS
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
 from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT
 from atoll.ingest.sources import Source
 
-REPEATED = "repeated row"
 AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
@@ -162,21 +162,12 @@ class Build:
 
     def settle(self, name: str) -> None:
         """Put the rejected rows of a table aside, with their reasons."""
-        bench, table = self.bench, tables()[name]
+        bench = self.bench
         full = f"main.{quoted(name)}"
-        if table.key:
-            key = quoted(table.key)
-            bench.run(
-                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key}"
-                f" FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid)"
-                f" FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
-            )
         bench.run(
             f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'row', _reason, _key, _row FROM {full}"
-            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
-            f"{literal(REPEATED)} OR _row IS NOT NULL)"
+            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL"
+            + ("" if name in ("person", "death") else f" AND _reason NOT IN {REPEATS}")  # which `repeats` has named
         )
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
@@ -197,17 +188,6 @@ class Build:
                 " _converted, count(*) FROM main.measurement WHERE _converted IS NOT NULL AND value_as_number IS NOT"
                 " NULL GROUP BY ALL ORDER BY ALL"
             )
-
-    def repeated(self, name: str) -> bool:
-        """Whether a key stands on more than one row that could stay; the ids go to the temporary table `repeated`."""
-        key = tables()[name].key
-        if key is None:
-            return False
-        self.bench.run(
-            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {quoted(key)} AS id FROM main.{quoted(name)}"
-            f" WHERE _reason IS NULL GROUP BY {quoted(key)} HAVING count(*) > 1"
-        )
-        return bool(self.bench.value("SELECT count(*) FROM repeated"))
 
     def strip(self, name: str) -> None:
         """Take the loader's columns off a table, in a transaction of its own: none alters a table that it changed."""

