@@ -83,6 +83,25 @@ def test_what_does_not_convert_says_why() -> None:
         parse("mg/(24.h")
 
 
+@pytest.mark.parametrize(
+    ("written", "concept"),
+    [
+        ("g/L", 8636), ("ng/L", 8725), ("10¹²/L", 8734), ("×10^12/L", 8734), ("10⁹/L", 9444), ("L/L", 44777604),
+        ("mL/min/1.73 m²", 720870), ("ml/(min·1.73m^2)", 720870), ("mL/min", 8795), ("pmol/L", 0), ("kU/L", 0),
+    ],
+)  # fmt: skip
+def test_concepts_of_units(written: str, concept: int) -> None:
+    """Those that no source in hand gives a concept have none here; a loaded vocabulary may know them."""
+    assert concept_of(written) == concept
+    assert canonical(written)
+
+
+def test_a_rate_for_a_standard_body_is_not_the_patients_own() -> None:
+    with pytest.raises(UnitError, match="does not convert into mL/min"):
+        conversion("mL/min/1.73m2", "mL/min")
+    assert conversion("mL/min/1.73m2", "mL/s/{1.73_m2}") == pytest.approx((1 / 60, 0))
+
+
 def test_every_spelling_leads_to_a_unit() -> None:
     for written, code in spellings().items():
         parse(code)
