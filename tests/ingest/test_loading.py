@@ -110,6 +110,12 @@ def test_each_row_that_cannot_stay_is_kept_with_its_reason(tmp_path, line, reaso
     assert "2345-7" in row
 
 
+def test_a_row_that_has_no_code_is_loaded_and_named(tmp_path):
+    report = loaded(tmp_path, results=RESULTS + "x,1,v1,2020-01-11,,1,mg/dL\n")
+    assert reasons(report) == {"no code": 1}
+    assert report.tables["measurement"] == 4
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
