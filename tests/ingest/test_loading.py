@@ -110,6 +110,16 @@ def test_each_row_that_cannot_stay_is_kept_with_its_reason(tmp_path, line, reaso
     assert "2345-7" in row
 
 
+@pytest.mark.parametrize("text", ["5 6", "3-5", "-", "²", "1:40", "1_000"])
+def test_a_result_is_never_guessed(tmp_path, text):
+    result = MAPPING.replace("number(value)", 'convert(result(value), unit, "mmol/L", "glucose")')
+    result += "      value_as_concept_id: finding(value)\n      value_source_value: value\n"
+    report = loaded(tmp_path, result, results=RESULTS.splitlines()[0] + f"\nx,1,v1,2020-01-11,2345-7,{text},mg/dL\n")
+    assert reasons(report) == {"unreadable value_as_number": 1}
+    kept = "SELECT value_as_number, value_as_concept_id, value_source_value FROM measurement"
+    assert rows(tmp_path, kept) == [(None, None, text)]
+
+
 def test_a_row_that_has_no_code_is_loaded_and_named(tmp_path):
     report = loaded(tmp_path, results=RESULTS + "x,1,v1,2020-01-11,,1,mg/dL\n")
     assert reasons(report) == {"no code": 1}
