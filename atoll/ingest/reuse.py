@@ -2,7 +2,7 @@
 
 A table is the same when everything that it was made from is: its rules and code lists, the source's files, the
 vocabulary, the program, and the rows that it refers to (persons with their births, deaths and merges; visits and others
-by their ids). Rows kept aside and codes without a concept come along.
+by their ids and persons). Rows kept aside and codes without a concept come along.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _said(rule: Rule) -> list[Any]:
 def _rows(bench: Workbench, name: str) -> Any:
     """The rows that others may refer to, as a number that does not depend on their order."""
     key = tables()[name].key
-    return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)})) FROM main.{quoted(name)}") if key else None
+    whose = ", person_id" if "person_id" in tables()[name].columns else ""
+    return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)}{whose})) FROM main.{quoted(name)}") if key else None
 
 
 def take(bench: Workbench, target: Path, name: str, mark: str, files: Entries[str, str]) -> bool:

