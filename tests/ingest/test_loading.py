@@ -345,7 +345,7 @@ def test_rows_that_the_source_marks_as_deleted(tmp_path):
 
 def test_many_rows_are_streamed_past_few_and_not_held(tmp_path):
     visits = "visit,patient,from,to\n" + "".join(f"v{n},{n % 3 + 1},2023-01-10,2023-01-12\n" for n in range(20_000))
-    results = "".join(f"r{n},{n % 3 + 1},v{n % 20_000},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
+    results = "".join(f"r{n},{n % 3 + 1},v{n % 19_998},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
     results = RESULTS.splitlines()[0] + "\n" + results + "r1,2,v1,2023-06-02,2345-7,999,mg/dL\n"
     export = write(tmp_path / "export", visits=visits, results=results)
     report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=TODAY, memory="100MB")
