@@ -105,9 +105,10 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
     bench.run("CREATE OR REPLACE TABLE ingest.merged AS SELECT key, kept FROM merging WHERE key <> kept ORDER BY key")
     bench.duckdb.unregister("merging")
     bench.run(
-        "UPDATE ingest.person_key SET person_id = k.person_id, birth = least(ingest.person_key.birth, k.birth)"
+        "UPDATE ingest.person_key SET person_id = k.person_id"
         " FROM ingest.merged m JOIN ingest.person_key k ON k.key = m.kept WHERE ingest.person_key.key = m.key"
     )
+    _agree(bench)
     # a key that has no row of its own still leads to its person
     bench.run(
         "INSERT INTO ingest.person_key SELECT m.key, stable_id(m.key), k.person_id, k.birth, NULL, k.status FROM"
@@ -118,6 +119,38 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
         "DELETE FROM main.person WHERE _reason IS NULL AND _key IN (SELECT m.key FROM ingest.merged m"
         " JOIN ingest.person_key k ON k.key = m.kept)"
     )
+
+
+def _agree(bench: Workbench) -> None:
+    """Of merged patients' births take the earliest, and no sex where theirs differ, as of rows under one key."""
+    bench.run(
+        "UPDATE ingest.person_key SET birth = b.birth FROM (SELECT person_id, min(birth) AS birth FROM"
+        " ingest.person_key WHERE status IS NULL GROUP BY person_id) b WHERE b.person_id = ingest.person_key.person_id"
+    )
+    born = "struct_pack(y := year_of_birth, m := coalesce(month_of_birth, 0), d := coalesce(day_of_birth, 0))"
+    bench.run(
+        f"CREATE OR REPLACE TEMP TABLE merging AS SELECT k.person_id, min({born}) AS born, max({born}) AS last,"
+        " count(DISTINCT nullif(gender_concept_id, 0)) > 1 AS sexes"
+        " FROM main.person p JOIN ingest.person_key k ON k.key = _key WHERE _reason IS NULL AND k.person_id IN"
+        " (SELECT k.person_id FROM ingest.merged m JOIN ingest.person_key k USING (key)) GROUP BY k.person_id"
+        " HAVING count(*) > 1"
+    )
+    for reason, condition in ((TWO_BIRTHS, f"{born} <> born"), (TWO_SEXES, "sexes")):
+        bench.run(
+            f"INSERT INTO ingest.rejected SELECT 'person', r.source, 'value', {literal(reason)}, _key, _row"
+            " FROM main.person p JOIN ingest.person_key k ON k.key = _key JOIN merging m ON m.person_id = k.person_id"
+            f" JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NULL AND {condition}"
+        )
+    bench.run(
+        "UPDATE main.person SET year_of_birth = born.y, month_of_birth = nullif(born.m, 0), day_of_birth ="
+        " nullif(born.d, 0), birth_datetime = NULL FROM merging m WHERE m.person_id = main.person.person_id"
+        " AND _reason IS NULL AND born <> last"
+    )
+    bench.run(
+        "UPDATE main.person SET gender_concept_id = 0, gender_source_value = NULL, gender_source_concept_id = NULL"
+        " FROM merging m WHERE m.person_id = main.person.person_id AND _reason IS NULL AND sexes"
+    )
+    bench.run("DROP TABLE merging")
 
 
 def deaths(bench: Workbench) -> None:

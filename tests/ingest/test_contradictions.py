@@ -94,3 +94,14 @@ def test_of_two_days_of_death_the_first_counts_and_the_other_is_named(tmp_path):
         report = loaded(tmp_path / str(at), patients="id,sex,born,died\n1,M,1950-02-03,\n" + "\n".join(order) + "\n")
         assert reasons(report) == {"contradiction": 1, "repeated row": 1}
         assert rows(tmp_path / str(at), "SELECT death_date::VARCHAR FROM death") == [("2023-03-01",)]
+
+
+@pytest.mark.parametrize("link", ["1,3", "3,1"])
+def test_merged_patients_are_born_on_the_earlier_day_and_have_no_sex_that_differs(tmp_path, link):
+    text = MAPPING.replace("rules:", "persons: {same: {table: links, key: old, is: new}}\nrules:")
+    visits = VISITS + "v0,1,1960-01-01,1960-01-01\nv4,3,1961-01-01,1961-01-01\n"  # before the birth of one of the two
+    report = loaded(tmp_path, text, links=f"old,new\n{link}\n", visits=visits)
+    assert reasons(report) == {"one person with two births": 1, "one person with two sexes": 2}
+    person = "SELECT DISTINCT year_of_birth, gender_concept_id FROM person JOIN visit_occurrence USING (person_id)"
+    assert rows(tmp_path, f"{person} WHERE year(visit_start_date) < 1970") == [(1950, 0)]
+    assert report.tables["visit_occurrence"] == 5
