@@ -93,7 +93,10 @@ CATALOGUE: dict[str, tuple[Actor, str]] = {
     "OPTION_INVALID": ("investigator", "An option of the analysis cannot be used as it is written."),
     "MODEL_INVALID": ("investigator", "The model that the study gives cannot be used."),
     "FORMULA_EMPTY": ("investigator", "The formula has no terms."),
-    "COLUMN_UNFIT": ("investigator", "A column is of a type that cannot stand here."),
+    "COLUMN_UNFIT": (
+        "investigator",
+        "A column cannot stand here: its type does not fit, or it is known only afterwards.",
+    ),
     "LEVELS_TOO_FEW": ("investigator", "A category has fewer than two levels."),
     "LEVEL_MISSING": ("investigator", "The study names a level that the category does not have."),
     "SPLINE_UNFIT": ("investigator", "The ends or knots of a spline are not known, or do not rise."),

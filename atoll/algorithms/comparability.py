@@ -32,6 +32,7 @@ from atoll.study.dictionary import OTHER, Dictionary
 from atoll.study.units import likely_unit
 from atoll.study.view import Setting
 
+PRECISION = ""  # nothing that a number of persons would tell
 EXAMPLES = ({"columns": ["age", "bmi", "sex", "smoker"]}, {"columns": ["sex", "smoker"]})
 DECADES = np.arange(-8.0, 11.0)  # log10 of the ends of the first round's cells
 INNER = 19  # edges of the second round

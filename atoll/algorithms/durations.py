@@ -24,6 +24,7 @@ from atoll.privacy.statistics import Array, Statistics, table
 from atoll.study.view import Setting
 
 TELLS_OF_FEW = True
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = ({"columns": ["t", "visits"]}, {"columns": ["t"], "by_site": False})
 EDGES = np.array([0.0, 30, 90, 182, 365, 730, 1095, 1826, 3652, 5478, 7305])  # days; the first cell is day nought
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)

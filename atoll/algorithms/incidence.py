@@ -37,6 +37,7 @@ from atoll.study.view import Setting
 
 TELLS_OF_FEW = True
 _TIMES: dict[str, Any] = {"enters": "visits", "leaves": "t", "born": "age", "event": "e", "by": "sex"}
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = (_TIMES | {"since": 1970, "until": 1974}, _TIMES | {"since": 1970, "until": 1971, "by_site": False})
 YEAR, PER, OLDEST, WIDTH = 365.25, 1000.0, 90, 10  # days; person-years of a rate; ages are groups of ten up to 90
 PERSON_YEAR = 1.0  # for each person of the minimum: the step in which person-years are told

@@ -14,7 +14,6 @@ doi:10.1016/S0197-2456(00)00104-5; Hanley & McNeil (1982), doi:10.1148/radiology
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
@@ -32,23 +31,6 @@ from atoll.study.view import Model
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
 POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
 AUC = 0.75  # at which the width is told
-MEASURES: Mapping[str, Measure] = {  # what the precision of each algorithm is told in; "" where nothing is told
-    "glm": "odds ratio",  # of yes or no; `_measure` knows the other families
-    "cox": "hazard ratio",
-    "kaplan_meier": "survival",
-    "describe": "proportion",
-    "performance": "AUC",
-    "attrition": "",
-    "breakdown": "",
-    "comparability": "",
-    "durations": "",
-    "feasibility": "",
-    "incidence": "",
-    "overlap": "",
-}
-
-
-COUNTS = ("attrition", "breakdown", "durations", "feasibility", "incidence", "overlap")  # they count persons already
 
 
 @dataclass(frozen=True)
@@ -80,9 +62,8 @@ class Precision:
 
 def plans(study: Study) -> dict[str, Plan]:
     """The analyses of a study that can be planned, by name: all but those that count persons already."""
-    return {
-        name: _plan(study, analysis) for name, analysis in study.analyses.items() if analysis.algorithm not in COUNTS
-    }
+    asked = {name: analysis for name, analysis in study.analyses.items() if _precision(analysis) is not None}
+    return {name: _plan(study, analysis) for name, analysis in asked.items()}
 
 
 def as_questions(study: Study, site: str, today: date) -> Study:
@@ -186,6 +167,12 @@ def _happened(analysis: Analysis) -> str | None:
     return str(found) if found else None
 
 
+def _precision(analysis: Analysis) -> Measure | None:
+    """What the algorithm's file says: what its precision is told in, "" for nothing, None where it counts persons."""
+    found: Measure | None = getattr(registry.module(analysis.algorithm), "PRECISION", "")
+    return found
+
+
 def _measure(analysis: Analysis) -> Measure:
     if analysis.algorithm == "glm":
         family, link = analysis.options.get("family", "gaussian"), analysis.options.get("link")
@@ -193,7 +180,7 @@ def _measure(analysis: Analysis) -> Measure:
             return "difference" if link in (None, "identity") else ""
         if family != "binomial" or link not in (None, "logit"):
             return ""
-    return MEASURES.get(analysis.algorithm, "")
+    return _precision(analysis) or ""
 
 
 def _parameters(analysis: Analysis, columns: Dictionary, sites: tuple[str, ...]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,10 +70,8 @@ def run(
         raise click.UsageError("Missing option '--out'. Name the Parquet file that the rows go into.")
     before, window = State() if anew else read_state(out), read_window(between) if between else None
     with output.progress("cohort", len(reading.definitions)) as step:
-        if window is None:
-            done = run_definitions(reading, cdm, **limits, before=before, progress=step)
-        else:
-            done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
+        find = partial(run_definitions, reading, cdm, **limits, progress=step)
+        done = run_at_night(find, out, window, output.note, before) if window else find(before=before)
     done.write(out, report)
     document = done.report()
     output.result(
@@ -176,7 +174,7 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
 
     definition = read_definition(file)
     text = explained(definition, language)
-    output.result({"text": text, "check": [asdict(fault) for fault in faults(definition)]}, text.rstrip())
+    output.result({"text": text, "check": [fault.document() for fault in faults(definition)]}, text.rstrip())
 
 
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")

@@ -56,9 +56,10 @@ def new(out: Output, file: Path) -> None:
 @with_output
 def check(out: Output, file: Path) -> None:
     """Say everything that is wrong with a study, or that nothing is."""
-    from atoll.study.horizon import warnings
+    from atoll.study.horizon import refuse, warnings
 
     signed, found = read_study(file, today=date.today())
+    refuse(found)  # of a written study its options were looked at; a signed one is read by whom it was sent to
     ahead = warnings(found)
     unpinned = sorted(name for name, site in found.sites.items() if not site.key)
     out.result(
@@ -138,7 +139,6 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     from atoll.algorithms.registry import check as check_options
     from atoll.governance.signatures import SignedStudy
     from atoll.study.dataset import files_beside
-    from atoll.study.horizon import refuse
     from atoll.study.protocol import read
 
     try:
@@ -153,9 +153,7 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{file} is not in UTF-8 (line {line}).", "Save it as UTF-8 in your editor.") from error
-    found = read(text, check=check_options, today=today, files=files_beside(file))
-    refuse(found)
-    return None, found
+    return None, read(text, check=check_options, today=today, files=files_beside(file))
 
 
 def _write(target: Path, content: bytes, replace: bool) -> None:

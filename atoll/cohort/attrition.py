@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.build import Plan
 
 if TYPE_CHECKING:

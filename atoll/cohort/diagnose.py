@@ -5,14 +5,15 @@ Rows of persons, for the hospital's own eyes and for the algorithms that count t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS
+from atoll.cohort.domains import BY_CRITERION
 from atoll.cohort.near import near_codes
 from atoll.cohort.run import CohortRun
 from atoll.errors import StudyError
@@ -33,20 +34,14 @@ def diagnose(
 
     Raises
     ------
+    StudyError
+        For a table that is none of them.
     AtollError
         What kept the definition from being run.
     """
-    if what == "codes":
-        return _named_codes(workspace, near_codes(workspace, definition), "code")
-    if what == "overlap":
-        if second is None:
-            raise StudyError("An overlap is of two cohorts.", "Name the second one.")
-        return _overlap(workspace, definition, second)
-    run = CohortRun(workspace)
-    first = _first_periods(_rows(run, {"cohort": definition}))
-    return (
-        _entries(workspace, run.sets, definition, first) if what == "entries" else _risk(workspace, definition, first)
-    )
+    if what not in MADE:
+        raise StudyError(f"A cohort is not diagnosed by {what!r}.", f"Give one of {', '.join(MADE)}.")
+    return MADE[what](workspace, definition, second)
 
 
 def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
@@ -54,6 +49,12 @@ def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
     for error in found.failed.values():
         raise error
     return found.rows
+
+
+def _run(workspace: Workspace, definition: CohortExpression) -> tuple[ConceptSets, pa.Table]:
+    """The concept sets of a definition that was run, and the first period of each person."""
+    run = CohortRun(workspace)
+    return run.sets, _first_periods(_rows(run, {"cohort": definition}))
 
 
 def _first_periods(rows: pa.Table) -> pa.Table:
@@ -67,9 +68,10 @@ def _first_periods(rows: pa.Table) -> pa.Table:
 # ---- entries
 
 
-def _entries(workspace: Workspace, sets: ConceptSets, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _entries(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     import pyarrow as pa
 
+    sets, first = _run(workspace, definition)
     index = workspace.table("index_dates")
     workspace.upload(index, first)
     query = sql(
@@ -98,7 +100,7 @@ def _started(workspace: Workspace, sets: ConceptSets, definition: CohortExpressi
     mine = sets.of(definition)
     parts = [sql("SELECT subject_id, 0 AS concept_id, 0 AS event_id, 0 AS source FROM {i} WHERE 1 = 0", i=index)]
     for number, criterion in enumerate(definition.primary_criteria.criteria_list):
-        domain = DOMAINS.get(type(criterion).__name__)
+        domain = BY_CRITERION.get(type(criterion).__name__)
         if domain is None or not domain.concept or domain.concept not in (workspace.columns(domain.table) or ()):
             continue
         concept, codeset = column(Sql("t"), domain.concept), getattr(criterion, "codeset_id", None)
@@ -145,10 +147,11 @@ def _word(concept: int, name_: str | None) -> str:
 # ---- time at risk
 
 
-def _risk(workspace: Workspace, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _risk(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     """Everybody's observation after the days that entry asks for, up to the first entry, in disjoint pieces."""
     import pyarrow as pa
 
+    first = _run(workspace, definition)[1]
     prior = definition.primary_criteria.observation_window.prior_days or 0
     rows = workspace.fetch(
         sql("SELECT o.person_id, p.year_of_birth, p.gender_concept_id, o.observation_period_start_date AS seen_from, "
@@ -197,9 +200,11 @@ def _looked_up(person: Any, known: Any, values: Any) -> Any:
 # ---- overlap
 
 
-def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression) -> pa.Table:
+def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression | None) -> pa.Table:
     import pyarrow as pa
 
+    if second is None:
+        raise StudyError("An overlap is of two cohorts.", "Name the second one.")
     rows = _rows(CohortRun(workspace), {"first": first, "second": second})
     names, persons = np.array(rows.column("definition").to_pylist(), dtype=str), _whole(rows, "subject_id")
     both = {which: np.unique(persons[names == which]) for which in ("first", "second")}
@@ -218,3 +223,15 @@ def _days(rows: pa.Table, column_: str) -> Any:
 
     days = rows.column(column_).cast(pa.date32()).cast(pa.int32())
     return days.to_numpy(zero_copy_only=False).astype(float)
+
+
+def _codes(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
+    return _named_codes(workspace, near_codes(workspace, definition), "code")
+
+
+MADE: Mapping[str, Callable[[Workspace, CohortExpression, CohortExpression | None], pa.Table]] = {
+    "entries": _entries,
+    "risk": _risk,
+    "codes": _codes,
+    "overlap": _overlap,
+}

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS
+from atoll.cohort.domains import BY_CRITERION
 from atoll.study.circe import CohortExpression
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def _alike(members: Sql) -> Sql:
 def _in_use(workspace: Workspace, members: Sql, near: Sql) -> Iterator[Sql]:
     """Person and near code of every record outside the sets, table by table."""
     yield sql("SELECT 0 AS person_id, concept_id AS code FROM {n} WHERE 1 = 0", n=near)
-    tables = {(d.table, d.concept, d.source) for d in DOMAINS.values() if d.source and not d.id.endswith("_era_id")}
+    tables = {
+        (d.table, d.concept, d.source) for d in BY_CRITERION.values() if d.source and not d.id.endswith("_era_id")
+    }
     for table, concept, source in sorted(tables):
         there = workspace.columns(table) or ()
         if concept not in there:

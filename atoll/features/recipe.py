@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cdm.scratch import Workspace
+from atoll.cdm.workspace import workspace_at
 from atoll.cohort.diagnose import diagnose
 from atoll.cohort.run import CohortRun
 from atoll.features.extract import extract

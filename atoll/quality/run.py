@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, tests
 from atoll.quality.check import Check, Finding, judged

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
-from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Check, Finding, judged
 
 READS = ("measurement_concept_id", "value_as_number", "unit_concept_id", "measurement_date", "person_id")

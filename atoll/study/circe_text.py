@@ -13,7 +13,6 @@ from typing import Any, Literal
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
 from atoll.study.circe_check import faults
 from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
-from atoll.study.circe_faults_zh import in_chinese
 from atoll.study.circe_node import Node
 from atoll.study.circe_parts import (
     Concept,
@@ -179,8 +178,7 @@ class _Text:
         if found:
             yield self.frame("check")
         for fault in found:
-            chinese = in_chinese(fault.place, fault.what, fault.remedy)
-            yield "  " + self.frame(fault.level, what=chinese if self.index else fault)
+            yield "  " + self.frame(fault.level, what=fault.whole(self.index))
 
     # -- criteria
 

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from atoll.cohort.diagnose import diagnose
+from atoll.cohort.diagnose import MADE, diagnose
 from atoll.errors import StudyError
 from atoll.features.recipe import with_words
 from atoll.study.circe import read
@@ -149,3 +149,10 @@ def test_the_words_of_an_open_category_are_those_of_the_table(engine):
         "3 another finding",
         "4 a loud DISEASE in general",
     )
+
+
+def test_every_table_of_a_diagnosis_is_made_and_no_other():
+    """A name that nobody makes must not become the table of somebody else."""
+    assert set(MADE) == set(TABLES)
+    with pytest.raises(StudyError, match=r"not diagnosed by 'gaps'\. Give one of entries, risk, codes, overlap"):
+        diagnose(None, "gaps", None)  # type: ignore[arg-type]
