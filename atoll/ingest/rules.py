@@ -259,7 +259,11 @@ class _Rule:
         """A row without a value that it needs is rejected; one without another value is kept, with a note."""
         if column.required and column.name not in REPLACED:
             self.reasons.append((condition, text))
-        elif text in self.notes:
+        else:
+            self._note(condition, text)
+
+    def _note(self, condition: Any, text: str) -> None:
+        if text in self.notes:
             place = self.notes.index(text)
             self.bits[place] = self.bits[place].fill_null(False) | condition.fill_null(False)
         else:
@@ -308,19 +312,22 @@ class _Rule:
     def _ends(self, columns: dict[str, Any]) -> None:
         """An end that cannot be (in the future, or long after death) is not believed: it is taken as not given."""
         rule, end = self.rule, self.rule.table.end()
-        if end is None or end not in rule.columns or not rule.table.of_persons:
-            return
+        if end is None or end not in rule.columns or not rule.table.of_persons or rule.to == "payer_plan_period":
+            return  # what is insured may well end later
         supply = SUPPLY if rule.to == "drug_exposure" else 0  # what a patient has in hand lasts on
         ahead = later(self.ibis.date(self.context.today), self.ibis.literal(supply, type="int64"))
-        strange = columns[end] > ahead
-        self._fault(rule.table.columns[end], strange, f"{end} in the future")
+        strange, last = columns[end] > ahead, self.ibis.date(self.context.today)
+        self._note(strange, f"{end} in the future")
         if "_death" in self.layer.columns:
-            late = columns[end].delta(self.layer["_death"], unit="day") > max(GRACE, supply)
-            self._fault(rule.table.columns[end], late, f"{end} after death")
-            strange = strange.fill_null(False) | late.fill_null(False)
-        for name in (end, f"{end}time"):
-            if name in columns:
-                columns[name] = strange.fill_null(False).ifelse(None, columns[name])
+            death = self.layer["_death"]
+            late = columns[end].delta(death, unit="day") > max(GRACE, supply)
+            self._note(late, f"{end} after death")
+            strange, last = strange.fill_null(False) | late.fill_null(False), self.ibis.least(last, death)
+        # a time of observation ends with what can be known of it
+        instead = last if rule.to == "observation_period" else None
+        columns[end] = strange.fill_null(False).ifelse(instead, columns[end])
+        if f"{end}time" in columns:
+            columns[f"{end}time"] = strange.fill_null(False).ifelse(None, columns[f"{end}time"])
 
     def _births(self, columns: dict[str, Any]) -> None:
         """A birth that cannot be: a person is not loaded on it, a month or day of it is left out."""

@@ -105,3 +105,12 @@ def test_merged_patients_are_born_on_the_earlier_day_and_have_no_sex_that_differ
     person = "SELECT DISTINCT year_of_birth, gender_concept_id FROM person JOIN visit_occurrence USING (person_id)"
     assert rows(tmp_path, f"{person} WHERE year(visit_start_date) < 1970") == [(1950, 0)]
     assert report.tables["visit_occurrence"] == 5
+
+
+def test_first_says_which_of_two_rows_counts_and_the_file_does_not(tmp_path):
+    text = MAPPING.replace("    key: row\n", "    key: row\n    first: date(day)\n")
+    more = [f"x,1,v1,2020-01-1{day},2345-7,{value},mg/dL" for day, value in ((1, 900), (1, 7), (2, 5))]
+    for at, order in enumerate((more, more[::-1])):
+        report = loaded(tmp_path / str(at), text, results=RESULTS.splitlines()[0] + "\n" + "\n".join(order) + "\n")
+        assert reasons(report) == {}
+    assert content(tmp_path / "0" / "cdm.duckdb") == content(tmp_path / "1" / "cdm.duckdb")

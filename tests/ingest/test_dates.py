@@ -25,6 +25,25 @@ def test_an_end_that_cannot_be_is_as_none(tmp_path, visit, reason):
     assert rows(tmp_path, PERIOD) == [(day,)]
 
 
+@pytest.mark.parametrize(("person", "last"), [("1", "2026-01-01"), ("2", "2024-03-01")])
+def test_a_time_of_observation_ends_today_or_with_death(tmp_path, person, last):
+    text = (
+        MAPPING
+        + """\
+  - to: observation_period
+    from: member
+    key: id
+    columns:
+      person_id: id
+      observation_period_start_date: date("2020-01-01")
+      observation_period_end_date: date(until)
+"""
+    )
+    report = loaded(tmp_path, text, member=f"id,until\n{person},2099-12-31\n")
+    assert "observation_period_end_date in the future" in reasons(report)
+    assert rows(tmp_path, "SELECT observation_period_end_date::VARCHAR FROM observation_period") == [(last,)]
+
+
 @pytest.mark.parametrize(("until", "named"), [("2026-12-01", 0), ("2029-01-01", 1)])
 def test_a_supply_lasts_into_the_future_but_not_for_ever(tmp_path, until, named):
     drugs = (
