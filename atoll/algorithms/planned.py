@@ -19,8 +19,10 @@ from datetime import date
 from typing import Any, Literal
 
 from atoll.algorithms import registry
+from atoll.algorithms.cells import few
 from atoll.algorithms.program import formula_of, has_intercept
 from atoll.errors import StudyError
+from atoll.privacy.disclosure import Policy
 from atoll.study.coding import design_of_terms, needs, resolve
 from atoll.study.design import Facts
 from atoll.study.dictionary import Dictionary
@@ -28,6 +30,7 @@ from atoll.study.formula import parse
 from atoll.study.protocol import Analysis, PrivacyFloor, Study
 from atoll.study.view import Model
 
+Bounds = tuple[int, int]
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
 POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
 AUC = 0.75  # at which the width is told
@@ -66,8 +69,9 @@ def plans(study: Study) -> dict[str, Plan]:
     return {name: _plan(study, analysis) for name, analysis in asked.items()}
 
 
-def as_questions(study: Study, site: str, today: date) -> Study:
-    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says.
+def as_questions(study: Study, site: str, today: date, number: int = 1) -> Study:
+    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says, and
+    another of a higher `number` after one that was withdrawn.
 
     Under the hospital's limits and none of its own: a standing permission covers no others.
 
@@ -82,7 +86,7 @@ def as_questions(study: Study, site: str, today: date) -> Study:
     used = {plan.dataset for plan in asked.values()}
     return replace(
         study,
-        title=f"{study.title[:180]} · {today}",
+        title=f"{study.title[:180]} · {today}" + (f" ({number})" if number > 1 else ""),
         sites={site: study.sites[site]},
         datasets={name: columns for name, columns in study.datasets.items() if name in used},
         recipes={name: recipe for name, recipe in study.recipes.items() if name in used},
@@ -115,6 +119,29 @@ def precision(plan: Plan, persons: int, events: int | None) -> Precision | None:
     if plan.measure:
         return Precision(plan.measure, half_width=WIDTH * math.sqrt(0.25 / persons))
     return None
+
+
+def too_few(plan: Plan, known: Bounds, events: Bounds | None, policy: Policy) -> str:
+    """Of whom a hospital has too few, so that its gate would refuse the analysis; empty where nothing says so.
+
+    known, events   bounds of the persons with all columns, and of those with the event, as `feasibility` tells them
+    policy          under which they were told; the hospital's own may be stricter
+    """
+    if policy.minimum_persons <= 1:
+        return ""
+    held = few(policy.minimum_persons, policy.rounding)  # what stands for fewer than the minimum
+    if known[0] == 0 and known[1] <= held:
+        return f"fewer than {known[1]} with all columns"
+    if events is not None and events[0] == 0 and events[1] <= held:
+        return f"fewer than {events[1]} with the event"
+    if events is not None and events[0] < events[1] and known[0] == known[1] == events[1]:
+        return f"fewer than {held} without the event"
+    if plan.parameters and policy.persons_per_parameter:
+        needed = max(policy.persons_per_parameter * plan.parameters, policy.residual_dof + plan.parameters)
+        of, there = ("with the event", events) if plan.measure == "hazard ratio" and events else ("patients", known)
+        if there[1] < needed:
+            return f"fewer than {needed} {of}, which {plan.parameters} parameters need"
+    return ""
 
 
 def _auc_error(cases: int, controls: int) -> float:

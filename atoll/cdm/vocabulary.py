@@ -61,11 +61,11 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
     say = progress or (lambda text: None)
     if not source.exists():
         raise DataError(f"There is no file or folder {source}.", "Give the zip or the folder that Athena made.")
-    partial = target.with_name(target.name + ".partial")
+    partial, spill = target.with_name(target.name + ".partial"), target.with_name(target.name + ".spill")
     partial.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with unpacked(source, target.parent) as folder, Workbench(partial, scratch=target.parent / "spill") as bench:
+        with unpacked(source, target.parent) as folder, Workbench(partial, scratch=spill) as bench:
             bench.run("SET preserve_insertion_order = false")
             found = _files(folder)
             for name in VOCABULARY:
@@ -80,7 +80,7 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-        shutil.rmtree(target.parent / "spill", ignore_errors=True)
+        shutil.rmtree(spill, ignore_errors=True)
     return result
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import Output, command_line, with_output
+from atoll.cli.targets import Target, allow, replaces, write_text
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
 
 PATH = click.Path(path_type=Path)
+CODES = Target("csv", heading=("list", "code", "name", "rows"))
 
 
 @click.command(epilog="Example: atoll load river.yaml --from exports/ --cdm duckdb:///srv/river/cdm.duckdb")
@@ -23,10 +25,11 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://…?schema=NAME, spark:local?folder=F."
 )
-@click.option("--report", type=PATH, help="Write what was loaded, rejected and not understood as JSON.")
+@click.option("--report", type=Target("json"), help="Write what was loaded, rejected and not understood as JSON.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
+@replaces
 @with_output
 def load(
     out: Output,
@@ -42,20 +45,15 @@ def load(
     from atoll.ingest.load import load_url
     from atoll.ingest.mapping import read_mapping
 
+    if report is not None:
+        allow(_codes_beside(report), CODES, "Give --report another folder.")
     read = read_mapping(mapping)
     with out.progress("load") as step:
-        made = load_url(
-            read,
-            source,
-            cdm,
-            vocabulary=vocabulary,
-            memory=memory,
-            today=getattr(today, "date", lambda: None)(),
-            progress=step,
-        )
+        day = getattr(today, "date", lambda: None)()
+        made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
     document = made.to_document()
     if report is not None:
-        report.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
     out.result(document)
     if not made.changed:
         out.say(f"Nothing has changed since release {made.release}; it stays in force.")
@@ -69,6 +67,10 @@ def load(
     out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 
+def _codes_beside(report: Path) -> Path:
+    return report.with_name("unmapped.csv")
+
+
 def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | None) -> None:
     """The codes without a concept, by name, in a file beside the report."""
     from atoll.ingest.report import write_unmapped
@@ -76,7 +78,7 @@ def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | 
     if report is None:
         out.note("With --report FILE.json the codes are written beside it, in unmapped.csv, with their names and rows.")
         return
-    target = report.with_name("unmapped.csv")
+    target = _codes_beside(report)
     codes = write_unmapped(target, made, lists)
     out.say(f"The {codes:,} codes with their names and rows: {target}. It stays at the hospital.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.targets import Target, replace_asked, replaces
 from atoll.errors import OperatorError, StudyError
 from atoll.settings import settings
 
@@ -110,10 +111,10 @@ def explain(out: Output, file: Path, site: str | None, language: str | None, who
 @study.command()
 @click.argument("file", type=FILE)
 @click.option("--key", type=FILE, help="Your private key; made in your Atoll folder when left out and missing.")
-@click.option("--output", type=FILE, help="The signed file; FILE with .signed.json when left out.")
-@click.option("--replace", is_flag=True, help="Replace a signed file of an earlier version.")
+@click.option("--output", type=Target("signed"), help="The signed file; FILE with .signed.json when left out.")
+@replaces
 @with_output
-def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace: bool) -> None:
+def sign(out: Output, file: Path, key: Path | None, output: Path | None) -> None:
     """Sign a study; the signed file is what hub and hospitals receive."""
     from atoll.governance.signatures import fingerprint, public_bytes, read_key, read_or_make_key, sign_study
 
@@ -126,7 +127,7 @@ def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace
         out.note(f"Made your key in {standard}. Keep a copy: whoever holds it signs in your name.")
     signed = sign_study(found, private)
     target = output or file.with_suffix(SIGNED)
-    _write(target, signed.to_bytes(), replace)
+    _write(target, signed.to_bytes(), replace_asked())
     mine = fingerprint(public_bytes(private))
     out.result({"file": str(target), "hash": signed.hash, "fingerprint": mine, "key_made": made})
     out.say(f"Wrote {target}")

@@ -246,7 +246,9 @@ class Pages:
         return {"studies": found, "seen": version, "live": any(not stories.ended(s["state"]) for s in found)}
 
     async def _study(self, visit: Visit) -> Response:
-        return await self._page(visit, "study.html", **await self._one_study(visit))
+        shown, name = await self._one_study(visit), visit.request.path_params["study"]
+        definitions = await self._service.read(lambda c: stories.definitions(c, name, visit.say))
+        return await self._page(visit, "study.html", definitions=definitions, **shown)
 
     async def _one_study(self, visit: Visit) -> dict[str, Any]:
         name = visit.request.path_params["study"]

@@ -154,7 +154,9 @@ class Service:
 
     async def poll(self, site: SiteKey, poll: Poll) -> PollAnswer:
         """Count the poll's shares; then questions, studies and stops, held until there are some or the time is over."""
-        self.desk.enter(site.name, poll)
+        if self.desk.enter(site.name, poll):  # its last answer may have been lost
+            for study in await self.read(lambda c: store.withdrawn(c, site.name)):
+                self.desk.withdraw(study, [site.name])
         receipts = tuple(await asyncio.gather(*(self.share(site, each, along=True) for each in poll.shares)))
         news = any(receipt.state != "counted" for receipt in receipts)
         deadline = time.monotonic() + poll.wait
@@ -165,8 +167,10 @@ class Service:
             tasks = self.desk.tasks(site.name, poll)
             stopped = self.desk.stopped(site.name, poll.holding)
             left = deadline - time.monotonic()
-            if news or proposals or tasks or stopped or left <= 0 or self.desk.closing:
-                return PollAnswer(receipts, tasks, proposals, stopped, time.time())
+            withdrawn = tuple(self.desk.withdrawn.get(site.name, ()))
+            if news or proposals or tasks or stopped or withdrawn or left <= 0 or self.desk.closing:
+                self.desk.withdrawn.pop(site.name, None)
+                return PollAnswer(receipts, tasks, proposals, stopped, time.time(), withdrawn)
             await self.desk.wait(site.name, left)
 
     async def _proposals(self, site: str, after: int) -> tuple[Proposal, ...]:
@@ -279,6 +283,8 @@ class Service:
                     f"There is no study {study[:12]} of yours.", "See `atoll study status`.", code="UNKNOWN"
                 )
             self._active.end_study(tx, study, "stop", Reason("STOPPED", subject=investigator["name"]))
+            open_ = [site for site, entry in store.actions(tx.connection, study).items() if entry["action"] is None]
+            tx.after.append(lambda: self.desk.withdraw(study, open_))
 
         await self._writer.submit(event)
 

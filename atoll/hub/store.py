@@ -198,6 +198,14 @@ def proposals(connection: Connection, site: str, after: int) -> list[Row]:
     return rows(connection, query)
 
 
+def withdrawn(connection: Connection, site: str) -> list[str]:
+    """Studies that their investigator stopped, which names no site, before this site decided."""
+    mine, runs = t.study_sites.c, t.runs.c
+    ended = sa.exists().where(runs.study == mine.study, runs.state == "stopped", runs.site == "")
+    query = sa.select(mine.study).where(mine.site == site, mine.action.is_(None), ended)
+    return [str(entry["study"]) for entry in rows(connection, query)]
+
+
 def newest_proposals(connection: Connection) -> dict[str, int]:
     """The highest study number of every site."""
     query = (

@@ -26,7 +26,7 @@ from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one
+from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
 from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
@@ -96,6 +96,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
+    refuse_foreign(target)
     with room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 

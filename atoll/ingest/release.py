@@ -255,6 +255,28 @@ def manifest_of(target: Path) -> dict[str, Any]:
         return _manifest(bench)
 
 
+def refuse_foreign(target: Path) -> None:
+    """Refuse a file in whose place a release would be put although no load made it; one of empty OMOP tables may go.
+
+    Raises
+    ------
+    OperatorError
+        When it holds anything else.
+    """
+    if not target.exists() or manifest_of(target):
+        return
+    with Workbench(target, read_only=True) as bench:
+        there = bench.rows(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = current_database()"
+        )
+        ours = all(schema == "main" and name in tables() for schema, name in there)
+        if not ours or any(bench.value(f"SELECT count(*) FROM {quoted(name)}") for _, name in there):
+            raise OperatorError(
+                f"{target} holds data that no load of Atoll put there; a release would take their place.",
+                "Name a new file, or move this one away.",
+            )
+
+
 def _manifest(bench: Workbench) -> dict[str, Any]:
     if "release" not in bench.tables("ingest"):
         return {}

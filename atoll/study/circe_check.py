@@ -31,21 +31,6 @@ from atoll.study.circe_node import Node, read_day
 from atoll.study.circe_parts import ConceptSetSelection, DateRange, NumericRange, Occurrence, Period, Window
 
 
-def refuse(found: Iterable[Fault]) -> None:
-    """Refuse a definition whose check list holds errors.
-
-    Raises
-    ------
-    StudyError
-        With the first error of the check list, and how many there are.
-    """
-    errors = [fault for fault in found if fault.level == "error"]
-    if errors:
-        first, more = errors[0], len(errors) - 1
-        further = f" ({more} more; see `atoll cohort explain`.)" if more else ""
-        raise StudyError(f"{first.place or 'The definition'} {first.what}{further}", first.remedy)
-
-
 def faults(definition: CohortExpression) -> list[Fault]:
     """The whole check list, errors first."""
     places = list(nodes(definition))

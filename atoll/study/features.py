@@ -240,7 +240,10 @@ def _features(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
 
 def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[str]) -> Feature:
     fields = form.fields(node, key, ("from",), ("of", "as", "window", "unit", "range", "otherwise", "label"))
+    found = len(form.problems)
     domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *RECORD_DOMAINS))
+    if len(form.problems) > found:  # what the other keys may say hangs on it
+        return Feature(name, domain, says=PERSON_FACTS[0])
     if domain == "person":
         says = _chosen(form, node, key, fields, "a fact of the person", {"from", "as", "label"}, PERSON_FACTS)
         return Feature(name, domain, says=says, label=form.part(fields, key, "label", Form.text, ""))

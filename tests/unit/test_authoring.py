@@ -49,7 +49,7 @@ def test_what_is_there_is_never_written_over(tmp_path):
     other = tmp_path / "gout.yaml"
     assert command("cohort", "new", other, "--phenotype", "gout").exit_code == 0
     done = command("cohort", "convert", other, "--out", file)
-    assert done.exit_code == 10 and "cannot be written" in done.output
+    assert done.exit_code == 14 and "is there already" in done.output
     assert file.read_text() == "mine"
 
 
@@ -118,6 +118,29 @@ valid: {{from: 2026-01-01, until: 2099-01-01}}
     except StudyError as error:
         pytest.fail(str(error))
     assert study.recipes["lost"].definition.primary_criteria.criteria_list[0].codeset_id is not None
+
+
+def test_a_wrong_word_is_said_once_and_nothing_that_follows_from_it(tmp_path):
+    """Neither the keys of another kind of feature, nor the columns of a dataset whose definition is not there."""
+    text = AHEAD.replace("cohort.json", "missing.json").replace("x: {from: condition,", "x: {from: vist, as: count,")
+    (tmp_path / "study.yaml").write_text(text.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age + x"))
+    found = json.loads(command("study", "check", tmp_path / "study.yaml", "--json").stdout)["error"]["problems"]
+    assert [problem.split(":")[0].partition(", ")[2] for problem in found] == [
+        "datasets.d.cohort", "datasets.d.features.features.x.from",
+    ]  # fmt: skip
+    right = text.replace("from: vist, as: count", "from: visit")
+    (tmp_path / "study.yaml").write_text(right.replace("FORMULA", "y ~ age").replace("FAMILY", "binomial"))
+    found = json.loads(command("study", "check", tmp_path / "study.yaml", "--json").stdout)["error"]["problems"]
+    assert len(found) == 1 and "missing.json" in found[0], "It has ."
+
+
+def test_a_definition_of_two_datasets_is_explained_once(tmp_path):
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    two = AHEAD.replace("analyses:", "  lost: {cohort: cohort.json, attrition: true}\nanalyses:")
+    (tmp_path / "study.yaml").write_text(two.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age"))
+    said = command("study", "explain", tmp_path / "study.yaml").output
+    assert said.count("Who enters, and when") == 1
+    assert "The same persons as in the dataset d, by the same definition." in said
 
 
 AHEAD = """
