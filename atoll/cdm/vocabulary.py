@@ -1,9 +1,8 @@
 """Vocabularies: an Athena download into one DuckDB file, look-ups in it, and the small set that comes with the package.
 
 An Athena download is a zip or a folder of tab-separated files, one for each vocabulary table. `concept_ancestor` is
-stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks
-without an
-index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
+stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks without
+an index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
 sexes, visits, units, types, laboratory tests, ingredients, common conditions by code; SNOMED CT names are not in it.
 """
 
@@ -226,6 +225,17 @@ def version_of(path: Path | None) -> str:
                 f"{path.name} holds no vocabulary.", "Make one with `atoll vocabulary load ATHENA --to FILE`."
             )
         return _version(bench)
+
+
+def digest_of(path: Path | None) -> str:
+    """What changes with the content of a vocabulary file: two downloads of one version may hold other vocabularies."""
+    if path is None:
+        return STARTER
+    with Workbench(path, read_only=True) as bench:
+        asked = {name: "count(*)" for name in VOCABULARY if name in bench.tables()}
+        asked |= {name: "count(*), bit_xor(hash(t))" for name in ("concept", "concept_relationship") if name in asked}
+        found = [bench.rows(f"SELECT {what} FROM main.{quoted(name)} t") for name, what in asked.items()]
+    return "-".join(str(part) for rows in found for part in rows[0])
 
 
 def day_of(version: str) -> date | None:

@@ -67,7 +67,8 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
     from atoll.ingest.proposal import propose as draft
 
-    made = draft(source, target, name or target.stem, vocabulary)
+    with out.progress("propose") as step:
+        made = draft(source, target, name or target.stem, vocabulary, step)
     out.result(made.to_document())
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:
@@ -75,7 +76,8 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     _say_unused(out, made.unused)
     if made.lists:
         out.say("The lists hold every code of the export, also of few patients: they stay at the hospital.")
-    out.note(f"Next: edit it, and type atoll mapping check {target} --from {source}")
+    asked = command_line("atoll", "mapping", "check", target, "--from", source)
+    out.note(f"Next: edit it, and type {asked}")
 
 
 def _say_unused(out: Output, unused: dict[str, list[str]]) -> None:

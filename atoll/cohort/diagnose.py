@@ -13,6 +13,7 @@ import numpy as np
 
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
+from atoll.cdm.tables import FEMALE, LOCAL, MALE
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import BY_CRITERION
 from atoll.cohort.near import near_codes
@@ -24,8 +25,7 @@ from atoll.study.diagnosis import SEXES, TABLES, with_ways
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GENDERS = {8532: SEXES[0], 8507: SEXES[1]}  # concepts of OMOP
-LOCAL = 2_000_000_000  # concepts from here on are a hospital's own: their names are, too
+GENDERS = {FEMALE: SEXES[0], MALE: SEXES[1]}
 
 
 def diagnose(

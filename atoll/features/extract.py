@@ -15,6 +15,7 @@ import numpy as np
 
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
+from atoll.cdm.tables import FEMALE, MALE
 from atoll.cohort.concepts import ConceptSets, members_of
 from atoll.cohort.domains import BY_WORD, Domain
 from atoll.errors import DataError
@@ -26,7 +27,6 @@ from atoll.study.features import SCORE, VALUES, WITH_RANGE, Feature, Features, O
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEMALE, MALE = 8532, 8507  # OMOP gender concepts F and M
 AT_ONCE = 200_000  # index dates whose columns are filled together
 EVERY = -1  # the key of features that look at every record of a domain
 

@@ -20,7 +20,7 @@ from atoll.algorithms.program import in_order
 from atoll.errors import NotPermitted, StudyError
 from atoll.governance import signatures
 from atoll.governance.signatures import PrivateKey, SignedStudy
-from atoll.hub import store
+from atoll.hub import members, store
 from atoll.hub.active import ActiveRuns
 from atoll.hub.database import HubStore
 from atoll.hub.desk import Desk
@@ -85,7 +85,7 @@ class Service:
             self.desk = Desk(store.next_boot(connection))
             self.desk.newest = store.newest_proposals(connection)
             self._sites = {
-                row["fingerprint"]: SiteKey(row["name"], row["public_key"]) for row in store.all_sites(connection)
+                row["fingerprint"]: SiteKey(row["name"], row["public_key"]) for row in members.all_sites(connection)
             }
         self._active = ActiveRuns(methods, self.desk)
         self.limits = Limits()
@@ -142,8 +142,8 @@ class Service:
         fingerprint, secret = signatures.fingerprint(join.public_key), hash_secret(join.secret)
 
         def event(tx: Transaction) -> Joined:
-            name = store.invited(tx.connection, secret, fingerprint, time.time())
-            store.add_site(tx.connection, name, fingerprint, join.public_key, join.version, secret)
+            name = members.invited(tx.connection, secret, fingerprint, time.time())
+            members.add_site(tx.connection, name, fingerprint, join.public_key, join.version, secret)
             site = SiteKey(name, join.public_key)
             tx.after.append(lambda: self._sites.update({fingerprint: site}))
             return Joined(name, self.identity.name, self.identity.public_key)
@@ -248,7 +248,7 @@ class Service:
                 raise StudyError("This very study was submitted already by another investigator.", "Ask the operator.")
             self._check_sites(study)
             if pinned is None:
-                store.pin_investigator(tx.connection, name, signed.fingerprint)
+                members.pin_investigator(tx.connection, name, signed.fingerprint)
             sites = sorted(study.sites)
             number, runs = store.add_study(tx.connection, signed.hash, study.title, name, content, sites, analyses)
             tx.after.append(lambda: self.desk.propose(number, sites))

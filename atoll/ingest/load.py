@@ -3,10 +3,8 @@
     source → rules (one query each) → checks → periods and eras → a release, put in force as a whole
 
 Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot
-stay
-with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
-vocabulary
-give the same tables, also when the load was killed in between.
+stay with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
+vocabulary give the same tables, also when the load was killed in between.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
-from atoll.cdm.vocabulary import require, starter, version_of
+from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
@@ -116,7 +114,7 @@ class _Load:
         version = version_of(self.vocabulary)
         require(version, self.mapping.vocabulary)
         plan = self._plan(version)
-        if previous.get("plan") == plan["plan"]:
+        if previous.get("plan") == plan["plan"] and self._unchanged(plan["today"]):
             shutil.rmtree(self._work(), ignore_errors=True)
             return Report(previous["release"], False, previous["tables"], manifest=previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
@@ -127,20 +125,27 @@ class _Load:
         finally:
             build.bench.close()
 
+    def _unchanged(self, today: str) -> bool:
+        with Workbench(again=AGAIN) as bench:
+            return reuse.unchanged(bench, self.target, today)
+
     def _work(self) -> Path:
         return self.target.with_name(self.target.name + ".work")
 
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
-            source = open_source(self.address, bench, self._work(), self.mapping)
+            source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-        parts = [self.mapping.digest, vocabulary, VERSION, *(f["sha256"] for f in files), *(f["name"] for f in files)]
+        concepts = digest_of(self.vocabulary)
+        parts = [self.mapping.digest, vocabulary, concepts, VERSION]
+        parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
-            "plan": hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
+            "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             "files": files,
             "mapping": {"name": self.mapping.name, "sha256": self.mapping.digest},
             "vocabulary": vocabulary,
+            "concepts": concepts,
             "atoll": VERSION,
             "today": str(self.today),
         }
@@ -150,7 +155,7 @@ class _Load:
         self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
-        self.source = open_source(self.address, bench, build.folder, self.mapping)
+        self.source = open_source(self.address, bench, build.folder, self.mapping, self.progress)
         self.lookups = Lookups(bench, self.mapping.lists)
         self.total = sum(
             self.source.tables[rule.source].size for rule in self.mapping.rules if rule.source in self.source.tables
@@ -208,7 +213,7 @@ class _Load:
                 mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
                 read = [self.source.tables[table] for rule in rules for table in (rule.source, *rule.join)]
                 files = {file.sha256: file.name for table in read for file in table.files}
-                taken = reuse.take(self.bench, self.target, name, mark, files)
+                taken = reuse.take(self.bench, self.target, name, mark, files, self.plan["today"])
                 self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
         if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
             return False
@@ -246,9 +251,9 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         with bench.joined_as_written():
             bench.run(
-                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _row, _rule)"
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _row, _rule)"
                 f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
-                f" CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f" _comes, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:

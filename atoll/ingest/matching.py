@@ -16,7 +16,7 @@ from atoll.ingest.compiler import compiled
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.rule_source import RuleScope
+from atoll.ingest.rule_source import RuleScope, sourced
 from atoll.ingest.sources import Source
 
 CARDS = 10  # numbers that one hospital may have given one patient, who came with a new card each time
@@ -60,7 +60,7 @@ def matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups
 
 
 def _values(rule: Rule, mapping: Mapping, source: Source, lookups: Lookups) -> Any:
-    scope = RuleScope(source.table(rule.source), lookups)
+    scope = RuleScope(sourced(source.table(rule.source)), lookups)
     parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
     value = parts[0]
     for part in parts[1:]:

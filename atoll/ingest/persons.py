@@ -20,7 +20,7 @@ from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.matching import linked, matches
 from atoll.ingest.repeats import CONTRADICTION, REPEATED, differ, fullest
-from atoll.ingest.rule_source import RuleScope
+from atoll.ingest.rule_source import RuleScope, sourced
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -29,8 +29,8 @@ TWO_SEXES = "one person with two sexes"
 
 
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
-    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated
-    rows and merged persons are taken out of `person`."""
+    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated rows
+    and merged persons are taken out of `person`."""
     born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
         "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key,"
@@ -80,7 +80,7 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     """Pairs of keys (old, surviving) that a table of the source says are one person."""
     if mapping.same is None:
         return []
-    scope = RuleScope(source.table(mapping.same.table), lookups)
+    scope = RuleScope(sourced(source.table(mapping.same.table)), lookups)
     old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in (mapping.same.key, mapping.same.other))
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))

@@ -1,14 +1,14 @@
 """A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
 
 Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
-whoever
-reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
-that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with the
-same result. A release that is sealed (manifest written) has only to be put in force.
+whoever reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a
+load that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with
+the same result. A release that is sealed (manifest written) has only to be put in force.
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
 `file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
-`unit_inferred` (values without a unit, with the likeliest one and its probability).
+`unit_inferred` (values without a unit, with the likeliest one and its probability), `coming` (the day on which the
+first of a table's rows that lie in the future will have come).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
 )
-EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted")  # columns of a table that is being filled
+EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted", "_comes")  # columns of a table that is being filled
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
 _OWN = (
@@ -55,6 +55,7 @@ _OWN = (
     'CREATE TABLE ingest.unit_converted ("table" VARCHAR, concept_id BIGINT, unit_concept_id BIGINT, asked VARCHAR,'
     " rows BIGINT)",
     "CREATE TABLE ingest.part (name VARCHAR, mark VARCHAR, taken BOOLEAN)",
+    'CREATE TABLE ingest.coming ("table" VARCHAR, day DATE)',
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
     " VARCHAR)",
@@ -134,7 +135,7 @@ class Build:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
                     if table.name in filled:
                         columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT",
-                                    "_converted VARCHAR"]  # fmt: skip
+                                    "_converted VARCHAR", "_comes DATE"]  # fmt: skip
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
 
@@ -169,6 +170,7 @@ class Build:
             " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL"
             + ("" if name in ("person", "death") else f" AND _reason NOT IN {REPEATS}")  # which `repeats` has named
         )
+        self._coming(name)
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"
@@ -188,6 +190,13 @@ class Build:
                 " _converted, count(*) FROM main.measurement WHERE _converted IS NOT NULL AND value_as_number IS NOT"
                 " NULL GROUP BY ALL ORDER BY ALL"
             )
+
+    def _coming(self, name: str) -> None:
+        """Note the day on which the first of what lies in the future in a table will have come."""
+        self.bench.run(
+            f"INSERT INTO ingest.coming SELECT {literal(name)}, min(_comes) FROM main.{quoted(name)}"
+            " WHERE _comes IS NOT NULL HAVING count(*) > 0"
+        )
 
     def strip(self, name: str) -> None:
         """Take the loader's columns off a table, in a transaction of its own: none alters a table that it changed."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import Column, source_columns
+from atoll.cdm.tables import AFTER_DEATH, Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -18,6 +18,7 @@ from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
 from atoll.ingest.repeats import REPLACED
 from atoll.ingest.rule_source import (
+    SOURCE,
     RuleScope,
     columns_read,
     condition_of,
@@ -34,14 +35,14 @@ WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of 
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
 EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
 SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
-GRACE = 30  # days after death in which results and bills still arrive
 
 
 @dataclass(frozen=True)
 class Compiled:
     """A rule, ready to run.
 
-    query    Ibis: the target's columns, `_reason`, `_note`, and the source's columns as `source:NAME`
+    query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
+             and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
     asked    look-ups that must be completed first: (kind, parameter) → Ibis table of `key` and `rows`
     """
@@ -94,6 +95,7 @@ class _Rule:
         self.reasons: list[tuple[Any, str]] = []
         self.notes: list[str] = []
         self.bits: list[Any] = []
+        self.days: list[Any] = []
         self.parts: dict[str, set[str]] = {}
 
     def query(self, bench: Workbench) -> Any:
@@ -114,12 +116,13 @@ class _Rule:
         note = self.ibis.literal(0, type="int64")
         for position, bit in enumerate(self.bits):
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
-        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in columns_read(self.rule)}
+        kept = [SOURCE + name for name in columns_read(self.rule)]
         selected = {name: columns[name] for name in self.rule.table.columns}
         converted = self._said("converted", self.ibis.null("string"))
-        return self.layer.select(
-            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, _converted=converted, **kept
-        )  # fmt: skip
+        comes = self.ibis.least(*self.days) if self.days else self.ibis.null("date")
+        said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted,
+                "_comes": comes}  # fmt: skip
+        return self.layer.select(*kept, **selected, **said)
 
     def _values(self) -> Any:
         """Layer one: `value:c`, and where there are such, `ref:c`, `found:c` and what else a `Value` says."""
@@ -141,7 +144,7 @@ class _Rule:
                 }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
-                extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
+                extra = {part: table[f"{part}:{name}"] if f"{part}:{name}" in table.columns else None
                          for part in ("ref", "found", "owner")}  # fmt: skip
             for part, one in extra.items():
                 if one is not None:
@@ -150,11 +153,10 @@ class _Rule:
         for (kind, vocabulary, text), columns in self.scope.found.items():
             if kind == "code" and drives(rule, vocabulary, text):
                 made["rank"] = table[columns["rank"]]
-        for name in ("_person", "_birth", "_death", "_status"):
+        for name in ("person", "birth", "death", "status"):
             if name in table.columns:
                 made[name] = table[name]
-        kept = {f"source:{name}": table[name] for name in columns_read(rule)}
-        return table.select(**made, **kept)
+        return table.select(*(SOURCE + name for name in columns_read(rule)), **made)
 
     def _link(self, values: Mapping[str, Value]) -> None:
         """Join the person, and each row of another table that this one refers to."""
@@ -166,11 +168,11 @@ class _Rule:
                 continue
             text = value.ibis.cast("string")
             keys[name] = stable_id(text) if owner == "person" else row_id(owner, text)
-        table = table.mutate(**{f"_ref_{name}": key for name, key in keys.items()}) if keys else table
+        table = table.mutate(**{f"ref:{name}": key for name, key in keys.items()}) if keys else table
         for name in keys:
             right = self._referred(rule.table.columns[name].references.partition(".")[0], name)
             if right is not None:
-                table = table.left_join(right, table[f"_ref_{name}"] == right[f"_found_{name}"])
+                table = table.left_join(right, table[f"ref:{name}"] == right[f"found:{name}"])
         self.scope = RuleScope(table, self.scope.lookups, found=self.scope.found)
 
     def _referred(self, owner: str, name: str) -> Any:
@@ -179,15 +181,15 @@ class _Rule:
             if persons is None:
                 return None
             return persons.select(
-                **{f"_found_{name}": persons["key_id"]}, _person=persons["person_id"], _birth=persons["birth"],
-                _death=persons["death"], _status=persons["status"],
+                **{f"found:{name}": persons["key_id"]}, person=persons["person_id"], birth=persons["birth"],
+                death=persons["death"], status=persons["status"],
             )  # fmt: skip
         if owner == self.rule.to or owner not in self.context.tables:
             return None
         other = self.context.tables[owner]
-        found = {f"_found_{name}": other[f"{owner}_id"]}
+        found = {f"found:{name}": other[f"{owner}_id"]}
         if "person_id" in other.columns:
-            found[f"_owner_{name}"] = other["person_id"]
+            found[f"owner:{name}"] = other["person_id"]
         return other.select(**found)
 
     def _units(self, columns: dict[str, Any]) -> None:
@@ -222,12 +224,12 @@ class _Rule:
                 text = text + (layer["rank"] > 1).fill_null(False).ifelse(more, "")
             made[rule.table.key] = row_id(rule.to, text)
             self.reasons.append((layer["key"].isnull(), "no key"))
-        if "_person" in layer.columns and rule.to != "person":
-            made["person_id"] = layer["_person"]
+        if "person" in layer.columns and rule.to != "person":
+            made["person_id"] = layer["person"]
             self.reasons += [
                 (layer["value:person_id"].isnull(), "no person"),
-                (layer["_person"].isnull(), "unknown person"),
-                (layer["_status"].notnull(), "person rejected"),
+                (layer["person"].isnull(), "unknown person"),
+                (layer["status"].notnull(), "person rejected"),
             ]
         return made
 
@@ -278,8 +280,8 @@ class _Rule:
         found = self.layer[f"found:{name}"]
         self.notes.append(f"unknown {owner}")
         self.bits.append(self.layer[f"value:{name}"].notnull() & found.isnull())
-        if "owner" in self.parts[name] and "_person" in self.layer.columns:
-            strange = self.layer[f"owner:{name}"] != self.layer["_person"]
+        if "owner" in self.parts[name] and "person" in self.layer.columns:
+            strange = self.layer[f"owner:{name}"] != self.layer["person"]
             self._fault(self.rule.table.columns[name], strange, f"{owner} of another person")
             found = strange.fill_null(False).ifelse(None, found)
         return found
@@ -309,6 +311,10 @@ class _Rule:
             if column.required and not column.concept and not column.key and column.name != "person_id":
                 self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
 
+    def _comes(self, coming: Any, day: Any) -> None:
+        """Keep the day on which what lies in the future will have come: a load of that day takes it."""
+        self.days.append(coming.fill_null(False).ifelse(day, None).cast("date"))
+
     def _ends(self, columns: dict[str, Any]) -> None:
         """An end that cannot be (in the future, or long after death) is not believed: it is taken as not given."""
         rule, end = self.rule, self.rule.table.end()
@@ -318,9 +324,10 @@ class _Rule:
         ahead = later(self.ibis.date(self.context.today), self.ibis.literal(supply, type="int64"))
         strange, last = columns[end] > ahead, self.ibis.date(self.context.today)
         self._note(strange, f"{end} in the future")
-        if "_death" in self.layer.columns:
-            death = self.layer["_death"]
-            late = columns[end].delta(death, unit="day") > max(GRACE, supply)
+        self._comes(strange, later(columns[end], self.ibis.literal(-supply, type="int64")))
+        if "death" in self.layer.columns:
+            death = self.layer["death"]
+            late = columns[end].delta(death, unit="day") > max(AFTER_DEATH, supply)
             self._note(late, f"{end} after death")
             strange, last = strange.fill_null(False) | late.fill_null(False), self.ibis.least(last, death)
         # a time of observation ends with what can be known of it
@@ -342,7 +349,10 @@ class _Rule:
         self._fault(self.rule.table.columns["day_of_birth"], wrong & month.notnull(), "unreadable day_of_birth")
         day = columns["day_of_birth"] = wrong.ifelse(None, day)
         born = year.cast("int64") * 10000 + month.fill_null(0) * 100 + day.fill_null(0)
-        self.reasons.append((born > int(self.context.today.replace("-", "")), "birth in the future"))
+        unborn = born > int(self.context.today.replace("-", ""))
+        self.reasons.append((unborn, "birth in the future"))
+        first = year.cast("string") + "-" + month.fill_null(1).cast("string") + "-" + day.fill_null(1).cast("string")
+        self._comes(unborn, first.try_cast("date"))
         self.reasons.append((year < EARLIEST, f"birth before {EARLIEST}"))
 
     def _dates(self, columns: dict[str, Any]) -> None:
@@ -352,11 +362,12 @@ class _Rule:
             return
         begin, layer = columns[start], self.layer
         self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
+        self._comes(begin > self.ibis.date(self.context.today), begin)
         end = rule.table.end()
         if end is not None and end in rule.columns:
             self.reasons.append((columns[end] < begin, "ends before it starts"))
-        if "_birth" in layer.columns:
-            self.reasons.append((begin < layer["_birth"], f"{start} before birth"))
+        if "birth" in layer.columns:
+            self.reasons.append((begin < layer["birth"], f"{start} before birth"))
             if rule.to != "death":
-                late = begin.delta(layer["_death"], unit="day") > GRACE
+                late = begin.delta(layer["death"], unit="day") > AFTER_DEATH
                 self.reasons.append((late, f"{start} after death"))

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 import atoll
 from atoll.governance import signatures
 from atoll.governance.states import RunAct
-from atoll.hub import pages, store
+from atoll.hub import members, pages, store
 from atoll.hub.home import init, new_token
 from atoll.hub.sentences import Reason
 from atoll.hub.serve import serve
@@ -123,7 +123,7 @@ class Hub:
         with self.store.writing() as c:
             for name, key in self.keys.items():
                 public = signatures.public_bytes(key)
-                store.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
+                members.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
 
     def study(self, names: tuple[str, ...], title: str = STUDY["title"], **changes: Any) -> tuple[str, list[str]]:
         """A submitted study of these analyses; its hash and its runs."""

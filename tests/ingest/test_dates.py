@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from tests.ingest.exports import MAPPING, PATIENTS, VISITS, loaded, reasons, rows
+from atoll.ingest.load import load
+from tests.ingest.exports import MAPPING, PATIENTS, VISITS, loaded, mapping, reasons, rows, write
 
 ENDS = "SELECT visit_start_date::VARCHAR, visit_end_date::VARCHAR FROM visit_occurrence ORDER BY 1 DESC LIMIT 1"
 PERIOD = "SELECT max(observation_period_end_date)::VARCHAR FROM observation_period"
@@ -23,6 +26,16 @@ def test_an_end_that_cannot_be_is_as_none(tmp_path, visit, reason):
     day = visit.split(",")[2]
     assert rows(tmp_path, ENDS) == [(day, day)]
     assert rows(tmp_path, PERIOD) == [(day,)]
+
+
+def test_an_end_that_has_come_is_believed(tmp_path):
+    export = write(tmp_path / "export", visits=VISITS + "v9,1,2025-12-30,2026-01-09\n")
+
+    def on(*day):
+        load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=date(*day))
+        return rows(tmp_path, ENDS)[0][1]
+
+    assert [on(2026, 1, 1), on(2026, 1, 8), on(2026, 1, 9)] == ["2025-12-30", "2025-12-30", "2026-01-09"]
 
 
 @pytest.mark.parametrize(("person", "last"), [("1", "2026-01-01"), ("2", "2024-03-01")])

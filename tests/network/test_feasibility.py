@@ -17,7 +17,7 @@ from atoll.algorithms.planned import as_questions
 from atoll.client import questions
 from atoll.errors import NotPermitted
 from atoll.governance import ledger, signatures
-from atoll.hub import store as hub_store
+from atoll.hub import members
 from atoll.hub.api import hash_token
 from atoll.hub.service import Service
 from atoll.local import run_study
@@ -134,7 +134,7 @@ def test_a_site_that_was_away_hears_what_was_withdrawn_when_it_is_back(tmp_path)
         await service.start()
         try:
             site = service.site_of(signatures.fingerprint(signatures.public_bytes(hub.keys["coral"])))
-            who = await service.read(lambda c: hub_store.investigator_of(c, hash_token(hub.token)))
+            who = await service.read(lambda c: members.investigator_of(c, hash_token(hub.token)))
             for study in (asked, decided):
                 await service.stop(who, study)
             polls = [Poll(instance, 9, (), (), 0.0) for instance in (1, 1, 2)]
