@@ -33,11 +33,15 @@ _FUNCTIONS = (
     " THEN replace("
     "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\')"
     " ELSE x END",
-    # a day that begins with its year, in whichever signs, as ISO writes it: 2023年5月3日, 2023/5/3, 2023.5.3, 20230503
-    "CREATE OR REPLACE TEMP MACRO year_first(x) AS CASE WHEN regexp_full_match(x, '[0-9]{8}')"
-    " THEN x[1:4] || '-' || x[5:6] || '-' || x[7:8] ELSE rtrim(regexp_replace(regexp_replace(x,"
+    # a day that begins with its year, in whichever signs, as ISO writes it: 2023年5月3日, 2023/5/3, 2023.5.3, 20230503;
+    # with its time if it has one; a cast alone would take what follows (2020-01-11abc), and `infinity`
+    "CREATE OR REPLACE TEMP MACRO year_first(x) AS CASE WHEN length(x) = 10 AND x[5] = '-' AND x[8] = '-' AND x >= '0'"
+    " THEN x WHEN regexp_full_match(x, '[0-9]{8}') THEN x[1:4] || '-' || x[5:6] || '-' || x[7:8] ELSE nullif("
+    "regexp_extract(rtrim(regexp_replace(regexp_replace(x,"
     " '^([0-9]{4})\\s*[-年/.]\\s*([0-9]{1,2})\\s*[-月/.]\\s*([0-9]{1,2})(?:日\\s*|[T\\s]\\s*|$)', '\\1-\\2-\\3 '),"
-    " '([0-9]{1,2})[时点]([0-9]{1,2})分(?:([0-9]{1,2})秒)?$', '\\1:\\2:0\\3')) END",
+    " '([0-9]{1,2})[时点]([0-9]{1,2})分(?:([0-9]{1,2})秒)?$', '\\1:\\2:0\\3')),"
+    " '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}([时点]|:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?( ?[AaPp][Mm])?"
+    " ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?))?$'), '') END",
     "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",

@@ -89,7 +89,7 @@ def _aside(out: Output, made: Report) -> None:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
         kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept, unit unknown",
-                 "line": "line not read"}  # fmt: skip
+                 "line": "line not read", "match": "loaded, not matched"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
     if made.unmapped:

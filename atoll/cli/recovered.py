@@ -32,5 +32,9 @@ def recovered(out: Output, world: Path, hospital: str, cdm: str) -> None:
     if found.values:
         out.say(f"Values right: {found.values['right']:,} of {found.values['compared']:,} that could be compared;"
                 f" {found.values['without_unit']:,} more kept as they were, their unit unknown.")  # fmt: skip
+    out.say(
+        f"Observation periods that begin and end where they should: {found.periods['right']:,} of"
+        f" {found.periods['true']:,}."
+    )
     named = [(kind, f"{count['planted']:,}", f"{count['named']:,}") for kind, count in sorted(found.faults.items())]
     out.table(("planted fault", "planted", "named by the load"), named)

@@ -6,8 +6,9 @@ Looking at it   scan, and from it a draft of a mapping: proposal; code_lists and
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export
-Loading         load, the whole way; persons; rule_source and rules, a rule as one query; derive, periods and eras;
-                reuse, what has not changed; release, in force as a whole; report and unit_gaps, what is told of it
+Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
+                repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; release, in
+                force as a whole; report and unit_gaps, what is told of it
 
 What a name means is a subject of its own, which the loader does not need:
     terminology, the matcher; term_text and chinese, a name read; term_concepts, term_index and term_features, the

@@ -38,7 +38,7 @@ def explain(mapping: Mapping) -> list[str]:
         lines.append(f"Patients that the table {mapping.same.table} says are one become one person.")
     if mapping.match:
         values = ", ".join(words(one.tree) for one in mapping.match)
-        lines.append(f"Patients with the same {values} become one person.")
+        lines.append(f"Patients with the same {values} become one person, where neither sex nor birth differs.")
     if mapping.link_visits:
         lines.append("An event without a visit gets the visit of its patient in whose days it lies.")
     return lines

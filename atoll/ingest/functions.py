@@ -19,12 +19,14 @@ from atoll.ingest.kinds import (
     Value,
     any_of,
     as_kind,
+    as_number,
     builtin,
     common,
     excel_day,
     ibis,
     later,
     pattern,
+    shape,
     strptime,
     together,
     year_first,
@@ -39,14 +41,14 @@ def _number(making: Making, x: Value, decimal: Value | None = None) -> Value:
         text = text.replace(".", "").replace(",", ".")
     else:
         text = text.replace(",", "") if decimal is not None else text
-    read = text.try_cast("float64")
+    read = as_number(text)
     return Value(read, "number", (x.ibis.notnull() & read.isnull(),))
 
 
 def _integer(making: Making, x: Value) -> Value:
     if x.kind in ("integer", "truth", "missing"):
         return Value(as_kind(x, "integer"), "integer")
-    value = x.ibis if x.kind == "number" else x.ibis.try_cast("float64")
+    value = x.ibis if x.kind == "number" else as_number(x.ibis)
     whole = (value == value.floor()) & (value.abs() < 9e15)
     read = ibis().ifelse(whole, value, None).cast("int64")
     return Value(read, "integer", (x.ibis.notnull() & read.isnull(),))
@@ -61,12 +63,11 @@ def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
     if x.kind in ("date", "datetime", "missing"):
         return Value(x.ibis.cast(DTYPES[kind]), kind)
     if form is None:
-        dtype = "timestamp" if kind == "datetime" else "date"
-        read = ibis().coalesce(x.ibis.try_cast(dtype), year_first(x.ibis).try_cast(dtype))
+        read = year_first(x.ibis).try_cast("timestamp" if kind == "datetime" else "date")
         return Value(read, kind, (x.ibis.notnull() & read.isnull(),))
     word = str(making.constant(1, "The pattern of a date"))
     if word == "excel":  # days since 1899-12-30, as a spreadsheet counts
-        days = x.ibis.try_cast("float64")
+        days = as_number(x.ibis)
         days = ibis().ifelse((days >= 1) & (days < 2958466), days, None)
         read = excel_day(days)
     else:
@@ -78,7 +79,7 @@ def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
                 f"the pattern {word!r} holds the letter {error}.",
                 "Patterns are made of yyyy MM dd HH mm ss and the signs between them.",
             ) from None
-        read = strptime(x.ibis, signs)
+        read = strptime(x.ibis, signs, shape(word))
     return Value(read.cast(DTYPES[kind]), kind, (x.ibis.notnull() & read.isnull(),))
 
 
@@ -190,7 +191,7 @@ def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
         found = making.scope.joined("result", "", (key,), making.call)
         if field_name != "number":
             return Value(found[field_name], kind)
-        read = ibis().coalesce(key.ibis.try_cast("float64"), found["number"])
+        read = found["number"]
         word = found["value_as_concept_id"].notnull()
         return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~word,), graded=(word,))
 
@@ -232,7 +233,7 @@ FUNCTIONS: dict[str, Function] = {
         ("integer",),
         "date",
         "first_of_year(year)",
-        _texts(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d").cast("date"), "date"),
+        _texts(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d", "[0-9]{4}-01-01").cast("date"), "date"),
     ),
     "concat": Function(("any", "any*"), "text", 'concat(a, "-", b)', _concat),
     "split": Function(("text", "text", "integer"), "text", 'split(x, "/", 1)', _split),
@@ -279,7 +280,10 @@ FUNCTIONS: dict[str, Function] = {
         ("number", "text", "text", "text?"), "number", 'convert(value, unit, "mmol/L", "glucose")', _convert
     ),
     "result": Function(
-        ("text",), "number", "result(x): the number in a result such as <0.5 or 12.3↑", _result("number", "number")
+        ("text",),
+        "number",
+        "result(x): the number in a result such as <0.5 or 12.3↑; a range or a titre has none",
+        _result("number", "number"),
     ),
     "operator": Function(
         ("text",),

@@ -7,6 +7,7 @@ may stand for a number and a date for a time; nothing else changes by itself.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -169,13 +170,36 @@ def pattern(text: str) -> str:
     return made
 
 
-def strptime(text: Any, signs: str) -> Any:
-    """A text read as a time by the engine; nothing where it does not fit."""
-    return builtin("try_strptime", "timestamp", "string", "string")(text, signs)
+def shape(text: str) -> str:
+    """The regular expression of what a date's pattern stands for. The engine alone would read 2020011 as yyyyMMdd, and
+    50 as a year: years have their four digits, and so have days their two where no sign parts them from the next."""
+    parts: list[tuple[str, bool]] = []
+    position = 0
+    while position < len(text):
+        sign = next((sign for sign, _ in _PATTERN if text.startswith(sign, position)), "")
+        parts.append((sign or re.escape(text[position]), bool(sign)))
+        position += len(sign) or 1
+    made = ""
+    for at, (part, is_sign) in enumerate(parts):
+        alone = not any(other for _, other in parts[max(at - 1, 0) : at] + parts[at + 1 : at + 2])
+        digits = "{1,2}" if len(part) == 1 or (alone and part[0] != "y") else f"{{{len(part)}}}"
+        made += f"[0-9]{digits}" if is_sign else part
+    return rf"\s*{made}\s*"
+
+
+def strptime(text: Any, signs: str, form: str) -> Any:
+    """A text of that form (a regular expression) read as a time by the engine; nothing where it does not fit."""
+    fits = builtin("regexp_full_match", "boolean", "string", "string")(text, form)
+    return builtin("try_strptime", "timestamp", "string", "string")(fits.ifelse(text, None), signs)
+
+
+def as_number(text: Any) -> Any:
+    """A text as a number; nothing where it is none. The engine's own reading also takes 1_000."""
+    return text.contains("_").ifelse(None, text).try_cast("float64")
 
 
 def year_first(text: Any) -> Any:
-    """A day that begins with its year, in whichever signs, as ISO writes it; another text as it is."""
+    """A day that begins with its year, in whichever signs, as ISO writes it; nothing for another text."""
     return builtin("year_first", "string", "string")(text)
 
 

@@ -20,13 +20,13 @@ from typing import Any
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
-from atoll.ingest import derive, persons, reuse, unit_gaps
+from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
-from atoll.ingest.rules import REPEATED, Context
+from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
@@ -195,10 +195,11 @@ class _Load:
                     persons.settle(self.bench, self.mapping, self.source, self.lookups)
                 elif name == "death":
                     persons.deaths(self.bench)
-                elif self.mapping.link_visits and "visit_occurrence" in filled:
-                    self._link(name)
-                if name not in ("person", "death") and self.build.repeated(name):
-                    self._name_repeated(name, rules, filled)
+                else:
+                    if repeats.repeated(self.bench, name):
+                        self._name_repeated(name, rules, filled)
+                    if self.mapping.link_visits and "visit_occurrence" in filled:
+                        self._link(name)
                 keep_broken_lines(self.bench, self.source)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
@@ -250,30 +251,26 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         with bench.joined_as_written():
             bench.run(
-                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _row, _rule)"
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _row, _rule)"
                 f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
-                f" CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f" _comes, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
-        """Read the repeated rows once more, so that all but the first of each key are kept with what stood in them."""
+        """Read the repeated rows once more, so that those which do not stay are kept with what stood in them."""
         key, parts = quoted(str(tables()[name].key)), []
+        columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
             for kind, parameter, keys in made.asked:
                 self.lookups.complete(kind, parameter, keys, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
-                f"SELECT {key} AS id, _key, {row} AS row, {literal(rule.source)} AS source FROM"
-                f" ({self.bench.sql(made.query)})"
-                f" WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
+                f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"
+                f" ({self.bench.sql(made.query)}) WHERE _reason IS NULL AND {key} IN (SELECT id FROM repeated)"
             )
         with self.bench.joined_as_written():
-            self.bench.run(
-                f"INSERT INTO ingest.rejected SELECT {literal(name)}, source, 'row', {literal(REPEATED)}, _key, row"
-                " FROM (SELECT *, row_number() OVER (PARTITION BY id) AS n FROM"
-                f" ({' UNION ALL '.join(parts)})) WHERE n > 1"
-            )
+            repeats.name_repeated(self.bench, name, parts)
 
     def _context(self, filled: Sequence[str]) -> Context:
         known = {name: self.bench.ibis.table(name) for name in filled}

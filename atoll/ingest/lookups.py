@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lists import whole_rows
+from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
 _DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
@@ -242,24 +243,38 @@ class Lookups:
     def _compute(self, kind: str, table: str, keys: Sequence[str]) -> None:
         if not keys:
             return
-        self.bench.duckdb.register("lookup_rows", _ANSWERS[kind](keys))
+        self.bench.duckdb.register("lookup_rows", _ANSWERS[kind](self.bench, keys))
         self.bench.run(f"INSERT INTO {table} SELECT * FROM lookup_rows")
         self.bench.duckdb.unregister("lookup_rows")
 
 
-def _units(keys: Sequence[str]) -> Any:
+def unit_finder(bench: Workbench) -> Callable[[str], int]:
+    """The function that gives a spelling's unit concept: that of its UCUM code in the vocabulary loaded, else of the
+    units that come with the package, else 0."""
+    loaded: dict[str, int] = dict(
+        bench.rows(
+            "SELECT concept_code, arg_min(concept_id, (coalesce(standard_concept, '') <> 'S', concept_id)) FROM"
+            " main.concept WHERE vocabulary_id = 'UCUM' AND invalid_reason IS NULL GROUP BY 1"
+        )
+    )
+
+    def find(written: str) -> int:
+        code = canonical(written)
+        return int(loaded.get(code, 0) or unit_concepts().get(code, 0))
+
+    return find
+
+
+def _units(bench: Workbench, keys: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    from atoll.study.units import concept_of
+    find = unit_finder(bench)
+    return pa.table({"key": list(keys), "concept_id": pa.array([find(key) for key in keys], pa.int32())})
 
-    return pa.table({"key": list(keys), "concept_id": pa.array([concept_of(key) for key in keys], pa.int32())})
 
-
-def _conversions(keys: Sequence[str]) -> Any:
+def _conversions(_: Workbench, keys: Sequence[str]) -> Any:
     """Factor and offset for unit, wanted unit and analyte in one key; nothing where they do not convert."""
     import pyarrow as pa
-
-    from atoll.study.units import UnitError, conversion
 
     made: list[tuple[float | None, float | None]] = []
     for key in keys:
@@ -274,7 +289,7 @@ def _conversions(keys: Sequence[str]) -> Any:
     )
 
 
-def _results(keys: Sequence[str]) -> Any:
+def _results(_: Workbench, keys: Sequence[str]) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,7 +1,9 @@
 """Who is who: from the keys of the source to persons, with their birth and death, merges, and contradictions.
 
-Of two births of one person the earlier is kept, since it contradicts no event, and the other row is named. When sex
-differs too, the rows are two persons under one id: they and their events are put aside.
+Of two births of one person the earlier is kept, since it contradicts no event, and the other row is named. Of two
+sexes neither is: the person stays without one, and the rows are named. When births and sexes differ, the rows are two
+persons under one id: they and their events are put aside. Rows that differ in something else are a contradiction: the
+row that says most stays, of as many the first in the order of what stands in them.
 
 `ingest.person_key` has one row for each key of the source: the id made from the key, the person that it belongs to
 (another one after a merge), the first day on which that person can have lived, the day of death, and why the person is
@@ -12,17 +14,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.cdm.workbench import Workbench
+from atoll.cdm.workbench import Workbench, literal
 from atoll.ingest.compiler import compiled
-from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
+from atoll.ingest.matching import linked, matches
+from atoll.ingest.repeats import CONTRADICTION, REPEATED, differ, fullest
 from atoll.ingest.rule_source import RuleScope, sourced
-from atoll.ingest.rules import REPEATED
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
 TWO_BIRTHS = "one person with two births"
+TWO_SEXES = "one person with two sexes"
 
 
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
@@ -30,29 +33,47 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
     and merged persons are taken out of `person`."""
     born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
-        "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex,"
-        f" {born} AS born,"
+        "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key,"
+        f" nullif(gender_concept_id, 0) AS sex, {born} AS born,"
         " make_date(year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1)) AS birth"
         " FROM main.person WHERE _reason IS NULL)"
         " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS"
-        " birth,"
-        " NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN "
-        f"'{TWO_PERSONS}' END AS status, min(born) AS born FROM each GROUP BY key"
+        " birth, NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN"
+        f" '{TWO_PERSONS}' END AS status, min(born) AS born, CASE count(DISTINCT sex) WHEN 1 THEN max(sex) ELSE 0 END"
+        " AS sex, count(DISTINCT sex) AS sexes FROM each GROUP BY key"
+    )
+    for reason, condition in ((None, "k.status IS NOT NULL"), (TWO_BIRTHS, f"{born} <> k.born")):
+        bench.run(
+            f"UPDATE main.person SET _reason = {literal(reason) if reason else 'k.status'} FROM ingest.person_key k"
+            f" WHERE k.key = _key AND _reason IS NULL AND {condition}"
+        )
+    _repeated(bench)
+    same = _same(mapping, source, lookups)
+    pairs = same + matches(bench, mapping, source, lookups, same)
+    for column in ("born", "sex", "sexes"):
+        bench.run(f"ALTER TABLE ingest.person_key DROP COLUMN {column}")
+    _merge(bench, pairs)
+
+
+def _repeated(bench: Workbench) -> None:
+    """Leave one row of each person, without a sex where the rows disagree on it."""
+    two = "(SELECT key FROM ingest.person_key WHERE sexes > 1)"
+    bench.run(
+        "INSERT INTO ingest.rejected SELECT 'person', r.source, 'value',"
+        f" {literal(TWO_SEXES)}, _key, _row FROM main.person JOIN ingest.rule r ON r.position = _rule"
+        f" WHERE _reason IS NULL AND _key IN {two}"
     )
     bench.run(
-        "UPDATE main.person SET _reason = k.status FROM ingest.person_key k"
-        " WHERE k.key = _key AND k.status IS NOT NULL AND _reason IS NULL"
+        "UPDATE main.person SET gender_concept_id = 0, gender_source_value = NULL, gender_source_concept_id = NULL"
+        f" WHERE _reason IS NULL AND _key IN {two}"
     )
     bench.run(
-        f"UPDATE main.person SET _reason = '{TWO_BIRTHS}' FROM ingest.person_key k"
-        f" WHERE k.key = _key AND _reason IS NULL AND {born} <> k.born"
+        f"UPDATE main.person SET _reason = CASE WHEN contradiction THEN {literal(CONTRADICTION)}"
+        f" ELSE {literal(REPEATED)} END FROM (SELECT t.rowid AS row, contradiction, row_number() OVER (PARTITION BY"
+        f" person_id ORDER BY {fullest('person')}, _row) AS n FROM main.person t JOIN (SELECT person_id,"
+        f" {differ('person')} AS contradiction FROM main.person WHERE _reason IS NULL GROUP BY person_id"
+        " HAVING count(*) > 1) USING (person_id) WHERE _reason IS NULL) r WHERE r.row = main.person.rowid AND n > 1"
     )
-    bench.run("ALTER TABLE ingest.person_key DROP COLUMN born")
-    bench.run(
-        f"UPDATE main.person SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
-        " (SELECT min(rowid) FROM main.person WHERE _reason IS NULL GROUP BY person_id)"
-    )
-    _merge(bench, _same(mapping, source, lookups) + _matches(bench, mapping, source, lookups))
 
 
 def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str, str]]:
@@ -66,52 +87,28 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     return sorted(rows)
 
 
-def _matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str, str]]:
-    """Pairs of keys whose persons have the same values in the columns to match by."""
-    pairs: list[tuple[str, str]] = []
-    for rule in (rule for rule in mapping.rules if rule.to == "person" and mapping.match and rule.key):
-        scope = RuleScope(sourced(source.table(rule.source)), lookups)
-        parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
-        value = parts[0]
-        for part in parts[1:]:
-            value = value + SEPARATOR + part
-        assert rule.key is not None
-        rows = scope.table.select(value=value, key=compiled(rule.key.tree, scope).ibis.cast("string"))
-        rows = rows.filter(rows.value.notnull() & rows.key.notnull()).distinct()
-        first = rows.group_by("value").agg(kept=rows.key.min(), keys=rows.key.nunique())
-        linked = rows.join(first.filter(first["keys"] > 1), "value")
-        linked = linked.filter(linked.key != linked.kept).select("key", "kept")
-        pairs += bench.rows(bench.sql(linked))
-    return sorted(pairs)
-
-
 def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
     """Give all keys of one person the id of the key that survives: one that nothing replaced, else the first."""
     if not pairs:
         return
-    import numpy as np
     import pyarrow as pa
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
-    keys = sorted({key for pair in pairs for key in pair})
-    place = {key: position for position, key in enumerate(keys)}
-    rows, columns = (np.array([place[pair[side]] for pair in pairs]) for side in (0, 1))
-    graph = coo_array((np.ones(len(pairs), np.int8), (rows, columns)), shape=(len(keys), len(keys)))
-    _, groups = connected_components(graph, directed=False)
+    groups = linked(pairs)
+    keys = list(groups)
     replaced = {pair[0] for pair in pairs}
     known = {key for (key,) in bench.rows("SELECT key FROM ingest.person_key WHERE status IS NULL")} & set(keys)
     heads: dict[int, str] = {}
     for key in sorted(keys, key=lambda key: (key not in known, key in replaced, key)):
-        heads.setdefault(int(groups[place[key]]), key)
-    kept = [heads[int(group)] for group in groups]
+        heads.setdefault(groups[key], key)
+    kept = [heads[group] for group in groups.values()]
     bench.duckdb.register("merging", pa.table({"key": keys, "kept": kept}))
     bench.run("CREATE OR REPLACE TABLE ingest.merged AS SELECT key, kept FROM merging WHERE key <> kept ORDER BY key")
     bench.duckdb.unregister("merging")
     bench.run(
-        "UPDATE ingest.person_key SET person_id = k.person_id, birth = least(ingest.person_key.birth, k.birth)"
+        "UPDATE ingest.person_key SET person_id = k.person_id"
         " FROM ingest.merged m JOIN ingest.person_key k ON k.key = m.kept WHERE ingest.person_key.key = m.key"
     )
+    _agree(bench)
     # a key that has no row of its own still leads to its person
     bench.run(
         "INSERT INTO ingest.person_key SELECT m.key, stable_id(m.key), k.person_id, k.birth, NULL, k.status FROM"
@@ -124,11 +121,45 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
     )
 
 
+def _agree(bench: Workbench) -> None:
+    """Of merged patients' births take the earliest, and no sex where theirs differ, as of rows under one key."""
+    bench.run(
+        "UPDATE ingest.person_key SET birth = b.birth FROM (SELECT person_id, min(birth) AS birth FROM"
+        " ingest.person_key WHERE status IS NULL GROUP BY person_id) b WHERE b.person_id = ingest.person_key.person_id"
+    )
+    born = "struct_pack(y := year_of_birth, m := coalesce(month_of_birth, 0), d := coalesce(day_of_birth, 0))"
+    bench.run(
+        f"CREATE OR REPLACE TEMP TABLE merging AS SELECT k.person_id, min({born}) AS born, max({born}) AS last,"
+        " count(DISTINCT nullif(gender_concept_id, 0)) > 1 AS sexes"
+        " FROM main.person p JOIN ingest.person_key k ON k.key = _key WHERE _reason IS NULL AND k.person_id IN"
+        " (SELECT k.person_id FROM ingest.merged m JOIN ingest.person_key k USING (key)) GROUP BY k.person_id"
+        " HAVING count(*) > 1"
+    )
+    for reason, condition in ((TWO_BIRTHS, f"{born} <> born"), (TWO_SEXES, "sexes")):
+        bench.run(
+            f"INSERT INTO ingest.rejected SELECT 'person', r.source, 'value', {literal(reason)}, _key, _row"
+            " FROM main.person p JOIN ingest.person_key k ON k.key = _key JOIN merging m ON m.person_id = k.person_id"
+            f" JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NULL AND {condition}"
+        )
+    bench.run(
+        "UPDATE main.person SET year_of_birth = born.y, month_of_birth = nullif(born.m, 0), day_of_birth ="
+        " nullif(born.d, 0), birth_datetime = NULL FROM merging m WHERE m.person_id = main.person.person_id"
+        " AND _reason IS NULL AND born <> last"
+    )
+    bench.run(
+        "UPDATE main.person SET gender_concept_id = 0, gender_source_value = NULL, gender_source_concept_id = NULL"
+        " FROM merging m WHERE m.person_id = main.person.person_id AND _reason IS NULL AND sexes"
+    )
+    bench.run("DROP TABLE merging")
+
+
 def deaths(bench: Workbench) -> None:
     """Take the days of death over, so that later rows can be held against them. Of several days the first counts."""
     bench.run(
-        f"UPDATE main.death SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
-        " (SELECT arg_min(rowid, (death_date, rowid)) FROM main.death WHERE _reason IS NULL GROUP BY person_id)"
+        f"UPDATE main.death SET _reason = CASE WHEN death_date = first THEN {literal(REPEATED)}"
+        f" ELSE {literal(CONTRADICTION)} END FROM (SELECT person_id, min(death_date) AS first,"
+        " arg_min(rowid, (death_date, _row)) AS kept FROM main.death WHERE _reason IS NULL GROUP BY person_id"
+        " HAVING count(*) > 1) d WHERE d.person_id = main.death.person_id AND _reason IS NULL AND kept <> rowid"
     )
     bench.run(
         "UPDATE ingest.person_key SET death = d.death_date FROM main.death d"

@@ -25,16 +25,17 @@ from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
+from atoll.ingest.repeats import REPEATS
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
-from atoll.ingest.rules import REPEATED, UNKNOWN_UNIT, WITHOUT_UNIT, in_the_future
+from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT
 from atoll.ingest.sources import Source
 
 AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
 )
-EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted")  # columns of a table that is being filled
+EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted", "_comes")  # columns of a table that is being filled
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
 _OWN = (
@@ -134,7 +135,7 @@ class Build:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
                     if table.name in filled:
                         columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT",
-                                    "_converted VARCHAR"]  # fmt: skip
+                                    "_converted VARCHAR", "_comes DATE"]  # fmt: skip
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
 
@@ -162,21 +163,12 @@ class Build:
 
     def settle(self, name: str) -> None:
         """Put the rejected rows of a table aside, with their reasons."""
-        bench, table = self.bench, tables()[name]
+        bench = self.bench
         full = f"main.{quoted(name)}"
-        if table.key:
-            key = quoted(table.key)
-            bench.run(
-                f"UPDATE {full} SET _reason = {literal(REPEATED)} WHERE _reason IS NULL AND {key} IN (SELECT {key}"
-                f" FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1) AND rowid NOT IN (SELECT min(rowid)"
-                f" FROM {full}"
-                f" WHERE _reason IS NULL GROUP BY {key} HAVING count(*) > 1)"
-            )
         bench.run(
             f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, 'row', _reason, _key, _row FROM {full}"
-            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
-            f"{literal(REPEATED)} OR _row IS NOT NULL)"
+            " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL"
+            + ("" if name in ("person", "death") else f" AND _reason NOT IN {REPEATS}")  # which `repeats` has named
         )
         self._coming(name)
         for position, bit, text in bench.rows(
@@ -200,23 +192,11 @@ class Build:
             )
 
     def _coming(self, name: str) -> None:
-        """Note the day on which the first of a table's rows that lie in the future will have come."""
-        if start := tables()[name].start():
-            self.bench.run(
-                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM main.{quoted(name)}"
-                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
-            )
-
-    def repeated(self, name: str) -> bool:
-        """Whether a key stands on more than one row that could stay; the ids go to the temporary table `repeated`."""
-        key = tables()[name].key
-        if key is None:
-            return False
+        """Note the day on which the first of what lies in the future in a table will have come."""
         self.bench.run(
-            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {quoted(key)} AS id FROM main.{quoted(name)}"
-            f" WHERE _reason IS NULL GROUP BY {quoted(key)} HAVING count(*) > 1"
+            f"INSERT INTO ingest.coming SELECT {literal(name)}, min(_comes) FROM main.{quoted(name)}"
+            " WHERE _comes IS NOT NULL HAVING count(*) > 0"
         )
-        return bool(self.bench.value("SELECT count(*) FROM repeated"))
 
     def strip(self, name: str) -> None:
         """Take the loader's columns off a table, in a transaction of its own: none alters a table that it changed."""

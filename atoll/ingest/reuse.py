@@ -2,8 +2,8 @@
 
 A table is the same when everything that it was made from is: its rules and code lists, the source's files and how the
 mapping has them read, the vocabulary, the program, and the rows that it refers to (persons with their births, deaths
-and merges; visits and others by their ids, visits also by their days where events are linked to them). And today: a row
-that lay in the future may have come. Rows kept aside and codes without a concept come along.
+and merges; visits and others by their ids and persons, visits also by their days where events are linked to them). And
+today: a row that lay in the future may have come. Rows kept aside and codes without a concept come along.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _read_as(mapping: Mapping, name: str) -> dict[str, Any] | None:
 def _rows(bench: Workbench, name: str) -> Any:
     """The rows that others may refer to, as a number that does not depend on their order."""
     key = tables()[name].key
-    return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)})) FROM main.{quoted(name)}") if key else None
+    whose = ", person_id" if "person_id" in tables()[name].columns else ""
+    return bench.rows(f"SELECT count(*), bit_xor(hash({quoted(key)}{whose})) FROM main.{quoted(name)}") if key else None
 
 
 def take(bench: Workbench, target: Path, name: str, mark: str, files: Entries[str, str], today: str) -> bool:

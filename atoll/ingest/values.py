@@ -1,7 +1,7 @@
 """Results as laboratories write them (`<0.5`, `阴性`, `1+`, `12.3↑`, `1:40`, `3-5`), read column by column.
 
-value      number, when there is one (the upper dilution of a titre, the middle of a range)
-low, high  ends of a range
+value      number, when there is one; neither a range nor a titre is one
+low, high  ends of a range; of a titre its dilution (40 of 1:40)
 operator   <, >, <=, >= or null
 kind       number, range, titre, grade, negative, positive, trace, indeterminate, text, missing
 flag       H or L where an arrow or letter says that the value is high or low
@@ -21,8 +21,13 @@ from atoll.ingest.term_text import HERE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NUMBER = r"[0-9]+(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?|[.][0-9]+"
+NUMBER = r"[0-9]+(?:[.][0-9]*)?(?:[eE][+-]?[0-9]+)?|[.][0-9]+"
 OPERATORS = {"<": 4171756, ">": 4172704, "<=": 4171755, ">=": 4171754}  # omop/synthpl: domain Meas Value Operator
+APART = "\x1f"  # stands where digits may not be joined: 5 6 is no 56, 10² no 102, ½ no 1/2
+DIGITS_LIKE = (  # ² ½ ① and their kin, which NFKC would make digits of
+    "[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209f\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+    "\u3220-\u3229\u3280-\u3289]"
+)
 MISSING = ("", "/", ".", "na", "n/a", "null", "无", "未做", "未查", "待定", "*", "***", "--")
 
 
@@ -49,10 +54,12 @@ def parse_values(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa
 
 
 def _plain(texts: Any) -> Any:
-    """Half-width, lower case, without spaces and thousands' commas."""
+    """Half-width, lower case, without thousands' commas and without spaces, but those between digits."""
     import pyarrow.compute as pc
 
-    plain = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+    plain = pc.replace_substring_regex(texts, DIGITS_LIKE, APART)
+    plain = pc.utf8_lower(pc.utf8_normalize(plain, form="NFKC"))
+    plain = pc.replace_substring_regex(plain, r"([0-9.,])[\s　]+([0-9.,])", rf"\1{APART}\2")
     plain = pc.replace_substring_regex(plain, r"[\s　]+", "")
     for written, meant in (("≤", "<="), ("≥", ">="), ("〈", "<"), ("〉", ">"), ("＜", "<"), ("＞", ">"), ("：", ":")):
         plain = pc.replace_substring(plain, written, meant)
@@ -82,8 +89,9 @@ def _distinct(texts: pa.Array) -> pa.Table:
         return pc.struct_field(found, name)
 
     low, high = (part(ends, name).cast(pa.float64()) for name in "ab")
-    value = pc.coalesce(part(number, "v").cast(pa.float64()), pc.divide(pc.add(low, high), 2.0),
-                        part(titre, "v").cast(pa.float64()))  # fmt: skip
+    value = part(number, "v").cast(pa.float64())
+    diluted = part(titre, "v").cast(pa.float64())
+    low, high = pc.coalesce(low, diluted), pc.coalesce(high, diluted)
     operator = pc.coalesce(part(number, "o"), part(titre, "o"))
     operator = pc.if_else(pc.equal(operator, ""), pa.scalar(None, pa.string()), operator)
     words = value_words()

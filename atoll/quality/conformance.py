@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from atoll.cdm.sql import Sql, name, sql
 from atoll.cdm.tables import LOCAL, RESULTS, VOCABULARY, Column, Table, tables
@@ -68,7 +69,18 @@ def reference_known() -> Iterator[Check]:
             if column.references and not column.concept and column.references.partition(".")[0] not in VOCABULARY:
                 subject = column.references.partition(".")[0]
                 of = sql("{c} IS NOT NULL", c=_column(column))
-                yield Check("reference_known", "conformance", "links", table.name, column.name, subject=subject, of=of)
+                fault = sql("r.known IS NULL")
+                yield Check("reference_known", "conformance", "links", table.name, column.name, subject=subject,
+                            of=of, fault=fault)  # fmt: skip
+
+
+def reference_same_person() -> Iterator[Check]:
+    """What a row of a person refers to (a visit, an earlier visit) is the same person's."""
+    for check in reference_known():
+        table, parent = tables()[check.table], tables()[check.subject]
+        if check.subject != "person" and table.of_persons and parent.of_persons:
+            fault = sql("r.whose <> t.person_id")
+            yield replace(check, family="reference_same_person", fault=fault)
 
 
 def concept_known() -> Iterator[Check]:
@@ -149,6 +161,6 @@ def _of_codes(family: str, of: Sql, fault: Sql) -> Iterator[Check]:
 
 
 FAMILIES = (
-    table_there, column_there, column_type, required, unique_key, reference_known, concept_known, concept_domain,
-    concept_standard, concept_valid, date_matches_time, text_fits, one_row_a_person,
+    table_there, column_there, column_type, required, unique_key, reference_known, reference_same_person,
+    concept_known, concept_domain, concept_standard, concept_valid, date_matches_time, text_fits, one_row_a_person,
 )  # fmt: skip

@@ -74,7 +74,7 @@ def _found(workspace: Workspace, check: Check, made: Check) -> tuple[Sql, Sql]:
     if check.shape == "rows":
         return sql("{r}{j}", r=rows, j=joins(workspace, [made])), sql("({o}) AND ({f})", o=check.of, f=check.fault)
     if check.shape == "links":
-        return with_parent(check), sql("({o}) AND {f}", o=check.of, f=UNKNOWN)
+        return with_parent(check), sql("({o}) AND ({f})", o=check.of, f=check.fault)
     if check.shape == "key":
         again = sql("SELECT {k} FROM {t} GROUP BY {k} HAVING COUNT(*) > 1", k=name(check.column), t=name(check.table))
         return rows, sql("{c} IN ({a})", c=column, a=again)

@@ -15,7 +15,6 @@ tests    the commonest laboratory tests: see `tests`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from itertools import groupby
 
 from atoll.cdm.scratch import Workspace
@@ -178,21 +177,25 @@ def _codes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 
 def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    for check in checks:
-        if workspace.columns(check.subject) is None:
-            yield Finding(check, 0, 0, "missing")
-            continue
-        asked = replace(check, fault=UNKNOWN)
-        for finding in _counted(workspace, [asked], with_parent(check), sql("1")):
-            yield judged(check, finding.total, finding.faults)
+    def place(check: Check) -> tuple[str, str]:
+        return check.column, check.subject
+
+    for (_, parent), group in groupby(sorted(checks, key=place), key=place):
+        alike = list(group)
+        if workspace.columns(parent) is None:
+            yield from (Finding(check, 0, 0, "missing") for check in alike)
+        else:
+            yield from _counted(workspace, alike, with_parent(alike[0]), sql("1"))
 
 
 def with_parent(check: Check) -> Sql:
-    """The rows `t` of `links`, each with the key of what it refers to as `r.known`: nothing where that is not there."""
+    """The rows `t` of `links`, each with the key of what it refers to as `r.known` (nothing where that is not there),
+    and with its person as `r.whose`."""
+    parent = model()[check.subject]
     return sql(
-        "{t} t LEFT JOIN (SELECT DISTINCT {k} AS known FROM {p}) r ON r.known = t.{c}",
-        t=name(check.table), k=name(model()[check.subject].key or "person_id"), p=name(check.subject),
-        c=name(check.column),
+        "{t} t LEFT JOIN (SELECT {k} AS known, {w} AS whose FROM {p} GROUP BY {k}) r ON r.known = t.{c}",
+        t=name(check.table), k=name(parent.key or "person_id"), p=name(check.subject), c=name(check.column),
+        w=sql("MIN(person_id)" if parent.of_persons else "NULL"),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ WORDS: dict[str, Pair] = {
     "required": ("What the model never leaves empty is not empty.", "模型要求必填的内容没有空缺。"),
     "unique_key": ("No two rows have one key.", "没有两行使用同一主键。"),
     "reference_known": ("Whom or what a row refers to is there.", "行所引用的对象确实存在。"),
+    "reference_same_person": ("What a row refers to is the same person's.", "行所引用的对象属于同一个人。"),
     "concept_known": ("Every concept is in the vocabulary.", "每个概念都在术语表中。"),
     "concept_domain": ("A concept belongs to the domain of its column.", "概念属于所在列的领域。"),
     "concept_standard": ("Concepts are standard ones.", "概念为标准概念。"),
@@ -86,6 +87,10 @@ ADVICE: dict[str, Pair] = {
     "reference_known": (
         "Look whether the table that is referred to was exported whole, for the same days and persons.",
         "检查被引用的表是否完整导出，日期与人员范围是否相同。",
+    ),
+    "reference_same_person": (
+        "Look at the numbers of visits in the export: one may have been given twice, or to a patient merged since.",
+        "检查导出中的就诊号：可能重复使用，或属于此后合并的患者。",
     ),
     "concept_known": (
         "Load the vocabulary that holds these concepts, or correct their number in the code list.",

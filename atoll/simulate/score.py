@@ -34,7 +34,14 @@ KEPT = {  # planted rows that a load may keep without their bad part: kind → t
     "missing_unit": "measurement", "unknown_unit": "measurement", "not_a_number": "measurement",
     "negative_length": "drug_exposure", "ends_before_start": "visit_occurrence",
 }  # fmt: skip
-UNKNOWN_CODES = frozenset(("R99X", "YP00000", "JY0000", "X-4711", "99999-X", "999", "local drug", "local test"))
+UNKNOWN_CODES = {  # planted codes that no list has: table of the export → table of OMOP, and the code there
+    **dict.fromkeys(("就诊记录", "diagnosis"), ("condition_occurrence", "R99X")),
+    **dict.fromkeys(("Condition", "diagnoses", "conditions"), ("condition_occurrence", "R99X")),
+    "处方明细": ("drug_exposure", "YP00000"), "prescription": ("drug_exposure", "local drug"),
+    **dict.fromkeys(("MedicationRequest", "drugs", "medications"), ("drug_exposure", "X-4711")),
+    "检验结果": ("measurement", "JY0000"), "lab_result": ("measurement", "local test"),
+    **dict.fromkeys(("Observation", "labs", "observations"), ("measurement", "99999-X")),
+}  # fmt: skip
 RELATIVE = 0.012  # a value may differ by so much: the factors of unit conversion are rounded in practice
 PERSON = ("person_id", "person_source_value", "year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id")
 
@@ -61,6 +68,8 @@ class Score:
     tables         events by table
     values         measurements that arrived with a value: how many were compared, how many right, units right, and
                    how many were kept as they were for want of a unit, which cannot be compared
+    periods        persons with events, how many of them have an observation period, and how many the right one: from
+                   the first to the last event of the truth, or the time in which the hospital truly followed them
     faults         by kind: planted, and named by the load (kept with a reason)
     """
 
@@ -68,6 +77,7 @@ class Score:
     persons: dict[str, int] = field(default_factory=dict)
     tables: dict[str, Arrived] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
+    periods: dict[str, int] = field(default_factory=dict)
     faults: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -84,6 +94,7 @@ class Score:
             "persons": self.persons,
             "tables": {name: {**vars(part), "share": round(part.share, 6)} for name, part in self.tables.items()},
             "values": self.values,
+            "periods": self.periods,
             "faults": self.faults,
         }
 
@@ -105,6 +116,7 @@ def score(world: Path, hospital: str, url: str) -> Score:
     number, right = _persons(found, true_persons, persons)
     for name in EVENTS:
         _events(found, name, parquet.read_table(truth / f"{name}.parquet"), url, number, right)
+    _periods(found, truth, url, number, right)
     _faults(found, world, hospital, url)
     return found
 
@@ -229,15 +241,46 @@ def _without_unit(true: pa.Table, loaded: pa.Table) -> int:
     return int((number & (unit == 0) & np.isin(concept, measured)).sum())
 
 
+def _periods(found: Score, truth: Path, url: str, number: Any, right: Any) -> None:
+    """Whether each person's observation periods begin and end where they should, as days since 1970."""
+    columns = ("person_id", "observation_period_start_date", "observation_period_end_date")
+    first, last = _spans(parquet.read_table(truth / "visit_occurrence.parquet"), "visit_start_date", "visit_end_date")
+    true = parquet.read_table(truth / "observation_period.parquet", columns=list(columns))
+    begin, end = (dict(zip(true["person_id"].to_pylist(), _days(true, c).tolist(), strict=True)) for c in columns[1:])
+    try:
+        loaded = _read(url, "observation_period", columns)
+    except DataError:
+        loaded = true.slice(0, 0)
+    persons = dict(zip(number.tolist(), (right + 1).tolist(), strict=True))
+    starts, ends = _spans(loaded, *columns[1:])
+    seen = {persons.get(person, 0): (starts[person], ends[person]) for person in starts}
+    found.periods = {
+        "true": len(first),
+        "found": sum(person in seen for person in first),
+        "right": sum(
+            seen.get(person) in ((first[person], last[person]), (begin[person], end[person])) for person in first
+        ),
+    }
+
+
+def _spans(table: pa.Table, start: str, end: str) -> tuple[dict[int, int], dict[int, int]]:
+    """First and last day of each person's rows."""
+    days = pa.table({"person": table["person_id"].cast(pa.int64()), "a": _days(table, start), "b": _days(table, end)})
+    grouped = days.group_by("person").aggregate([("a", "min"), ("b", "max")])
+    persons = grouped["person"].to_pylist()
+    first, last = (dict(zip(persons, grouped[c].to_pylist(), strict=True)) for c in ("a_min", "b_max"))
+    return first, last
+
+
 def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
     """Whether every planted fault was named by the load.
 
-    Its row stands among those kept back with a reason (`ingest.rejected`), its code among those without a concept
-    (`ingest.unmapped`); a duplicate is dealt with when nothing arrived twice.
+    Its row stands among those kept back with a reason (`ingest.rejected`), its code, for as many rows, among those of
+    its table without a concept (`ingest.unmapped`); a duplicate is dealt with when nothing arrived twice.
     """
     with (world / "truth" / "faults.csv").open(encoding="utf-8", newline="") as file:
         planted = [row for row in csv.DictReader(file) if row["hospital"] == hospital]
-    named, unmapped = _words(url, "ingest.rejected", ("key", "row")), _words(url, "ingest.unmapped", ("concept_code",))
+    named, unmapped = _words(url, "ingest.rejected", ("key", "row")), _unmapped(url)
     for row in planted:
         table = KEPT.get(row["kind"])
         if table and found.tables[table].false:  # such a row may stay, without its bad part
@@ -247,11 +290,26 @@ def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
         kind = found.faults.setdefault(row["kind"], {"planted": 0, "named": 0})
         kind["planted"] += 1
         if row["kind"] == "unknown_code":
-            kind["named"] += bool(unmapped & UNKNOWN_CODES)
+            code = UNKNOWN_CODES[row["table"]]
+            unmapped[code] = unmapped.get(code, 0) - 1
+            kind["named"] += unmapped[code] >= 0
         elif row["kind"] == "duplicate_row":
             kind["named"] += once
         else:
             kind["named"] += row["id"] in named or (not row["id"] and row["person_id"] in named)
+
+
+def _unmapped(url: str) -> dict[tuple[str, str], int]:
+    """Rows of each table and code without a concept."""
+    try:
+        kept = _read(url, "ingest.unmapped", ("table", "concept_code", "rows"))
+    except DataError:
+        return {}
+    rows: dict[tuple[str, str], int] = {}
+    for row in kept.to_pylist():
+        code = (row["table"], row["concept_code"])
+        rows[code] = rows.get(code, 0) + row["rows"]
+    return rows
 
 
 def _words(url: str, table: str, columns: Sequence[str]) -> set[str]:

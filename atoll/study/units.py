@@ -43,6 +43,7 @@ ATOMS: Mapping[str, tuple[float, Mapping[str, int]]] = {
 }  # fmt: skip
 ZERO = {"Cel": 273.15, "[degF]": 459.67 * 5 / 9, "K": 0.0}  # of the temperature scales, in kelvin
 NO_PREFIX = frozenset(("min", "h", "d", "wk", "mo", "a", "%", "[HPF]", "[LPF]", "[in_i]", "[lb_av]", "[degF]", "Cel"))
+BODY_SURFACE = "{1.73_m2}"  # a rate for a body of that surface is not the patient's own: it does not convert
 ELSEWHERE = math.log(10)  # spread of the logarithms of values in a unit that was never seen
 _HBA1C = (
     "hba1c", "a1c", "glycated hemoglobin", "glycated haemoglobin", "hemoglobin a1c", "haemoglobin a1c",
@@ -160,6 +161,8 @@ def _product(tokens: Sequence[str], at: int, code: str) -> tuple[float, dict[str
 
 
 def _term(token: str, code: str) -> tuple[float, dict[str, int]]:
+    if token == BODY_SURFACE:
+        return 1.0, {"body surface": 1}
     if token.startswith("{"):
         return 1.0, {}
     if found := re.fullmatch(r"10[*^](-?\d{1,2})", token):

@@ -107,7 +107,7 @@ def test_periods_split_at_gaps(tmp_path):
         ("x,1,,2020-01-01,2345-7,haemolytic,mg/dL", "unreadable value_as_number"),
         ("x,1,,2020-01-01,2345-7,1,", "value without a unit"),
         ("x,1,,2020-01-01,2345-7,inf,mg/dL", "unreadable value_as_number"),
-        ("a,1,,2020-01-01,2345-7,1,mg/dL", "repeated row"),
+        ("a,1,v1,2020-01-11,2345-7,99.5,mg/dL", "repeated row"),
         ("x,1,,2020-01-01,2345-7", "broken line: missing columns"),
         ("x,1,,2020-01-01,2345-7,1,mg/dL,7", "broken line: too many columns"),
     ],
@@ -118,6 +118,22 @@ def test_each_row_that_cannot_stay_is_kept_with_its_reason(tmp_path, line, reaso
     (key, row) = rows(tmp_path, "SELECT key, row FROM ingest.rejected")[0]
     assert key
     assert "2345-7" in row
+
+
+@pytest.mark.parametrize("text", ["5 6", "3-5", "-", "²", "1:40", "1_000"])
+def test_a_result_is_never_guessed(tmp_path, text):
+    result = MAPPING.replace("number(value)", 'convert(result(value), unit, "mmol/L", "glucose")')
+    result += "      value_as_concept_id: finding(value)\n      value_source_value: value\n"
+    report = loaded(tmp_path, result, results=RESULTS.splitlines()[0] + f"\nx,1,v1,2020-01-11,2345-7,{text},mg/dL\n")
+    assert reasons(report) == {"unreadable value_as_number": 1}
+    kept = "SELECT value_as_number, value_as_concept_id, value_source_value FROM measurement"
+    assert rows(tmp_path, kept) == [(None, None, text)]
+
+
+def test_a_row_that_has_no_code_is_loaded_and_named(tmp_path):
+    report = loaded(tmp_path, results=RESULTS + "x,1,v1,2020-01-11,,1,mg/dL\n")
+    assert reasons(report) == {"no code": 1}
+    assert report.tables["measurement"] == 4
 
 
 @pytest.mark.parametrize(
@@ -377,13 +393,12 @@ def test_rows_that_the_source_marks_as_deleted(tmp_path):
 
 def test_many_rows_are_streamed_past_few_and_not_held(tmp_path):
     visits = "visit,patient,from,to\n" + "".join(f"v{n},{n % 3 + 1},2023-01-10,2023-01-12\n" for n in range(20_000))
-    results = "".join(f"r{n},{n % 3 + 1},v{n % 20_000},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
+    results = "".join(f"r{n},{n % 3 + 1},v{n % 19_998},2023-06-02,2345-7,{n % 90},mg/dL\n" for n in range(300_000))
     results = RESULTS.splitlines()[0] + "\n" + results + "r1,2,v1,2023-06-02,2345-7,999,mg/dL\n"
     export = write(tmp_path / "export", visits=visits, results=results)
     report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=TODAY, memory="100MB")
-    assert report.tables["measurement"] == 300_000
-    assert reasons(report) == {"repeated row": 1}
-    assert rows(tmp_path, "SELECT max(value_as_number) FROM measurement") == [(89.0,)]  # the first of the two stays
+    assert report.tables["measurement"] == 299_999
+    assert reasons(report) == {"contradiction": 2}
 
 
 def test_codes_without_a_concept_are_written_with_their_names(tmp_path):

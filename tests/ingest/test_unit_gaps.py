@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from atoll.cdm.tables import VOCABULARY
+from atoll.cdm.workbench import Workbench
+from atoll.ingest.load import load
 from atoll.study.nodes import Problems
 from atoll.study.units import concept_of
-from tests.ingest.exports import MAPPING, VISITS, loaded, mapping, rows
+from tests.ingest.exports import MAPPING, TODAY, VISITS, loaded, mapping, reasons, rows, write
 from tests.ingest.test_loading import content
 
 MGDL, MMOL = concept_of("mg/dL"), concept_of("mmol/L")
@@ -136,3 +139,21 @@ def test_a_grade_has_no_unit_and_misses_none(tmp_path):
     loaded(tmp_path / "unit", CONVERTING, results=with_unit)
     assert rows(tmp_path / "unit", "SELECT value_as_number, unit_concept_id FROM measurement"
                 " WHERE value_source_value = '1+'") == [(1.0, None)]  # fmt: skip
+
+
+def test_units_of_the_loaded_vocabulary_and_those_that_nobody_knows(tmp_path):
+    """pmol/L is not among the package's units; a vocabulary that has it gives its concept, else the rows are named."""
+    lines = "row,patient,visit,day,code,value,unit\na,1,v1,2020-01-11,2345-7,9,pmol/L\nb,1,v1,2020-01-11,2345-7,9,g/L\n"
+    report = loaded(tmp_path / "bare", WITH_UNITS, results=lines)
+    units = "SELECT unit_source_value, unit_concept_id FROM measurement ORDER BY 1"
+    assert rows(tmp_path / "bare", units) == [("g/L", 8636), ("pmol/L", 0)]
+    assert reasons(report) == {"unknown unit": 1}
+    with Workbench(tmp_path / "vocabulary.duckdb") as bench:
+        bench.run(f"ATTACH '{tmp_path / 'bare' / 'cdm.duckdb'}' AS bare (READ_ONLY)")
+        for name in VOCABULARY:
+            bench.run(f"CREATE TABLE main.{name} AS FROM bare.main.{name}")
+        bench.run("INSERT INTO concept SELECT * REPLACE (9000 AS concept_id, 'pmol/L' AS concept_code) FROM concept"
+                  " WHERE concept_code = 'mg/dL' AND vocabulary_id = 'UCUM'")  # fmt: skip
+    load(mapping(tmp_path / "m", WITH_UNITS), str(write(tmp_path / "export", results=lines)),
+         tmp_path / "cdm.duckdb", vocabulary=tmp_path / "vocabulary.duckdb", today=TODAY)  # fmt: skip
+    assert rows(tmp_path, units) == [("g/L", 8636), ("pmol/L", 9000)]

@@ -115,6 +115,8 @@ FAULTS = {
     "reference_known:measurement.person_id:person": lambda r: change(r, "measurement", person_id=999_999),
     "reference_known:condition_occurrence.visit_occurrence_id:visit_occurrence": lambda r: change(
         r, "condition_occurrence", visit_occurrence_id=999_999),
+    "reference_same_person:measurement.visit_occurrence_id:visit_occurrence": lambda r: change(
+        r, "measurement", 1, visit_occurrence_id=2),
     "concept_known:condition_occurrence.condition_concept_id": lambda r: change(
         r, "condition_occurrence", condition_concept_id=77),
     "code_mapped:condition_occurrence.condition_concept_id": lambda r: change(

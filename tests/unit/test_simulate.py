@@ -211,6 +211,30 @@ def test_the_truth_scores_full_marks(world: Path, tmp_path: Path) -> None:
     assert found.persons["unknown"] == found.persons["different"] == found.persons["doubled"] == 0
     assert found.values["right"] == found.values["unit_right"] == found.values["compared"] > 0
     assert all(part.false == 0 for part in found.tables.values())
+    assert found.periods["right"] == found.periods["true"] == found.persons["true"]
+
+
+def test_periods_that_begin_or_end_elsewhere_are_seen(world: Path, tmp_path: Path) -> None:
+    url = copied(world, "reef", tmp_path / "cdm.duckdb")
+    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:
+        connection.execute(
+            "UPDATE observation_period SET observation_period_end_date = '2026-01-01' WHERE person_id = 1"
+        )
+        connection.execute(
+            "UPDATE observation_period SET observation_period_start_date = '1950-01-01' WHERE person_id = 2"
+        )
+        connection.execute("DELETE FROM observation_period WHERE person_id = 3")
+    found = score(world, "reef", url).periods
+    assert (found["found"], found["right"]) == (found["true"] - 1, found["true"] - 3)
+
+
+def test_each_tables_own_unknown_code_must_be_named(world: Path, tmp_path: Path) -> None:
+    url = copied(world, "reef", tmp_path / "cdm.duckdb")
+    with duckdb.connect(str(tmp_path / "cdm.duckdb")) as connection:
+        connection.execute("CREATE SCHEMA ingest")
+        connection.execute('CREATE TABLE ingest.unmapped ("table" VARCHAR, concept_code VARCHAR, rows BIGINT)')
+        connection.execute("INSERT INTO ingest.unmapped VALUES ('measurement', '99999-X', 1), ('person', 'X-4711', 9)")
+    assert score(world, "reef", url).faults["unknown_code"] == {"planted": 6, "named": 1}
 
 
 def test_a_bad_load_is_seen(world: Path, tmp_path: Path) -> None:

@@ -83,6 +83,25 @@ def test_what_does_not_convert_says_why() -> None:
         parse("mg/(24.h")
 
 
+@pytest.mark.parametrize(
+    ("written", "concept"),
+    [
+        ("g/L", 8636), ("ng/L", 8725), ("10¹²/L", 8734), ("×10^12/L", 8734), ("10⁹/L", 9444), ("L/L", 44777604),
+        ("mL/min/1.73 m²", 720870), ("ml/(min·1.73m^2)", 720870), ("mL/min", 8795), ("pmol/L", 0), ("kU/L", 0),
+    ],
+)  # fmt: skip
+def test_concepts_of_units(written: str, concept: int) -> None:
+    """Those that no source in hand gives a concept have none here; a loaded vocabulary may know them."""
+    assert concept_of(written) == concept
+    assert canonical(written)
+
+
+def test_a_rate_for_a_standard_body_is_not_the_patients_own() -> None:
+    with pytest.raises(UnitError, match="does not convert into mL/min"):
+        conversion("mL/min/1.73m2", "mL/min")
+    assert conversion("mL/min/1.73m2", "mL/s/{1.73_m2}") == pytest.approx((1 / 60, 0))
+
+
 def test_every_spelling_leads_to_a_unit() -> None:
     for written, code in spellings().items():
         parse(code)
@@ -123,9 +142,18 @@ def test_a_missing_unit_is_proposed_with_a_probability() -> None:
         ("12.3↑", "number", 12.3, None, 0),
         ("１２．３", "number", 12.3, None, 0),
         ("1,234.5", "number", 1234.5, None, 0),
-        ("1:40", "titre", 40, None, 0),
-        ("＞1:320", "titre", 320, ">", 0),
-        ("3-5", "range", 4, None, 0),
+        ("(-)", "negative", 0, None, 9189),
+        ("5.", "number", 5, None, 0),
+        ("1:40", "titre", None, None, 0),
+        ("＞1:320", "titre", None, ">", 0),
+        ("3-5", "range", None, None, 0),
+        ("5 6", "text", None, None, 0),
+        ("5　6 7", "text", None, None, 0),
+        ("-", "text", None, None, 0),
+        ("²", "text", None, None, 0),
+        ("10²", "text", None, None, 0),
+        ("½", "text", None, None, 0),
+        ("1_000", "text", None, None, 0),
         ("标本溶血", "text", None, None, 0),
         ("", "missing", None, None, 0),
         (None, "missing", None, None, 0),
@@ -134,6 +162,11 @@ def test_a_missing_unit_is_proposed_with_a_probability() -> None:
 def test_results(text: str | None, kind: str, value: float | None, operator: str | None, concept: int) -> None:
     row = parse_values([text]).to_pylist()[0]
     assert (row["kind"], row["value"], row["operator"], row["concept_id"]) == (kind, value, operator, concept)
+
+
+def test_ranges_and_titres_keep_their_ends() -> None:
+    found = parse_values(["3-5", "1:40", "1 : 40"])
+    assert list(zip(found["low"].to_pylist(), found["high"].to_pylist(), strict=True)) == [(3, 5), (40, 40), (40, 40)]
 
 
 def test_arrows_are_flags_not_digits() -> None:
