@@ -11,6 +11,7 @@ from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Na
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule, Written
+from atoll.ingest.sources import LEFT_OUT
 
 _PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
 _FUNCTIONS = {"lookup": "list", "code": "code", "unit": "unit", "convert": "convert", "result": "result",
@@ -130,6 +131,7 @@ def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str
                 rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
             )
     other = other.distinct(on=theirs, keep="first")
+    other = other.drop(LEFT_OUT) if LEFT_OUT in other.columns else other
     other = other.rename({f"_{name}_{column}": column for column in other.columns})
     joined = table.left_join(other, table[own] == other[f"_{name}_{theirs}"])
     new = {column.removeprefix(f"_{name}_"): joined[column] for column in other.columns}
@@ -167,11 +169,13 @@ def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
     scope = RuleScope(rows, lookups)
     if rule.first is not None:
         order = compiled(rule.first.tree, scope).ibis
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, rows[rule.names()[0]]])
+        left = [rows[LEFT_OUT].notnull()] if LEFT_OUT in rows.columns else []  # never the first where another is
+        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[*left, order, rows[rule.names()[0]]])
         rows = rows.mutate(_first=number)
         return rows.filter(rows["_first"] == 0).drop("_first")
     if rule.distinct:
-        return rows.select(*columns_read(rule)).distinct()
+        kept = [LEFT_OUT] if LEFT_OUT in rows.columns else []
+        return rows.select(*columns_read(rule), *kept).distinct()
     return rows
 
 

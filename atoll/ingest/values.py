@@ -85,6 +85,9 @@ def _distinct(texts: pa.Array) -> pa.Table:
     value = pc.coalesce(part(number, "v").cast(pa.float64()), pc.divide(pc.add(low, high), 2.0),
                         part(titre, "v").cast(pa.float64()))  # fmt: skip
     operator = pc.coalesce(part(number, "o"), part(titre, "o"))
+    operator = pc.coalesce(
+        operator, pc.if_else(pc.is_in(bare, pa.array(list(OPERATORS))), bare, pa.scalar(None, pa.string()))
+    )  # a sign by itself
     operator = pc.if_else(pc.equal(operator, ""), pa.scalar(None, pa.string()), operator)
     words = value_words()
     written = pa.array(list(words), pa.string())
