@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
+_SECRET = re.compile("pass|pwd|secret|token|key|credential", re.IGNORECASE)  # of a parameter's name: libpq, Spark
 _OIDS = {
     16: "bool",
     20: "int64",
@@ -39,17 +41,42 @@ _OIDS = {
 
 
 def is_url(source: str) -> bool:
-    """Whether a source names a database."""
-    return source.partition("://")[0] in SCHEMES
+    """Whether a source names a database; else it is a file or a folder.
+
+    Raises
+    ------
+    DataError
+        For an address of another kind. The sentence never holds a password.
+    """
+    scheme, mark, _ = source.partition("://")
+    if mark and scheme not in SCHEMES:
+        raise DataError(
+            f"{without_password(source)} is no address that data are read from.",
+            "Give a file, a folder, duckdb:///FILE or postgresql://USER@HOST/DATABASE.",
+        )
+    return bool(mark)
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown and logged."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{place}"))
+    """An address as it may be shown, logged and typed again: without the password, wherever it stands.
+
+    An address that cannot be taken apart for sure, such as one with a slash in its password, is left out altogether.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark and not url.startswith("spark:"):
+        return url  # a file may be called anything
+    shown = url
+    if mark and scheme != "duckdb":
+        place, slash, path = rest.partition("/")
+        user, at, host = place.rpartition("@")
+        shown = f"{scheme}{mark}{user.partition(':')[0]}{at}{host}{slash}{path}"
+    head, ask, query = shown.partition("?")
+    pairs = query.split("&") if ask else []
+    path = head.partition(mark or ":")[2].partition("/")[2]
+    if scheme != "duckdb" and ("@" in path or any("@" in pair and "=" not in pair for pair in pairs)):
+        return f"{scheme}{mark}***"
+    kept = [pair for pair in pairs if not _SECRET.search(unquote(pair.partition("=")[0]))]
+    return head + (ask + "&".join(kept) if kept else "")
 
 
 def record_batches(url: str) -> Iterator[pa.RecordBatch]:

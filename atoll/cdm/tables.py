@@ -37,6 +37,8 @@ VOCABULARY = (
 RESULTS = ("cohort", "cohort_definition")  # written by analyses, so they live beside the data, not among them
 DERIVED = ("observation_period", "condition_era", "drug_era", "dose_era")  # made from other tables when not given
 LOCAL = 2_000_000_000  # concepts of a hospital's own begin here
+FEMALE, MALE = 8532, 8507  # concepts of the vocabulary Gender
+AFTER_DEATH = 60  # days in which results and bills follow a death, as in OHDSI's Data Quality Dashboard
 
 
 @dataclass(frozen=True)

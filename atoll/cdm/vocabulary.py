@@ -228,6 +228,17 @@ def version_of(path: Path | None) -> str:
         return _version(bench)
 
 
+def digest_of(path: Path | None) -> str:
+    """What changes with the content of a vocabulary file: two downloads of one version may hold other vocabularies."""
+    if path is None:
+        return STARTER
+    with Workbench(path, read_only=True) as bench:
+        asked = {name: "count(*)" for name in VOCABULARY if name in bench.tables()}
+        asked |= {name: "count(*), bit_xor(hash(t))" for name in ("concept", "concept_relationship") if name in asked}
+        found = [bench.rows(f"SELECT {what} FROM main.{quoted(name)} t") for name, what in asked.items()]
+    return "-".join(str(part) for rows in found for part in rows[0])
+
+
 def day_of(version: str) -> date | None:
     """The day in a version such as `v5.0 29-FEB-24`, or None."""
     found = _VERSION_DAY.search(version)

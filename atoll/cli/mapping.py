@@ -75,7 +75,8 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     _say_unused(out, made.unused)
     if made.lists:
         out.say("The lists hold every code of the export, also of few patients: they stay at the hospital.")
-    out.note(f"Next: edit it, and type atoll mapping check {target} --from {source}")
+    asked = command_line("atoll", "mapping", "check", target, "--from", source)
+    out.note(f"Next: edit it, and type {asked}")
 
 
 def _say_unused(out: Output, unused: dict[str, list[str]]) -> None:

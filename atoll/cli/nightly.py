@@ -64,7 +64,7 @@ def _told(out: Output, schedule: object, store: object) -> None:
     from dataclasses import asdict
     from datetime import datetime
 
-    from atoll.site.datasets import without_password
+    from atoll.cdm.database import without_password
     from atoll.site.nightly import Schedule, last_load
     from atoll.site.store import SiteStore
 

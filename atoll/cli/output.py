@@ -12,7 +12,6 @@ import functools
 import importlib
 import json
 import os
-import re
 import secrets
 import shlex
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 
 import click
 
+from atoll.cdm.database import without_password
 from atoll.errors import AtollError, OperatorError
 from atoll.settings import settings
 
@@ -84,7 +84,7 @@ class Output:
 
 def command_line(*words: Any) -> str:
     """A command as a shell takes it, for what is said of the next step; a password in a URL is left out."""
-    return shlex.join(re.sub(r"(://[^:/@]*):[^/]*@", r"\1@", str(word)) for word in words)
+    return shlex.join(without_password(str(word)) for word in words)
 
 
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 LISTED = 25
+WIDEST = 60  # characters of a cell
 
 
 @click.group(cls=AtollGroup)
@@ -49,6 +50,7 @@ def run(
     memory: str | None,
 ) -> None:
     """Run all checks on an OMOP database. Only numbers of rows are written, and they stay at the hospital."""
+    from atoll.cdm.database import without_password
     from atoll.cdm.workspace import workspace_at
     from atoll.cli.study import read_study
     from atoll.quality.report import drift, names_of, to_document
@@ -61,7 +63,7 @@ def run(
         scope = scope_of(read_study(study)[1], workspace) if study else None
         findings = run_all(workspace, step, scope)
         names = names_of(workspace, findings)
-    document = to_document(findings, seconds=time.perf_counter() - started, database=_place(cdm), names=names)
+    document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
         report.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
@@ -118,6 +120,41 @@ def persons(
     write_dataset(output, table, made.dictionary(), out, dictionary)
 
 
+@quality.command(epilog="Example: atoll quality rows unit_given:measurement.unit_concept_id --cdm duckdb:///cdm.duckdb")
+@click.argument("check_id")
+@click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many rows.")
+@click.option("--threads", type=int, help="At most so many threads of the database.")
+@click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
+@with_output
+def rows(output: Output, check_id: str, cdm: str, limit: int, threads: int | None, memory: str | None) -> None:
+    """List rows at fault by their keys: person_id, the row's own id, and what stands in the column that is checked.
+
+    These are rows of patients, for the terminal of a steward at the hospital: they are never sent, kept or logged.
+    """
+    from atoll.cdm.workspace import workspace_at
+    from atoll.quality.rows import check_called, faulty_rows
+
+    check = check_called(check_id)
+    with workspace_at(cdm, threads=threads, memory=memory) as workspace:
+        found = faulty_rows(workspace, check, limit + 1)
+    shown = found[:limit]
+    output.result({"check": check.id, "rows": [row._asdict() for row in shown], "more": len(found) > limit})
+    if not shown:
+        output.say("No row is at fault.")
+        return
+    output.table(("person_id", "row", check.column or "value"), [[_cell(value) for value in row] for row in shown])
+    if len(found) > limit:
+        output.note(f"There are more: --limit {limit * 10} lists them.")
+
+
+def _cell(value: Any) -> str:
+    """What stands in a row, in one short line; nothing where nothing stands."""
+    text = "" if value is None else str(value)
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    return plain if len(plain) <= WIDEST else plain[: WIDEST - 1] + "…"
+
+
 def _next(output: Output, document: dict[str, Any], cdm: str, report: Path | None, page: Path | None) -> None:
     if page:
         output.note(f"{page} says of every family of checks what to do about a failure.")
@@ -137,12 +174,6 @@ def _report(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is no report of quality.", "Write one with `atoll quality run --report`.") from error
     return document
-
-
-def _place(url: str) -> str:
-    """The database without a password."""
-    scheme, mark, rest = url.partition("://")
-    return scheme + mark + rest.rpartition("@")[2] if mark else url
 
 
 def _page(document: dict[str, Any], changes: list[dict[str, Any]], language: Language | None) -> str:
@@ -166,6 +197,8 @@ def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]
     ]
     if rows:
         output.table(("failed check", "faults", "rows", "share", "allowed"), rows)
+    if any(entry["of_rows"] for entry in failed):
+        output.note("`atoll quality rows CHECK --cdm URL` lists the rows at fault, here at the hospital.")
     if len(failed) > LISTED:
         output.note(f"{len(failed) - LISTED} more failed: --report FILE and --page FILE hold them all.")
     for change in changes[:LISTED]:

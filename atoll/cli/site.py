@@ -170,8 +170,8 @@ def _make(out: Output, home: Home, store: SiteStore, row: Any) -> list[Registrat
 @with_output
 def cdm(out: Output, url: str | None, home: Path) -> None:
     """Say where this hospital's OMOP data are, or show it. Studies that are approved may make tables from them."""
+    from atoll.cdm.database import without_password
     from atoll.cdm.workspace import workspace_at
-    from atoll.site.datasets import without_password
 
     with opened(home) as (_, store):
         if url is not None:

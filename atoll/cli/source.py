@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, command_line, with_output
 
 if TYPE_CHECKING:
     from atoll.settings import Language
@@ -74,4 +74,5 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
         out.say()
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")
-    out.note(f"Next: atoll mapping propose --from {address} --out mapping.yaml")
+    asked = command_line("atoll", "mapping", "propose", "--from", address, "--out", "mapping.yaml")
+    out.note(f"Next: {asked}")

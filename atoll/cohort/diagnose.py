@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.cdm.sql import Sql, column, joined, name, sql
+from atoll.cdm.tables import FEMALE, LOCAL, MALE
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
 from atoll.cohort.domains import DOMAINS
@@ -22,8 +23,7 @@ from atoll.study.diagnosis import SEXES, TABLES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GENDERS = {8532: SEXES[0], 8507: SEXES[1]}  # concepts of OMOP
-LOCAL = 2_000_000_000  # concepts from here on are a hospital's own: their names are, too
+GENDERS = {FEMALE: SEXES[0], MALE: SEXES[1]}
 
 
 def diagnose(

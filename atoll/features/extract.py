@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.cdm.sql import Sql, column, joined, name, sql
+from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, members_of
 from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
@@ -26,7 +27,6 @@ from atoll.study.features import SCORE, VALUES, Feature, Features, Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEMALE, MALE = 8532, 8507  # OMOP gender concepts F and M
 AT_ONCE = 200_000  # index dates whose columns are filled together
 EVERY = -1  # the key of features that look at every record of a domain
 

@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.chinese import is_chinese, translate
 from atoll.ingest.term_text import canonical
@@ -19,7 +20,8 @@ from atoll.study.units import UnitError, analyte_in, conversion
 
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
 KNOWN = {  # starter_concepts.csv
-    "sex": {"男": 8507, "男性": 8507, "m": 8507, "male": 8507, "女": 8532, "女性": 8532, "f": 8532, "female": 8532},
+    "sex": {"男": MALE, "男性": MALE, "m": MALE, "male": MALE, "女": FEMALE, "女性": FEMALE, "f": FEMALE,
+            "female": FEMALE},
     "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
                    "emergency": 9203},
 }  # fmt: skip

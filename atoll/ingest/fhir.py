@@ -51,7 +51,7 @@ def _coded(column: str, prefix: str = "") -> str:
 def _why(column: str, words: Mapping[str, str], *others: str) -> str:
     """Why a resource is no fact, by the words of a status; nothing for a fact."""
     cases = " ".join(f"WHEN {literal(said)} THEN {literal(why)}" for said, why in words.items())
-    return f"coalesce({', '.join([f'CASE {column} {cases} END', *others])}) AS {LEFT_OUT}"
+    return f"coalesce({', '.join([f'CASE {column} {cases} END', *others])}) AS {quoted(LEFT_OUT)}"
 
 
 def _days(column: str) -> str:

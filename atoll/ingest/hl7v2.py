@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from atoll.cdm.workbench import Workbench, literal
+from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile
 from atoll.ingest.tabular import BLOCK, Look, look, opened
@@ -139,7 +139,7 @@ def _results(bench: Workbench) -> str:
     own = "CASE status " + " ".join(f"WHEN '{said}' THEN '{why}'" for said, why in _WITHDRAWN.items()) + " END"
     shown = f"* EXCLUDE (sent, n, order_id, part), {own}"
     if not bench.value("SELECT count(*) FROM hl7_segment WHERE kind = 'OBX' AND f[12] IN ('C', 'D', 'W', 'P')"):
-        return f"SELECT {shown} AS {LEFT_OUT} FROM ({_TABLES['results']})"
+        return f"SELECT {shown} AS {quoted(LEFT_OUT)} FROM ({_TABLES['results']})"
     last = "max(CASE WHEN status IN ({}) THEN {{'sent': sent, 'n': n}} END) OVER same > {{'sent': sent, 'n': n}}"
     deleted, corrected, final = (last.format(said) for said in ("'D', 'W'", "'C'", "'F'"))
     later = (
@@ -148,7 +148,7 @@ def _results(bench: Workbench) -> str:
         f" WHEN status = 'P' AND {final} THEN 'final later' END"
     )
     return (
-        f"SELECT {shown.replace(own, f'coalesce({own}, {later})')} AS {LEFT_OUT} FROM ({_TABLES['results']})"
+        f"SELECT {shown.replace(own, f'coalesce({own}, {later})')} AS {quoted(LEFT_OUT)} FROM ({_TABLES['results']})"
         " WINDOW same AS (PARTITION BY patient, order_id, code, part, time)"
     )
 
@@ -206,7 +206,7 @@ _TABLES = {
     " start_time,"
     f" {_DAYS} AS days, {_field(3)} AS amount, {_field(5)} AS unit,"
     f" CASE WHEN EXISTS (FROM hl7_cancelled x WHERE x.patient = m.patient AND x.order_id = c.order_id) THEN"
-    f" 'cancelled' END AS {LEFT_OUT} FROM hl7_segment s"
+    f" 'cancelled' END AS {quoted(LEFT_OUT)} FROM hl7_segment s"
     " JOIN hl7_message m USING (message) LEFT JOIN (SELECT n, lag(nullif(split_part(f[3], '^', 1), '')) OVER w AS"
     " order_id,"
     " lag(nullif(f[10], '')) OVER w AS time FROM hl7_segment WHERE kind IN ('ORC', 'RXE') WINDOW w AS (PARTITION BY"

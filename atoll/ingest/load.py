@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
-from atoll.cdm.vocabulary import require, starter, version_of
+from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import AGAIN, REPEATED, Build, keep_broken_lines, manifest_of, only_one
+from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one
 from atoll.ingest.report import Report, report_of
-from atoll.ingest.rules import Context
+from atoll.ingest.rules import REPEATED, Context
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
@@ -115,7 +115,7 @@ class _Load:
         version = version_of(self.vocabulary)
         require(version, self.mapping.vocabulary)
         plan = self._plan(version)
-        if previous.get("plan") == plan["plan"]:
+        if previous.get("plan") == plan["plan"] and self._unchanged(plan["today"]):
             shutil.rmtree(self._work(), ignore_errors=True)
             return Report(previous["release"], False, previous["tables"], manifest=previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
@@ -126,6 +126,10 @@ class _Load:
         finally:
             build.bench.close()
 
+    def _unchanged(self, today: str) -> bool:
+        with Workbench(again=AGAIN) as bench:
+            return reuse.unchanged(bench, self.target, today)
+
     def _work(self) -> Path:
         return self.target.with_name(self.target.name + ".work")
 
@@ -134,12 +138,15 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-        parts = [self.mapping.digest, vocabulary, VERSION, *(f["sha256"] for f in files), *(f["name"] for f in files)]
+        concepts = digest_of(self.vocabulary)
+        parts = [self.mapping.digest, vocabulary, concepts, VERSION]
+        parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
-            "plan": hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
+            "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             "files": files,
             "mapping": {"name": self.mapping.name, "sha256": self.mapping.digest},
             "vocabulary": vocabulary,
+            "concepts": concepts,
             "atoll": VERSION,
             "today": str(self.today),
         }
@@ -206,7 +213,7 @@ class _Load:
                 mark = reuse.fingerprint(self.mapping, rules, self.source, self.plan, self.bench, filled)
                 read = [self.source.tables[table] for rule in rules for table in (rule.source, *rule.join)]
                 files = {file.sha256: file.name for table in read for file in table.files}
-                taken = reuse.take(self.bench, self.target, name, mark, files)
+                taken = reuse.take(self.bench, self.target, name, mark, files, self.plan["today"])
                 self.bench.run(f"INSERT INTO ingest.part VALUES ({literal(name)}, {literal(mark)}, {literal(taken)})")
         if not self.bench.value(f"SELECT taken FROM ingest.part WHERE name = {literal(name)}"):
             return False

@@ -18,7 +18,8 @@ from atoll.ingest.compiler import compiled
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
-from atoll.ingest.rule_source import RuleScope
+from atoll.ingest.rule_source import RuleScope, sourced
+from atoll.ingest.rules import REPEATED
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -50,7 +51,7 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
     )
     bench.run("ALTER TABLE ingest.person_key DROP COLUMN born")
     bench.run(
-        "UPDATE main.person SET _reason = 'repeated row' WHERE _reason IS NULL AND rowid NOT IN"
+        f"UPDATE main.person SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
         " (SELECT min(rowid) FROM main.person WHERE _reason IS NULL GROUP BY person_id)"
     )
     _merge(bench, _same(mapping, source, lookups) + _matches(bench, mapping, source, lookups))
@@ -60,7 +61,7 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     """Pairs of keys (old, surviving) that a table of the source says are one person."""
     if mapping.same is None:
         return []
-    scope = RuleScope(source.table(mapping.same.table), lookups)
+    scope = RuleScope(sourced(source.table(mapping.same.table)), lookups)
     old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in (mapping.same.key, mapping.same.other))
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))
@@ -71,7 +72,7 @@ def _matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookup
     """Pairs of keys whose persons have the same values in the columns to match by."""
     pairs: list[tuple[str, str]] = []
     for rule in (rule for rule in mapping.rules if rule.to == "person" and mapping.match and rule.key):
-        scope = RuleScope(source.table(rule.source), lookups)
+        scope = RuleScope(sourced(source.table(rule.source)), lookups)
         parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
         value = parts[0]
         for part in parts[1:]:
@@ -128,7 +129,7 @@ def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:
 def deaths(bench: Workbench) -> None:
     """Take the days of death over, so that later rows can be held against them. Of several days the first counts."""
     bench.run(
-        "UPDATE main.death SET _reason = 'repeated row' WHERE _reason IS NULL AND rowid NOT IN"
+        f"UPDATE main.death SET _reason = '{REPEATED}' WHERE _reason IS NULL AND rowid NOT IN"
         " (SELECT arg_min(rowid, (death_date, rowid)) FROM main.death WHERE _reason IS NULL GROUP BY person_id)"
     )
     bench.run(

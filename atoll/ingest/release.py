@@ -8,7 +8,8 @@ same result. A release that is sealed (manifest written) has only to be put in f
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
 `file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
-`unit_inferred` (values without a unit, with the likeliest one and its probability).
+`unit_inferred` (values without a unit, with the likeliest one and its probability), `coming` (the day on which the
+first of a table's rows that lie in the future will have come).
 """
 
 from __future__ import annotations
@@ -27,10 +28,9 @@ from atoll.durable import move, sync
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
-from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT
+from atoll.ingest.rules import REPEATED, UNKNOWN_UNIT, WITHOUT_UNIT, in_the_future
 from atoll.ingest.sources import Source
 
-REPEATED = "repeated row"
 AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
@@ -55,6 +55,7 @@ _OWN = (
     'CREATE TABLE ingest.unit_converted ("table" VARCHAR, concept_id BIGINT, unit_concept_id BIGINT, asked VARCHAR,'
     " rows BIGINT)",
     "CREATE TABLE ingest.part (name VARCHAR, mark VARCHAR, taken BOOLEAN)",
+    'CREATE TABLE ingest.coming ("table" VARCHAR, day DATE)',
     "CREATE TABLE ingest.merged (key VARCHAR, kept VARCHAR)",
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
     " VARCHAR)",
@@ -178,6 +179,11 @@ class Build:
             " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
             f"{literal(REPEATED)} OR _row IS NOT NULL)"
         )
+        if start := table.start():
+            bench.run(
+                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM {full}"
+                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
+            )
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"

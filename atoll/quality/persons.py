@@ -86,17 +86,16 @@ def _there(workspace: Workspace, check: Check) -> bool:
 
 def _query(workspace: Workspace, table: str, flags: Mapping[str, list[Check]]) -> Sql:
     """One row for each person with records in a table."""
-    needs = {part for checks in flags.values() for check in checks for part in check.needs}
-    code = next((check.column for checks in flags.values() for check in checks if check.shape == "codes"), PERSON)
-    rows = sql("(SELECT {t}.*, {c} AS value FROM {t}) t", t=name(table), c=name(code))
-    cells = joined(", ", _cells(flags))
+    every = [check for checks in flags.values() for check in checks]
     return sql(
-        "SELECT t.person_id, {c} FROM {r}{j} GROUP BY t.person_id", c=cells, r=rows, j=joins(workspace, needs)
+        "SELECT t.person_id, {c} FROM {t} t{j} GROUP BY t.person_id",
+        c=joined(", ", _cells(flags)), t=name(table), j=joins(workspace, every),
     )  # fmt: skip
 
 
 def _cells(flags: Mapping[str, list[Check]]) -> Iterator[Sql]:
-    for column, checks in flags.items():
+    for column, made in flags.items():
+        checks = [check.by_row() for check in made]
         looked = joined(" OR ", [sql("({o})", o=check.of) for check in checks])
         fault = joined(" OR ", [sql("(({o}) AND ({f}))", o=check.of, f=check.fault) for check in checks])
         yield sql("MAX(CASE WHEN {f} THEN 1 WHEN {l} THEN 0 END) AS {c}", f=fault, l=looked, c=name(column))

@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from atoll.cdm.sql import name, sql
-from atoll.cdm.tables import Column, Table
+from atoll.cdm.tables import FEMALE, MALE, Column, Table
 from atoll.quality.check import Check
 from atoll.quality.completeness import EVENT_TABLES
 from atoll.quality.conformance import clinical
 
-AFTER_DEATH = 60  # days: laboratory results and bills follow a death
 OLDEST = 120  # years
 STRANGE_UNITS = 0.05
 OTHER_SEX = 0.02
-FEMALE, MALE = 8532, 8507  # OMOP gender concepts
 NOT_EVENTS = ("valid_start_date", "valid_end_date", "cdm_release_date", "source_release_date")
 
 

@@ -67,6 +67,7 @@ def _entry(finding: Finding, concept_name: str) -> dict[str, Any]:
         "share": round(finding.share, 6),
         "allowed": check.allowed,
         "verdict": finding.verdict,
+        "of_rows": check.of_rows,
     }
 
 

@@ -14,17 +14,20 @@ tests    the commonest laboratory tests: see `tests`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from atoll.cdm.sql import Sql, joined, name, sql
+from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
+from atoll.cdm.tables import tables as model
 from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, tests
 from atoll.quality.check import Check, Finding, judged
-from atoll.quality.plausibility import AFTER_DEATH
 from atoll.quality.scope import Scope
 
+UNKNOWN = sql("r.known IS NULL")  # what a row refers to: see `with_parent`
 AT_ONCE = 80  # checks in one query
 JUMP = 10.0  # from one month to the next
 FEWEST = 200  # records of a month before a jump says something
@@ -55,7 +58,7 @@ def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Sco
     if workspace.columns("person") is None:
         raise DataError("The database has no table of persons.", "Is it an OMOP database, and its schema named?")
     checks = [check for check in all_checks() if scope is None or scope.holds(check)]
-    findings = {check.id: _absent(workspace, check) for check in checks}
+    findings = {check.id: absent(workspace, check) for check in checks}
     open_ = [check for check in checks if findings[check.id] is None]
     by_table = sorted(open_, key=lambda check: check.table)
     with People(workspace):
@@ -71,7 +74,7 @@ def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Sco
     return [finding for finding in findings.values() if finding is not None] + made
 
 
-def _absent(workspace: Workspace, check: Check) -> Finding | None:
+def absent(workspace: Workspace, check: Check) -> Finding | None:
     """The finding of a check whose table or column is not there, or that asks just that; else None."""
     columns = workspace.columns(check.table)
     there = columns is not None and (not check.column or check.column in columns)
@@ -136,19 +139,22 @@ def _counted(workspace: Workspace, checks: list[Check], source: Sql, weight: Sql
         yield judged(check, int(row[f"total_{number}"]), int(row[f"faults_{number}"]))
 
 
-def joins(workspace: Workspace, needs: Iterable[str]) -> Sql:
-    """What the rows `t` are joined to, inside `People`; see `Check.needs`."""
+def joins(workspace: Workspace, checks: Collection[Check]) -> Sql:
+    """What the rows `t` are joined to, inside `People`; see `Check.needs` and, of `codes`, `Check.by_row`."""
     known = {
         "p": sql(" LEFT JOIN person p ON p.person_id = t.person_id"),
         "d": sql(" LEFT JOIN {d} d ON d.person_id = t.person_id", d=workspace.table("deaths")),
         "o": sql(" LEFT JOIN {o} o ON o.person_id = t.person_id", o=workspace.table("observed")),
     }
-    return joined("", [known[part] for part in sorted(needs)])
+    needs = {part for check in checks for part in check.needs}
+    concepts = {check.concept_alias: check.column for check in checks if "c" in check.needs}
+    return joined("", [*(known[part] for part in sorted(needs & set(known))), *(
+        sql(" LEFT JOIN concept {a} ON {a}.concept_id = t.{c}", a=alias, c=name(of)) for alias, of in concepts.items()
+    )])  # fmt: skip
 
 
 def _rows(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    needs = {part for check in checks for part in check.needs}
-    source = sql("{t} t{j}", t=name(table), j=joins(workspace, needs))
+    source = sql("{t} t{j}", t=name(table), j=joins(workspace, checks))
     yield from _counted(workspace, checks, source, sql("1"))
 
 
@@ -173,23 +179,21 @@ def _codes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 def _links(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
     for check in checks:
-        parent = check.subject
-        if workspace.columns(parent) is None:
+        if workspace.columns(check.subject) is None:
             yield Finding(check, 0, 0, "missing")
             continue
-        source = sql(
-            "{t} t LEFT JOIN (SELECT DISTINCT {k} AS known FROM {p}) r ON r.known = t.{c}",
-            t=name(table), k=name(_key_of(parent)), p=name(parent), c=name(check.column),
-        )  # fmt: skip
-        asked = Check(**{**vars(check), "fault": sql("r.known IS NULL")})
-        for finding in _counted(workspace, [asked], source, sql("1")):
+        asked = replace(check, fault=UNKNOWN)
+        for finding in _counted(workspace, [asked], with_parent(check), sql("1")):
             yield judged(check, finding.total, finding.faults)
 
 
-def _key_of(table: str) -> str:
-    from atoll.cdm.tables import tables as model
-
-    return model()[table].key or "person_id"
+def with_parent(check: Check) -> Sql:
+    """The rows `t` of `links`, each with the key of what it refers to as `r.known`: nothing where that is not there."""
+    return sql(
+        "{t} t LEFT JOIN (SELECT DISTINCT {k} AS known FROM {p}) r ON r.known = t.{c}",
+        t=name(check.table), k=name(model()[check.subject].key or "person_id"), p=name(check.subject),
+        c=name(check.column),
+    )  # fmt: skip
 
 
 def _keys(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
@@ -213,8 +217,6 @@ def _persons(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[
 
 
 def _months(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    from atoll.cdm.tables import tables as model
-
     start = model()[table].start() or ""
     query = sql(
         "SELECT EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d}) AS month, COUNT(*) AS n FROM {t} "
@@ -266,8 +268,7 @@ def _sexes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
         "SELECT t.{c} AS concept, p.gender_concept_id AS code, COUNT(*) AS n FROM {t} t "
         "JOIN person p ON p.person_id = t.person_id WHERE t.{c} IN ({w}) AND p.gender_concept_id IN ({f}, {m}) "
         "GROUP BY t.{c}, p.gender_concept_id",
-        c=name(checks[0].column), t=name(table), w=joined(", ", _ids(checks)), f=plausibility.FEMALE,
-        m=plausibility.MALE,
+        c=name(checks[0].column), t=name(table), w=joined(", ", _ids(checks)), f=FEMALE, m=MALE,
     )  # fmt: skip
     found = _grouped(workspace, query)
     for check in checks:

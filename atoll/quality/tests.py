@@ -11,22 +11,24 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 
 from atoll.cdm.sql import Sql, sql
 from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Check, Finding, judged
 
+PLACE = "measurement.value_as_number"  # what every check here is about
 READS = ("measurement_concept_id", "value_as_number", "unit_concept_id", "measurement_date", "person_id")
 COMMONEST = 150
 FEWEST = 100  # values of a group before its median says something
-OTHER_UNITS = 0.05  # share of values in another unit than the usual one
-NEGATIVE = 0.001
+ALLOWED = {"one_unit": 0.05, "no_negative": 0.001, "one_scale": 0.02}  # shares of values at fault; of others none
 SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
-FAR = 0.02  # share of values on another scale
 GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
 YEAR_RATIO = 3.0  # of the medians of two years
 BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
+LOG_FAR = Decimal("1.5")  # from the median, in natural logarithms: on another scale
+NOTHING = sql("1 = 0")
 FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years")
 
 
@@ -54,6 +56,11 @@ class Test:
     ages: dict[int, Group] = field(default_factory=dict)
     years: dict[int, Group] = field(default_factory=dict)
 
+    @property
+    def signed(self) -> bool:
+        """Whether so many of its values are negative that they are no fault."""
+        return bool(self.in_unit) and self.negative > SIGNED * self.in_unit
+
 
 def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bool = False) -> Iterator[Finding]:
     """The findings of every check of the commonest tests, or of those of these concepts.
@@ -70,6 +77,34 @@ def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bo
     workspace.drop(values)
     for test in tests.values():
         yield from _judge(test)
+
+
+def at_fault(workspace: Workspace, check: Check, operators: bool) -> Sql:
+    """The condition, on a row `t` of `measurement`, under which it is at fault, of a family that looks at values."""
+    tests = _commonest(workspace, frozenset([check.concept]))
+    if not tests:
+        return NOTHING
+    (test,) = tests.values()
+    of = sql("t.measurement_concept_id = {c} AND t.value_as_number IS NOT NULL", c=check.concept)
+    unit = sql("COALESCE(t.unit_concept_id, 0)")
+    if check.family == "one_unit":
+        return sql("{o} AND {u} NOT IN (0, {n})", o=of, u=unit, n=test.unit)
+    values = workspace.table("test_values")
+    _collect(workspace, values, tests, operators)
+    _medians(workspace, values, tests)
+    _scales(workspace, values, tests)
+    workspace.drop(values)
+    bounds = sql(" AND COALESCE(t.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
+    of = sql("{o} AND {u} = {n}{b}", o=of, u=unit, n=test.unit, b=bounds)
+    if check.family == "no_negative":
+        return NOTHING if test.signed else sql("{o} AND t.value_as_number < 0", o=of)
+    if not test.far:
+        return NOTHING
+    scale = 10 ** min(max(12 - math.floor(math.log10(test.median)), 0), 18)  # a whole number keeps twelve digits
+    return sql(
+        "{o} AND t.value_as_number > 0 AND ABS(LN(CASE WHEN t.value_as_number > 0 THEN t.value_as_number END"
+        " * {s} / {m})) > {f}", o=of, s=scale, m=round(test.median * scale), f=LOG_FAR,
+    )  # fmt: skip
 
 
 def _commonest(workspace: Workspace, only: frozenset[int] | None) -> dict[int, Test]:
@@ -164,9 +199,9 @@ def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> Non
     )
     query = sql(
         "SELECT v.concept, SUM(CASE WHEN ABS(LN(v.value / b.median)) BETWEEN 0.9 AND 1.5 THEN 1 ELSE 0 END) AS valley, "
-        "SUM(CASE WHEN ABS(LN(v.value / b.median)) > 1.5 THEN 1 ELSE 0 END) AS far "
+        "SUM(CASE WHEN ABS(LN(v.value / b.median)) > {far} THEN 1 ELSE 0 END) AS far "
         "FROM {v} v JOIN {b} b ON b.concept = v.concept WHERE v.value > 0 GROUP BY v.concept",
-        v=values, b=bounds,
+        v=values, b=bounds, far=LOG_FAR,
     )  # fmt: skip
     for row in workspace.fetch(query).to_pylist():
         test = tests[int(row["concept"])]
@@ -175,18 +210,23 @@ def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> Non
 
 
 def _judge(test: Test) -> Iterator[Finding]:
-    def check(family: str, allowed: float = 0.0) -> Check:
-        return Check(family, "plausibility", "tests", "measurement", "value_as_number", test.concept, allowed=allowed)
+    def check(family: str) -> Check:
+        return check_of(family, test.concept)
 
-    yield judged(check("one_unit", OTHER_UNITS), test.n, test.n - test.in_unit if test.unit else 0)
-    signed = test.in_unit and test.negative > SIGNED * test.in_unit
-    yield judged(check("no_negative", NEGATIVE), test.in_unit, 0 if signed else test.negative)
-    yield judged(check("one_scale", FAR), test.in_unit, test.far)
+    yield judged(check("one_unit"), test.n, test.n - test.in_unit if test.unit else 0)
+    yield judged(check("no_negative"), test.in_unit, 0 if test.signed else test.negative)
+    yield judged(check("one_scale"), test.in_unit, test.far)
     for family, groups in (("same_for_sexes", test.sexes), ("same_over_ages", test.ages)):
         steps = [_step(a, b) for a, b in _beside(groups)]
         yield judged(check(family), len(steps), sum(steps))
     jumps = [_apart(a.median, b.median) > YEAR_RATIO for a, b in _beside(test.years)]
     yield judged(check("same_over_years"), len(jumps), sum(jumps))
+
+
+def check_of(family: str, concept: int) -> Check:
+    """The check of a family for one test."""
+    table, _, column = PLACE.partition(".")
+    return Check(family, "plausibility", "tests", table, column, concept, allowed=ALLOWED.get(family, 0.0))
 
 
 def _beside(groups: Mapping[int, Group]) -> Iterator[tuple[Group, Group]]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from atoll.cdm.tables import FEMALE, MALE
+
 HERE = Path(__file__).parent
 Row = Mapping[str, str]
 
@@ -47,8 +49,8 @@ def whole(rows: Sequence[Row], column: str) -> Any:
 class Concepts:
     """Type, visit, sex and race concepts that every row needs; ids from the sources named."""
 
-    male: int = 8507  # concepts.csv
-    female: int = 8532  # concepts.csv
+    male: int = MALE
+    female: int = FEMALE
     outpatient: int = 9202  # concepts.csv
     inpatient: int = 9201  # concepts.csv
     emergency: int = 9203  # concepts.csv

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from atoll.cdm.tables import AFTER_DEATH
 from atoll.simulate.facts import MEASUREMENT_AT
 from atoll.simulate.neutral import Tables
 
@@ -92,7 +93,7 @@ def _of_patient(column: str, days: int) -> Callable[..., list[str | None]]:
 
 
 def _dead(rng: np.random.Generator, table: pa.Table, tables: Tables) -> pa.Table:
-    """Rows of patients whose death is recorded, dated 40 days after it."""
+    """Rows of patients whose death is recorded, dated ten days later than results still arrive."""
     people = tables["patients"]
     dead = people.filter(pa.compute.is_valid(people["death"]))
     if not dead.num_rows:
@@ -100,7 +101,7 @@ def _dead(rng: np.random.Generator, table: pa.Table, tables: Tables) -> pa.Table
     at = rng.integers(0, dead.num_rows, table.num_rows)
     patient = dead["patient"].take(pa.array(at))
     moved = table.set_column(table.column_names.index("patient"), "patient", patient)
-    date = _shifted(dead["death"].take(pa.array(at)).to_pylist(), 40)
+    date = _shifted(dead["death"].take(pa.array(at)).to_pylist(), AFTER_DEATH + 10)
     moved = moved.set_column(moved.column_names.index("date"), "date", pa.array(date))
     return moved.set_column(moved.column_names.index("visit"), "visit", pa.nulls(table.num_rows, pa.string()))
 

@@ -17,6 +17,7 @@ from typing import Any
 import rfc8785
 
 from atoll import durable
+from atoll.cdm.database import without_password
 from atoll.errors import DataError, NotPermitted
 from atoll.governance import signatures
 from atoll.privacy.disclosure import FLOOR, STRICT, Policy
@@ -245,16 +246,6 @@ def _state_of(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_size, found.st_mtime_ns)
-
-
-def without_password(source: str) -> str:
-    """A source without the password that its address may hold."""
-    scheme, mark, rest = source.partition("://")
-    if not mark:
-        return source
-    place, _, query = rest.rpartition("@")[2].partition("?")
-    table = next((part for part in query.split("&") if part.startswith("table=")), "")
-    return f"{scheme}{mark}{place}" + (f"?{table}" if table else "")
 
 
 def read_policy(home: Home, store: SiteStore) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -51,8 +52,14 @@ def page(
         unsaid = language != "en" or not said or said.startswith("LOINC ")
         return own[entry["concept"]][index] if unsaid and entry["concept"] in own else said
 
+    def listing(entry: Entry) -> str:
+        """What lists the rows at fault, at the hospital: nothing where the check is about no single rows."""
+        if entry["verdict"] != "failed" or not entry.get("of_rows"):
+            return ""
+        return shlex.join(["atoll", "quality", "rows", entry["id"], "--cdm", document["database"] or "URL"])
+
     return render(
-        HERE, "quality.html", language, run=document, families=families, named=named,
+        HERE, "quality.html", language, run=document, families=families, named=named, listing=listing,
         tables=_tables(document["findings"], kinds),
         kinds={kind: pair[index] for kind, pair in kinds.items()},
         said={verdict: pair[index] for verdict, pair in verdicts.items()},

@@ -11,7 +11,7 @@ from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.expressions import Call, Case, Constant, ExpressionError, Name, names, parse, written
 from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.kinds import pattern
-from atoll.ingest.rule_source import RuleScope
+from atoll.ingest.rule_source import RuleScope, sourced
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def bench():
 
 def value(bench, text, row=0):
     """An expression's value in a row, and whether a text could not be read."""
-    table = bench.ibis.table("t")
+    table = sourced(bench.ibis.table("t"))
     made = compiled(parse(text), RuleScope(table, None))
     bad = False
     for one in made.bad:
         bad = bad | one.fill_null(False)
-    answer = bench.ibis.to_pyarrow(table.order_by("i").select(v=made.ibis, bad=bad)).to_pylist()[row]
+    answer = bench.ibis.to_pyarrow(table.order_by("source:i").select(v=made.ibis, bad=bad)).to_pylist()[row]
     return answer["v"], answer["bad"]
 
 
@@ -109,12 +109,12 @@ def test_what_cannot_be_read_has_its_place(text, sentence):
 )
 def test_what_does_not_fit_has_its_place(bench, text, sentence):
     with pytest.raises(ExpressionError) as caught:
-        compiled(parse(text), RuleScope(bench.ibis.table("t"), None))
+        compiled(parse(text), RuleScope(sourced(bench.ibis.table("t")), None))
     assert sentence in str(caught.value)
 
 
 def test_a_column_of_the_model_takes_its_type(bench):
-    made = compiled(parse("n"), RuleScope(bench.ibis.table("t"), None))
+    made = compiled(parse("n"), RuleScope(sourced(bench.ibis.table("t")), None))
     with pytest.raises(ExpressionError, match=r"value_as_number takes a number, and this is a text\. Write number"):
         fitted(made, "number", (1, 1), "value_as_number")
 

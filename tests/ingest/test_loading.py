@@ -8,16 +8,19 @@ import subprocess
 import sys
 import textwrap
 import time
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.cdm.tables import tables
+from atoll.cdm.tables import AFTER_DEATH, tables
 from atoll.cdm.workbench import Workbench, quoted
+from atoll.cdm.workspace import workspace_at
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.load import load
 from atoll.ingest.release import only_one
+from atoll.quality.run import run as run_checks
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, VISITS, loaded, mapping, reasons, rows, write
 
@@ -123,6 +126,17 @@ def test_two_rows_of_one_patient(tmp_path, line, reason):
     assert rows(tmp_path, "SELECT year_of_birth FROM person WHERE person_source_value = '1'") == [(1950,)]
 
 
+def test_what_loads_after_a_death_is_no_fault_of_quality(tmp_path):
+    """The load and the check `before_death` allow the same days: the last of them loads, the one after does not."""
+    days = [date(2024, 3, 1) + timedelta(AFTER_DEATH + n) for n in (0, 1)]
+    report = loaded(tmp_path, results=RESULTS + "".join(f"x{day},2,,{day},2345-7,1,mg/dL\n" for day in days))
+    assert reasons(report) == {"measurement_date after death": 1}
+    with workspace_at(f"duckdb://{tmp_path / 'cdm.duckdb'}") as workspace:
+        found = {finding.check.id: finding for finding in run_checks(workspace)}
+    looked = found["before_death:measurement.measurement_date"]
+    assert (looked.total, looked.faults) == (2, 0)
+
+
 def test_two_persons_with_one_id_are_put_aside_with_all_that_is_theirs(tmp_path):
     report = loaded(tmp_path, patients=PATIENTS + "1,F,1988-02-03,\n")
     assert reasons(report) == {"two persons share one id": 2, "person rejected": 4}
@@ -145,6 +159,33 @@ def test_the_order_of_columns_and_rows_does_not_matter(tmp_path):
     lines = [",".join(reversed(line.split(","))) for line in RESULTS.splitlines()]
     loaded(tmp_path / "b", results="\n".join([lines[0], *reversed(lines[1:])]) + "\n")
     assert content(tmp_path / "a" / "cdm.duckdb") == content(tmp_path / "b" / "cdm.duckdb")
+
+
+OURS = ["_status", "_birth", "_person", "_death", "_each", "_first", "_key", "_reason", "_note", "_ref_person_id",
+        "_found_person_id", "_key0", "_join0_key", "_results_day", "key", "rank", "person", "birth", "death", "status",
+        "each", "first", "key0", "join0:key", "ref:person_id", "found:person_id", "value:person_id", "source:patient",
+        "joined:source:patient", "text:measurement_concept_id", "source:source:day"]  # fmt: skip
+SHAPES_OF_RULES = ("    key: row\n", "    key: row\n    first: day\n", "    key: row\n    join: {visits: visit}\n",
+                   "    key: row\n    each: {columns: [value], value: value}\n", "    distinct: true\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_RULES)
+def test_no_name_of_a_column_is_ours(tmp_path, shape):
+    """Columns that no rule reads change nothing, also where they are called as our own once were or are."""
+    text = MAPPING.replace("    key: row\n", shape)
+    head, *lines = RESULTS.splitlines()
+    more = [",".join([head, *OURS]), *(line + ",7" * len(OURS) for line in lines)]
+    loaded(tmp_path / "a", text)
+    report = loaded(tmp_path / "b", text, results="\n".join(more) + "\n")
+    assert report.rejected == []
+    assert content(tmp_path / "a" / "cdm.duckdb") == content(tmp_path / "b" / "cdm.duckdb")
+
+
+def test_a_column_called_as_one_of_ours_is_read(tmp_path):
+    head, *lines = RESULTS.splitlines()
+    text = MAPPING.replace("number(value)", "number(`_status`)")
+    loaded(tmp_path, text, results="\n".join([f"{head},_status", *(line + ",7" for line in lines)]) + "\n")
+    assert rows(tmp_path, "SELECT DISTINCT value_as_number FROM measurement") == [(7.0,)]
 
 
 def test_nothing_new_makes_no_release(tmp_path):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from atoll.cdm import database as module
-from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.database import is_url, record_batches, without_password
 from atoll.errors import DataError, Unreachable
 from atoll.features.imports import import_source
 from atoll.features.table import ParquetTable
@@ -144,4 +144,35 @@ def test_a_failing_view_does_not_show_its_value(postgresql_url):
 def test_only_known_schemes_are_urls():
     assert is_url("duckdb:///x?table=t")
     assert not is_url("/data/people.csv")
-    assert not is_url("https://example.org/people.csv")
+    with pytest.raises(DataError, match=r"^https://example.org/people.csv is no address that data are read from"):
+        is_url("https://example.org/people.csv")
+    with pytest.raises(DataError) as caught:
+        is_url("postgres://ana:hunter2@host/db")
+    assert "hunter2" not in f"{caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://h/db?user=u&password=hunter2", "postgresql://h/db?user=u"),
+        (
+            "postgresql://ana:hunter2@host:5432/db?schema=cdm&table=t",
+            "postgresql://ana@host:5432/db?schema=cdm&table=t",
+        ),
+        ("postgresql://ana:hun@hunter2@host/db", "postgresql://ana@host/db"),
+        ("postgresql://ana:hun?hunter2@host/db", "postgresql://ana@host/db"),
+        ("postgresql://ana:hun#hunter2@host/db", "postgresql://ana@host/db"),
+        ("postgresql://ana:hun/hunter2@host/db", "postgresql://***"),
+        ("postgresql://ana:hun/x?hunter2@host/db", "postgresql://***"),
+        ("postgresql://host?sslmode=require&sslpassword=hunter2", "postgresql://host?sslmode=require"),
+        ("postgresql://host/db?passfile=/home/hunter2&pass%77ord=hunter2", "postgresql://host/db"),
+        ("postgresql://ana@host/db?options=-c%20x%3D1", "postgresql://ana@host/db?options=-c%20x%3D1"),
+        ("spark://host:7077?folder=/data/a@b&token=hunter2", "spark://host:7077?folder=/data/a@b"),
+        ("spark:local?folder=/data&fs.s3a.secret.key=hunter2", "spark:local?folder=/data"),
+        ("duckdb:///home/x@y/cdm.duckdb?schema=cdm", "duckdb:///home/x@y/cdm.duckdb?schema=cdm"),
+        ("postgres://ana:hunter2@host/db", "postgres://ana@host/db"),
+        ("/data/a@b:c/people?.csv", "/data/a@b:c/people?.csv"),
+    ],
+)
+def test_no_password_is_shown_wherever_it_stands(url, shown):
+    assert without_password(url) == shown

@@ -245,9 +245,14 @@ def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
     english = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "en", ADVICE, own)
     assert "glucose in serum 3004501" in english and "LOINC" not in english
     assert "What to do" in english and "Give these values their unit in the mapping" in english
-    assert "one_scale:measurement" not in english  # what is different, too, is said in words
+    changed = english.partition("Different from the earlier release")[2].partition("</section>")[0]
+    assert changed and "one_scale:measurement" not in changed  # what is different, too, is said in words
+    listing = "atoll quality rows one_scale:measurement.value_as_number:3004501 --cdm URL"
+    assert f'List the rows at home: <code translate="no">{listing}</code>' in english
+    assert "quality rows table_there" not in english  # failed, too, and about no row
     assert "What was checked" in english and "plausibility" in english and "can be true" not in english.split("<h2>")[1]
     chinese = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "zh", ADVICE, own)
+    assert f'在院内列出这些行： <code translate="no">{listing}</code>' in chinese
     assert "葡萄糖 3004501" in chinese and "怎么办" in chinese and "合理性" in chinese
     clean_page = page(before | {"verdicts": before["verdicts"] | {"failed": 0}}, WORDS, KINDS, VERDICTS, [], "en")
     assert "No check failed." in clean_page and ">visit_occurrence</th>" in clean_page
