@@ -90,6 +90,10 @@ def _aside(out: Output, made: Report) -> None:
                  "line": "line not read"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
+    if others := made.manifest.get("unread"):
+        said = ", ".join(f"{one['table']} ({one['rows']:,} rows)" for one in others)
+        out.say()
+        out.say(f"Not read, for no rule of the mapping asks for them: {said}")
     if made.unmapped:
         out.say()
         out.say("Codes without a standard concept, kept as concepts of your own (ingest.unmapped):")

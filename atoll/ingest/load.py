@@ -23,7 +23,7 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.ingest import derive, persons, reuse, unit_gaps
-from atoll.ingest.checking import check, compiled_rule
+from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one
@@ -138,6 +138,7 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
+            not_read = unread(self.mapping, source)
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, VERSION]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
@@ -149,6 +150,7 @@ class _Load:
             "concepts": concepts,
             "atoll": VERSION,
             "today": str(self.today),
+            "unread": not_read,
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
