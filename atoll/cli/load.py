@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import Output, command_line, with_output
+from atoll.durable import write_private
+from atoll.errors import OperatorError
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
@@ -43,6 +46,8 @@ def load(
     from atoll.ingest.mapping import read_mapping
 
     read = read_mapping(mapping)
+    if report is not None:
+        _writable(report)
     with out.progress("load") as step:
         made = load_url(
             read,
@@ -55,10 +60,12 @@ def load(
         )
     document = made.to_document()
     if report is not None:
-        report.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        write_private(report, (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
     out.result(document)
     if not made.changed:
         out.say(f"Nothing has changed since release {made.release}; it stays in force.")
+        if report is not None and made.codes:
+            _codes(out, made, read.lists, report)
         return
     again = ", went on where it had stopped" if made.resumed else ""
     out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
@@ -69,14 +76,22 @@ def load(
     out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 
+def _writable(report: Path) -> None:
+    """Refuse a report that could not be written before anything is loaded."""
+    if not report.absolute().parent.is_dir():
+        raise OperatorError(f"There is no folder {report.parent} for the report.", "Make it, or name another --report.")
+    if report.is_dir() or not os.access(report.absolute().parent, os.W_OK):
+        raise OperatorError(f"{report} cannot be written.", "Name another --report.")
+
+
 def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | None) -> None:
     """The codes without a concept, by name, in a file beside the report."""
     from atoll.ingest.report import write_unmapped
 
     if report is None:
-        out.note("With --report FILE.json the codes are written beside it, in unmapped.csv, with their names and rows.")
+        out.note("With --report FILE.json the codes are written beside it, in FILE-unmapped.csv, with names and rows.")
         return
-    target = report.with_name("unmapped.csv")
+    target = report.with_name(f"{report.stem}-unmapped.csv")  # each report has its own
     codes = write_unmapped(target, made, lists)
     out.say(f"The {codes:,} codes with their names and rows: {target}. It stays at the hospital.")
 

@@ -22,6 +22,7 @@ from typing import Any
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
+from atoll.durable import privately
 from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
@@ -96,7 +97,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
-    with room_in(target.parent, AGAIN), only_one(target):
+    with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 
 
@@ -117,7 +118,7 @@ class _Load:
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"] and self._unchanged(plan["today"]):
             shutil.rmtree(self._work(), ignore_errors=True)
-            return Report(previous["release"], False, previous["tables"], manifest=previous)
+            return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
             if build.sealed:
@@ -125,6 +126,13 @@ class _Load:
             return self._make(build, plan, previous)
         finally:
             build.bench.close()
+
+    def _as_it_is(self, manifest: dict[str, Any]) -> Report:
+        """The report of the release in force, when nothing is to be made."""
+        with Workbench(self.target, read_only=True, again=AGAIN) as bench:
+            report = report_of(bench, manifest, False)
+        report.changed = False
+        return report
 
     def _unchanged(self, today: str) -> bool:
         with Workbench(again=AGAIN) as bench:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
+from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
 from atoll.ingest.drafting import (
@@ -90,11 +91,11 @@ def propose(address: str, target: Path, name: str, vocabulary: Path | None = Non
         writer = _Writer(scan(address, folder=Path(folder), bench=own), name, vocabularies(vocabulary), own)
         text = writer.text()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, "utf-8")
+    write_private(target, text.encode("utf-8"))
     for file, made in writer.lists.items():
         path = target.parent / file
         if not path.exists():
-            path.write_text(made.text, "utf-8")
+            write_private(path, made.text.encode("utf-8"))  # it names codes that few patients have
     return Draft(str(target), writer.rules, sorted(writer.lists), writer.notes, writer.unused)
 
 

@@ -87,6 +87,11 @@ def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(dra
     }  # fmt: skip
 
 
+def test_a_draft_and_its_lists_are_for_their_owner_alone(draft, tmp_path):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "m").iterdir()}
+    assert "test.csv" in modes and set(modes.values()) == {0o600}
+
+
 def test_two_names_of_one_test_get_one_unit(tmp_path):
     with Workbench() as bench:
         bench.run("CREATE TABLE t AS SELECT * FROM (VALUES ('血肌酐', 'μmol/L'), ('血肌酐', 'μmol/L'), ('Cr', 'mg/dl'),"
