@@ -43,11 +43,12 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
 
 @dataclass(frozen=True)
 class Filled:
-    """A code list of concepts: its codes, and those of them that have a concept."""
+    """A code list of concepts: its codes, those of them that have a concept, and those whose unit is left empty."""
 
     file: str
     codes: int
     filled: int
+    without_unit: int = 0
 
 
 def filled(mapping: Mapping) -> list[Filled]:
@@ -63,7 +64,9 @@ def filled(mapping: Mapping) -> list[Filled]:
         columns, rows = read_list(name, path)
         if "concept_id" in columns:
             at = columns.index("concept_id")
-            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows)))
+            unit = columns.index("unit") if "unit" in columns else at
+            bare = sum(not row[unit] for row in rows) if unit != at else 0
+            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows), bare))
     return found
 
 

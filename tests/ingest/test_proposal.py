@@ -9,7 +9,7 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
-from atoll.ingest.code_lists import Wanted, code_list
+from atoll.ingest.code_lists import Wanted, code_list, vital_list
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
@@ -64,7 +64,23 @@ def test_the_patients_number_is_found_whatever_it_is_called(export, draft, tmp_p
                                                       "drug_exposure", "measurement")}  # fmt: skip
     assert tables == {"person": N, "visit_occurrence": 2 * N, "condition_occurrence": 2 * N, "drug_exposure": N,
                       "measurement": 2 * N + 4 * N}  # fmt: skip
-    assert {r["reason"] for r in report.rejected} == {"repeated row", "value without a unit"}, "that of vital signs"
+    assert {r["reason"] for r in report.rejected} == {"repeated row"}
+    units = rows(tmp_path, "SELECT DISTINCT measurement_concept_id, unit_concept_id FROM measurement"
+                 " WHERE measurement_concept_id IN (3004249, 3025315) ORDER BY 1")  # fmt: skip
+    assert units == [(3004249, 8876), (3025315, 9529)], "mmHg and kg, which the export says nowhere"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "unit"),
+    [("16,17,18", "systolic", "kPa"), ("1.6,1.7,1.8", "height", "m"), ("120,130,140", "weight", ""),
+     ("21,22,x", "bmi", "kg/m2"), ("x,y", "weight", "")],
+)  # fmt: skip
+def test_the_unit_of_a_vital_sign_is_told_from_its_middle_or_not_at_all(values, kind, unit):
+    with Workbench() as bench:
+        bench.run(f"CREATE TABLE t AS SELECT unnest(string_split('{values}', ',')) AS v")
+        bench.run('CREATE TEMP VIEW "source:t" AS SELECT * FROM t')
+        (row,) = csv.DictReader(vital_list(bench, "t", [("v", kind)]).text.splitlines())
+    assert row["unit"] == unit
 
 
 def test_what_is_not_used_is_named(export, draft, tmp_path):
