@@ -22,6 +22,7 @@ import footprint
 import loading
 import models
 import quality
+import terms
 
 HEAD = """\
 # Benchmarks
@@ -40,6 +41,7 @@ PARTS = {
     "feasibility": ("Feasibility", lambda: feasibility.rows()),
     "loading": ("Loading", lambda: loading.rows()),
     "quality": ("Quality", lambda: quality.rows()),
+    "terms": ("Terms", lambda: terms.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
 LONG = ("loading", "quality")  # only when named

@@ -296,7 +296,7 @@ class _Writer:
         lines_of = (
             f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
             "value_as_number: number(reading)", "value_source_value: text(reading)",
-            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values: look at {name}.csv',
+            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values, see {name}.csv',
         )  # fmt: skip
         return [*lines, *(f"      {line}" for line in lines_of)]
 
