@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.workbench import Workbench
+from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
@@ -35,7 +35,7 @@ from atoll.ingest.drafting import (
     scalar,
     word,
 )  # fmt: skip
-from atoll.ingest.roles import by_meaning, own_values, roles, row_key
+from atoll.ingest.roles import by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.ingest.sources import LEFT_OUT
 
@@ -48,6 +48,7 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
     "measurement": (("person", "value"), ("test", "test_name")),
     "procedure_occurrence": (("person", "procedure"), ()),
 }
+_EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
 _NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name"}
 _START = {
@@ -106,6 +107,7 @@ class _Writer:
         self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
         self.unused: dict[str, list[str]] = {}
+        self.readers: dict[str, set[str]] = {}  # table → tables whose rules join it
         self.rules = 0
 
     def text(self) -> str:
@@ -140,7 +142,8 @@ class _Writer:
             if not line.lstrip().startswith("#"):
                 read[table] = read.get(table, "") + line + "\n"
         for one in self.tables:
-            text = read.get(word(one["name"]), "")
+            readers = (one["name"], *self.readers.get(one["name"], ()))
+            text = "".join(read.get(word(name), "") for name in readers)
             left = [c["name"] for c in one["columns"] if c["name"] != LEFT_OUT and not _reads(text, c["name"])]
             if one["name"] == MERGES.get(self.found["kind"], ("",))[0] and self._merges():
                 left = [name for name in left if name not in MERGES[self.found["kind"]]]
@@ -150,27 +153,48 @@ class _Writer:
         return ["  " + re.sub(r"\s+", " ", line.strip()) for line in lines]
 
     def _of(self, to: str) -> list[str]:
-        needed, one_of = _NEEDS[to]
         fit = []
         for table in self.tables:
-            columns = by_meaning(table)
-            if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
-                continue
-            if to == "visit_occurrence" and _EVENTS & set(columns) and "visit_kind" not in columns:
-                continue  # its rows are events of visits
-            fit.append((table, columns))
+            wide = widened(table, self.tables) if to in _EVENT_TABLES else table
+            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or _behind(wide, table)) else table
+            if _fits(to, wide):
+                fit.append((self._joined(wide), by_meaning(wide)))
         if to == "person":  # the table that tells most of patients; the others are about them
-            helpful = (*one_of, "death")
+            helpful = (*_NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
         if to == "drug_exposure" and len(fit) > 1 and self.found["kind"] == "fhir":
             names = ", ".join(table["name"] for table, _ in fit)
             self.notes.append(f"{names} may tell of the same drugs: keep the rule of one of them, or say which rows.")
         return [line for table, columns in fit for line in self._rule(to, table, columns)]
 
+    def _joined(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The table, where it has a `join`, with a view of its rows and the columns that come along."""
+        if not table.get("join"):
+            return table
+        sides, own = [], {column["name"] for column in self._scanned(table["name"])["columns"]}
+        added = [column["name"] for column in table["columns"] if column["name"] not in own]
+        for other, (column, key) in table["join"].items():
+            sides.append(f"LEFT JOIN {quoted(f'source:{other}')} {quoted(other)}"
+                         f" ON {quoted(other, key)} = t.{quoted(column)}")  # fmt: skip
+            self.readers.setdefault(other, set()).add(table["name"])
+        view = f"{table['name']} joined"
+        self.bench.view(
+            view, f"SELECT t.*{''.join(f', {quoted(name)}' for name in added)} FROM"
+            f" {quoted('source:' + table['name'])} t {' '.join(sides)}",
+        )  # fmt: skip
+        return {**table, "view": view}
+
+    def _scanned(self, name: str) -> Mapping[str, Any]:
+        return next(table for table in self.tables if table["name"] == name)
+
     def _rule(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
         self.rules += 1
         person, visit = first(columns, "person"), first(columns, "visit")
         lines = [f"  - to: {to}", f"    from: {word(table['name'])}"]
+        if table.get("join"):
+            pairs = ((name, own if own == key else f"[{word(own)}, {word(key)}]") for name, (own, key) in
+                     table["join"].items())  # fmt: skip
+            lines.append(f"    join: {{{', '.join(f'{word(name)}: {columns_}' for name, columns_ in pairs)}}}")
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
@@ -326,7 +350,7 @@ class _Writer:
         for name, made in self.lists.items():
             if made.of == key:
                 return name.removesuffix(".csv")
-        made = code_list(self.bench, Wanted(meaning, table["name"], codes, names, unit or ""))
+        made = code_list(self.bench, Wanted(meaning, table.get("view", table["name"]), codes, names, unit or ""))
         made.of = key
         if made.cut:
             self.notes.append(
@@ -339,6 +363,21 @@ class _Writer:
         name = meaning if f"{meaning}.csv" not in self.lists else f"{meaning}_{plain}"
         self.lists[f"{name}.csv"] = made
         return name
+
+
+def _fits(to: str, table: Mapping[str, Any]) -> bool:
+    """Whether a table tells what a table of the model needs."""
+    columns, (needed, one_of) = by_meaning(table), _NEEDS[to]
+    if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
+        return False
+    # rows with codes or values are events of visits, not visits
+    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns
+
+
+def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether a code takes the place of the number that stands for it."""
+    own = {column["name"]: column["meaning"] for column in table["columns"]}
+    return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])
 
 
 def _reads(text: str, column: str) -> bool:

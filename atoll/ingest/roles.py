@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of the hospital's own may stand for
+_NAMED = ("name", "title", "description", "label", "名称")
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
 ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
@@ -29,6 +31,48 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if visits and not any("visit" in by_meaning(table) for table in made):
         _call(made, _number_of(visits[0], made, ("person",)), "visit", always=False)
     return made
+
+
+def widened(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A table of a normalised schema with what its keys lead to, and `join`: other table → (own column, its key).
+
+    A column comes along when it means something that the table does not say; a code in the place of the number that
+    leads to it. Tables that say nothing new are not joined.
+    """
+    columns = [dict(column) for column in table["columns"]]
+    said = {column["meaning"] for column in columns} - {""}
+    join: dict[str, tuple[str, str]] = {}
+    for link in table["links"]:
+        number = next(column for column in columns if column["name"] == link["column"])
+        theirs = _explained(next(one for one in tables if one["name"] == link["table"]), number["meaning"], link["key"])
+        behind = number["meaning"] in CODES and any(c["meaning"] == number["meaning"] for c in theirs)
+        there = {column["name"] for column in columns}
+        new = [
+            c for c in theirs
+            if c["meaning"] and c["name"] not in there
+            and (c["meaning"] not in said or (behind and c["meaning"] == number["meaning"]))
+        ]  # fmt: skip
+        if new and number["meaning"] not in ("person", "visit") and link["table"] not in join:
+            number["meaning"] = "" if behind else number["meaning"]
+            columns += new
+            said |= {column["meaning"] for column in new}
+            join[link["table"]] = (link["column"], link["key"])
+    return {**table, "columns": columns, "join": join}
+
+
+def _explained(table: Mapping[str, Any], meaning: str, key: str) -> list[dict[str, Any]]:
+    """The columns of a table that explains a number, its key: its `code` is what the number means, `name` its name."""
+    columns = [dict(column) for column in table["columns"] if column["name"] != key]
+    if meaning in CODES and not any(column["meaning"] == "person" for column in columns):
+        said = {column["meaning"] for column in columns}
+        for column in columns:
+            name, of = column["name"].casefold(), f"{meaning}_name"
+            if name == "code" and meaning not in said:
+                column["meaning"] = meaning
+            elif name in _NAMED and of not in said and column["meaning"] in ("", "name"):
+                column["meaning"] = of
+                said.add(of)
+    return columns
 
 
 def _number_of(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], without: Collection[str]) -> str | None:

@@ -167,3 +167,37 @@ def test_a_day_with_its_year_first_is_read_in_whichever_signs(tmp_path, text):
 def test_another_text_is_not_guessed(tmp_path, text):
     report = loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},2023-05-04\n")
     assert reasons(report)["unreadable visit_start_date"] == 1
+
+
+def test_a_normalised_schema_is_joined_by_its_keys(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    texts = {
+        "patient": "patient_no,sex,birth_date\n" + "".join(f"P{i},M,1950-01-0{1 + i}\n" for i in range(9)),
+        "lab_order": "order_no,patient_no,ordered\n" + "".join(
+            f"O{i},P{i % 9},2023-01-0{1 + i % 9}\n" for i in range(30)),
+        "lab_item": "item_id,loinc,name\n1,2345-7,glucose\n2,718-7,haemoglobin\n",
+        "lab_result": "result_id,order_no,item_id,result,unit\n" + "".join(
+            f"{i},O{i % 30},{1 + i % 2},{(90, 14)[i % 2]},{('mg/dL', 'g/dL')[i % 2]}\n" for i in range(60)
+        ) + "60,O1,1,5.0,mmol/L\n",
+        "icd": "icd_id,code,title\n7,E11.9,diabetes\n8,I10,pressure\n",
+        "diagnosis": "diagnosis_id,patient_no,icd_id,diagnosed\n" + "".join(
+            f"{i},P{i % 9},{7 + i % 2},2023-01-0{1 + i % 9}\n" for i in range(20)),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text)
+    made = propose(str(folder), tmp_path / "m" / "own.yaml", "own")
+    text = (tmp_path / "m" / "own.yaml").read_text("utf-8")
+    assert "    join: {lab_item: item_id, lab_order: order_no}\n" in text
+    assert made.unused == {}
+    assert listed(tmp_path, "diagnosis")["E11.9"] == {
+        "code": "E11.9",
+        "name": "diabetes",
+        "concept_id": "",
+        "rows": "10",
+    }
+    report = load(read_mapping(tmp_path / "m" / "own.yaml"), str(folder), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (reasons(report), report.tables["measurement"], report.tables["condition_occurrence"]) == ({}, 61, 20)
+    found = rows(tmp_path, "SELECT DISTINCT measurement_concept_id, unit_concept_id, round(value_as_number)"
+                 " FROM measurement ORDER BY 1, 3")  # fmt: skip
+    assert found == [(3000963, 8713, 14.0), (3004501, 8840, 90.0)]
