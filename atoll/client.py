@@ -29,7 +29,7 @@ from atoll.study.dataset import files_beside
 from atoll.ui.results import Result
 
 LONG_POLL = 20  # seconds that the hub may hold a request
-WHOLE, FEWEST = 64, 8  # digits of a study's hash, and how many of them are enough to name it
+WHOLE, FEWEST = 64, 6  # digits of a study's hash, and how many of them are enough to name it
 
 
 class Hub:
@@ -67,28 +67,42 @@ class Hub:
         """
         return self._submitted(_signed(Path(study)))
 
-    def feasibility(self, study: str | Path, seconds: float = 20.0) -> dict[str, dict[str, Any] | str]:
+    def feasibility(
+        self, study: str | Path, seconds: float = 20.0, keep: bool = False
+    ) -> dict[str, dict[str, Any] | str]:
         """How many patients each hospital has for a planned study, before it is signed.
 
         One question for each hospital, signed with your own key; a hospital whose steward gave a standing permission
-        answers at once. Elsewhere it waits for the steward: ask again later. Asked twice on a day it is one question.
+        answers at once. What nobody answered in so many seconds is withdrawn; with `keep` it waits for the steward, and
+        asking again on the same day gives the answer. Asked twice on a day it is one question.
 
         Returns
         -------
         dict
             By hospital: the results by analysis, or the sentence that says why there are none.
         """
-        asked = {
-            site: self._submitted(sign_study(question, _key())) for site, question in questions(_read(Path(study)))
-        }
+        planned = _read(Path(study))
+        asked = {site: self._question(planned, site) for site in planned.sites}
         until = time.monotonic() + seconds
-        return {site: one.answers(until) for site, one in asked.items()}
+        return {site: one.answers(until, withdraw=not keep) for site, one in asked.items()}
+
+    def _question(self, planned: protocol.Study, site: str) -> Study:
+        """The question to one hospital as a study: today's, unless that was withdrawn; then another."""
+        from atoll.algorithms.planned import as_questions
+
+        number = 1
+        while True:
+            question = as_questions(planned, site, date.today(), number)
+            found = self._submitted(sign_study(question, _key()))
+            if not _withdrawn(found.status()):
+                return found
+            number += 1
 
     def _submitted(self, signed: SignedStudy) -> Study:
         return Study(self, self._ask("POST", "/api/studies", content=signed.to_bytes())["study"])
 
     def study(self, study: str) -> Study:
-        """A study that was submitted before, by its hash or the first digits of it, eight or more.
+        """A study that was submitted before, by its hash or the first digits of it, six or more.
 
         Raises
         ------
@@ -206,10 +220,15 @@ class Study:
             raise refusal_of(failed[0], others)
         return self
 
-    def answers(self, until: float) -> dict[str, Any] | str:
-        """Results by analysis once all is there; a sentence when something is not by then."""
+    def answers(self, until: float, withdraw: bool = False) -> dict[str, Any] | str:
+        """Results by analysis once all is there; a sentence when something is not by then.
+
+        With `withdraw` the study is stopped then, and no steward finds it in a list any more.
+        """
         *_, document = self.follow(until)
         if not _ended(document):
+            if withdraw:
+                self.stop()
             return str(document["waits_for"]) or "No answer yet."
         failed = next((run for run in document["runs"] if run["state"] != "finished"), None)
         if failed:
@@ -258,6 +277,11 @@ def in_a_line(document: dict[str, Any]) -> str:
 
 def _ended(document: dict[str, Any]) -> bool:
     return bool(document["runs"]) and all(run["state"] in ENDED for run in document["runs"])
+
+
+def _withdrawn(document: dict[str, Any]) -> bool:
+    """Whether its investigator stopped the study; a hospital that did is named."""
+    return any(run["state"] == "stopped" and not run["site"] for run in document["runs"])
 
 
 def _pem(path: str | Path | None) -> bytes | None:

@@ -93,7 +93,10 @@ CATALOGUE: dict[str, tuple[Actor, str]] = {
     "OPTION_INVALID": ("investigator", "An option of the analysis cannot be used as it is written."),
     "MODEL_INVALID": ("investigator", "The model that the study gives cannot be used."),
     "FORMULA_EMPTY": ("investigator", "The formula has no terms."),
-    "COLUMN_UNFIT": ("investigator", "A column is of a type that cannot stand here."),
+    "COLUMN_UNFIT": (
+        "investigator",
+        "A column cannot stand here: its type does not fit, or it is known only afterwards.",
+    ),
     "LEVELS_TOO_FEW": ("investigator", "A category has fewer than two levels."),
     "LEVEL_MISSING": ("investigator", "The study names a level that the category does not have."),
     "SPLINE_UNFIT": ("investigator", "The ends or knots of a spline are not known, or do not rise."),
@@ -149,7 +152,8 @@ REMEDIES: dict[str, str] = {
     "MISSING_COLUMN": "Add the column to the dataset and its dictionary, or leave it out of the study.",
     "WRONG_TYPE": "Correct the column or its type in the data dictionary, or write C(…) where it holds words.",
     "UNKNOWN_LEVEL": "Add the level to the study, or merge or correct it in the data.",
-    "EMPTY": "Leave out a column that is missing for every row, or leave this site out.",
+    "EMPTY": "Leave out a column that is missing for every row, or leave this site out of the sites that the study "
+    "names.",
     "OUTCOME_UNFIT": "Choose another family or link, or correct the column: 0 and 1 for a risk, more than 0 for a log.",
     "OPTION_INVALID": "Correct this option in the study, and submit it again.",
     "MODEL_INVALID": "Take the `model` of a fitted result as it is, or correct its terms, coefficients or link.",
@@ -170,17 +174,17 @@ REMEDIES: dict[str, str] = {
     "DATA_INVALID": "Correct the data or their dictionary, and register them again.",
     "DATA_CHANGED": "Register the dataset again.",
     "TOO_FEW_PERSONS": "Merge rare levels, use broader groups or a longer time grid, take one column in the place of "
-    "two that say nearly the same, or leave this site out.",
+    "two that say nearly the same, or leave this site out of the sites that the study names.",
     "ONE_PERSON": "Use fewer or broader terms, merge rare levels, clip a spline, take the logarithm of a skewed column "
-    "(of an outcome: let the hospitals make that column), or leave this site out.",
+    "(of an outcome: let the hospitals make that column), or leave this site out of the sites that the study names.",
     "TOLD_APART": "Merge rare levels, leave out a column in which hardly anybody differs from what others say, use "
-    "fewer terms, or leave this site out.",
+    "fewer terms, or leave this site out of the sites that the study names.",
     "CODE_AS_NUMBER": "Write C(…) round it, or let the stewards list it as a flag or a category: then its levels are "
     "counted.",
     "TERM_INTRICATE": "Use sums, products, powers up to 3, log, sqrt or abs of one column, or a spline; or let the "
     "hospitals make the column.",
     "TERM_UNBOUNDED": "Give its columns an allowed range in the dictionary for which the term is finite.",
-    "TOO_MANY_PARAMETERS": "Leave terms out, or leave this site out of the model.",
+    "TOO_MANY_PARAMETERS": "Leave terms out, or leave this site out of the sites that the study names.",
     "GRID_TOO_FINE": "Ask for times that lie further apart, and give the time column's unit: d, wk, mo or a.",
     "TOO_MANY_MOMENTS": "Leave skewness out; it leaves public data only.",
     "EXACT_VALUES": "Give a time grid (`times` or `grid`) instead of exact times.",

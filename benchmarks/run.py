@@ -20,6 +20,7 @@ import feasibility
 import features
 import footprint
 import loading
+import million
 import models
 import quality
 import terms
@@ -37,6 +38,7 @@ PARTS = {
     "logistic": ("Logistic regression", lambda: models.compare("logistic", ("statsmodels", "R", "glum"))),
     "cox": ("Cox regression", lambda: models.compare("cox", ("R", "lifelines"))),
     "cohorts": ("Cohorts", lambda: cohorts.rows()),
+    "million": ("Cohorts of a million persons", lambda: million.rows()),
     "features": ("Features", lambda: features.rows()),
     "feasibility": ("Feasibility", lambda: feasibility.rows()),
     "loading": ("Loading", lambda: loading.rows()),
@@ -44,7 +46,7 @@ PARTS = {
     "terms": ("Terms", lambda: terms.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
-LONG = ("loading", "quality")  # only when named
+LONG = ("loading", "million", "quality")  # only when named
 
 
 def main(wanted: list[str]) -> None:

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cdm.scratch import Workspace
+from atoll.cdm.workspace import workspace_at
 
 # Columns of the CDM that cohorts read, by table; a name's ending says its type.
 COLUMNS = {

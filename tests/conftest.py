@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("atoll", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("atoll")
+os.environ["ATOLL_LANGUAGE"] = "en"  # commands follow the terminal's language, and tests read what they say
 
 
 @pytest.fixture(scope="session")

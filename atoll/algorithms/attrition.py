@@ -35,6 +35,7 @@ from atoll.privacy.statistics import Array, Statistics, table, witness
 from atoll.study.view import Setting
 
 TELLS_OF_FEW = True  # what a site of too few answers is the same as for nobody
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = ({"columns": ["smoker", "e", "y"]}, {"columns": ["y", "smoker"], "by_site": False})
 
 

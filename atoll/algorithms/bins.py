@@ -90,19 +90,24 @@ def merged(persons: Callable[[int, int], int], size: int, minimum: int) -> tuple
     return low, high
 
 
-def quantile(low: Array, high: Array, edges: Array, probability: float) -> tuple[float, float, float]:
+def quantile(
+    low: Array, high: Array, edges: Array, probability: float, ends: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float, float]:
     """Estimate and bounds of a quantile from the tables of all sites.
 
-    `edges` are the inner edges e₁ < … < e_m of the m + 1 bins; bin i holds eᵢ < x ≤ eᵢ₊₁. An outer bin has
-    no bound: it gives ∓∞. Without any person there is no quantile: three NaN.
+    `edges` are the inner edges e₁ < … < e_m of the m + 1 bins; bin i holds eᵢ < x ≤ eᵢ₊₁. An outer bin reaches to
+    its end of `ends`. A bound of ∓∞ leaves no estimate: it would be the grid's end and nobody's value. Without any
+    person there is no quantile: three NaN.
     """
     if not low.any():
         return np.nan, np.nan, np.nan
     wanted = probability * low.sum()
-    outer = np.concatenate([[-np.inf], edges, [np.inf]])
+    outer = np.concatenate([[ends[0]], edges, [ends[1]]])
     first = int(np.searchsorted(low.cumsum(), wanted - 1e-9))
     last = int(np.searchsorted(high.cumsum(), wanted - 1e-9))
     below, above = float(outer[min(first, len(edges))]), float(outer[min(last, len(edges)) + 1])
+    if not np.isfinite([below, above]).all():
+        return np.nan, below, above
     return _between(low, high, outer, wanted, below, above), below, above
 
 
@@ -110,8 +115,7 @@ def _between(low: Array, high: Array, outer: Array, wanted: float, below: float,
     """Linear interpolation of the mean of the two distribution functions, kept within the bounds."""
     cumulative = np.concatenate([[0.0], (low.cumsum() + high.cumsum()) / 2])
     finite = np.isfinite(outer)
-    value = float(np.interp(wanted, cumulative[finite], outer[finite]))
-    return float(np.clip(value, below if np.isfinite(below) else value, above if np.isfinite(above) else value))
+    return float(np.clip(np.interp(wanted, cumulative[finite], outer[finite]), below, above))
 
 
 def concordance(cases: tuple[Array, Array], controls: tuple[Array, Array]) -> tuple[float, float, float]:

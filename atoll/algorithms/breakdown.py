@@ -30,6 +30,7 @@ from atoll.study.dictionary import OTHER
 from atoll.study.view import Setting
 
 TELLS_OF_FEW = True
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = ({"column": "arm"}, {"column": "sex", "by_site": False})
 
 

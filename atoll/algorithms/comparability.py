@@ -32,6 +32,7 @@ from atoll.study.dictionary import OTHER, Dictionary
 from atoll.study.units import likely_unit
 from atoll.study.view import Setting
 
+PRECISION = ""  # nothing that a number of persons would tell
 EXAMPLES = ({"columns": ["age", "bmi", "sex", "smoker"]}, {"columns": ["sex", "smoker"]})
 DECADES = np.arange(-8.0, 11.0)  # log10 of the ends of the first round's cells
 INNER = 19  # edges of the second round
@@ -195,8 +196,12 @@ def _site(
 
 
 def _number(low: Array, high: Array, edges: Array) -> dict[str, float]:
-    """Quartiles from a histogram over log10 x, and the share of values on another scale than the middle one."""
-    q25, median, q75 = (float(10.0 ** quantile(low, high, edges, q)[0]) for q in (0.25, 0.5, 0.75))
+    """Quartiles from a histogram over log10 x, and the share of values on another scale than the middle one.
+
+    The grid reaches as far as the values of nearly everybody; who is beyond it counts as at its end.
+    """
+    ends = (float(edges[0]), float(edges[-1]))
+    q25, median, q75 = (float(10.0 ** quantile(low, high, edges, q, ends)[0]) for q in (0.25, 0.5, 0.75))
     return {"q25": q25, "median": median, "q75": q75, "mixed": _mixed(low, high, edges, np.log10(median))}
 
 

@@ -47,6 +47,7 @@ from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, points, table, total, weights
 from atoll.study.view import Model, Setting
 
+PRECISION = "hazard ratio"
 EXAMPLES = (
     {"formula": "age + C(sex)", "time": "t", "event": "e"},
     {"formula": "age + C(sex)", "time": "t", "event": "e", "strata": [], "ties": "efron"},

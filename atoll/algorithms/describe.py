@@ -24,6 +24,7 @@ from atoll.privacy.statistics import Array, Statistics, count, table, tally, tot
 from atoll.study.dictionary import OTHER
 from atoll.study.view import Setting
 
+PRECISION = "proportion"
 EXAMPLES = ({"columns": ["age", "bmi", "smoker", "sex", "arm"]},)
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 

@@ -20,6 +20,7 @@ from atoll.errors import StudyError
 from atoll.privacy.statistics import Array, Statistics, count, table, witness
 from atoll.study.view import Setting
 
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = ({"columns": ["age", "bmi", "sex"], "happened": "y"}, {"columns": ["bmi"]})
 
 

@@ -35,6 +35,7 @@ from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, count, each, total, weights
 from atoll.study.view import Model, Setting
 
+PRECISION = "odds ratio"  # of yes or no; `planned` knows the other families
 EXAMPLES = (
     {"formula": "y ~ age + C(sex) + smoker", "family": "binomial"},
     {"formula": "y ~ age + C(sex)", "family": "binomial", "link": "probit"},

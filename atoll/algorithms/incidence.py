@@ -37,6 +37,7 @@ from atoll.study.view import Setting
 
 TELLS_OF_FEW = True
 _TIMES: dict[str, Any] = {"enters": "visits", "leaves": "t", "born": "age", "event": "e", "by": "sex"}
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = (_TIMES | {"since": 1970, "until": 1974}, _TIMES | {"since": 1970, "until": 1971, "by_site": False})
 YEAR, PER, OLDEST, WIDTH = 365.25, 1000.0, 90, 10  # days; person-years of a rate; ages are groups of ten up to 90
 PERSON_YEAR = 1.0  # for each person of the minimum: the step in which person-years are told
@@ -69,8 +70,9 @@ class Own(Statistics):
 
 @dataclass(frozen=True)
 class Incidence:
-    """`cells` holds for each cell `by` (all, sex, age, year), `sex`, `first` and `last` (age or year; no last: open),
-    and bounds of events, person-years, and the rate per 1,000 person-years (no upper one where no time is told).
+    """`cells` holds for each cell `by` (all, sex, age, year), `sex`, `first` and `last` (age or year; no last: open; an
+    age without a sex is that of all, added up here), and bounds of events, person-years, and the rate per 1,000
+    person-years (no upper one where no time is told).
 
     sites_apart   for each hospital `cells`: the numbers of each, in the same order
     """
@@ -291,12 +293,24 @@ def incidence(
         {"by": cell.by, "sex": sexes[cell.sex] if cell.sex is not None else "", "first": cell.first, "last": cell.last}
         for cell in cells
     ]
-    found = _numbers(together)
-    sites = {site: {"cells": _numbers(apart, i)} for i, site in enumerate(setting.sites if apart is not None else ())}
+    of_ages = [head for head in heads if head["by"] == "age" and head["sex"] == sexes[0]] if len(sexes) > 1 else []
+    heads += [head | {"sex": ""} for head in of_ages]
+    found = _with_both(_numbers(together), cells, len(of_ages))
+    sites = {
+        site: {"cells": _with_both(_numbers(apart, i), cells, len(of_ages))}
+        for i, site in enumerate(setting.sites if apart is not None else ())
+    }
     notes = [] if setting.public else ["rounded_rates"]
     if any(cell["events_low"] < cell["events_high"] or cell["years_low"] == 0 < cell["years_high"] for cell in found):
         notes.append("joined_cells")
     return Incidence([head | numbers for head, numbers in zip(heads, found, strict=True)], sites, notes)
+
+
+def _with_both(found: list[dict[str, Any]], cells: list[Cell], ages: int) -> list[dict[str, Any]]:
+    """The same with so many ages of all sexes behind: sums of what is told of each, so that no more is told."""
+    within = [numbers for cell, numbers in zip(cells, found, strict=True) if cell.by == "age"]
+    ends = ("events_low", "events_high", "years_low", "years_high")
+    return found + [_rated(*(sum(one[end] for one in within[age::ages]) for end in ends)) for age in range(ages)]
 
 
 def _numbers(share: Any, site: int | None = None) -> list[dict[str, Any]]:
@@ -304,8 +318,17 @@ def _numbers(share: Any, site: int | None = None) -> list[dict[str, Any]]:
     names = ("low", "high", "years_low", "years_high")
     columns = [np.asarray(getattr(share, name) if site is None else getattr(share, name)[site]) for name in names]
     return [
-        {"events_low": int(low), "events_high": int(high), "years_low": float(short), "years_high": float(long)}
-        | {"rate_low": PER * int(low) / float(long) if long > 0 else None}
-        | {"rate_high": PER * int(high) / float(short) if short > 0 else None}
-        for low, high, short, long in zip(*columns, strict=True)
+        _rated(int(low), int(high), float(short), float(long)) for low, high, short, long in zip(*columns, strict=True)
     ]
+
+
+def _rated(low: int, high: int, short: float, long: float) -> dict[str, Any]:
+    """Bounds of events and of person-years, and of their rate."""
+    return {
+        "events_low": low,
+        "events_high": high,
+        "years_low": short,
+        "years_high": long,
+        "rate_low": PER * low / long if long > 0 else None,
+        "rate_high": PER * high / short if short > 0 else None,
+    }

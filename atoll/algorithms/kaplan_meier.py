@@ -34,6 +34,7 @@ from atoll.study.view import Setting
 
 Z = 1.959963984540054
 MOST = 100_000  # intervals of a grid
+PRECISION = "survival"
 EXAMPLES = (
     {"time": "t", "event": "e", "by": "sex", "times": [365.0, 730.0]},
     {"time": "t", "event": "e"},

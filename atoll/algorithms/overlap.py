@@ -24,6 +24,7 @@ from atoll.privacy.statistics import Array, Statistics, table, witness
 from atoll.study.view import Setting
 
 TELLS_OF_FEW = True
+PRECISION = None  # it counts persons: there is nothing to plan
 EXAMPLES = ({"first": "smoker", "second": "y"}, {"first": "y", "second": "e", "by_site": False})
 PARTS = ("either", "first", "second", "both", "only_first", "only_second")
 

@@ -32,6 +32,7 @@ from atoll.errors import DataError, StudyError
 from atoll.privacy.statistics import Array, Statistics, count, each, table, total
 from atoll.study.view import Model, Setting
 
+PRECISION = "AUC"
 EXAMPLES = (
     {
         "model": {"terms": ["Intercept", "age", "sex[T.male]"], "coefficients": [-2.4, 0.04, 0.5], "link": "logit"},

@@ -14,14 +14,15 @@ doi:10.1016/S0197-2456(00)00104-5; Hanley & McNeil (1982), doi:10.1148/radiology
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 from atoll.algorithms import registry
+from atoll.algorithms.cells import few
 from atoll.algorithms.program import formula_of, has_intercept
 from atoll.errors import StudyError
+from atoll.privacy.disclosure import Policy
 from atoll.study.coding import design_of_terms, needs, resolve
 from atoll.study.design import Facts
 from atoll.study.dictionary import Dictionary
@@ -29,26 +30,10 @@ from atoll.study.formula import parse
 from atoll.study.protocol import Analysis, PrivacyFloor, Study
 from atoll.study.view import Model
 
+Bounds = tuple[int, int]
 Measure = Literal["odds ratio", "hazard ratio", "difference", "proportion", "survival", "AUC", ""]
 POWER, WIDTH = 1.959964 + 0.841621, 1.959964  # normal quantiles of 0.975 and 0.8
 AUC = 0.75  # at which the width is told
-MEASURES: Mapping[str, Measure] = {  # what the precision of each algorithm is told in; "" where nothing is told
-    "glm": "odds ratio",  # of yes or no; `_measure` knows the other families
-    "cox": "hazard ratio",
-    "kaplan_meier": "survival",
-    "describe": "proportion",
-    "performance": "AUC",
-    "attrition": "",
-    "breakdown": "",
-    "comparability": "",
-    "durations": "",
-    "feasibility": "",
-    "incidence": "",
-    "overlap": "",
-}
-
-
-COUNTS = ("attrition", "breakdown", "durations", "feasibility", "incidence", "overlap")  # they count persons already
 
 
 @dataclass(frozen=True)
@@ -80,13 +65,13 @@ class Precision:
 
 def plans(study: Study) -> dict[str, Plan]:
     """The analyses of a study that can be planned, by name: all but those that count persons already."""
-    return {
-        name: _plan(study, analysis) for name, analysis in study.analyses.items() if analysis.algorithm not in COUNTS
-    }
+    asked = {name: analysis for name, analysis in study.analyses.items() if _precision(analysis) is not None}
+    return {name: _plan(study, analysis) for name, analysis in asked.items()}
 
 
-def as_questions(study: Study, site: str, today: date) -> Study:
-    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says.
+def as_questions(study: Study, site: str, today: date, number: int = 1) -> Study:
+    """The study of feasibility that asks one hospital about the plans of a study; one a day, as its title says, and
+    another of a higher `number` after one that was withdrawn.
 
     Under the hospital's limits and none of its own: a standing permission covers no others.
 
@@ -101,7 +86,7 @@ def as_questions(study: Study, site: str, today: date) -> Study:
     used = {plan.dataset for plan in asked.values()}
     return replace(
         study,
-        title=f"{study.title[:180]} · {today}",
+        title=f"{study.title[:180]} · {today}" + (f" ({number})" if number > 1 else ""),
         sites={site: study.sites[site]},
         datasets={name: columns for name, columns in study.datasets.items() if name in used},
         recipes={name: recipe for name, recipe in study.recipes.items() if name in used},
@@ -134,6 +119,29 @@ def precision(plan: Plan, persons: int, events: int | None) -> Precision | None:
     if plan.measure:
         return Precision(plan.measure, half_width=WIDTH * math.sqrt(0.25 / persons))
     return None
+
+
+def too_few(plan: Plan, known: Bounds, events: Bounds | None, policy: Policy) -> str:
+    """Of whom a hospital has too few, so that its gate would refuse the analysis; empty where nothing says so.
+
+    known, events   bounds of the persons with all columns, and of those with the event, as `feasibility` tells them
+    policy          under which they were told; the hospital's own may be stricter
+    """
+    if policy.minimum_persons <= 1:
+        return ""
+    held = few(policy.minimum_persons, policy.rounding)  # what stands for fewer than the minimum
+    if known[0] == 0 and known[1] <= held:
+        return f"fewer than {known[1]} with all columns"
+    if events is not None and events[0] == 0 and events[1] <= held:
+        return f"fewer than {events[1]} with the event"
+    if events is not None and events[0] < events[1] and known[0] == known[1] == events[1]:
+        return f"fewer than {held} without the event"
+    if plan.parameters and policy.persons_per_parameter:
+        needed = max(policy.persons_per_parameter * plan.parameters, policy.residual_dof + plan.parameters)
+        of, there = ("with the event", events) if plan.measure == "hazard ratio" and events else ("patients", known)
+        if there[1] < needed:
+            return f"fewer than {needed} {of}, which {plan.parameters} parameters need"
+    return ""
 
 
 def _auc_error(cases: int, controls: int) -> float:
@@ -186,6 +194,12 @@ def _happened(analysis: Analysis) -> str | None:
     return str(found) if found else None
 
 
+def _precision(analysis: Analysis) -> Measure | None:
+    """What the algorithm's file says: what its precision is told in, "" for nothing, None where it counts persons."""
+    found: Measure | None = getattr(registry.module(analysis.algorithm), "PRECISION", "")
+    return found
+
+
 def _measure(analysis: Analysis) -> Measure:
     if analysis.algorithm == "glm":
         family, link = analysis.options.get("family", "gaussian"), analysis.options.get("link")
@@ -193,7 +207,7 @@ def _measure(analysis: Analysis) -> Measure:
             return "difference" if link in (None, "identity") else ""
         if family != "binomial" or link not in (None, "logit"):
             return ""
-    return MEASURES.get(analysis.algorithm, "")
+    return _precision(analysis) or ""
 
 
 def _parameters(analysis: Analysis, columns: Dictionary, sites: tuple[str, ...]) -> int | None:

@@ -24,6 +24,7 @@ from atoll.study.coding import Needs, design_of_terms, needs, resolve
 from atoll.study.design import Design, Facts
 from atoll.study.dictionary import Dictionary
 from atoll.study.formula import Formula, parse
+from atoll.study.horizon import refuse_ahead
 from atoll.study.view import Model, Setting, View
 
 
@@ -178,6 +179,7 @@ def _model_design(document: Mapping[str, Any], columns: Dictionary) -> Design:
         design = design_of_terms(terms, Facts(), columns)
     for name in design.raw_columns:
         registry.check_column("model", name, columns)
+    refuse_ahead("model", design.raw_columns, columns)
     return design
 
 

@@ -22,6 +22,7 @@ from atoll.algorithms.options import ColumnName, FormulaText, ModelDocument, Str
 from atoll.errors import StudyError
 from atoll.study.dictionary import Dictionary
 from atoll.study.formula import parse
+from atoll.study.horizon import refuse_ahead
 from atoll.study.view import Model
 
 GROUP = "atoll.algorithms"
@@ -56,12 +57,7 @@ def names() -> tuple[str, ...]:
 
 
 def module(name: str) -> ModuleType:
-    """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests."""
-    return _algorithms()[name]
-
-
-def get(name: str) -> Callable[..., Program]:
-    """The hub's half of an algorithm.
+    """The module of an installed algorithm; its `EXAMPLES` are options over the teaching table of the tests.
 
     Raises
     ------
@@ -77,7 +73,12 @@ def get(name: str) -> Callable[..., Program]:
             code="UNKNOWN_ALGORITHM",
             subject="algorithm",
         )
-    function: Callable[..., Program] = getattr(modules[name], name)
+    return modules[name]
+
+
+def get(name: str) -> Callable[..., Program]:
+    """The hub's half of an algorithm; raises as `module`."""
+    function: Callable[..., Program] = getattr(module(name), name)
     return function
 
 
@@ -199,8 +200,10 @@ def _stratum(name: str, value: Any, columns: Dictionary) -> str:
 def _formula(name: str, value: Any, columns: Dictionary) -> str:
     if not isinstance(value, str):
         raise _impossible(name, value, "text such as `y ~ age + C(sex)`")
-    for column in parse(value).columns:
+    formula = parse(value)
+    for column in formula.columns:
         check_column(name, column, columns)
+    refuse_ahead(name, formula.covariates, columns)
     return value
 
 

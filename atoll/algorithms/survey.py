@@ -115,7 +115,8 @@ def survey(
         edges = np.array([np.linspace(*ranges[name], inner) for name in quantiles_of])
         answer = yield bins(columns=tuple(quantiles_of), edges=edges)
         for i, (name, wanted) in enumerate(quantiles_of.items()):
-            quantiles[name] = {q: quantile(answer.low[i], answer.high[i], edges[i], q)[0] for q in wanted}
+            told = (answer.low[i], answer.high[i], edges[i])
+            quantiles[name] = {q: quantile(*told, q, ranges[name])[0] for q in wanted}  # knots lie within the range
     return Facts(levels=found, quantiles=quantiles, ranges=ranges, moments={n: centres[n] for n in moments_of})
 
 

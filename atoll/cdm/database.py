@@ -1,4 +1,7 @@
-"""Tables of a hospital's databases by URL. Only this module, `engines` and `workbench` name an engine.
+"""Tables of a hospital's databases by URL.
+
+Connections are opened here (`engines` knows how each engine is) and, for the loader's own files, by `workbench`. Where
+engines answer differently, `workspace` has a class for each, and a query that needs it asks the workspace's dialect.
 
 `record_batches` reads one table:
     duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only

@@ -16,8 +16,8 @@ import json
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 
 

@@ -11,6 +11,7 @@ A folder without `release.json` is read as it is.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from atoll.durable import sync, write_private
 from atoll.errors import DataError
 
 POINTER, OWN = "release.json", "atoll_release"
+_MADE = re.compile(r"release-\d+-[a-z0-9_]{8}")  # as `mkdtemp` calls it
 
 
 def in_force(folder: Path) -> Path:
@@ -80,7 +82,7 @@ def publish_folder(path: Path, folder: Path, manifest: dict[str, Any], progress:
         shutil.rmtree(arriving, ignore_errors=True)
         raise
     for old in folder.glob("release-*"):
-        if old.is_dir() and old.name not in (arriving.name, before):
+        if old.is_dir() and _MADE.fullmatch(old.name) and old.name not in (arriving.name, before):
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from atoll.cdm.database import driver
-from atoll.cdm.parquet import publish_folder, published
+from atoll.cdm.parquet import OWN, publish_folder, published
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.errors import OperatorError, Unreachable
@@ -122,6 +122,8 @@ def _carry(psycopg: Any, connection: Any, path: Path, schema: str, progress: Any
 
     arriving, leaving = sql.Identifier(f"{schema}_next"), sql.Identifier(f"{schema}_old")
     with connection.cursor() as cursor:
+        for name in (schema, f"{schema}_next", f"{schema}_old"):
+            _refuse_foreign(sql, cursor, name)
         cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(arriving))
         cursor.execute(sql.SQL("CREATE SCHEMA {}").format(arriving))
         with Workbench(path, read_only=True) as bench:
@@ -143,6 +145,30 @@ def _carry(psycopg: Any, connection: Any, path: Path, schema: str, progress: Any
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(leaving))
     connection.commit()
+
+
+def _refuse_foreign(sql: Any, cursor: Any, schema: str) -> None:
+    """Refuse a schema that would be dropped although no load made it; one of empty OMOP tables may go.
+
+    Raises
+    ------
+    OperatorError
+        When it holds anything else.
+    """
+    cursor.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = "
+                   "(SELECT oid FROM pg_namespace WHERE nspname = %s)", [schema])  # fmt: skip
+    names = {name for (name,) in cursor.fetchall()}
+    if OWN in names:
+        return
+    filled = not names <= set(tables())
+    for name in () if filled else names:
+        cursor.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name)))
+        filled = filled or cursor.fetchone()[0]
+    if filled:
+        raise OperatorError(
+            f"The schema {schema} holds tables that no load of Atoll put there; a release would take their place.",
+            "Name another schema (?schema=NAME), or rename this one.",
+        )
 
 
 def _table(sql: Any, cursor: Any, bench: Workbench, name: str, schema: Any) -> None:

@@ -1,9 +1,8 @@
 """Vocabularies: an Athena download into one DuckDB file, look-ups in it, and the small set that comes with the package.
 
 An Athena download is a zip or a folder of tab-separated files, one for each vocabulary table. `concept_ancestor` is
-stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks
-without an
-index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
+stored in the order of ancestors and `concept` in that of ids, so that the engine finds a look-up's few blocks without
+an index. The starter set (`starter_concepts.csv`, each row with its source) holds what the demo and the tests need:
 sexes, visits, units, types, laboratory tests, ingredients, common conditions by code; SNOMED CT names are not in it.
 """
 
@@ -61,11 +60,11 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
     say = progress or (lambda text: None)
     if not source.exists():
         raise DataError(f"There is no file or folder {source}.", "Give the zip or the folder that Athena made.")
-    partial = target.with_name(target.name + ".partial")
+    partial, spill = target.with_name(target.name + ".partial"), target.with_name(target.name + ".spill")
     partial.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with unpacked(source, target.parent) as folder, Workbench(partial, scratch=target.parent / "spill") as bench:
+        with unpacked(source, target.parent) as folder, Workbench(partial, scratch=spill) as bench:
             bench.run("SET preserve_insertion_order = false")
             found = _files(folder)
             for name in VOCABULARY:
@@ -80,7 +79,7 @@ def load_athena(source: Path, target: Path, progress: Progress | None = None) ->
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-        shutil.rmtree(target.parent / "spill", ignore_errors=True)
+        shutil.rmtree(spill, ignore_errors=True)
     return result
 
 

@@ -1,7 +1,8 @@
 """The embedded engine on which sources are read and releases are built, whatever engine the result goes to.
 
-Beside `cdm.database` the only module that names an engine (docs/adr/0040). Text of SQL is made here alone, and
-every name and value in it goes through `quoted` or `literal`.
+It is DuckDB (docs/adr/0040). Text of SQL for it is written here, in `create`, `parquet`, `publish` and `vocabulary`
+beside it and in `ingest`, and nowhere else (ruff's S608 holds it): every name and value in such a text goes through
+`quoted` or `literal`. What is asked of a hospital's OMOP data, on whatever engine, is made by `cdm.sql` instead.
 """
 
 from __future__ import annotations

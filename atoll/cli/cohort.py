@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.cohort_result import say_failures, say_notes, say_result, say_skipped
+from atoll.cli.output import AtollGroup, Output, with_language, with_output
+from atoll.cli.targets import Target, replaces, write, write_text
 from atoll.errors import StudyError
 
 if TYPE_CHECKING:
-    from atoll.cohort.folder import FolderRun, Reading
+    from atoll.cohort.folder import Reading
     from atoll.study.circe_draft import Answers
+    from atoll.study.circe_faults import Fault
+    from atoll.study.dictionary import Dictionary
+    from atoll.ui.results import Result
 
 SOME_FAILED = 3
 PATH = click.Path(path_type=Path)
@@ -37,10 +43,13 @@ def cohort() -> None:
 @cohort.command(epilog="Example: atoll cohort run definitions/ --cdm duckdb:///cdm.duckdb --out cohorts.parquet")
 @click.argument("path", type=PATH)
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", type=PATH, help="Parquet file: definition, subject_id, cohort start and end.")
+@click.option("--out", type=Target("parquet"), help="Parquet file: definition, subject_id, cohort start and end.")
 @click.option(
-    "--report", type=PATH, help="JSON file: rows, persons, attrition and seconds, or the reason of a failure."
+    "--report",
+    type=Target("json"),
+    help="JSON file: rows, persons, attrition and seconds, or the reason of a failure.",
 )
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @click.option(
@@ -70,19 +79,10 @@ def run(
         raise click.UsageError("Missing option '--out'. Name the Parquet file that the rows go into.")
     before, window = State() if anew else read_state(out), read_window(between) if between else None
     with output.progress("cohort", len(reading.definitions)) as step:
-        if window is None:
-            done = run_definitions(reading, cdm, **limits, before=before, progress=step)
-        else:
-            done = run_at_night(reading, cdm, out, window, output.note, **limits, before=before, progress=step)
+        find = partial(run_definitions, reading, cdm, **limits, progress=step)
+        done = run_at_night(find, out, window, output.note, before) if window else find(before=before)
     done.write(out, report)
-    document = done.report()
-    output.result(
-        {key: value for key, value in document.items() if key != "definitions"} | {"failures": _failures(done)}
-    )
-    kept = f", {document['kept']} kept" if document["kept"] else ""
-    output.say(f"{document['done']} cohorts{kept}, {document['rows']:,} rows in {document['seconds']:.1f} s: {out}")
-    for name, error in done.failed.items():
-        output.note(f"{name}: {error}")
+    say_result(output, done, out)
     return SOME_FAILED if done.failed else 0
 
 
@@ -101,13 +101,10 @@ def _explain_cost(output: Output, reading: Reading, cdm: str, threads: int | Non
     output.say(f"Together {found.together:,} rows: a table is read once for the folder. Nothing was run.")
     if found.unknown:
         output.note(f"The engine keeps no statistics of {', '.join(found.unknown)}: their rows are not counted.")
-    for name, error in reading.failed.items():
-        output.note(f"{name}: {error}")
+    say_notes(output, reading.notes)
+    say_failures(output, reading.failed)
+    say_skipped(output, reading.skipped)
     return SOME_FAILED if reading.failed else 0
-
-
-def _failures(done: FolderRun) -> dict[str, str]:
-    return {name: str(error) for name, error in done.failed.items()}
 
 
 @cohort.command(epilog="Example: atoll cohort attrition diabetes.json --cdm north=URL --cdm south=URL --chart lost.svg")
@@ -115,23 +112,30 @@ def _failures(done: FolderRun) -> dict[str, str]:
 @click.option(
     "--cdm", "cdms", required=True, multiple=True, metavar="URL", help="An OMOP CDM; or SITE=URL, once a site."
 )
-@click.option("--chart", type=PATH, help="Also draw it into this SVG file.")
+@click.option("--chart", type=Target("svg"), help="Also draw it into this SVG file.")
+@replaces
+@with_language
 @with_output
-def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None) -> None:
+def attrition(
+    output: Output, file: Path, cdms: tuple[str, ...], chart: Path | None, language: Literal["en", "zh"]
+) -> None:
     """Where a definition loses persons: exact in one CDM, or over sites with each site's gate in between.
 
     Over sites a step that loses fewer persons than a hospital's minimum is held back: two numbers stand, between which
     its number lies.
     """
-    from atoll.cohort.folder import read_definition
+    from atoll.cohort.attrition import all_stay
+    from atoll.cohort.folder import lines_of, read_definition
     from atoll.features.recipe import table_at
-    from atoll.local import Network
     from atoll.study.circe import written
-    from atoll.study.circe_check import faults, refuse
+    from atoll.study.circe_review import checked
     from atoll.study.dataset import Recipe
+    from atoll.ui.panels import losses
+    from atoll.ui.summary import lines
+    from atoll.ui.words import Say
 
     definition = read_definition(file)
-    refuse(faults(definition))
+    checked(definition, lines_of(file))
     recipe = Recipe(written(definition, indent=None), None)
     urls = sites_of(cdms)
     with output.progress("cohort", len(urls)) as step:
@@ -139,13 +143,36 @@ def attrition(output: Output, file: Path, cdms: tuple[str, ...], chart: Path | N
         for site, url in urls.items():
             tables[site] = table_at(url, recipe)
             step(site)
-    columns = recipe.dictionary()
-    network = Network(tables, policy="public" if ALONE in urls else "strict", columns=columns)
-    steps = [name for name, column in columns.items() if column.type == "flag"]
-    found = network.run("attrition", columns=steps, by_site=ALONE not in urls)
-    output.result(found.document, found.summary())
+    found = _counted(tables, recipe.dictionary(), all_stay(definition), alone=ALONE in urls)
+    title = " ".join((definition.title or file.stem).split())
+    say = Say(language)
+    output.result(found.document, "\n".join([title, *lines(found.document, say)]))
     if chart is not None:
-        found.plot().save(chart)
+        write(chart, losses(found.document, title, say).save)
+
+
+def _counted(tables: Mapping[str, Any], columns: Dictionary, all_stay: bool, alone: bool) -> Result:
+    """The attrition; where nobody can leave after the last rule, who is in the cohort is who kept that rule.
+
+    Counted on its own that step would be one that loses nobody, which is held back although nothing is in doubt.
+    """
+    from atoll.local import Network
+    from atoll.ui.results import Result
+
+    steps = [name for name, column in columns.items() if column.type == "flag"]
+    asked = steps[:-1] if all_stay and len(steps) > 1 else steps
+    network = Network(tables, policy="public" if alone else "strict", columns=columns)
+    found: dict[str, Any] = network.run("attrition", columns=asked, by_site=not alone).document
+    for last in steps[len(asked) :]:
+        before = found["steps"][-1]
+        own_words = {"step": last, "label": columns[last].label}
+        found["steps"] = [
+            *found["steps"],
+            before | own_words | {f"alone_{end}": before[end] for end in ("low", "high")},
+        ]
+        for own in found["sites_apart"].values():
+            own |= {end: [*own[end], own[end][-1]] for end in ("low", "high")}
+    return Result(found)
 
 
 ALONE = "here"  # the only CDM, on this machine: nothing leaves it
@@ -166,23 +193,50 @@ def sites_of(cdms: tuple[str, ...]) -> dict[str, str]:
 
 @cohort.command(epilog="Example: atoll cohort explain diabetes.json --language zh")
 @click.argument("file", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
-def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> None:
-    """A definition in plain words, with the check list of what may be wrong with it."""
-    from atoll.cohort.folder import read_definition
+def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
+    """A definition in plain words, with the check list of what may be wrong with it.
+
+    The exit code is 10 where the list holds an error: the definition cannot be run.
+    """
+    from atoll.cohort.folder import lines_of, read_definition
     from atoll.study.circe_check import faults
     from atoll.study.circe_text import explain as explained
 
     definition = read_definition(file)
-    text = explained(definition, language)
-    output.result({"text": text, "check": [asdict(fault) for fault in faults(definition)]}, text.rstrip())
+    text, found = explained(definition, language, lines=lines_of(file)), faults(definition)
+    output.result({"text": text, "check": [fault.document() for fault in found]}, text.rstrip())
+    return _checked(found)
+
+
+@cohort.command(epilog="Example: atoll cohort check diabetes.yaml")
+@click.argument("file", type=PATH)
+@with_language
+@with_output
+def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
+    """What may be wrong with a definition, or that nothing was found; exit code 10 where it cannot be run."""
+    from atoll.cohort.folder import lines_of, read_definition
+    from atoll.study.circe_check import faults
+    from atoll.study.circe_review import check_list
+
+    definition = read_definition(file)
+    found = faults(definition)
+    output.result([fault.document() for fault in found])
+    nothing = {"en": "Nothing was found.", "zh": "没有发现问题。"}
+    for line in check_list(definition, found, language, lines_of(file)) or [nothing[language]]:
+        output.say(line)
+    return _checked(found)
+
+
+def _checked(found: Sequence[Fault]) -> int:
+    return StudyError.exit_code if any(fault.level == "error" for fault in found) else 0
 
 
 @cohort.command(epilog="Example: atoll cohort diff old.json new.json")
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese.")
+@with_language
 @with_output
 def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"]) -> None:
     """What one definition says and the other does not, in plain words."""
@@ -195,7 +249,8 @@ def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"
 
 @cohort.command(epilog="Example: atoll cohort convert diabetes.json > diabetes.yaml")
 @click.argument("file", type=PATH)
-@click.option("--out", type=PATH, help="Write it into this file instead of showing it.")
+@click.option("--out", type=Target("definition"), help="Write it into this file instead of showing it.")
+@replaces
 @with_output
 def convert(output: Output, file: Path, out: Path | None) -> None:
     """A definition in its other form: ATLAS's JSON as YAML that a person can read and change, or YAML as JSON."""
@@ -207,7 +262,7 @@ def convert(output: Output, file: Path, out: Path | None) -> None:
     if out is None:
         output.result({"text": text}, text.rstrip())
         return
-    _write_new(out, text)
+    write_text(out, text)
     output.result({"file": str(out)}, f"Written: {out}")
 
 
@@ -234,7 +289,12 @@ def _asked() -> Answers:
     from atoll.study.circe_draft import DAYS, KINDS, Answers
 
     def ask(text: str, **options: Any) -> Any:
-        return click.prompt(text, err=True, **options)
+        try:
+            return click.prompt(text, err=True, **options)
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):
+                raise click.UsageError(f"The answers end before this question: {text}") from None
+            raise
 
     title = ask("What is the cohort called?", type=str)
     kind = ask("By which records do persons enter?", type=click.Choice(list(KINDS)), default="condition")

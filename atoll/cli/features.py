@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
-from atoll.errors import DataError, OperatorError
+from atoll.cli.targets import Target, allow, replaces, with_mark, write_table, write_text
+from atoll.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from atoll.study.dictionary import Dictionary
     from atoll.study.features import Features
 
-PATH = click.Path(path_type=Path, dir_okay=False)
+TABLE, DICTIONARY = Target("parquet"), Target("yaml")
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -54,8 +55,9 @@ def check(output: Output, file: Path) -> None:
 @click.option("--cohort", required=True, type=FILE, help="What `atoll cohort run` wrote.")
 @click.option("--definition", help="Which definition, where the file holds several.")
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", required=True, type=PATH, help="Parquet file: one row an index date.")
-@click.option("--dictionary", type=PATH, help="YAML file for the data dictionary; beside the table if left out.")
+@click.option("--out", required=True, type=TABLE, help="Parquet file: one row an index date.")
+@click.option("--dictionary", type=DICTIONARY, help="For the data dictionary; NAME.dictionary.yaml if left out.")
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
@@ -77,27 +79,30 @@ def extract(
     from atoll.cdm.workspace import workspace_at
     from atoll.features.extract import extract as extracted
 
+    described = dictionary_of(out, dictionary)
     found = _read(file)
     rows = _cohort(cohort, definition)
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         table = extracted(workspace, rows, found)
-    write_dataset(output, table, found.dictionary(), out, dictionary)
+    write_dataset(output, table, found.dictionary(), out, described)
 
 
-def write_dataset(output: Output, table: pa.Table, columns: Dictionary, out: Path, dictionary: Path | None) -> None:
-    """A table as Parquet, and what its columns are as YAML beside it: what `atoll site dataset add` registers."""
-    import pyarrow.parquet as pq
+def dictionary_of(out: Path, dictionary: Path | None) -> Path:
+    """Where the data dictionary goes: the file that is named, else one beside the table."""
+    if dictionary is not None:
+        return dictionary
+    beside = out.with_suffix(".dictionary.yaml")
+    allow(beside, DICTIONARY, "Give --dictionary FILE.")
+    return beside
+
+
+def write_dataset(output: Output, table: pa.Table, columns: Dictionary, out: Path, dictionary: Path) -> None:
+    """A table as Parquet, and what its columns are as YAML: what `atoll site dataset add` registers."""
     import yaml
 
-    dictionary = dictionary or out.with_suffix(".yaml")
     described = {"columns": {name: column.to_document() for name, column in columns.items()}}
-    arriving = out.with_name(f".{out.name}.arriving")
-    try:
-        pq.write_table(table, arriving, compression="zstd")
-        dictionary.write_text(yaml.safe_dump(described, allow_unicode=True, sort_keys=False), "utf-8")
-        arriving.replace(out)
-    finally:
-        arriving.unlink(missing_ok=True)
+    write_text(dictionary, with_mark(yaml.safe_dump(described, allow_unicode=True, sort_keys=False)))
+    write_table(out, table, "dataset")
     output.result(
         {"rows": table.num_rows, "columns": table.num_columns, "table": str(out), "dictionary": str(dictionary)},
         f"{table.num_rows:,} rows, {table.num_columns} columns: {out}, described in {dictionary}",
@@ -109,8 +114,9 @@ def write_dataset(output: Output, table: pa.Table, columns: Dictionary, out: Pat
 @click.option("--cohort", required=True, type=FILE, help="What `atoll cohort run` wrote.")
 @click.option("--definition", help="Which definition, where the file holds several.")
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", required=True, type=PATH, help="Parquet file: row, person, feature, value.")
+@click.option("--out", required=True, type=TABLE, help="Parquet file: row, person, feature, value.")
 @click.option("--columns", type=FILE, help="Take the columns of this list, and not those of enough persons.")
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
@@ -127,12 +133,13 @@ def sparse(
     from atoll.features.sparse import extract as extracted
     from atoll.study.sparse import read
 
+    beside = out.with_suffix(".columns.parquet")
+    allow(beside, TABLE, "Give another --out.")
     wanted, only = read(file.read_text("utf-8")), _ids(columns) if columns else None
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         found = extracted(workspace, _cohort(cohort, definition), wanted, only)
-    beside = out.with_suffix(".columns.parquet")
-    for path, table in ((beside, found.columns), (out, found.cells)):
-        _write(path, table)
+    write_table(beside, found.columns, "columns")
+    write_table(out, found.cells, "cells")
     cells, width = found.cells.num_rows, found.columns.num_rows
     document = {"rows": found.rows, "cells": cells, "features": width, "table": str(out), "columns": str(beside)}
     output.result(document, f"{found.rows:,} rows, {width:,} columns, {cells:,} cells: {out}, described in {beside}")
@@ -149,20 +156,6 @@ def _ids(file: Path) -> frozenset[int]:
         raise DataError(
             f"{file} is no list of columns.", "Give what `atoll features sparse` wrote beside --out."
         ) from error
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """A whole file or none."""
-    import pyarrow.parquet as pq
-
-    arriving = path.with_name(f".{path.name}.arriving")
-    try:
-        pq.write_table(table, arriving, compression="zstd")
-        arriving.replace(path)
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
-    finally:
-        arriving.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> Features:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import Output, command_line, with_output
-from atoll.durable import write_private
-from atoll.errors import OperatorError
+from atoll.cli.targets import Target, allow, replaces, write_text
+from atoll.durable import privately
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
 
 PATH = click.Path(path_type=Path)
+CODES = Target("csv", heading=("list", "code", "name", "rows"))
 
 
 @click.command(epilog="Example: atoll load river.yaml --from exports/ --cdm duckdb:///srv/river/cdm.duckdb")
@@ -26,10 +26,11 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://…?schema=NAME, spark:local?folder=F."
 )
-@click.option("--report", type=PATH, help="Write what was loaded, rejected and not understood as JSON.")
+@click.option("--report", type=Target("json"), help="Write what was loaded, rejected and not understood as JSON.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
+@replaces
 @with_output
 def load(
     out: Output,
@@ -45,22 +46,16 @@ def load(
     from atoll.ingest.load import load_url
     from atoll.ingest.mapping import read_mapping
 
-    read = read_mapping(mapping)
     if report is not None:
-        _writable(report)
+        allow(_codes_beside(report), CODES, "Give --report another folder.")
+    read = read_mapping(mapping)
     with out.progress("load") as step:
-        made = load_url(
-            read,
-            source,
-            cdm,
-            vocabulary=vocabulary,
-            memory=memory,
-            today=getattr(today, "date", lambda: None)(),
-            progress=step,
-        )
+        day = getattr(today, "date", lambda: None)()
+        made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
     document = made.to_document()
     if report is not None:
-        write_private(report, (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+        with privately():
+            write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
     out.result(document)
     if not made.changed:
         out.say(f"Nothing has changed since release {made.release}; it stays in force.")
@@ -76,12 +71,8 @@ def load(
     out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 
-def _writable(report: Path) -> None:
-    """Refuse a report that could not be written before anything is loaded."""
-    if not report.absolute().parent.is_dir():
-        raise OperatorError(f"There is no folder {report.parent} for the report.", "Make it, or name another --report.")
-    if report.is_dir() or not os.access(report.absolute().parent, os.W_OK):
-        raise OperatorError(f"{report} cannot be written.", "Name another --report.")
+def _codes_beside(report: Path) -> Path:
+    return report.with_name(f"{report.stem}-unmapped.csv")  # each report has its own
 
 
 def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | None) -> None:
@@ -91,7 +82,7 @@ def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | 
     if report is None:
         out.note("With --report FILE.json the codes are written beside it, in FILE-unmapped.csv, with names and rows.")
         return
-    target = report.with_name(f"{report.stem}-unmapped.csv")  # each report has its own
+    target = _codes_beside(report)
     codes = write_unmapped(target, made, lists)
     out.say(f"The {codes:,} codes with their names and rows: {target}. It stays at the hospital.")
 

@@ -72,7 +72,8 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
     from atoll.ingest.proposal import propose as draft
 
-    made = draft(source, target, name or target.stem, vocabulary)
+    with out.progress("propose") as step:
+        made = draft(source, target, name or target.stem, vocabulary, step)
     out.result(made.to_document())
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:

@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 from atoll.cdm.database import without_password
+from atoll.cli.targets import guard, told_when_stopped
 from atoll.errors import AtollError, OperatorError
 from atoll.settings import settings
 
@@ -82,18 +83,35 @@ class Output:
             yield lambda step: self.note(f"{title}: {step}")
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its word: `1 cohort`, `2 cohorts`, `3 entries`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def command_line(*words: Any) -> str:
     """A command as a shell takes it, for what is said of the next step; a password in a URL is left out."""
     return shlex.join(without_password(str(word)) for word in words)
 
 
+def with_language(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--language`; without it the language of the settings, which follow the terminal's."""
+
+    @click.option("--language", type=click.Choice(["en", "zh"]), help="From your settings when left out.")
+    @functools.wraps(command)
+    def run(*arguments: Any, language: str | None, **options: Any) -> Any:
+        return command(*arguments, language=language or settings().language, **options)
+
+    return run
+
+
 def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--json`, and an `Output` as its first argument."""
+    """Give a command `--json`, and an `Output` as its first argument; no file of the user's is written over."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
     @functools.wraps(command)
     def run(*arguments: Any, as_json: bool, **options: Any) -> Any:
-        return command(Output(as_json), *arguments, **options)
+        with told_when_stopped(guard(click.get_current_context())):
+            return command(Output(as_json), *arguments, **options)
 
     return run
 
@@ -170,16 +188,13 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
             _print_error({"code": "USAGE", "who": "you", "what": error.format_message(), "remedy": ""})
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        click.echo(f"Interrupted. {error.__cause__ or error}".rstrip(), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
         return BROKEN_PIPE
     except Exception as error:
-        if str(error) == "Query interrupted":  # so DuckDB says it where no workspace stands between
-            click.echo("Interrupted.", err=True)
-            return INTERRUPTED
         said = _of_the_disk(error)
         return _tell(said, as_json) if said else _tell_fault(as_json)
 

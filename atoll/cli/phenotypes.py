@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.output import AtollGroup, Output, with_language, with_output
 
 if TYPE_CHECKING:
     from atoll.knowledge.library import Figure, Phenotype
 
 Language = Literal["en", "zh"]
-LANGUAGE = click.option(
-    "--language", type=click.Choice(["en", "zh"]), default="en", help="English or Simplified Chinese."
-)
 HEADINGS = {
     "en": ("version", "intent", "sources", "known limits", "on a simulated hospital", "no truth",
            "sensitivity {}, PPV {} ({:,} persons)"),
     "zh": ("版本", "用途", "来源", "已知局限", "在模拟医院上", "无真值", "灵敏度 {}，阳性预测值 {}（{:,}人）"),
 }  # fmt: skip
+COLUMNS = {
+    "en": ("name", "title", "true", "sensitivity", "PPV"),
+    "zh": ("名称", "标题", "真实人数", "灵敏度", "阳性预测值"),
+}
 
 
 @click.group(cls=AtollGroup)
@@ -29,7 +30,7 @@ def phenotypes() -> None:
 
 
 @phenotypes.command("list", epilog="Example: atoll phenotypes list --language zh")
-@LANGUAGE
+@with_language
 @with_output
 def list_(output: Output, language: Language) -> None:
     """All phenotypes, with sensitivity and positive predictive value on a simulated hospital."""
@@ -41,26 +42,28 @@ def list_(output: Output, language: Language) -> None:
     rows = []
     for one in entries:
         figure = measured.get(one.name)
-        rows.append((one.name, one.title[language], figure.true if figure else "", *_shares(figure)))
-    output.table(("name", "title", "true", "sensitivity", "PPV"), rows)
+        rows.append((one.name, one.title[language], figure.true if figure else "", *_shares(figure, language)))
+    output.table(COLUMNS[language], rows)
 
 
 @phenotypes.command(epilog="Example: atoll phenotypes show type_2_diabetes --circe > type_2_diabetes.json")
 @click.argument("name")
-@LANGUAGE
 @click.option("--circe", is_flag=True, help="Print the definition itself, as ATLAS imports it.")
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print the definition itself, as a person can change it.")
+@with_language
 @with_output
 def show(output: Output, name: str, language: Language, circe: bool, as_yaml: bool) -> None:
     """One phenotype: what it is for, its sources and limits, and everything that its definition does."""
     from atoll.knowledge.library import figures, phenotype
+    from atoll.study.circe import written as as_circe
     from atoll.study.circe_text import explain
     from atoll.study.circe_yaml import written
 
     one = phenotype(name)
     if circe or as_yaml:
         output.as_json = False
-        output.say((written(one.definition(language)) if as_yaml else one.text).rstrip())
+        definition = one.definition(language)
+        output.say((written(definition) if as_yaml else as_circe(definition)).rstrip())
         return
     text = explain(one.definition(language), language).rstrip()
     figure = figures().get(name)
@@ -114,8 +117,8 @@ def _entry(one: Phenotype, figure: Figure | None) -> dict[str, Any]:
     return asdict(one) | {"figure": told}
 
 
-def _shares(figure: Figure | None) -> tuple[str, str]:
+def _shares(figure: Figure | None, language: Language = "en") -> tuple[str, str]:
     if figure is None:
-        return "no truth", ""
+        return HEADINGS[language][5], ""
     sensitivity, ppv = ("–" if share is None else f"{share:.2f}" for share in (figure.sensitivity, figure.ppv))
     return sensitivity, ppv

@@ -11,6 +11,7 @@ import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.own_names import own_names
+from atoll.cli.targets import Target, replaces, write_text
 from atoll.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def quality() -> None:
     epilog="Example: atoll quality run --cdm duckdb:///cdm.duckdb --report quality.json --page quality.html"
 )
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--report", type=PATH, help="Write every finding as JSON.")
-@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option("--report", type=Target("json"), help="Write every finding as JSON.")
+@click.option("--page", type=Target("html"), help="Write it as one page of HTML.")
+@replaces
 @click.option("--earlier", type=PATH, help="The report of an earlier release: say what is different now.")
 @click.option("--study", type=PATH, help="Only the checks that matter for this study: its tables and concepts.")
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Of the page; from your settings when left out.")
@@ -66,9 +68,9 @@ def run(
     document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
-        report.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+        write_text(report, json.dumps(document, ensure_ascii=False, indent=1))
     if page:
-        page.write_text(_page(document, changes, language), "utf-8")
+        write_text(page, _page(document, changes, language))
     output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
     _show(output, document, changes)
     _next(output, document, cdm, report, page)
@@ -99,8 +101,9 @@ def checks(output: Output, kind: str | None) -> None:
 
 @quality.command(epilog="Example: atoll quality persons --cdm duckdb:///cdm.duckdb --out quality.parquet")
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
-@click.option("--out", required=True, type=PATH, help="Parquet file: one row a person.")
-@click.option("--dictionary", type=PATH, help="YAML file for the data dictionary; beside the table if left out.")
+@click.option("--out", required=True, type=Target("parquet"), help="Parquet file: one row a person.")
+@click.option("--dictionary", type=Target("yaml"), help="For the data dictionary; NAME.dictionary.yaml if left out.")
+@replaces
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
@@ -112,12 +115,13 @@ def persons(
     The table stays in the hospital: `atoll site dataset add NAME --from TABLE --dictionary FILE` registers it.
     """
     from atoll.cdm.workspace import workspace_at
-    from atoll.cli.features import write_dataset
+    from atoll.cli.features import dictionary_of, write_dataset
     from atoll.quality import persons as made
 
+    described = dictionary_of(out, dictionary)
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         table = made.person_table(workspace)
-    write_dataset(output, table, made.dictionary(), out, dictionary)
+    write_dataset(output, table, made.dictionary(), out, described)
 
 
 @quality.command(epilog="Example: atoll quality rows unit_given:measurement.unit_concept_id --cdm duckdb:///cdm.duckdb")

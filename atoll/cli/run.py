@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import click
 
 from atoll.cli.output import Output, with_output
 from atoll.cli.study import read_study
+from atoll.cli.targets import Target, allow, replaces
 from atoll.errors import AtollError, StudyError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
 )
+@replaces
 @with_output
 def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], output: Path | None) -> int:
     """Run a study over tables on this machine.
@@ -45,6 +47,8 @@ def run(out: Output, file: Path, tables: Sequence[str], cdms: Sequence[str], out
     from atoll.local import run_study
 
     _, study = read_study(file)
+    if output:
+        allow_results(study.analyses, output)
     opened, made = open_sites(out, study, tables, cdms)
     results: dict[str, Any] = {}
     refused: dict[str, AtollError] = {}
@@ -131,6 +135,14 @@ def _made(out: Output, study: Study, urls: Mapping[str, str]) -> dict[str, dict[
             made[site] = {name: table_at(urls[site], recipe) for name, recipe in study.recipes.items()}
             step(f"{site}: {', '.join(f'{t.num_rows:,} rows of {name}' for name, t in made[site].items())}")
     return made
+
+
+def allow_results(names: Iterable[str], folder: Path) -> None:
+    """Refuse a folder in which files that Atoll did not write have the names of results."""
+    if folder.is_dir():
+        for name in names:
+            allow(folder / f"{name}.json", Target("json"), "Choose another folder.")
+            allow(folder / f"{name}.svg", Target("svg"), "Choose another folder.")
 
 
 def write_results(results: dict[str, Any], folder: Path) -> None:

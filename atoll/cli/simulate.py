@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from atoll.cli.output import Output, with_output
-
-SHAPES = ("his", "sql", "fhir", "hl7", "synthea")
+from atoll.simulate.hospitals import SHAPES
 
 
 @click.command(epilog="Example: atoll simulate --hospitals 5 --persons 200000 --shapes all simulated")

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.targets import Target, replaces, with_mark, write_text
 
 if TYPE_CHECKING:
     from atoll.settings import Language
-
-PATH = click.Path(path_type=Path)
 
 
 @click.group(cls=AtollGroup)
@@ -23,8 +22,12 @@ def source() -> None:
 
 @source.command(epilog="Example: atoll source scan exports/ --out scan.yaml --page scan.html")
 @click.argument("address")
-@click.option("--out", "target", type=PATH, help="Write the description as YAML, or as JSON when its name ends so.")
-@click.option("--page", type=PATH, help="Write it as one page of HTML.")
+@click.option(
+    "--out", "target", type=Target("yaml", "json"),
+    help="Write the description as YAML, or as JSON when its name ends so.",
+)  # fmt: skip
+@click.option("--page", type=Target("html"), help="Write it as one page of HTML.")
+@replaces
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Of the page; from your settings when left out.")
 @click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
 @with_output
@@ -40,17 +43,14 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, out.progress("scan") as step:
         found = look(address, k=k, folder=Path(folder), progress=step)
     if target is not None:
-        as_json = target.suffix == ".json"
-        text = (
-            json.dumps(found, ensure_ascii=False, indent=2)
-            if as_json
-            else yaml.safe_dump(found, allow_unicode=True, sort_keys=False)
-        )
-        target.write_text(text, "utf-8")
+        if target.suffix.lower() == ".json":
+            write_text(target, json.dumps({"atoll scan": 1} | found, ensure_ascii=False, indent=2))
+        else:
+            write_text(target, with_mark(yaml.safe_dump(found, allow_unicode=True, sort_keys=False)))
     if page is not None:
         from atoll.ui.scan import page as draw
 
-        page.write_text(draw(found, language or settings().language), "utf-8")
+        write_text(page, draw(found, language or settings().language))
     out.result(found)
     for table in found["tables"]:
         files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.targets import Target, replace_asked, replaces
 from atoll.errors import OperatorError, StudyError
 from atoll.settings import settings
 
@@ -56,9 +57,10 @@ def new(out: Output, file: Path) -> None:
 @with_output
 def check(out: Output, file: Path) -> None:
     """Say everything that is wrong with a study, or that nothing is."""
-    from atoll.study.horizon import warnings
+    from atoll.study.horizon import refuse, warnings
 
     signed, found = read_study(file, today=date.today())
+    refuse(found)  # of a written study its options were looked at; a signed one is read by whom it was sent to
     ahead = warnings(found)
     unpinned = sorted(name for name, site in found.sites.items() if not site.key)
     out.result(
@@ -109,10 +111,10 @@ def explain(out: Output, file: Path, site: str | None, language: str | None, who
 @study.command()
 @click.argument("file", type=FILE)
 @click.option("--key", type=FILE, help="Your private key; made in your Atoll folder when left out and missing.")
-@click.option("--output", type=FILE, help="The signed file; FILE with .signed.json when left out.")
-@click.option("--replace", is_flag=True, help="Replace a signed file of an earlier version.")
+@click.option("--output", type=Target("signed"), help="The signed file; FILE with .signed.json when left out.")
+@replaces
 @with_output
-def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace: bool) -> None:
+def sign(out: Output, file: Path, key: Path | None, output: Path | None) -> None:
     """Sign a study; the signed file is what hub and hospitals receive."""
     from atoll.governance.signatures import fingerprint, public_bytes, read_key, read_or_make_key, sign_study
 
@@ -125,7 +127,7 @@ def sign(out: Output, file: Path, key: Path | None, output: Path | None, replace
         out.note(f"Made your key in {standard}. Keep a copy: whoever holds it signs in your name.")
     signed = sign_study(found, private)
     target = output or file.with_suffix(SIGNED)
-    _write(target, signed.to_bytes(), replace)
+    _write(target, signed.to_bytes(), replace_asked())
     mine = fingerprint(public_bytes(private))
     out.result({"file": str(target), "hash": signed.hash, "fingerprint": mine, "key_made": made})
     out.say(f"Wrote {target}")
@@ -138,7 +140,6 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     from atoll.algorithms.registry import check as check_options
     from atoll.governance.signatures import SignedStudy
     from atoll.study.dataset import files_beside
-    from atoll.study.horizon import refuse
     from atoll.study.protocol import read
 
     try:
@@ -153,9 +154,7 @@ def read_study(file: Path, today: date | None = None) -> tuple[SignedStudy | Non
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{file} is not in UTF-8 (line {line}).", "Save it as UTF-8 in your editor.") from error
-    found = read(text, check=check_options, today=today, files=files_beside(file))
-    refuse(found)
-    return None, found
+    return None, read(text, check=check_options, today=today, files=files_beside(file))
 
 
 def _write(target: Path, content: bytes, replace: bool) -> None:

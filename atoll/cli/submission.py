@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import Output, with_output
+from atoll.cli.targets import replaces
 from atoll.errors import OperatorError, StudyError
 from atoll.settings import settings
 from atoll.ui.vocabulary import DECISIONS
@@ -69,7 +70,7 @@ def status(
 ) -> None:
     """What a study is doing, and what it waits for; the last submitted one when left out.
 
-    STUDY is the beginning of its hash, eight digits or more.
+    STUDY is the beginning of its hash, six digits or more.
     """
     chosen = hub_of(url, token_file, authority).study(_hash(study))
     if wait:
@@ -92,6 +93,7 @@ def status(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write NAME.json and NAME.svg here."
 )
 @at_hub
+@replaces
 @with_output
 def results(
     out: Output,
@@ -104,9 +106,9 @@ def results(
 ) -> int:
     """The results of a study, and why an analysis has none; the last submitted study when left out.
 
-    STUDY is the beginning of its hash, eight digits or more.
+    STUDY is the beginning of its hash, six digits or more.
     """
-    from atoll.cli.run import show, write_results
+    from atoll.cli.run import allow_results, show, write_results
     from atoll.client import run_of, why_none
 
     chosen = hub_of(url, token_file, authority).study(_hash(study))
@@ -114,6 +116,7 @@ def results(
     runs = [run_of(analysis, document["runs"])] if analysis else document["runs"]
     found = {run["analysis"]: chosen.result(run["analysis"]) for run in runs if run["state"] == "finished"}
     if output:
+        allow_results(found, output)
         write_results(found, output)
     without = {run["analysis"]: why_none(run, document["waits_for"]) for run in runs if run["analysis"] not in found}
     return show(out, found, without)

@@ -10,12 +10,14 @@ import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.own_names import own_names
+from atoll.cli.targets import Target, replaces
 
 if TYPE_CHECKING:
     from atoll.ingest.review import Review
     from atoll.ingest.term_concepts import Concept
 
 FILE = click.Path(path_type=Path)
+SUGGESTED = ("name", "rank", "concept_id", "probability", "reason")  # `term_files.HEADINGS`, without loading it
 
 
 @click.group(cls=AtollGroup)
@@ -33,7 +35,8 @@ def terms() -> None:
     "--decisions", type=FILE, multiple=True, help="Code list of earlier decisions: CSV with name, concept_id."
 )
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 100), help="Candidates for a name.")
-@click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
+@click.option("--out", "target", type=Target("csv", heading=SUGGESTED), required=True, help="CSV to write.")
+@replaces
 @with_output
 def suggest(
     out: Output,
@@ -175,7 +178,8 @@ def review(
 @review_options
 @click.option("--usagi", is_flag=True, help="As a file for Usagi, with all names.")
 @click.option("--list", "code_list", type=FILE, help="Write the concepts into this code list of a mapping too.")
-@click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
+@click.option("--out", "target", type=Target("csv"), required=True, help="CSV to write.")
+@replaces
 @with_output
 def export(
     out: Output,
@@ -216,7 +220,8 @@ def _list_next(out: Output, target: Path) -> None:
 
 @terms.command("import-usagi", epilog="Example: atoll terms import-usagi usagi.csv --out codes.csv")
 @click.argument("source", type=FILE)
-@click.option("--out", "target", type=FILE, required=True, help="CSV to write.")
+@click.option("--out", "target", type=Target("csv"), required=True, help="CSV to write.")
+@replaces
 @with_output
 def import_usagi(out: Output, source: Path, target: Path) -> None:
     """Turn the approved mappings of a Usagi file into a code list, for `--decisions` and for mappings."""

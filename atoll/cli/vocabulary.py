@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from atoll.cli.output import AtollGroup, Output, with_output
+from atoll.cli.targets import Target, replaces
 
 PATH = click.Path(path_type=Path)
 
@@ -18,7 +19,8 @@ def vocabulary() -> None:
 
 @vocabulary.command(epilog="Example: atoll vocabulary load vocabulary_download_v5.zip --to vocabulary.duckdb")
 @click.argument("athena", type=PATH)
-@click.option("--to", "target", type=PATH, required=True, help="The DuckDB file to make.")
+@click.option("--to", "target", type=Target("duckdb"), required=True, help="The DuckDB file to make.")
+@replaces
 @with_output
 def load(out: Output, athena: Path, target: Path) -> None:
     """Read an Athena download (zip or folder) into one file."""

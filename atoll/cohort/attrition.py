@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.build import Plan
+from atoll.cohort.comparisons import days
+from atoll.study.circe import CohortExpression, DateOffset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +85,16 @@ def attrition(workspace: Workspace, qualified: Sql, result: Sql, plans: Mapping[
         )
         for number, plan in plans.items()
     }
+
+
+def all_stay(definition: CohortExpression) -> bool:
+    """Whether who keeps every rule is in the cohort: no end can lie before the start, and no window cuts periods off.
+
+    An end by the event's own end may lie before its start in data that are wrong, so that it loses somebody.
+    """
+    end, window = definition.end_strategy, definition.censor_window
+    cut = window is not None and (window.start_date or window.end_date)
+    return not cut and (not isinstance(end, DateOffset) or (end.date_field != "EndDate" and days(end.offset) >= 0))
 
 
 def events(workspace: Workspace, qualified: Sql, result: Sql, number: int, rules: int) -> pa.Table:

@@ -11,18 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.comparisons import days
 from atoll.cohort.concepts import DefinitionSets
 from atoll.cohort.criteria import CriteriaCompiler
 from atoll.cohort.groups import GroupCompiler, Index
 from atoll.cohort.shared import SharedEvents
 from atoll.errors import StudyError
-from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
+from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ObservationFilter, ResultLimit
+from atoll.study.circe_faults import MAX_RULES
 from atoll.study.circe_node import read_day
 
-MAX_RULES = 62  # bits of a whole number of 64
 ASCENDING, DESCENDING = sql("ASC"), sql("DESC")
 
 
@@ -132,18 +132,6 @@ class DefinitionCompiler:
                 (sql("SELECT e.*, {n} AS source FROM ({e}) e", n=number, e=criteria.events(criterion))
                  for number, criterion in enumerate(primary.criteria_list)),
             )  # fmt: skip
-        shift, window = self.workspace.dialect.shift, primary.observation_window
-        enough = [
-            sql("op.person_id = e.person_id"),
-            sql("e.start_date >= op.observation_period_start_date"),
-            sql("e.start_date <= op.observation_period_end_date"),
-        ]
-        if window.prior_days:
-            first = shift(sql("op.observation_period_start_date"), days(window.prior_days))
-            enough.append(sql("{f} <= e.start_date", f=first))
-        if window.post_days:
-            last = shift(sql("e.start_date"), days(window.post_days))
-            enough.append(sql("{l} <= op.observation_period_end_date", l=last))
         number = sql("e.event_id")
         if numbered or limit != "ALL":
             # Beyond the date and the id Circe leaves the order open; here it is the same on every engine.
@@ -157,9 +145,25 @@ class DefinitionCompiler:
             "SELECT e.person_id, {number} AS event_id, e.start_date, e.end_date, "
             "op.observation_period_start_date AS op_start, op.observation_period_end_date AS op_end, e.visit_id "
             "FROM ({events}) e JOIN observation_period op ON {enough}",
-            number=number, events=events, enough=joined(" AND ", enough),
+            number=number, events=events, enough=self._enough(primary.observation_window),
         )  # fmt: skip
         return query if limit == "ALL" else sql("SELECT * FROM ({q}) n WHERE n.event_id = 1", q=query)
+
+    def _enough(self, window: ObservationFilter) -> Sql:
+        """Whether an event lies in a period of observation, with so many days of it before and after."""
+        shift = self.workspace.dialect.shift
+        enough = [
+            sql("op.person_id = e.person_id"),
+            sql("e.start_date >= op.observation_period_start_date"),
+            sql("e.start_date <= op.observation_period_end_date"),
+        ]
+        if window.prior_days:
+            first = shift(sql("op.observation_period_start_date"), days(window.prior_days))
+            enough.append(sql("{f} <= e.start_date", f=first))
+        if window.post_days:
+            last = shift(sql("e.start_date"), days(window.post_days))
+            enough.append(sql("{l} <= op.observation_period_end_date", l=last))
+        return joined(" AND ", enough)
 
     def _qualified(self, definition: CohortExpression, groups: GroupCompiler) -> Sql:
         if len(definition.inclusion_rules) > MAX_RULES:

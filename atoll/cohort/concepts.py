@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError, StudyError
 from atoll.study.circe import CohortExpression
 from atoll.study.circe_parts import ConceptSet

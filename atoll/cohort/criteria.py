@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.comparisons import date_range, days, in_concepts, number_range, text_filter
 from atoll.cohort.concepts import DefinitionSets
-from atoll.cohort.domains import DOMAINS, Domain
+from atoll.cohort.domains import BY_CRITERION, Domain
 from atoll.cohort.periods import merged
 from atoll.cohort.shared import SharedEvents, base_columns
 from atoll.errors import DataError, StudyError
@@ -82,12 +82,12 @@ class CriteriaCompiler:
             When the CDM lacks a table or column that it needs.
         """
         kind = type(criterion).__name__
-        if kind not in DOMAINS:
+        if kind not in BY_CRITERION:
             raise StudyError(
                 f"{kind} needs the history of locations (location_history) of CDM 6, which was never in use.",
                 "Leave the criterion out.",
             )
-        row = _Row(DOMAINS[kind])
+        row = _Row(BY_CRITERION[kind])
         row.conditions += self._conditions(criterion, row)
         target = [sql("{t} AS counted", t=self._counted(criterion, counted, row))] if counted else []
         source = self._rows(criterion, row, depth)

@@ -5,20 +5,22 @@ Rows of persons, for the hospital's own eyes and for the algorithms that count t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cdm.tables import FEMALE, LOCAL, MALE
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS
+from atoll.cohort.domains import BY_CRITERION
 from atoll.cohort.near import near_codes
 from atoll.cohort.run import CohortRun
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.diagnosis import SEXES, TABLES
+from atoll.study.diagnosis import SEXES, TABLES, with_ways
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,26 +29,31 @@ GENDERS = {FEMALE: SEXES[0], MALE: SEXES[1]}
 
 
 def diagnose(
-    workspace: Workspace, what: str, definition: CohortExpression, second: CohortExpression | None = None
+    workspace: Workspace,
+    what: str,
+    definition: CohortExpression,
+    second: CohortExpression | None = None,
+    *,
+    own_names: bool = False,
 ) -> pa.Table:
     """One of the tables of `study.diagnosis`; `second` is the other cohort of an overlap.
 
+    With `own_names` the hospital's own concepts have their names, too: for what stays there.
+
     Raises
     ------
+    StudyError
+        For a table that is none of them.
     AtollError
         What kept the definition from being run.
     """
-    if what == "codes":
-        return _named_codes(workspace, near_codes(workspace, definition), "code")
-    if what == "overlap":
-        if second is None:
-            raise StudyError("An overlap is of two cohorts.", "Name the second one.")
-        return _overlap(workspace, definition, second)
-    run = CohortRun(workspace)
-    first = _first_periods(_rows(run, {"cohort": definition}))
-    return (
-        _entries(workspace, run.sets, definition, first) if what == "entries" else _risk(workspace, definition, first)
-    )
+    if what not in MADE:
+        raise StudyError(f"A cohort is not diagnosed by {what!r}.", f"Give one of {', '.join(MADE)}.")
+    made = MADE[what](workspace, definition, second)
+    if what not in NAMED:
+        return made
+    named = Names(definition, own_names).given(workspace, made, NAMED[what])
+    return _with_ways(named) if what == "codes" else named
 
 
 def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
@@ -54,6 +61,12 @@ def _rows(run: CohortRun, definitions: dict[str, CohortExpression]) -> pa.Table:
     for error in found.failed.values():
         raise error
     return found.rows
+
+
+def _run(workspace: Workspace, definition: CohortExpression) -> tuple[ConceptSets, pa.Table]:
+    """The concept sets of a definition that was run, and the first period of each person."""
+    run = CohortRun(workspace)
+    return run.sets, _first_periods(_rows(run, {"cohort": definition}))
 
 
 def _first_periods(rows: pa.Table) -> pa.Table:
@@ -67,9 +80,10 @@ def _first_periods(rows: pa.Table) -> pa.Table:
 # ---- entries
 
 
-def _entries(workspace: Workspace, sets: ConceptSets, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _entries(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     import pyarrow as pa
 
+    sets, first = _run(workspace, definition)
     index = workspace.table("index_dates")
     workspace.upload(index, first)
     query = sql(
@@ -90,7 +104,7 @@ def _entries(workspace: Workspace, sets: ConceptSets, definition: CohortExpressi
     made = pa.table({"person": person, "concept": pa.array([concept.get(p) for p in person.tolist()], pa.int64())})
     for name_, values in (("before", start - since), ("after", until - start), ("within", end - start)):
         made = made.append_column(name_, pa.array(np.maximum(values, 0.0), from_pandas=True))
-    return _named_codes(workspace, made, "concept")
+    return made
 
 
 def _started(workspace: Workspace, sets: ConceptSets, definition: CohortExpression, index: Sql) -> Sql:
@@ -98,7 +112,7 @@ def _started(workspace: Workspace, sets: ConceptSets, definition: CohortExpressi
     mine = sets.of(definition)
     parts = [sql("SELECT subject_id, 0 AS concept_id, 0 AS event_id, 0 AS source FROM {i} WHERE 1 = 0", i=index)]
     for number, criterion in enumerate(definition.primary_criteria.criteria_list):
-        domain = DOMAINS.get(type(criterion).__name__)
+        domain = BY_CRITERION.get(type(criterion).__name__)
         if domain is None or not domain.concept or domain.concept not in (workspace.columns(domain.table) or ()):
             continue
         concept, codeset = column(Sql("t"), domain.concept), getattr(criterion, "codeset_id", None)
@@ -119,36 +133,70 @@ def _started(workspace: Workspace, sets: ConceptSets, definition: CohortExpressi
     )
 
 
-def _named_codes(workspace: Workspace, rows: pa.Table, of: str) -> pa.Table:
-    """Concept ids as words: the id and, unless the concept is the hospital's own, its name in the vocabulary."""
+@dataclass(frozen=True)
+class Names:
+    """What concepts are called: as the vocabulary does, else as the definition does, else by their numbers alone."""
+
+    definition: CohortExpression
+    own: bool
+
+    def given(self, workspace: Workspace, rows: pa.Table, of: str) -> pa.Table:
+        """Concept ids as words: the id with its name, without one where the concept is the hospital's own."""
+        import pyarrow as pa
+
+        ids = rows.column(of).to_pylist()
+        wanted = sorted({i for i in ids if i is not None})
+        names = self.known() | (_in_vocabulary(workspace, wanted) if wanted else {})
+        words = {i: self.word(i, names.get(i)) for i in wanted}
+        return rows.set_column(rows.column_names.index(of), of, pa.array([words.get(i) for i in ids], pa.string()))
+
+    def known(self) -> dict[int, str]:
+        """The names that the definition gives."""
+        concepts = [item.concept for one in self.definition.concept_sets for item in one.expression.items]
+        return {one.concept_id: one.concept_name for one in concepts if one.concept_id and one.concept_name}
+
+    def word(self, concept: int, name_: str | None) -> str:
+        """The id and, where it may be told, the name."""
+        plain = " ".join((name_ or "").split())
+        return f"{concept} {plain}" if plain and (self.own or concept < LOCAL) else str(concept)
+
+
+def _with_ways(near: pa.Table) -> pa.Table:
+    """Near codes as words, each with why it is near."""
     import pyarrow as pa
 
-    ids = rows.column(of).to_pylist()
-    wanted = sorted({i for i in ids if i is not None})
-    names: dict[int, str] = {}
-    if wanted and "concept_name" in (workspace.columns("concept") or ()):
-        asked = workspace.table("asked")
-        workspace.upload(asked, pa.table({"concept_id": pa.array(wanted, pa.int64())}))
-        mine = sql("FROM concept c JOIN {a} a ON a.concept_id = c.concept_id", a=asked)
-        found = workspace.fetch(sql("SELECT c.concept_id, c.concept_name {m}", m=mine))
-        workspace.drop(asked)
-        names = dict(zip(*(found.column(c).to_pylist() for c in ("concept_id", "concept_name")), strict=True))
-    words = {i: _word(i, names.get(i)) for i in wanted}
-    return rows.set_column(rows.column_names.index(of), of, pa.array([words.get(i) for i in ids], pa.string()))
+    pairs = zip(near.column("code").to_pylist(), near.column("ways").to_pylist(), strict=True)
+    words = pa.array([with_ways(word, ways) for word, ways in pairs], pa.string())
+    return near.select(["person", "code"]).set_column(1, "code", words)
 
 
-def _word(concept: int, name_: str | None) -> str:
-    plain = " ".join((name_ or "").split())
-    return f"{concept} {plain}" if plain and concept < LOCAL else str(concept)
+def _in_vocabulary(workspace: Workspace, wanted: list[int]) -> dict[int, str]:
+    """Names that the vocabulary has; a loaded concept without one is called by its vocabulary and code there."""
+    import pyarrow as pa
+
+    there = set(workspace.columns("concept") or ())
+    if "concept_name" not in there:
+        return {}
+    asked = workspace.table("asked")
+    workspace.upload(asked, pa.table({"concept_id": pa.array(wanted, pa.int64())}))
+    coded = sql(" AND c.concept_name <> CONCAT(c.vocabulary_id, ' ', c.concept_code)")
+    found = workspace.fetch(
+        sql("SELECT c.concept_id, c.concept_name FROM concept c JOIN {a} a ON a.concept_id = c.concept_id "
+            "WHERE c.concept_name IS NOT NULL{coded}",
+            a=asked, coded=coded if {"vocabulary_id", "concept_code"} <= there else sql(""))
+    )  # fmt: skip
+    workspace.drop(asked)
+    return dict(zip(*(found.column(c).to_pylist() for c in ("concept_id", "concept_name")), strict=True))
 
 
 # ---- time at risk
 
 
-def _risk(workspace: Workspace, definition: CohortExpression, first: pa.Table) -> pa.Table:
+def _risk(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
     """Everybody's observation after the days that entry asks for, up to the first entry, in disjoint pieces."""
     import pyarrow as pa
 
+    first = _run(workspace, definition)[1]
     prior = definition.primary_criteria.observation_window.prior_days or 0
     rows = workspace.fetch(
         sql("SELECT o.person_id, p.year_of_birth, p.gender_concept_id, o.observation_period_start_date AS seen_from, "
@@ -197,9 +245,11 @@ def _looked_up(person: Any, known: Any, values: Any) -> Any:
 # ---- overlap
 
 
-def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression) -> pa.Table:
+def _overlap(workspace: Workspace, first: CohortExpression, second: CohortExpression | None) -> pa.Table:
     import pyarrow as pa
 
+    if second is None:
+        raise StudyError("An overlap is of two cohorts.", "Name the second one.")
     rows = _rows(CohortRun(workspace), {"first": first, "second": second})
     names, persons = np.array(rows.column("definition").to_pylist(), dtype=str), _whole(rows, "subject_id")
     both = {which: np.unique(persons[names == which]) for which in ("first", "second")}
@@ -218,3 +268,16 @@ def _days(rows: pa.Table, column_: str) -> Any:
 
     days = rows.column(column_).cast(pa.date32()).cast(pa.int32())
     return days.to_numpy(zero_copy_only=False).astype(float)
+
+
+def _codes(workspace: Workspace, definition: CohortExpression, _: object) -> pa.Table:
+    return near_codes(workspace, definition)
+
+
+MADE: Mapping[str, Callable[[Workspace, CohortExpression, CohortExpression | None], pa.Table]] = {
+    "entries": _entries,
+    "risk": _risk,
+    "codes": _codes,
+    "overlap": _overlap,
+}
+NAMED = {"entries": "concept", "codes": "code"}  # the column of concepts that become words

@@ -39,7 +39,7 @@ def _concepts(prefix: str, *names: str) -> dict[str, tuple[Kind, str]]:
     return {name: ("concept", f"{prefix}{name}_concept_id") for name in names}
 
 
-DOMAINS: dict[str, Domain] = {
+BY_CRITERION: dict[str, Domain] = {
     "ConditionOccurrence": Domain(
         "condition_occurrence",
         "condition_occurrence_id",
@@ -240,14 +240,14 @@ DOMAINS: dict[str, Domain] = {
     "CustomEra": Domain("", "", ""),  # made of other criteria's events
 }  # fmt: skip
 
-OF_WORD = {  # the domains by the words that features use
-    "condition": "ConditionOccurrence",
-    "condition_era": "ConditionEra",
-    "drug": "DrugExposure",
-    "drug_era": "DrugEra",
-    "procedure": "ProcedureOccurrence",
-    "device": "DeviceExposure",
-    "measurement": "Measurement",
-    "observation": "Observation",
-    "visit": "VisitOccurrence",
+BY_WORD: dict[str, Domain] = {  # as features name them
+    "condition": BY_CRITERION["ConditionOccurrence"],
+    "condition_era": BY_CRITERION["ConditionEra"],
+    "drug": BY_CRITERION["DrugExposure"],
+    "drug_era": BY_CRITERION["DrugEra"],
+    "procedure": BY_CRITERION["ProcedureOccurrence"],
+    "device": BY_CRITERION["DeviceExposure"],
+    "measurement": BY_CRITERION["Measurement"],
+    "observation": BY_CRITERION["Observation"],
+    "visit": BY_CRITERION["VisitOccurrence"],
 }

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.build import Era, Plan
 from atoll.cohort.periods import merged
 

@@ -17,18 +17,21 @@ from atoll.cohort.kept import Marks, State, in_order, members, signature
 from atoll.cohort.run import CohortRun, Outcome
 from atoll.errors import AtollError, OperatorError, StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_check import faults, refuse
+from atoll.study.circe_places import lines
+from atoll.study.circe_review import checked
+from atoll.study.circe_text import Lines
 from atoll.study.circe_yaml import is_yaml, named
 from atoll.study.circe_yaml import read_sets as sets_of_text
 
 
 @dataclass
 class Reading:
-    """Definitions of a folder by the stems of their files, and why others cannot be run."""
+    """Definitions of a folder by the stems of their files, why others cannot be run, and what else was not read."""
 
     definitions: dict[str, CohortExpression] = field(default_factory=dict)
     failed: dict[str, AtollError] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -37,7 +40,7 @@ class Reading:
 
 
 def read_definitions(path: Path) -> Reading:
-    """The definition of a file, or those of all .json and .yaml files of a folder.
+    """The definition of a file, or those of all .json and .yaml files of a folder; folders in it are not read.
 
     Raises
     ------
@@ -51,19 +54,18 @@ def read_definitions(path: Path) -> Reading:
         raise OperatorError(
             f"The folder {path} holds no .json or .yaml file.", "Export the definitions from ATLAS into it."
         )
-    reading = Reading()
+    reading = Reading(skipped=_others(path, files) if path.is_dir() else [])
     for file in files:
         try:
             if sum(other.stem == file.stem for other in files) > 1:
                 raise StudyError(f"Two files are called {file.stem}, as JSON and as YAML.", "Keep one of them here.")
             definition = read_definition(file)
-            found = faults(definition)
-            refuse(found)
+            warnings = checked(definition, lines_of(file))
         except AtollError as error:
             reading.failed[file.stem] = error
         else:
             reading.definitions[file.stem] = definition
-            reading.notes[file.stem] = [str(fault) for fault in found if fault.level == "warning"]
+            reading.notes[file.stem] = warnings
     return reading
 
 
@@ -83,6 +85,11 @@ def read_definition(file: Path) -> CohortExpression:
         ) from error
 
 
+def lines_of(file: Path) -> Lines | None:
+    """The lines of the places of a definition that was read from a YAML file."""
+    return lines(file.name, file.read_text("utf-8-sig")) if is_yaml(file.name) else None
+
+
 def read_sets(file: Path) -> CohortExpression:
     """The concept sets of a definition, or of a file that holds sets alone: `name: [id, …]`.
 
@@ -100,7 +107,13 @@ def read_sets(file: Path) -> CohortExpression:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix == ".json" or is_yaml(file.name)]
+    ours = (file for file in folder.iterdir() if file.suffix.lower() == ".json" or is_yaml(file.name))
+    return [file for file in ours if not file.name.startswith(".") and not file.is_dir()]
+
+
+def _others(folder: Path, read: list[Path]) -> list[str]:
+    """What else lies in a folder, with a stroke behind folders."""
+    return sorted(f"{other.name}/" if other.is_dir() else other.name for other in {*folder.iterdir()} - {*read})
 
 
 def _natural(stem: str) -> tuple[int, str]:
@@ -141,11 +154,13 @@ class FolderRun:
                                  "attrition": self._attrition(name)}  # fmt: skip
             entries[name]["notes"] = notes
         return {
+            "atoll cohorts": 1,
             "cdm": without_password(self.cdm),
             "definitions": entries,
             "done": len(entries) - len(self.failed) - len(self.kept),
             "kept": len(self.kept),
             "failed": len(self.failed),
+            "not_read": self.reading.skipped,
             "rows": self.outcome.rows.num_rows,
             "seconds": round(self.seconds, 3),
         }
@@ -253,16 +268,21 @@ def _remember(state: State, outcome: Outcome, kept: set[str], before: State, rea
 
 
 def _counts(outcome: Outcome) -> dict[str, tuple[int, int]]:
-    grouped = outcome.rows.group_by("definition").aggregate([("subject_id", "count"), ("subject_id", "count_distinct")])
-    names, rows, persons = (grouped.column(name).to_pylist() for name in
-                            ("definition", "subject_id_count", "subject_id_count_distinct"))  # fmt: skip
-    return {name: (n, k) for name, n, k in zip(names, rows, persons, strict=True)}
+    """Rows and persons of each definition; those of one stand together, a person's one after another."""
+    import numpy as np
+
+    named = outcome.rows.column("definition").dictionary_encode().combine_chunks()
+    codes, persons = named.indices.to_numpy(), outcome.rows.column("subject_id").to_numpy()
+    new = np.ones(len(codes), dtype=bool)
+    new[1:] = (codes[1:] != codes[:-1]) | (persons[1:] != persons[:-1])
+    names = named.dictionary.to_pylist()
+    counted = (np.bincount(of, minlength=len(names)).tolist() for of in (codes, codes[new]))
+    return {name: (n, k) for name, n, k in zip(names, *counted, strict=True)}
 
 
 def _whole(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
         part.replace(path)
     except OSError as error:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.cdm.marks import mark
+from atoll.cdm.scratch import PREFIX, Workspace
 from atoll.cdm.sql import sql
 from atoll.cdm.tables import tables
-from atoll.cdm.workspace import PREFIX, Workspace
 from atoll.cohort.build import Plan
 from atoll.cohort.concepts import ConceptSets, DefinitionSets
 from atoll.study.circe import CohortExpression, written

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
+from typing import Protocol
 
-from atoll.cohort.folder import FolderRun, Reading, run_definitions
+from atoll.cohort.folder import FolderRun
 from atoll.cohort.kept import State, read_state
 from atoll.errors import OperatorError
 
@@ -75,21 +76,18 @@ def paused_file(out: Path) -> Path:
     return out.with_name(f".{out.name}.paused")
 
 
-def run_at_night(
-    reading: Reading,
-    cdm: str,
-    out: Path,
-    window: Window,
-    say: Callable[[str], None],
-    *,
-    before: State,
-    threads: int | None = None,
-    memory: str | None = None,
-    minutes: float | None = None,
-    progress: Callable[[str], None] = lambda name: None,
-) -> FolderRun:
-    """As `folder.run_definitions`, but only while the window is open; `minutes` are those of one night.
+class Run(Protocol):
+    """`folder.run_definitions` with all but these."""
 
+    def __call__(self, *, before: State, go_on: Callable[[], bool]) -> FolderRun:
+        """What was found, with what was found before, for as long as it may go on."""
+        ...
+
+
+def run_at_night(run: Run, out: Path, window: Window, say: Callable[[str], None], before: State) -> FolderRun:
+    """`run`, but only while the window is open.
+
+    run   its minutes, where it has any, are those of one night
     say   is told when it pauses, and when it goes on
 
     Raises
@@ -104,15 +102,11 @@ def run_at_night(
         if not window.open():
             say(wait.format(when=f"{window.opens():%Y-%m-%d %H:%M}"))
             window.wait()
-        done = run_definitions(
-            reading, cdm, threads=threads, memory=memory, minutes=minutes, before=before, progress=progress,
-            go_on=window.open,
-        )  # fmt: skip
-        left = done.outcome.postponed
+        done = run(before=before, go_on=window.open)
+        left, whole = done.outcome.postponed, len(done.reading.definitions)
         if not left:
             paused.unlink(missing_ok=True)
             return done
         done.write(paused, None)
         before = read_state(paused)
-        finished = len(reading.definitions) - len(left)
-        wait = f"Paused: {finished} of {len(reading.definitions)} definitions are done. It goes on at {{when}}."
+        wait = f"Paused: {whole - len(left)} of {whole} definitions are done. It goes on at {{when}}."

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
-from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cdm.workspace import workspace_at
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS
+from atoll.cohort.domains import BY_CRITERION
 from atoll.study.circe import CohortExpression
 
 
@@ -89,7 +90,9 @@ def _members(workspace: Workspace, codes: Sql) -> Sql:
 def _events(workspace: Workspace, codes: Sql) -> Iterator[Sql]:
     """Person and concept of every record with one of the codes, table by table."""
     yield sql("SELECT 0 AS concept_id, 0 AS person_id FROM {s} WHERE 1 = 0", s=codes)
-    tables = {(domain.table, domain.concept) for domain in DOMAINS.values() if domain.concept and _is_event(domain.id)}
+    tables = {
+        (domain.table, domain.concept) for domain in BY_CRITERION.values() if domain.concept and _is_event(domain.id)
+    }
     for table, concept in sorted(tables):
         if concept in (workspace.columns(table) or ()):
             yield sql(

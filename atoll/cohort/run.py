@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.attrition import Attrition, attrition, events
 from atoll.cohort.build import DefinitionCompiler, Plan
 from atoll.cohort.concepts import ConceptSets, DefinitionSets

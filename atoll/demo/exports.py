@@ -44,6 +44,8 @@ HOURS = 1.0  # at most, for a load
 class ExportsDemo(Story):
     """One run, with `persons` in the whole simulated region, and its first `hospitals`."""
 
+    command = "atoll demo --exports"
+
     def __init__(self, folder: Path, say: Say, table: Table, persons: int = PERSONS, hospitals: int = len(HOSPITALS)):
         super().__init__(folder, say, table)
         self.persons, self.hospitals = persons, HOSPITALS[:hospitals]

@@ -24,8 +24,13 @@ Say = Callable[[str], None]
 Table = Callable[[list[str], list[list[str]]], None]
 
 
+MARK = "of-a-demo.txt"  # a folder that may be emptied
+
+
 class Story:
     """One run of a demo in a folder that it makes anew."""
+
+    command = "atoll demo"  # as it was typed
 
     def __init__(self, folder: Path, say: Say, table: Table):
         self.folder, self.say, self.table = folder, say, table
@@ -48,7 +53,7 @@ class Story:
         Raises
         ------
         OperatorError
-            When another demo runs in it.
+            When another demo runs in it, or it holds what no demo made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -56,10 +61,15 @@ class Story:
         except BlockingIOError as error:
             raise OperatorError(
                 f"Another demo runs in {self.folder}.",
-                "End that one with Ctrl-C, or give this one a folder of its own: `atoll demo --folder FOLDER`.",
+                f"End that one with Ctrl-C, or give this one a folder of its own: `{self.command} --folder FOLDER`.",
             ) from error
+        found = [entry.name for entry in self.folder.iterdir()]
+        if found and MARK not in found and "token.txt" not in found:
+            what = f"{self.folder} holds {found[0]!r}, which no demo made; a demo empties its folder."
+            raise OperatorError(what, f"Name a new one: `{self.command} --folder FOLDER`.")
         for entry in self.folder.iterdir():  # the folder itself stays: it is what is held
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        (self.folder / MARK).write_text("What is in this folder is made anew by the next demo.\n", encoding="ascii")
 
     def _start(self, names: Sequence[str], prepare: Callable[[str, Home], str]) -> Hub:
         """Hub first, then each hospital: make, join with a one-time code, prepare its data, serve."""

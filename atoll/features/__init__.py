@@ -1,7 +1,8 @@
 """Two things: a table as the rows that an algorithm sees, and OMOP data as the features of persons.
 
 A table as rows, from the file to the sums:
-    imports, texts                 a hospital's file into Parquet; a new format for `dataset add` goes into `imports`
+    imports, texts                 a hospital's file (CSV as `cdm.delimited` looks at it) into Parquet; a new format for
+                                   `dataset add` goes into `imports`
     table, columns                 columns by name, in batches, as arrays
     places                         where a column of numbers holds something else
     proposal                       a first data dictionary

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, joined, name, sql
 from atoll.cdm.tables import FEMALE, MALE
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, members_of
-from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
+from atoll.cohort.domains import BY_WORD, Domain
 from atoll.errors import DataError
 from atoll.features import scores
 from atoll.features.looks import look_of, looks_of, seen
 from atoll.privacy.statistics import Array
-from atoll.study.features import SCORE, VALUES, Feature, Features, Outcome
+from atoll.study.features import SCORE, VALUES, WITH_RANGE, Feature, Features, Outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,6 +60,10 @@ class _Extraction:
             self.asked += scores.parts(feature, workspace)
 
     def table(self, cohort: pa.Table) -> pa.Table:
+        with self.workspace.passing():
+            return self._table(cohort)
+
+    def _table(self, cohort: pa.Table) -> pa.Table:
         import pyarrow as pa
 
         if self.keys:
@@ -67,14 +71,11 @@ class _Extraction:
         for feature in self.scored:
             scores.need_codes(feature, self.sets)
         self._place(cohort)
-        try:
-            asked = dict.fromkeys(f.domain for f in self.asked if f.domain != "person")
-            summed = {domain: self._summed(domain) for domain in asked}
-            outcomes = [self._first_days(number, outcome) for number, outcome in enumerate(self.features.outcomes)]
-            starts = range(0, max(cohort.num_rows, 1), AT_ONCE)
-            return pa.concat_tables([self._block(start, summed, outcomes) for start in starts])
-        finally:
-            self.workspace.drop(*list(self.workspace.scratch))
+        asked = dict.fromkeys(f.domain for f in self.asked if f.domain != "person")
+        summed = {domain: self._summed(domain) for domain in asked}
+        outcomes = [self._first_days(number, outcome) for number, outcome in enumerate(self.features.outcomes)]
+        starts = range(0, max(cohort.num_rows, 1), AT_ONCE)
+        return pa.concat_tables([self._block(start, summed, outcomes) for start in starts])
 
     def _place(self, cohort: pa.Table) -> None:
         """The index table: row, person, index date, observation around it, death, what the person table says."""
@@ -206,7 +207,7 @@ class _Extraction:
 
     def _records(self, domain: str, keys: set[int], first: int | None, last: int, values: bool) -> Sql:
         """Records of the sets within days of the index date: row_id, set_key, day and, where wanted, the value."""
-        found, dialect = DOMAINS[OF_WORD[domain]], self.workspace.dialect
+        found, dialect = BY_WORD[domain], self.workspace.dialect
         self._need(found)
         start = sql("CAST({s} AS DATE)", s=column(sql("t"), found.start))
         within = [sql("{s} <= {d}", s=start, d=dialect.shift(sql("x.index_date"), last))]
@@ -214,15 +215,10 @@ class _Extraction:
             within.append(sql("{s} >= {d}", s=start, d=dialect.shift(sql("x.index_date"), first)))
         more = sql("")
         if values:
-            high, low = (
-                sql("t.{c}", c=name(c))
-                if domain == "measurement"
-                else sql("CASE WHEN 1 = 0 THEN t.value_as_number END")
-                for c in ("range_high", "range_low")
-            )
+            ranges = sql(", t.range_high, t.range_low") if domain == WITH_RANGE else sql("")
             more = sql(
-                ", {id} AS id, t.value_as_number AS value, t.unit_concept_id AS unit, {h} AS range_high, "
-                "{l} AS range_low", h=high, l=low, id=column(sql("t"), found.id),
+                ", {id} AS id, t.value_as_number AS value, t.unit_concept_id AS unit{r}",
+                id=column(sql("t"), found.id), r=ranges,
             )  # fmt: skip
         parts = []
         chosen = sorted(keys - {EVERY})

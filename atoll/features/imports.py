@@ -1,8 +1,8 @@
 """A hospital's file or database table into one Parquet file, streaming: memory stays the same for any size.
 
-A CSV is read twice: first its types, column by column over the whole file, then its values. Encoding is
-tried in the order that never guesses wrong: UTF-8 (with or without byte-order mark), then GB18030. The
-Parquet file appears under its name only when it is complete and on disk.
+A CSV is looked at as `cdm.delimited` does, for its encoding, delimiter and columns, and then read twice: first its
+types, column by column over the whole file, then its values. The Parquet file appears under its name only when it is
+complete and on disk.
 
 This is what `atoll site dataset add` and `--table` read: one table, without OMOP. A new format of it goes into
 `_file_batches`, as batches of Arrow. A whole export that a mapping brings to OMOP is opened by `ingest.sources`.
@@ -10,13 +10,12 @@ This is what `atoll site dataset add` and `--table` read: one table, without OMO
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.delimited import Dialect, check_encoding, dialect, look
 from atoll.durable import private_file
 from atoll.errors import DataError
 from atoll.features.texts import cleaned, converted, kinds_of
@@ -145,73 +144,22 @@ def _file_batches(path: Path, names: Sequence[str], encoding: str | None) -> Ite
 def _csv_batches(path: Path, names: Sequence[str], encoding: str | None) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    encoding = _checked(path, encoding) if encoding else encoding_of(path)
-    kinds = kinds_of(_texts(path, names, encoding), decimal_comma=_delimiter(path, encoding) != ",")
-    for batch in _texts(path, names, encoding):
+    if encoding:
+        check_encoding(path, encoding)
+    encoding = look(path, encoding).encoding
+    form = dialect(path, names, encoding=encoding)
+    kinds = kinds_of(_texts(path, form, encoding), decimal_comma=form.delimiter != ",")
+    for batch in _texts(path, form, encoding):
         yield pa.RecordBatch.from_pydict({name: converted(text, kinds[name]) for name, text in batch.items()})
 
 
-def _texts(path: Path, names: Sequence[str], encoding: str) -> Iterator[dict[str, Any]]:
+def _texts(path: Path, form: Dialect, encoding: str) -> Iterator[dict[str, Any]]:
     """Batches of a CSV as cleaned texts by column."""
-    for batch in _reader(path, names, encoding):
+    for batch in _reader(path, form, encoding):
         yield {name: cleaned(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
-def encoding_of(path: Path) -> str:
-    """`utf-8` or `gb18030`, whichever the whole file is valid in; `utf-16` when its mark stands at the start.
-
-    Raises
-    ------
-    DataError
-        When it is neither; names the byte where UTF-8 fails.
-    """
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-    failed = _first_unreadable(path, "utf-8")
-    if not failed:
-        return "utf-8"
-    if not _first_unreadable(path, "gb18030"):
-        return "gb18030"
-    raise DataError(
-        f"{path.name} is neither UTF-8 nor GB18030: byte {failed:,} fits neither.",
-        "Give its encoding, or export it as UTF-8.",
-    )
-
-
-def _first_unreadable(path: Path, encoding: str) -> int:
-    """The place of the first byte, from 1, that an encoding cannot read; 0 when it reads the whole file."""
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    read = 0
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                decoder.decode(block)
-                read += len(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        return read + error.start + 1
-    return 0
-
-
-def _checked(path: Path, encoding: str) -> str:
-    """An encoding that a person gave."""
-    try:
-        failed = _first_unreadable(path, encoding)
-    except LookupError:
-        raise DataError(f"There is no encoding {encoding!r}.", "Common ones are utf-8, gb18030 and cp1252.") from None
-    if failed:
-        raise DataError(f"{path.name} is not {encoding}: byte {failed:,} does not fit.", "Leave the encoding out.")
-    return encoding
-
-
-def _delimiter(path: Path, encoding: str) -> str:
-    with path.open(encoding=encoding) as file:
-        line = re.sub(r'"[^"]*"', "", file.readline(1_000_000))
-    return max(",;\t|", key=line.count)
-
-
-def _reader(path: Path, names: Sequence[str], encoding: str) -> Iterator[pa.RecordBatch]:
+def _reader(path: Path, form: Dialect, encoding: str) -> Iterator[pa.RecordBatch]:
     """Batches of a CSV, every column as text."""
     import pyarrow as pa
     import pyarrow.csv as csv
@@ -222,12 +170,12 @@ def _reader(path: Path, names: Sequence[str], encoding: str) -> Iterator[pa.Reco
         broken.append((row.number, row.expected_columns, row.actual_columns))
         return "error"
 
-    header = list(names) or _header(path, encoding)
     read = csv.ReadOptions(
-        column_names=header, skip_rows=0 if names else 1, encoding=encoding, block_size=BLOCK, use_threads=False
-    )
-    parse = csv.ParseOptions(delimiter=_delimiter(path, encoding), newlines_in_values=True, invalid_row_handler=refuse)
-    convert = csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
+        column_names=list(form.columns), skip_rows=int(form.header), encoding=encoding, block_size=BLOCK,
+        use_threads=False,
+    )  # fmt: skip
+    parse = csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True, invalid_row_handler=refuse)
+    convert = csv.ConvertOptions(column_types=dict.fromkeys(form.columns, pa.string()), strings_can_be_null=False)
     done = 0
     try:
         with csv.open_csv(path, read, parse, convert) as reader:
@@ -247,35 +195,3 @@ def _unreadable(file: str, broken: list[Any], done: int) -> DataError:
     else:
         what = f"it cannot be read from row {done + 1:,}."
     return DataError(f"{file}: {what}", "Look there: a missing quote or a cut line?")
-
-
-def _header(path: Path, encoding: str) -> list[str]:
-    import csv
-
-    if not path.stat().st_size:
-        raise DataError(f"{path.name} is empty.", "Is it the right file?", code="EMPTY")
-    delimiter = _delimiter(path, encoding)
-    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-        names = [name.strip().lstrip("\ufeff") for name in next(csv.reader(file, delimiter=delimiter), [])]
-    if not names or any(not name for name in names):
-        raise DataError(
-            f"{path.name} has an empty column name in its first line.",
-            "Give every column a name; an unnamed first column may be row numbers that an export added.",
-        )
-    if all(_is_number(name) for name in names):
-        raise DataError(
-            f"The first line of {path.name} holds only numbers: it has no header.",
-            "Put the columns' names into its first line.",
-        )
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise DataError(f"{path.name} has two columns called {sorted(twice)[0]!r}.", "Rename one of them.")
-    return names
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text == "?"
-    return True

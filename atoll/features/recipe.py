@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from atoll.cdm.workspace import Workspace, workspace_at
+from atoll.cdm.scratch import Workspace
+from atoll.cdm.workspace import workspace_at
 from atoll.cohort.diagnose import diagnose
 from atoll.cohort.run import CohortRun
 from atoll.features.extract import extract
@@ -31,13 +32,13 @@ def with_words(made: pa.Table, recipe: Recipe, columns: Dictionary) -> Dictionar
     }
 
 
-def table_at(cdm: str, recipe: Recipe, *, threads: int | None = None) -> pa.Table:
+def table_at(cdm: str, recipe: Recipe, *, threads: int | None = None, own_names: bool = False) -> pa.Table:
     """The table that a recipe makes from the OMOP data at a URL; see `make_table`."""
     with workspace_at(cdm, threads=threads) as workspace:
-        return make_table(workspace, recipe)
+        return make_table(workspace, recipe, own_names=own_names)
 
 
-def make_table(workspace: Workspace, recipe: Recipe) -> pa.Table:
+def make_table(workspace: Workspace, recipe: Recipe, *, own_names: bool = False) -> pa.Table:
     """One row for each period in the cohort, in the order of persons and dates; without features, one for each way in
     which a person keeps the rules, or the table that the cohort is diagnosed by.
 
@@ -47,7 +48,7 @@ def make_table(workspace: Workspace, recipe: Recipe) -> pa.Table:
         What kept the definition from being run, or the features from being read.
     """
     if recipe.diagnose:
-        return diagnose(workspace, recipe.diagnose, *recipe.definitions)
+        return diagnose(workspace, recipe.diagnose, *recipe.definitions, own_names=own_names)
     found = CohortRun(workspace, with_events=recipe.features is None).run({"cohort": recipe.definition})
     for error in found.failed.values():
         raise error

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import joined, sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets
-from atoll.cohort.domains import DOMAINS, OF_WORD
+from atoll.cohort.domains import BY_WORD
 from atoll.errors import DataError
 from atoll.privacy.statistics import Array
 from atoll.study.features import Feature
 from atoll.study.score import READS, VOCABULARIES, Score, score
 
-TABLES = {word: DOMAINS[OF_WORD[word]].table for word in READS}
+TABLES = {word: BY_WORD[word].table for word in READS}
 FACTS = ("age", "sex")
 
 

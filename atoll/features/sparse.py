@@ -11,10 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, column, name, sql
 from atoll.cdm.tables import LOCAL
-from atoll.cdm.workspace import Workspace
-from atoll.cohort.domains import DOMAINS, OF_WORD, Domain
+from atoll.cohort.domains import BY_WORD, Domain
 from atoll.errors import DataError
 from atoll.features.looks import Look, seen
 from atoll.study.sparse import ATC, Sparse, SparseSet
@@ -63,11 +63,9 @@ def extract(workspace: Workspace, cohort: pa.Table, sparse: Sparse, only: Collec
     """
     import pyarrow as pa
 
-    index = _place(workspace, cohort)
-    try:
+    with workspace.passing():
+        index = _place(workspace, cohort)
         parts = [_of_set(workspace, index, one, sparse.least, only) for one in sparse.sets]
-    finally:
-        workspace.drop(*list(workspace.scratch))
     cells = pa.concat_tables([part for part, _ in parts]).sort_by([("row", "ascending"), ("feature", "ascending")])
     columns = pa.concat_tables([part for _, part in parts])
     return SparseTable(cells, columns, cohort.num_rows)
@@ -94,7 +92,7 @@ def _of_set(
     """Cells and columns of one set."""
     import pyarrow as pa
 
-    domain = DOMAINS[OF_WORD[one.domain]]
+    domain = BY_WORD[one.domain]
     keys, counted, kept = (workspace.table(text) for text in ("keys", "counted", "kept"))
     workspace.create(keys, _keys(workspace, domain, one))
     workspace.settle(keys, by=("concept_id",))

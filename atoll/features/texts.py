@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", ".")
+from atoll.cdm.delimited import MISSING
+
 KINDS = ("whole", "number", "comma", "truth", "day", "time", "word")
 MOST_DIGITS = 16  # a float tells numbers of fewer digits apart
 _DIGITS = r"^[+-]?[0-9]+$"

@@ -20,7 +20,7 @@ from atoll.features.crossed import crossings, levels_of, read_by
 from atoll.features.products import Product, cells_of, degrees_of, first_bases, is_indicator, products_of
 from atoll.features.rows import Rows
 from atoll.features.witness import Behind, cells_behind, first_column, weights_within
-from atoll.privacy.few import fewest
+from atoll.privacy.few import fewest, planes
 from atoll.privacy.leverage import Weighing, largest_influence, unexplained
 from atoll.privacy.pairs import APART, largest_alone, largest_apart
 from atoll.privacy.statistics import Array
@@ -75,6 +75,11 @@ class Witnessed(Rows):
         columns = self.X if plain else self._terms.products(self._products)
         return np.column_stack([columns, self.offset]) if self._view.offset else columns
 
+    @property
+    def _names(self) -> list[str]:
+        """What a refusal calls the columns of `_weighed`."""
+        return list(map(first_column, (*self._multiplied, *offset_of(self._view))))
+
     def _crossed(self, codes: Array, size: int, pairs: bool = True, least: int = 3) -> dict[str, list[Array]]:
         """Persons in the cells that two terms tell apart together (see `crossed`), and of each value of a column of few
         (see `codes`), of each code 0 … size − 1."""
@@ -126,7 +131,7 @@ class Witnessed(Rows):
         outcome = [self.y] if self._view.outcome else [self.event] if self._view.event else []
         strata = strata_of(self._view)  # what a stratum gives informs no term
         columns = np.column_stack([np.ones(self.n), self._terms.products(strata), self._weighed, *outcome])
-        names = ["", *map(first_column, (*strata, *self._multiplied, *offset_of(self._view)))]
+        names = ["", *map(first_column, strata), *self._names]
         names += [self._view.outcome or self._view.event or ""] if outcome else []
         return Weighing(columns, bool(outcome), self._persons.codes, names=tuple(names))
 
@@ -326,12 +331,14 @@ class Witnessed(Rows):
         misses."""
         if self.minimum <= 1:
             return np.zeros((2, 0))
-        largest = []
+        largest, names = [], ("", *self._names)
+        whole = Weighing(np.column_stack([np.ones(self.n), self._weighed]), False, self._persons.codes, names=names)
+        known = planes(lambda: [whole], self.minimum)
         for rows in self._cells(codes, size):
-            columns = np.column_stack([np.ones(len(rows)), self._weighed[rows]])
-            read = functools.partial(iter, [Weighing(columns, False, self._person_of(rows))])
+            part = Weighing(whole.columns[rows], False, self._person_of(rows), names=names)
+            read = functools.partial(iter, [part])
             apart = largest_apart(read) / (APART * self.minimum)  # so that one bound holds for all
-            few = 1 / fewest(read, self.minimum).persons
+            few = 1 / fewest(read, self.minimum, known=known).persons
             largest.append(max(largest_influence(read).leverage, apart, few))
         return np.array([np.ones(len(largest)), largest])
 

@@ -21,7 +21,7 @@ import rfc8785
 from atoll.errors import CATALOGUE
 
 Kind = Literal["study", "dataset", "policy", "key", "task", "share"]
-Course = Literal["proposed", "approved", "refused", "paused", "resumed", "stopped", "expired"]
+Course = Literal["proposed", "approved", "refused", "paused", "resumed", "stopped", "withdrawn", "expired"]
 Decision = Literal[Course, "registered", "changed", "removed", "left"]
 START = "0" * 64  # the `previous` of the first entry
 

@@ -11,18 +11,19 @@ from typing import Literal, TypeVar
 
 from atoll.errors import NotPermitted
 
-StudyState = Literal["proposed", "approved", "paused", "refused", "stopped", "expired"]
+StudyState = Literal["proposed", "approved", "paused", "refused", "stopped", "withdrawn", "expired"]
 RunState = Literal["waiting", "running", "finished", "failed", "stopped"]
 RunAct = Literal["start", "finish", "fail", "stop"]
 State = TypeVar("State", bound=str)
 Machine = Mapping[State, Mapping[str, State]]  # state -> {act: next state}; the first state is where all begins
 
 STUDY: Machine[StudyState] = {
-    "proposed": {"approve": "approved", "refuse": "refused", "expire": "expired"},
+    "proposed": {"approve": "approved", "refuse": "refused", "withdraw": "withdrawn", "expire": "expired"},
     "approved": {"pause": "paused", "stop": "stopped", "expire": "expired"},
     "paused": {"resume": "approved", "stop": "stopped", "expire": "expired"},
     "refused": {"approve": "approved", "expire": "expired"},
     "stopped": {},
+    "withdrawn": {},
     "expired": {},
 }
 RUN: Machine[RunState] = {
@@ -39,6 +40,7 @@ MEANING: Mapping[str, str] = {
     "refused": "the steward said no; nothing is answered",
     "paused": "nothing is answered until the steward resumes",
     "stopped": "ended by a person, for good",
+    "withdrawn": "taken back by its investigator before the steward decided, for good",
     "expired": "past its last day, for good",
     "waiting": "an approval, the first day or an earlier run of the study is still to come",
     "running": "a question is with the sites",
@@ -48,9 +50,14 @@ MEANING: Mapping[str, str] = {
 
 _NO_ANSWER: Mapping[StudyState, tuple[str, str, str]] = {
     "proposed": ("NOT_APPROVED", "The study is not approved at this site.", "The steward reads and approves it."),
-    "refused": ("NOT_APPROVED", "The study was refused at this site.", "Ask the steward why, or leave this site out."),
+    "refused": (
+        "NOT_APPROVED",
+        "The study was refused at this site.",
+        "Ask the steward why, or leave this site out of the sites that the study names.",
+    ),
     "paused": ("PAUSED", "The study is paused at this site.", "It goes on when the steward resumes it."),
     "stopped": ("STOPPED", "The study was stopped at this site.", "Sign and send a new study."),
+    "withdrawn": ("STOPPED", "The study was withdrawn by its investigator.", "Sign and send a new study."),
     "expired": ("STUDY_EXPIRED", "The study's last day has passed.", "Sign and send a study with later dates."),
 }
 

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from atoll.errors import AtollError, NotPermitted, StudyError, TooMany, Unreachable
 from atoll.governance import signatures
 from atoll.governance.states import ENDED
-from atoll.hub import store, views
+from atoll.hub import members, store, views
 from atoll.hub.desk import LONGEST_WAIT
 from atoll.hub.limits import network_of
 from atoll.hub.service import Service, SiteKey
@@ -221,7 +221,7 @@ class InvestigatorApi:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         found: store.Row | None = None
         if scheme.lower() == "bearer" and token:
-            found = await self._service.read(lambda c: store.investigator_of(c, hash_token(token.strip())))
+            found = await self._service.read(lambda c: members.investigator_of(c, hash_token(token.strip())))
         if found is None:
             address, limits = address_of(request), self._service.limits
             limits.failures.check(address)  # what is right is never refused for what somebody else did

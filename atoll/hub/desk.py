@@ -55,12 +55,17 @@ class Presence:
 
 @dataclass
 class Desk:
-    """The hub's counter. `newest` is the highest study number that names each site."""
+    """The hub's counter.
+
+    newest      the highest study number that names each site
+    withdrawn   studies of which each site is still to hear that their investigator stopped them
+    """
 
     boot: int
     open: dict[str, Open] = field(default_factory=dict)
     closing: bool = False
     newest: dict[str, int] = field(default_factory=dict)
+    withdrawn: dict[str, dict[str, None]] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
     _arrived: dict[str, tuple[Place, set[str]]] = field(default_factory=dict)
     _sequence: int = 0
@@ -99,6 +104,13 @@ class Desk:
             self.newest[site] = max(number, self.newest.get(site, 0))
         self.wake(sites)
 
+    def withdraw(self, study: str, sites: Iterable[str]) -> None:
+        """A study was stopped before these sites decided."""
+        sites = list(sites)
+        for site in sites:
+            self.withdrawn.setdefault(site, {})[study] = None
+        self.wake(sites)
+
     def wake(self, sites: Iterable[str]) -> None:
         """Let the sites' long polls look again."""
         for site in sites:
@@ -108,8 +120,9 @@ class Desk:
 
     # ---- sites
 
-    def enter(self, site: str, poll: Poll) -> None:
-        """A site's process shows itself. A newer process replaces an older one; while it lives, the older is not heard.
+    def enter(self, site: str, poll: Poll) -> bool:
+        """A site's process shows itself; whether for the first time. A newer process replaces an older one; while it
+        lives, the older is not heard.
 
         A folder that comes from a backup counts its starts from there: its number is low, and it may be the only one.
         """
@@ -121,8 +134,10 @@ class Desk:
                 "start this one: it is heard within a minute.",
                 code="REPLACED",
             )
+        new = presence.poll is None or presence.instance != poll.instance
         presence.instance, presence.seen, presence.poll = poll.instance, time.monotonic(), poll
         self.wake([site])  # an older poll of the same site, if any, ends here
+        return new
 
     def current(self, site: str, poll: Poll) -> bool:
         """True until the site's next poll: only the newest one is served."""

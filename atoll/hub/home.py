@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from atoll.durable import write_private
 from atoll.errors import NotPermitted, OperatorError
 from atoll.governance import signatures
-from atoll.hub import store
+from atoll.hub import members
 from atoll.hub.api import hash_token
 from atoll.hub.database import HubStore
 from atoll.hub.service import Identity
@@ -146,7 +146,7 @@ def invite(home: Home, site: str, *, hours: float = HOURS) -> str:
     opened = home.store()
     try:
         with opened.writing() as connection:
-            store.add_invitation(connection, hash_secret(secret), site, time.time() + hours * 3600)
+            members.add_invitation(connection, hash_secret(secret), site, time.time() + hours * 3600)
     finally:
         opened.close()
     return to_code(Invitation(home.url, der, home.identity().public_key, secret))
@@ -160,7 +160,7 @@ def new_token(home: Home, investigator: str, *, fingerprint: str | None = None) 
     opened = home.store()
     try:
         with opened.writing() as connection:
-            store.add_investigator(connection, investigator, hash_token(token), fingerprint)
+            members.add_investigator(connection, investigator, hash_token(token), fingerprint)
     finally:
         opened.close()
     return token

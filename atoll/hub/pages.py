@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from atoll.errors import AtollError, NotPermitted
-from atoll.hub import store, stories
+from atoll.hub import members, store, stories
 from atoll.hub.api import address_of, hash_token, retry_after, status_of
 from atoll.hub.desk import LONGEST_WAIT
 from atoll.hub.service import Service
@@ -142,7 +142,7 @@ class Pages:
         if session is None:
             return None
         proof = session.proof
-        found: store.Row | None = await self._service.read(lambda c: store.investigator_of(c, proof))
+        found: store.Row | None = await self._service.read(lambda c: members.investigator_of(c, proof))
         if found is None or found["name"] != session.who:
             self._sessions.end(cookie)
             return None
@@ -201,7 +201,7 @@ class Pages:
         form, address, failures = await visit.request.form(), address_of(visit.request), self._service.limits.failures
         failures.check(address)
         proof, wanted = hash_token(str(form.get("access", "")).strip()), str(form.get("next", "/"))
-        found = await self._service.read(lambda c: store.investigator_of(c, proof))
+        found = await self._service.read(lambda c: members.investigator_of(c, proof))
         if found is None:
             failures.add(address)
             log.warning("a login failed from %s", address)
@@ -246,7 +246,9 @@ class Pages:
         return {"studies": found, "seen": version, "live": any(not stories.ended(s["state"]) for s in found)}
 
     async def _study(self, visit: Visit) -> Response:
-        return await self._page(visit, "study.html", **await self._one_study(visit))
+        shown, name = await self._one_study(visit), visit.request.path_params["study"]
+        definitions = await self._service.read(lambda c: stories.definitions(c, name, visit.say))
+        return await self._page(visit, "study.html", definitions=definitions, **shown)
 
     async def _one_study(self, visit: Visit) -> dict[str, Any]:
         name = visit.request.path_params["study"]

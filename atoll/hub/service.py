@@ -20,7 +20,7 @@ from atoll.algorithms.program import in_order
 from atoll.errors import NotPermitted, StudyError
 from atoll.governance import signatures
 from atoll.governance.signatures import PrivateKey, SignedStudy
-from atoll.hub import store
+from atoll.hub import members, store
 from atoll.hub.active import ActiveRuns
 from atoll.hub.database import HubStore
 from atoll.hub.desk import Desk
@@ -85,7 +85,7 @@ class Service:
             self.desk = Desk(store.next_boot(connection))
             self.desk.newest = store.newest_proposals(connection)
             self._sites = {
-                row["fingerprint"]: SiteKey(row["name"], row["public_key"]) for row in store.all_sites(connection)
+                row["fingerprint"]: SiteKey(row["name"], row["public_key"]) for row in members.all_sites(connection)
             }
         self._active = ActiveRuns(methods, self.desk)
         self.limits = Limits()
@@ -142,8 +142,8 @@ class Service:
         fingerprint, secret = signatures.fingerprint(join.public_key), hash_secret(join.secret)
 
         def event(tx: Transaction) -> Joined:
-            name = store.invited(tx.connection, secret, fingerprint, time.time())
-            store.add_site(tx.connection, name, fingerprint, join.public_key, join.version, secret)
+            name = members.invited(tx.connection, secret, fingerprint, time.time())
+            members.add_site(tx.connection, name, fingerprint, join.public_key, join.version, secret)
             site = SiteKey(name, join.public_key)
             tx.after.append(lambda: self._sites.update({fingerprint: site}))
             return Joined(name, self.identity.name, self.identity.public_key)
@@ -154,7 +154,9 @@ class Service:
 
     async def poll(self, site: SiteKey, poll: Poll) -> PollAnswer:
         """Count the poll's shares; then questions, studies and stops, held until there are some or the time is over."""
-        self.desk.enter(site.name, poll)
+        if self.desk.enter(site.name, poll):  # its last answer may have been lost
+            for study in await self.read(lambda c: store.withdrawn(c, site.name)):
+                self.desk.withdraw(study, [site.name])
         receipts = tuple(await asyncio.gather(*(self.share(site, each, along=True) for each in poll.shares)))
         news = any(receipt.state != "counted" for receipt in receipts)
         deadline = time.monotonic() + poll.wait
@@ -165,8 +167,10 @@ class Service:
             tasks = self.desk.tasks(site.name, poll)
             stopped = self.desk.stopped(site.name, poll.holding)
             left = deadline - time.monotonic()
-            if news or proposals or tasks or stopped or left <= 0 or self.desk.closing:
-                return PollAnswer(receipts, tasks, proposals, stopped, time.time())
+            withdrawn = tuple(self.desk.withdrawn.get(site.name, ()))
+            if news or proposals or tasks or stopped or withdrawn or left <= 0 or self.desk.closing:
+                self.desk.withdrawn.pop(site.name, None)
+                return PollAnswer(receipts, tasks, proposals, stopped, time.time(), withdrawn)
             await self.desk.wait(site.name, left)
 
     async def _proposals(self, site: str, after: int) -> tuple[Proposal, ...]:
@@ -244,7 +248,7 @@ class Service:
                 raise StudyError("This very study was submitted already by another investigator.", "Ask the operator.")
             self._check_sites(study)
             if pinned is None:
-                store.pin_investigator(tx.connection, name, signed.fingerprint)
+                members.pin_investigator(tx.connection, name, signed.fingerprint)
             sites = sorted(study.sites)
             number, runs = store.add_study(tx.connection, signed.hash, study.title, name, content, sites, analyses)
             tx.after.append(lambda: self.desk.propose(number, sites))
@@ -279,6 +283,8 @@ class Service:
                     f"There is no study {study[:12]} of yours.", "See `atoll study status`.", code="UNKNOWN"
                 )
             self._active.end_study(tx, study, "stop", Reason("STOPPED", subject=investigator["name"]))
+            open_ = [site for site, entry in store.actions(tx.connection, study).items() if entry["action"] is None]
+            tx.after.append(lambda: self.desk.withdraw(study, open_))
 
         await self._writer.submit(event)
 

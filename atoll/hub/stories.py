@@ -5,7 +5,8 @@ The views speak English and codes; here every code becomes a sentence in the vis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -17,6 +18,8 @@ from atoll.hub import store, views
 from atoll.hub.desk import Desk
 from atoll.hub.sentences import waits, why
 from atoll.study import protocol
+from atoll.study.circe import read
+from atoll.study.circe_text import explain
 from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, RUN_STATES, SITE_STATES
 from atoll.ui.words import Say
 
@@ -29,9 +32,41 @@ def ended(state: str) -> bool:
 
 
 def studies(connection: Connection, desk: Desk, investigator: str, say: Say) -> list[Story]:
-    """An investigator's studies, newest first, each with its runs."""
+    """An investigator's studies, newest first, each with its runs; the same question to several hospitals is one."""
     hashes = dict.fromkeys(row["study"] for row in store.all_runs(connection, investigator))
-    return [found for name in hashes if (found := study(connection, desk, name, say)) is not None]
+    groups: dict[bytes, list[Story]] = {}
+    for name in hashes:
+        found = study(connection, desk, name, say)
+        if found is not None:
+            groups.setdefault(_question(connection, name) or name.encode(), []).append(found)
+    return [_together(group, say) if _asks(group[0]) else group[0] for group in groups.values()]
+
+
+def _asks(found: Story) -> bool:
+    """Whether the study holds nothing but questions of feasibility."""
+    return all(analysis["algorithm"] == "feasibility" for analysis in found["analyses"].values())
+
+
+def _question(connection: Connection, name: str) -> bytes:
+    """What a question of feasibility asks, without whom it asks; nothing for any other study."""
+    asked = _protocol(connection, name)
+    if any(analysis.algorithm != "feasibility" for analysis in asked.analyses.values()):
+        return b""
+    return replace(asked, sites={}).canonical()
+
+
+def _together(group: Sequence[Story], say: Say) -> Story:
+    """One question to each of several hospitals; `questions` are the studies that ask them, by hospital."""
+    state = views.study_state([found["state"] for found in group])
+    questions = sorted(group, key=lambda found: list(found["sites"]))
+    return {
+        **questions[0],
+        "state": state,
+        "says": say(RUN_STATES[state]),
+        "sites": {site: entry for found in questions for site, entry in found["sites"].items()},
+        "questions": questions,
+        "answered": sum(found["state"] == "finished" for found in group),
+    }
 
 
 def study(connection: Connection, desk: Desk, name: str, say: Say) -> Story | None:
@@ -55,9 +90,26 @@ def study(connection: Connection, desk: Desk, name: str, say: Say) -> Story | No
         **found,
         "says": say(RUN_STATES[found["state"]]),
         "waits": waits(found, say),
+        "questions": [],
         "purpose": asked.purpose,
         "by": asked.investigator,
     }
+
+
+def definitions(connection: Connection, name: str, say: Say) -> dict[str, str]:
+    """What the cohort definitions of a study say, by the cohort's title, else by the datasets that are made of it."""
+    datasets: dict[str, list[str]] = {}
+    for dataset, recipe in _protocol(connection, name).recipes.items():
+        for text in filter(None, (recipe.cohort, recipe.second)):
+            datasets.setdefault(text, []).append(dataset)
+    found: dict[str, str] = {}
+    for text, used in datasets.items():
+        definition = read(text)
+        title = " ".join((definition.title or "").split()) or ", ".join(used)
+        number = sum(known == title or known.startswith(f"{title} (") for known in found) + 1
+        said = explain(definition, say.language, check=False, every=False)
+        found[title if number == 1 else f"{title} ({number})"] = said
+    return found
 
 
 def _why(entry: Mapping[str, Any] | None, say: Say) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from atoll.errors import CATALOGUE
 from atoll.governance.signatures import SignedStudy
-from atoll.hub import store, waiting
+from atoll.hub import members, store, waiting
 from atoll.hub.desk import SILENT, Desk
 from atoll.hub.sentences import ENGLISH, waits
 from atoll.hub.store import Row
@@ -42,7 +42,7 @@ def sites(connection: Connection, desk: Desk | None) -> list[dict[str, Any]]:
             "ledger_head": row["ledger_head"],
             "online": _online(desk, row["name"]),
         }
-        for row in store.all_sites(connection)
+        for row in members.all_sites(connection)
     ]
 
 

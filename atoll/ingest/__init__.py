@@ -1,7 +1,7 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
-The export      sources, which opens one (a new format of exports goes there); tabular (CSV, Excel, Parquet), fhir,
-                hl7v2; pace, how far a long reading is
+The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); excel; formats, those of messages
+                (a new one goes there): fhir, hl7v2
 Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
                 code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);

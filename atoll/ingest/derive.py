@@ -2,9 +2,8 @@
 
 Periods   from a person's first to last event, or split where nothing happened for more than `gap` days; never before
           birth or after death.
-Eras      the same concept again within 30 days is one era (OHDSI's era scripts); drugs by ingredient, which is
-looked up
-          in `concept_ancestor`, else the drug itself. A drug without an end lasts its days of supply, else one day.
+Eras      the same concept again within 30 days is one era (OHDSI's era scripts); drugs by ingredient, which is looked
+          up in `concept_ancestor`, else the drug itself. A drug without an end lasts its days of supply, else one day.
 """
 
 from __future__ import annotations

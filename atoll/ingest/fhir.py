@@ -13,10 +13,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from atoll.cdm.delimited import opened
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile
-from atoll.ingest.tabular import opened
 
 _CODING = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR, display VARCHAR)[], text VARCHAR)"
 _REF = "STRUCT(reference VARCHAR, display VARCHAR)"
@@ -159,7 +160,12 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
 }  # fmt: skip
 
 
-def open_fhir(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
+def is_message(name: str, head: bytes) -> bool:
+    """Whether a file holds FHIR."""
+    return name.endswith((".ndjson", ".ndjson.gz")) or (name.endswith(".json") and b'"resourceType"' in head)
+
+
+def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progress: Progress = silent) -> Source:
     """All resources of some files as a source with one table a type.
 
     Raises
@@ -174,6 +180,7 @@ def open_fhir(files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
     for file in files:
         if not file.name.lower().endswith((".ndjson", ".ndjson.gz", ".json")):
             continue
+        progress(f"{file.name} ({file.stat().st_size:,} bytes)")
         readable = _lines(bench, file, folder)
         found, with_components = _counts(bench, readable, file, source, folder)
         mark = SourceFile(file.name, _sha256(file), file.stat().st_size, "utf-8", "", sum(found.values()))

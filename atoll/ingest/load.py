@@ -3,10 +3,8 @@
     source → rules (one query each) → checks → periods and eras → a release, put in force as a whole
 
 Nothing is lost: a row that cannot stay is kept at the site with its reason (`ingest.rejected`), a value that cannot
-stay
-with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
-vocabulary
-give the same tables, also when the load was killed in between.
+stay with its row too, a code without a concept becomes a concept of the hospital's own. The same export, mapping and
+vocabulary give the same tables, also when the load was killed in between.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from atoll.ingest import derive, persons, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one
+from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
 from atoll.ingest.rules import REPEATED, Context
 from atoll.ingest.sources import open_source
@@ -97,6 +95,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
+    refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 
@@ -144,7 +143,7 @@ class _Load:
     def _plan(self, vocabulary: str) -> dict[str, Any]:
         """What the release will be made from. Opening the source reads every file once."""
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
-            source = open_source(self.address, bench, self._work(), self.mapping)
+            source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
             not_read = unread(self.mapping, source)
         concepts = digest_of(self.vocabulary)
@@ -166,7 +165,7 @@ class _Load:
         self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
-        self.source = open_source(self.address, bench, build.folder, self.mapping)
+        self.source = open_source(self.address, bench, build.folder, self.mapping, self.progress)
         self.lookups = Lookups(bench, self.mapping.lists)
         self.total = sum(
             self.source.tables[rule.source].size for rule in self.mapping.rules if rule.source in self.source.tables

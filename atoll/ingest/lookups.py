@@ -1,8 +1,7 @@
 """What an expression can look up, as tables beside the source: code lists, vocabularies, units, results in words.
 
-Each is a table `key → columns`. Codes that it does not know are added before a rule runs, with concept 0 and a
-concept of
-the hospital's own (from 2,000,000,000 on) as their source concept: they stay countable, and keep their number in
+Each is a table `key → columns`. Codes that it does not know are added before a rule runs, with concept 0 and a concept
+of the hospital's own (from 2,000,000,000 on) as their source concept: they stay countable, and keep their number in
 every later release.
 """
 

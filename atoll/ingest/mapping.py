@@ -30,11 +30,11 @@ from typing import Any
 from atoll.cdm.tables import RESULTS, VOCABULARY, Table, tables
 from atoll.errors import DataError
 from atoll.ingest.expressions import Expression, ExpressionError, names, parse
+from atoll.ingest.formats import TABLES, kinds
 from atoll.study.form import Form, nearest
 from atoll.study.nodes import Node, Problem, from_yaml
 
 FORMAT = 1
-KINDS = ("tables", "fhir", "hl7")
 _TOP = ("source", "lists", "vocabulary", "persons", "periods", "visits", "eras", "units", "description", "changes")
 
 
@@ -141,7 +141,7 @@ class Mapping:
 
     name: str
     rules: tuple[Rule, ...]
-    source: str = "tables"
+    source: str = TABLES
     encoding: str = ""
     missing: tuple[str, ...] = ()
     tables: Entries[str, SourceTable] = field(default_factory=dict)
@@ -254,7 +254,7 @@ class _Reader:
         for name, entry in form.entries(fields["tables"], "source.tables").items() if "tables" in fields else ():
             found[name] = self._table(name, entry)
         return {
-            "source": form.part(fields, "source", "kind", Form.choice, "tables", KINDS),
+            "source": form.part(fields, "source", "kind", Form.choice, TABLES, kinds()),
             "encoding": form.part(fields, "source", "encoding", Form.text, ""),
             "missing": self._words(fields, "source", "missing"),
             "tables": found,

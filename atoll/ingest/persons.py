@@ -4,8 +4,7 @@ Of two births of one person the earlier is kept, since it contradicts no event, 
 differs too, the rows are two persons under one id: they and their events are put aside.
 
 `ingest.person_key` has one row for each key of the source: the id made from the key, the person that it belongs to
-(another
-one after a merge), the first day on which that person can have lived, the day of death, and why the person is
+(another one after a merge), the first day on which that person can have lived, the day of death, and why the person is
 rejected when the rows of one key contradict each other.
 """
 
@@ -27,9 +26,8 @@ TWO_BIRTHS = "one person with two births"
 
 
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
-    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated
-    rows and
-    merged persons are taken out of `person`."""
+    """Build `ingest.person_key` from the rows of `person`, which still carry the columns of the loader; repeated rows
+    and merged persons are taken out of `person`."""
     born = "(year_of_birth * 10000 + coalesce(month_of_birth, 0) * 100 + coalesce(day_of_birth, 0))"
     bench.run(
         "CREATE OR REPLACE TABLE ingest.person_key AS WITH each AS (SELECT _key AS key, gender_concept_id AS sex,"

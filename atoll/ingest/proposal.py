@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
@@ -35,6 +36,7 @@ from atoll.ingest.drafting import (
     scalar,
     word,
 )  # fmt: skip
+from atoll.ingest.formats import TABLES
 from atoll.ingest.roles import by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.ingest.sources import LEFT_OUT
@@ -78,7 +80,9 @@ class Draft:
         return dict(vars(self))
 
 
-def propose(address: str, target: Path, name: str, vocabulary: Path | None = None) -> Draft:
+def propose(
+    address: str, target: Path, name: str, vocabulary: Path | None = None, progress: Progress = silent
+) -> Draft:
     """Scan an export and write a draft, and its code lists, beside each other. Existing files are not overwritten.
 
     Raises
@@ -89,7 +93,8 @@ def propose(address: str, target: Path, name: str, vocabulary: Path | None = Non
     if target.exists():
         raise DataError(f"{target} is there already.", "Give another --out, or move it away.")
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, Workbench(scratch=Path(folder) / "spill") as own:
-        writer = _Writer(scan(address, folder=Path(folder), bench=own), name, vocabularies(vocabulary), own)
+        found = scan(address, folder=Path(folder), bench=own, progress=progress)
+        writer = _Writer(found, name, vocabularies(vocabulary), own)
         text = writer.text()
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text.encode("utf-8"))
@@ -115,7 +120,7 @@ class _Writer:
         rules = [line for to in _NEEDS for line in self._of(to)]
         rules += [line for table in self.tables for line in (*self._vitals(table), *self._smoking(table))]
         head = ["mapping: 1", f"name: {word(self.name)}"]
-        if self.found["kind"] != "tables":
+        if self.found["kind"] != TABLES:
             head += [f"source: {{kind: {self.found['kind']}}}"]
         if self.lists:
             head += ["lists:", *(f"  {file.removesuffix('.csv')}: {file}" for file in self.lists)]

@@ -1,10 +1,9 @@
 """A release in the making: a file beside the one that analyses read, which takes its place when it is complete.
 
 Analyses see the old release or the new one, never a mixture: the file is renamed over the other in one step, and
-whoever
-reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a load
-that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with the
-same result. A release that is sealed (manifest written) has only to be put in force.
+whoever reads the old one reads on. Every step of the making is one transaction that also notes that it is done, so a
+load that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with
+the same result. A release that is sealed (manifest written) has only to be put in force.
 
 The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
 `file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
@@ -179,11 +178,7 @@ class Build:
             " JOIN ingest.rule r ON r.position = _rule WHERE _reason IS NOT NULL AND (_reason <> "
             f"{literal(REPEATED)} OR _row IS NOT NULL)"
         )
-        if start := table.start():
-            bench.run(
-                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM {full}"
-                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
-            )
+        self._coming(name)
         for position, bit, text in bench.rows(
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"
@@ -202,6 +197,14 @@ class Build:
                 "INSERT INTO ingest.unit_converted SELECT 'measurement', measurement_concept_id, unit_concept_id,"
                 " _converted, count(*) FROM main.measurement WHERE _converted IS NOT NULL AND value_as_number IS NOT"
                 " NULL GROUP BY ALL ORDER BY ALL"
+            )
+
+    def _coming(self, name: str) -> None:
+        """Note the day on which the first of a table's rows that lie in the future will have come."""
+        if start := tables()[name].start():
+            self.bench.run(
+                f"INSERT INTO ingest.coming SELECT {literal(name)}, min({quoted(start)}) FROM main.{quoted(name)}"
+                f" WHERE _reason = {literal(in_the_future(start))} HAVING count(*) > 0"
             )
 
     def repeated(self, name: str) -> bool:
@@ -279,6 +282,28 @@ def manifest_of(target: Path) -> dict[str, Any]:
         return {}
     with Workbench(target, read_only=True) as bench:
         return _manifest(bench)
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse a file in whose place a release would be put although no load made it; one of empty OMOP tables may go.
+
+    Raises
+    ------
+    OperatorError
+        When it holds anything else.
+    """
+    if not target.exists() or manifest_of(target):
+        return
+    with Workbench(target, read_only=True) as bench:
+        there = bench.rows(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = current_database()"
+        )
+        ours = all(schema == "main" and name in tables() for schema, name in there)
+        if not ours or any(bench.value(f"SELECT count(*) FROM {quoted(name)}") for _, name in there):
+            raise OperatorError(
+                f"{target} holds data that no load of Atoll put there; a release would take their place.",
+                "Name a new file, or move this one away.",
+            )
 
 
 def _manifest(bench: Workbench) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.pace import Pace, Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
-from atoll.ingest.pace import Pace, Progress, silent
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1

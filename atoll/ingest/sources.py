@@ -3,8 +3,8 @@
 What an export is made of is found out from it: FHIR bundles and bulk files and HL7 v2 messages are turned into plain
 tables first (`ingest.fhir`, `ingest.hl7v2`); CSV is read where it lies.
 
-A new format of files with rows goes into `_Files._table`; one of messages is a module of its own that gives a `Source`,
-known by `_kind_of` and `mapping.KINDS`. What `atoll site dataset add` reads is another thing: see `features.imports`.
+A new format of files with rows goes into `_Files._table`; one of messages is a module of its own, named in `formats`.
+What `atoll site dataset add` reads is another thing: see `features.imports`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from atoll.cdm import delimited
 from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest import tabular
+from atoll.ingest import excel, formats
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
-from atoll.ingest.pace import Progress, silent
 
-LEFT_OUT = (
-    "reader:left_out"  # a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
-)
+PARQUET = (".parquet", ".pq")
+# a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
+LEFT_OUT = "reader:left_out"
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
 
@@ -115,42 +116,15 @@ def open_source(
     path = Path(address)
     if not path.exists():
         raise DataError(f"There is no file or folder {address}.", "Check the path.")
-    kind = mapping.source if mapping else ""
+    kind = mapping.source if mapping else formats.TABLES
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
     if not files:
         raise DataError(f"{path} is an empty folder.", "Give the folder with the export.", code="EMPTY")
-    found = kind if kind not in ("", "tables") else _kind_of(files)
-    if found in ("fhir", "hl7"):
-        return _messages(found, files, bench, folder)
+    found = kind if kind != formats.TABLES else formats.kind_of(files)
+    if found != formats.TABLES:
+        source: Source = formats.opener(found)(files, bench, folder, progress)
+        return source
     return _Files(bench, folder, mapping, progress).open(files, path)
-
-
-def _kind_of(files: Sequence[Path]) -> str:
-    for file in files:
-        name = file.name.lower()
-        if name.endswith((".ndjson", ".ndjson.gz")):
-            return "fhir"
-        if name.endswith(".json"):
-            with file.open("rb") as opened:
-                if b'"resourceType"' in opened.read(4096):
-                    return "fhir"
-        if name.endswith((".hl7", ".er7")):
-            return "hl7"
-        if name.endswith(".txt"):
-            with file.open("rb") as opened:
-                if opened.read(64).lstrip(b"\xef\xbb\xbf\x0b\r\n").startswith(b"MSH|"):
-                    return "hl7"
-    return "tables"
-
-
-def _messages(kind: str, files: Sequence[Path], bench: Workbench, folder: Path) -> Source:
-    if kind == "fhir":
-        from atoll.ingest.fhir import open_fhir
-
-        return open_fhir(files, bench, folder)
-    from atoll.ingest.hl7v2 import open_hl7
-
-    return open_hl7(files, bench, folder)
 
 
 class _Files:
@@ -158,7 +132,7 @@ class _Files:
 
     def __init__(self, bench: Workbench, folder: Path, mapping: MappingDocument | None, progress: Progress):
         self.bench, self.folder, self.mapping, self.progress = bench, folder, mapping, progress
-        self.source = Source(bench, "tables")
+        self.source = Source(bench, formats.TABLES)
         self.wanted = set(mapping.used()) if mapping else None
 
     def open(self, files: Sequence[Path], root: Path) -> Source:
@@ -186,10 +160,10 @@ class _Files:
             pattern = (table.file or f"{name}.*").casefold()
             if fnmatch.fnmatch(relative.casefold(), pattern) or fnmatch.fnmatch(file.name.casefold(), pattern):
                 return name
-        if not file.name.lower().endswith((*tabular.TEXT, *tabular.EXCEL, *tabular.PARQUET)):
+        if not file.name.lower().endswith((*delimited.TEXT, *excel.EXCEL, *PARQUET)):
             return None
         stem = file.name.split(".")[0]
-        if self.wanted is None or file.name.lower().endswith(tabular.EXCEL):
+        if self.wanted is None or file.name.lower().endswith(excel.EXCEL):
             return stem
         if root.is_file() and len(self.wanted) == 1:
             return next(iter(self.wanted))
@@ -200,9 +174,9 @@ class _Files:
 
     def _table(self, name: str, files: Sequence[Path]) -> None:
         declared = (self.mapping.tables if self.mapping else {}).get(name) or SourceTable(name)
-        if files[0].name.lower().endswith(tabular.EXCEL):
+        if files[0].name.lower().endswith(excel.EXCEL):
             self._excel(name, files)
-        elif files[0].name.lower().endswith(tabular.PARQUET):
+        elif files[0].name.lower().endswith(PARQUET):
             self._parquet(name, files)
         else:
             self._csv(name, files, declared)
@@ -213,9 +187,9 @@ class _Files:
         forms: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
         seen: list[SourceFile] = []
         for file in files:
-            found = tabular.look(file, encoding or None, self.progress)
-            readable = tabular.readable(file, found, self.folder)
-            form = tabular.dialect(readable, declared.columns, declared.delimiter or None)
+            found = delimited.look(file, encoding or None, self.progress)
+            readable = delimited.readable(file, found, self.folder)
+            form = delimited.dialect(readable, declared.columns, declared.delimiter or None)
             self.source.paths[str(readable)] = file.name
             seen.append(SourceFile(file.name, found.sha256, found.size, found.encoding, form.delimiter, found.lines))
             forms.setdefault((form.delimiter, form.columns), []).append(readable)
@@ -231,7 +205,7 @@ class _Files:
     def _excel(self, name: str, files: Sequence[Path]) -> None:
         for file in files:
             sha256, size = _hash(file)
-            sheets = tabular.excel_sheets(file, self.folder, sha256)
+            sheets = excel.excel_sheets(file, self.folder, sha256)
             for title, path in sheets.items():
                 named = title if self.wanted and title in self.wanted else name
                 named = named if len(sheets) == 1 or named in (self.wanted or ()) else title
@@ -295,7 +269,7 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
 
     import pyarrow.parquet as pq
 
-    source = Source(bench, "tables")
+    source = Source(bench, formats.TABLES)
     parts = urlsplit(address)
     if parts.scheme == "duckdb":
         return _attached(Path(unquote(parts.path)), source)

@@ -79,13 +79,11 @@ class Phenotype:
         return (HERE / f"{self.name}.json").read_text("utf-8")
 
     def definition(self, language: Language = "en") -> CohortExpression:
-        """The definition; in Chinese with the names of its concepts, sets and rules in Chinese."""
-        definition = read(self.text)
-        if language == "en":
-            return definition
+        """The definition with its title; in Chinese with the names of its concepts, sets and rules in Chinese."""
         import json
 
-        return read(json.dumps(_translated(definition.document())))
+        document = {"Title": self.title[language], **read(self.text).document()}
+        return read(json.dumps(document if language == "en" else _translated(document)))
 
 
 def names() -> list[str]:

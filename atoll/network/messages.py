@@ -137,10 +137,11 @@ class Proposal(Message, frozen=True):
     study: bytes
 
 
-class PollAnswer(Message, frozen=True):
+class PollAnswer(Message, frozen=True, omit_defaults=True):
     """Receipts for the poll's shares in their order, questions to answer, studies to decide about, leases to drop.
 
-    `now` is the hub's time in seconds since 1970.
+    now         the hub's time in seconds since 1970
+    withdrawn   hashes of studies that their investigator stopped before this site decided
     """
 
     receipts: tuple[Receipt, ...]
@@ -148,6 +149,7 @@ class PollAnswer(Message, frozen=True):
     proposals: tuple[Proposal, ...]
     stopped: tuple[int, ...]
     now: float
+    withdrawn: tuple[str, ...] = ()
 
 
 class Join(Message, frozen=True):

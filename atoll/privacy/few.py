@@ -2,9 +2,12 @@
 
 Σ y·dose − 100 Σ y·drug is the sum over the cases who are not on the standard dose of 100; Σ age − Σ age at diagnosis
 that over those who were not diagnosed on admission. In general: where a combination c · x of the columns is nought for
-all of a cell but a few, c applied to the sums of that cell is theirs. The cells are everybody, each level and who is
-not in it, the cases and the others; with `crossed` both at once. Σ (c · x) xₖ leaves too, so those whom a plane misses
-among everybody are a cell as well, and so are those of a number that is not nought, or not what is common.
+all of a cell but a few, c applied to the sums of that cell is theirs. The cells are everybody, each level (also that
+which no term names) and who is not in it, the cases and the others; with `crossed` both at once.
+
+Σ (c · x) xₖ leaves too. So a plane on which many lie (who have no packs, are at a limit of detection, on the standard
+dose) has a cell beside it, where every column is looked at, levels and the outcome among them; and in every other cell
+those beside it are enough, or nobody.
 
 Each number of a cell is fitted on the other columns by least absolute values, whose optimum passes through as many as
 it can (Bloomfield & Steiger 1983, Least Absolute Deviations; by reweighted least squares, Schlossmacher 1973). Any
@@ -47,29 +50,50 @@ class Few:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Rows with these values of flags; and beside a plane, where there is one."""
+class Plane:
+    """Rows with c · x = 0; what it says of which column."""
 
-    levels: tuple[tuple[int, bool], ...] = ()
-    beside: tuple[float, ...] = ()
+    column: int
+    c: tuple[float, ...]
+
+    def misses(self, Z: Array) -> Array:
+        return _missed(Z, np.array(self.c))
+
+    def scaled(self, size: Array) -> Plane:
+        """The same for columns that are divided by `size`."""
+        return Plane(self.column, tuple((np.array(self.c) * size).tolist()))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Rows that have one of these flags, or none of them; and beside a plane, where there is one."""
+
+    levels: tuple[tuple[tuple[int, ...], bool], ...] = ()
+    beside: Plane | None = None
 
     def holds(self, Z: Array) -> Array:
         where = np.ones(len(Z), dtype=bool)
-        for column, value in self.levels:
-            where &= (Z[:, column] != 0) == value
-        if self.beside:
-            where &= _missed(Z, np.array(self.beside))
-        return where
+        for columns, value in self.levels:
+            where &= (Z[:, columns] != 0).any(axis=1) == value
+        return where if self.beside is None else where & self.beside.misses(Z)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that are looked at, each column in its largest size; which are 0 or 1; whether persons have several."""
+    """The rows that are looked at, each column in its largest size; which are 0 or 1; what they are called; whether the
+    last is an outcome, and whether persons have several rows."""
 
     rows: Rows
     size: Array
     binary: Array
+    names: tuple[str, ...]
+    outcome: bool
     several: bool
+
+    @property
+    def numbers(self) -> Array:
+        """The columns that are more than 0 and 1."""
+        return np.flatnonzero(~self.binary & (self.size > 0))
 
     def read(self) -> Iterator[tuple[Array, Array | None]]:
         for part in self.rows():
@@ -77,32 +101,42 @@ class Table:
                 yield part.columns / self.size, part.person
 
 
-def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True) -> Few:
+def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True, known: Sequence[Plane] = ()) -> Few:
     """The smallest number of persons, 1 … least − 1, whom a plane misses in a cell; infinite where there is none.
 
     rows      chunks that can be read again and again, whose first column is 1; the rows of a person come in one chunk
     least     that many persons are enough
     crossed   sums are taken over the cases of each level too (the last column is the outcome)
     pairs     products of two columns are summed; else the columns alone
+    known     planes of more rows than these, as `planes` gives them
     """
-    table, names, outcome = _table(rows)
-    numbers = np.flatnonzero(~table.binary & (table.size > 0))
-    if not len(numbers):
-        return Few()
-    found, beside = _looked_at(table, [Cell()], numbers, least)
+    table = _table(rows)
+    found, seen = _looked_at(table, [Cell()], table.numbers, least)
     if pairs:
-        beside += _usual(table, numbers)
-        cells = _cells(table, outcome and crossed) + [Cell((), c) for c in dict.fromkeys(beside)]
-        more, _ = _looked_at(table, cells, numbers, least)
-        found |= more
+        seen += [*_usual(table, least), *(one.scaled(table.size) for one in known)]
+        seen, cells = list(dict.fromkeys(seen)), _cells(table, crossed)
+        every = np.arange(1, len(table.size))
+        more = [
+            _looked_at(table, cells, table.numbers, least)[0],
+            _looked_at(table, [Cell((), plane) for plane in seen], every, least)[0],
+            _beside(table, [Cell(), *cells], seen, least),
+        ]
+        for column, persons in (item for part in more for item in part.items()):
+            found[column] = min(found.get(column, np.inf), persons)
     if not found:
         return Few()
     column = min(found, key=lambda j: found[j])
-    return Few(found[column], names[column] if names else "")
+    return Few(found[column], table.names[column] if table.names else "")
 
 
-def _table(rows: Rows) -> tuple[Table, tuple[str, ...], bool]:
-    """The table; the names of its columns; whether the last is an outcome."""
+def planes(rows: Rows, least: int) -> list[Plane]:
+    """The planes on which many of all rows lie, and many do not, for columns of any size."""
+    table = _table(rows)
+    seen = dict.fromkeys(_looked_at(table, [Cell()], table.numbers, least)[1] + _usual(table, least))
+    return [one.scaled(1 / table.size) for one in seen]
+
+
+def _table(rows: Rows) -> Table:
     size, binary = np.zeros(0), np.zeros(0, dtype=bool)
     names, outcome, several = tuple[str, ...](), False, False
     for part in rows():
@@ -110,50 +144,64 @@ def _table(rows: Rows) -> tuple[Table, tuple[str, ...], bool]:
             own, zero_one = np.abs(part.columns).max(axis=0), ((part.columns == 0) | (part.columns == 1)).all(axis=0)
             size, binary = (np.maximum(size, own), binary & zero_one) if len(size) else (own, zero_one)
             names, outcome, several = part.names, part.outcome, part.person is not None
-    return Table(rows, np.where(size > 0, size, 1.0), binary | (size == 0), several), names, outcome
+    return Table(rows, np.where(size > 0, size, 1.0), binary | (size == 0), names, outcome, several)
 
 
 def _cells(table: Table, crossed: bool) -> list[Cell]:
-    """Each level and who is not in it; with `crossed`, the cases of each and the others."""
+    """Each level and who is not in it, and who has none of a category; with `crossed`, the cases of each and others."""
     flags = np.flatnonzero(table.binary)[1:].tolist()  # the first column is 1
-    one = [Cell(((column, value),)) for column in flags for value in (True, False)]
+    one = [Cell((((column,), value),)) for column in flags for value in (True, False)]
+    called: dict[str, list[int]] = {}
+    for column in flags:
+        called.setdefault(table.names[column] if table.names else "", []).append(column)
+    one += [Cell(((tuple(own), False),)) for name, own in called.items() if name and len(own) > 1]
     last = len(table.binary) - 1
     if not crossed or last not in flags:
         return one
-    return one + [Cell((*cell.levels, (last, value))) for cell, value in product(one, (True, False))]
+    return one + [Cell((*cell.levels, ((last,), value))) for cell, value in product(one, (True, False))]
 
 
-def _looked_at(
-    table: Table, cells: Sequence[Cell], numbers: Array, least: int
-) -> tuple[dict[int, float], list[tuple[float, ...]]]:
+def _looked_at(table: Table, cells: Sequence[Cell], targets: Array, least: int) -> tuple[dict[int, float], list[Plane]]:
     """By column the fewest persons whom a plane misses; and the planes that many of a cell lie on, and many do not."""
-    planes, beside = list[tuple[int, Cell, Array]](), list[tuple[float, ...]]()
-    for cell, (Z, n) in _parts(table, cells).items():
+    told, seen = list[tuple[Plane, Cell]](), list[Plane]()
+    for cell, (Z, n) in _parts(table, cells).items() if len(targets) else ():
         share = SEEN if cell == Cell() else HALF
-        for j, c, on, missed in _planes(Z, numbers, share):
+        for plane, on, missed in _planes(Z, targets, share):
             if missed < (on if table.several else min(least, on)) and (missed or len(Z) < n):
-                planes.append((j, cell, c))
-            if missed >= least and on >= SEEN * len(Z):
-                beside.append(tuple(c.tolist()))
+                told.append((plane, cell))
+            if missed >= least and on >= max(least, SEEN * len(Z)):
+                seen.append(plane)
     found = dict[int, float]()
-    for (j, _, _), persons in zip(planes, _counted(table, planes), strict=True):
+    for (plane, _), persons in zip(told, _counted(table, told), strict=True):
         if 0 < persons < least:
-            found[j] = min(found.get(j, np.inf), persons)
-    return found, beside
+            found[plane.column] = min(found.get(plane.column, np.inf), persons)
+    return found, seen
 
 
-def _usual(table: Table, numbers: Array) -> list[tuple[float, ...]]:
+def _beside(table: Table, cells: Sequence[Cell], seen: Sequence[Plane], least: int) -> dict[int, float]:
+    """By column the fewest persons of a cell who are beside a plane."""
+    found = dict[int, float]()
+    pairs = [(plane, cell) for plane in seen for cell in cells]
+    for (plane, _), persons in zip(pairs, _counted(table, pairs), strict=True):
+        if 0 < persons < least:
+            found[plane.column] = min(found.get(plane.column, np.inf), persons)
+    return found
+
+
+def _usual(table: Table, least: int) -> list[Plane]:
     """The planes of each number that is nought for many, and of the value that most have, where they are many."""
+    if not len(table.numbers):
+        return []
     Z, _ = _parts(table, [Cell()])[Cell()]
-    planes = []
-    for j in numbers:
+    found = []
+    for j in table.numbers.tolist():
         values, held = np.unique(Z[:, j], return_counts=True)
         common = {0.0, float(values[held.argmax()])}
-        for value in (v for v in sorted(common) if (Z[:, j] == v).mean() >= SEEN):
-            plane = np.zeros(Z.shape[1])
-            plane[0], plane[j] = value, -1.0
-            planes.append(tuple(plane.tolist()))
-    return planes
+        for value in (v for v in sorted(common) if (Z[:, j] == v).sum() >= max(least, SEEN * len(Z))):
+            c = np.zeros(Z.shape[1])
+            c[0], c[j] = value, -1.0
+            found.append(Plane(j, tuple(c.tolist())))
+    return found
 
 
 def _parts(table: Table, cells: Sequence[Cell]) -> dict[Cell, tuple[Array, int]]:
@@ -171,24 +219,20 @@ def _parts(table: Table, cells: Sequence[Cell]) -> dict[Cell, tuple[Array, int]]
     return {cell: (rows, n) for cell, (rows, _, n) in held.items() if n}
 
 
-def _planes(Z: Array, numbers: Array, share: float) -> Iterator[tuple[int, Array, int, int]]:
-    """Of each number the plane c, with c · x nought for such a share of the rows, and for more than twice as many as it
-    has terms, if there is one; how many are on it who have any of these terms, and how many are not."""
+def _planes(Z: Array, targets: Array, share: float) -> Iterator[tuple[Plane, int, int]]:
+    """Of each target the plane on which such a share of the rows lie, and more than twice as many as it has terms, if
+    there is one; how many are on it who have any of these terms, and how many are not."""
     used = np.flatnonzero((Z != 0).any(axis=0))
-    targets = np.flatnonzero(np.isin(used, numbers))
-    if not len(targets):
-        return
-    own = Z[:, used]
-    for j, nearly in _least_absolute(own, targets, share):
+    own, among = Z[:, used], np.flatnonzero(np.isin(used, targets))
+    for j, nearly in _least_absolute(own, among, share):
         c = _polished(own, j, nearly)
-        terms = np.abs(c) > MISSED
-        missed = _missed(own, c)
+        terms, missed = np.abs(c) > MISSED, _missed(own, c)
         there = (own[:, terms] != 0).any(axis=1) if terms.sum() > 1 else np.ones(len(own), dtype=bool)
         on = int((there & ~missed).sum())
         if on > 2 * terms.sum():
             whole = np.zeros(Z.shape[1])
             whole[used] = c
-            yield int(used[j]), whole, on, int(missed.sum())
+            yield Plane(int(used[j]), tuple(whole.tolist())), on, int(missed.sum())
 
 
 def _missed(Z: Array, c: Array) -> Array:
@@ -244,12 +288,13 @@ def _polished(Z: Array, target: int, c: Array) -> Array:
     return c
 
 
-def _counted(table: Table, planes: Sequence[tuple[int, Cell, Array]]) -> list[int]:
-    """Of each plane the persons of its cell whom it misses."""
-    counts = [0] * len(planes)
-    for Z, person in table.read() if planes else ():
-        for k, (_, cell, c) in enumerate(planes):
-            where = cell.holds(Z)
-            where[where] = _missed(Z[where], c)
-            counts[k] += int(where.sum()) if person is None else len(np.unique(person[where]))
+def _counted(table: Table, pairs: Sequence[tuple[Plane, Cell]]) -> list[int]:
+    """Of each plane and cell the persons of the cell whom the plane misses."""
+    counts = [0] * len(pairs)
+    for Z, person in table.read() if pairs else ():
+        missed = {plane: plane.misses(Z) for plane in dict.fromkeys(plane for plane, _ in pairs)}
+        inside = {cell: cell.holds(Z) for cell in dict.fromkeys(cell for _, cell in pairs)}
+        for k, (plane, cell) in enumerate(pairs):
+            where = missed[plane] & inside[cell]
+            counts[k] += int(np.count_nonzero(where)) if person is None else len(np.unique(person[where]))
     return counts

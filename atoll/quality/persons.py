@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import tables
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality.check import Check
 from atoll.quality.completeness import EVENT_TABLES

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import joined, sql
-from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Finding
 
 DRIFT = 0.05  # change of a share of faults between two releases that is told

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import tables
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality import tests
 from atoll.quality.check import Check

@@ -20,10 +20,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
 from atoll.cdm.tables import tables as model
-from atoll.cdm.workspace import Workspace
 from atoll.errors import DataError
 from atoll.quality import completeness, conformance, plausibility, references, tests
 from atoll.quality.check import Check, Finding, judged

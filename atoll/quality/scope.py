@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import sql
-from atoll.cdm.workspace import Workspace
 from atoll.cohort.concepts import ConceptSets, members_of
-from atoll.cohort.domains import DOMAINS, OF_WORD
+from atoll.cohort.domains import BY_CRITERION, BY_WORD
 from atoll.errors import StudyError
 from atoll.quality.check import Check
 from atoll.study.dataset import Recipe
@@ -68,15 +68,15 @@ def _tables(recipe: Recipe) -> Iterator[str]:
     """Tables of the definition's criteria and of the features and outcomes."""
     for definition in recipe.definitions:
         for word in _keys(definition.document()):
-            if word in DOMAINS:
-                yield DOMAINS[word].table
+            if word in BY_CRITERION:
+                yield BY_CRITERION[word].table
     if recipe.features is None:
         return
     words = [feature.domain for feature in recipe.features.features]
     words += [outcome.domain for outcome in recipe.features.outcomes]
     for word in [*words, *(READS if SCORE in words else ())]:
-        if word in OF_WORD:
-            yield DOMAINS[OF_WORD[word]].table
+        if word in BY_WORD:
+            yield BY_WORD[word].table
 
 
 def _keys(document: Any) -> Iterator[str]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
-from atoll.cdm.workspace import Workspace
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.references import TOLERATED, higher_sex, middle_of, references
 

@@ -189,6 +189,7 @@ class Agent:
                 self._propose(proposal)
             except AtollError as error:  # one bad proposal keeps nothing else from this site
                 log.warning("a proposed study was ignored: %s", error)
+        self._store.withdraw(answer.withdrawn)
         with self._change:
             self._polling = False
             try:

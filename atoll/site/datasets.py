@@ -163,14 +163,17 @@ class Registry:
         Raises
         ------
         AtollError
-            When the cohort or its features cannot be found; what was made before stays.
+            When the cohort or its features cannot be found, or a formula of the study reads the future; what was made
+            before stays.
         """
         import pyarrow.parquet as pq
 
         from atoll.features.proposal import check
         from atoll.features.recipe import table_at, with_words
         from atoll.features.table import ParquetTable
+        from atoll.study.horizon import refuse
 
+        refuse(study)
         made = table_at(cdm, study.recipes[dataset], threads=threads)
         name, columns = made_name(study, dataset), with_words(made, study.recipes[dataset], study.datasets[dataset])
         with arriving(self._home.datasets, name) as path:

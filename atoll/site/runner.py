@@ -35,6 +35,7 @@ from atoll.privacy.leverage import Influence, Weighing, largest_influence
 from atoll.privacy.pairs import largest_apart
 from atoll.site import gate
 from atoll.study.dictionary import Dictionary, differences, person_column, words_of
+from atoll.study.horizon import refuse_ahead
 from atoll.study.view import View
 
 CHUNK = 8_192  # rows: a chunk of 50 columns and its weighted copy fit the processor's cache
@@ -236,6 +237,8 @@ def _permitted(permit: Permit, place: Place, question: bytes) -> Question:
         raise NotPermitted("The question is not one of the approved analysis.", code="NOT_PERMITTED")
     if asked.view is None or not set(asked.view.named()) <= set(permit.columns):
         raise NotPermitted("The question reads columns that the study does not name.", code="NOT_PERMITTED")
+    if asked.view.design is not None:  # the hub has looked at the study; what it asks may be something else
+        refuse_ahead("formula", asked.view.design.raw_columns, permit.columns)
     return asked
 
 

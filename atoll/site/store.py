@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,10 +205,10 @@ class SiteStore:
             state = connection.execute("SELECT state FROM studies WHERE hash = ?", (study,)).fetchone()["state"]
             if action == "approve" and state == "paused":
                 action = "resume"
-            if action not in STUDY[state]:
+            if action not in STUDY[state] or action not in _WORDS:
                 raise NotPermitted(
                     f"The study is {state} ({MEANING[state]}); one cannot {action} it.",
-                    f"Possible now: {', '.join(act for act in STUDY[state] if act != 'expire') or 'nothing'}.",
+                    f"Possible now: {', '.join(act for act in STUDY[state] if act in _WORDS) or 'nothing'}.",
                 )
             becomes = self._become(connection, study, STUDY[state][action])
             entry = self.write_entry(connection, kind="study", decision=_WORDS[action], study=study, subject=subject)
@@ -219,12 +219,20 @@ class SiteStore:
 
     def expire(self, study: str) -> None:
         """The study's last day has passed; one that its steward has just stopped stays stopped."""
+        self._end(study, "expire")
+
+    def withdraw(self, studies: Sequence[str]) -> None:
+        """Their investigator stopped them; one that was decided, or that is not known here, stays as it is."""
+        for study in studies:
+            self._end(study, "withdraw")
+
+    def _end(self, study: str, act: str) -> None:
+        """What nobody at the site decides: the new state and its ledger entry, where the state allows it."""
         with self.writing() as connection:
-            state = connection.execute("SELECT state FROM studies WHERE hash = ?", (study,)).fetchone()["state"]
-            if "expire" not in STUDY[state]:
-                return
-            self._become(connection, study, STUDY[state]["expire"])
-            self.write_entry(connection, kind="study", decision="expired", study=study)
+            row = connection.execute("SELECT state FROM studies WHERE hash = ?", (study,)).fetchone()
+            if row is not None and act in STUDY[row["state"]]:
+                becomes = self._become(connection, study, STUDY[row["state"]][act])
+                self.write_entry(connection, kind="study", decision=becomes, study=study)
 
     def _become(self, connection: sqlite3.Connection, study: str, state: str) -> str:
         connection.execute("UPDATE studies SET state = ?, decided = ? WHERE hash = ?", (state, utc_now(), study))

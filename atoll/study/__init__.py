@@ -13,6 +13,6 @@ A cohort        ATLAS's JSON is a tree of small records. `circe` is the face of 
     the tree          circe_node (records without loss), circe_parts, circe_criteria
     as YAML           circe_yaml and circe_yaml_write, the two halves; circe_fields and circe_values, their words
     in words          circe_text, circe_sentences
-    what is wrong     circe_check, circe_faults_zh
+    what is wrong     circe_check, circe_places (where), circe_faults (in both languages), circe_review (as sentences)
     a first one       circe_draft
 """

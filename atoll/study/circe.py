@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from atoll.errors import StudyError
-from atoll.study.circe_criteria import CriteriaGroup, Criterion, read_wrapped
-from atoll.study.circe_node import Misread, Node, key, words
+from atoll.study.circe_criteria import CriteriaGroup, Criterion
+from atoll.study.circe_node import Misread, Node, key, read_wrapped, words
 from atoll.study.circe_parts import ConceptSet, Period
 
 

@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, nodes, unknown_keys
@@ -28,39 +26,9 @@ from atoll.study.circe_criteria import (
     Specimen,
     VisitDetail,
 )
+from atoll.study.circe_faults import DEFECTS, MAX_RULES, Fault
 from atoll.study.circe_node import Node, read_day
 from atoll.study.circe_parts import ConceptSetSelection, DateRange, NumericRange, Occurrence, Period, Window
-
-Level = Literal["error", "warning", "note"]
-MAX_RULES = 62
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One entry of the check list: how grave, where, what, and what to do."""
-
-    level: Level
-    place: str
-    what: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place or 'The definition'} {self.what} {self.remedy}".strip()
-
-
-def refuse(found: Iterable[Fault]) -> None:
-    """Refuse a definition whose check list holds errors.
-
-    Raises
-    ------
-    StudyError
-        With the first error of the check list, and how many there are.
-    """
-    errors = [fault for fault in found if fault.level == "error"]
-    if errors:
-        first, more = errors[0], len(errors) - 1
-        further = f" ({more} more; see `atoll cohort explain`.)" if more else ""
-        raise StudyError(f"{first.place or 'The definition'} {first.what}{further}", first.remedy)
 
 
 def faults(definition: CohortExpression) -> list[Fault]:
@@ -72,9 +40,7 @@ def faults(definition: CohortExpression) -> list[Fault]:
         if isinstance(node, CorrelatedCriteria):
             found += _correlated(place, node)
     found += _history(definition, places)
-    found += [
-        Fault("warning", key, "is a key that Circe does not know; it is ignored.") for key in unknown_keys(definition)
-    ]
+    found += [Fault("key unknown", key) for key in unknown_keys(definition)]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(dict.fromkeys(found), key=lambda fault: order[fault.level])
 
@@ -96,85 +62,83 @@ def _sets(definition: CohortExpression, places: list[tuple[str, Node]]) -> Itera
     used = list(used_sets(places))
     for place, number in used:
         if number not in held:
-            yield Fault(
-                "error", place, f"uses concept set {number}, which the definition does not hold.", "Add the set."
-            )
+            yield Fault("set missing", place, (number,))
     if len(held) < len(definition.concept_sets):
-        yield Fault(
-            "warning", "ConceptSets", "holds two sets with one id; their concepts are joined.", "Number them anew."
-        )
+        yield Fault("set twice", "ConceptSets")
     numbers = {number for _, number in used}
     for index, entry in enumerate(definition.concept_sets):
         place, items = f"ConceptSets[{index}]", entry.expression.items
         if entry.id not in numbers:
-            yield Fault("note", place, f"({entry.name}) is not used.")
+            yield Fault("set unused", place, (entry.name,))
         elif not items:
-            yield Fault("warning", place, f"({entry.name}) is empty, so no row fits it.", "Add concepts.")
+            yield Fault("set empty", place, (entry.name,))
         elif all(item.is_excluded for item in items):
-            yield Fault("warning", place, f"({entry.name}) only excludes, so it is empty.", "Include concepts first.")
+            yield Fault("set excludes", place, (entry.name,))
 
 
 def _whole(definition: CohortExpression) -> Iterator[Fault]:
     if not definition.primary_criteria.criteria_list:
-        yield Fault("error", "PrimaryCriteria", "holds no criterion, so nobody enters.", "Add an initial event.")
+        yield Fault("nobody enters", "PrimaryCriteria")
     rules = len(definition.inclusion_rules)
     if rules > MAX_RULES:
-        yield Fault(
-            "error", "InclusionRules", f"holds {rules} rules.", f"Join some, so that there are {MAX_RULES} at most."
-        )
+        yield Fault("many rules", "InclusionRules", (rules,))
     window = definition.censor_window
     if window and window.start_date and window.end_date and _after(window.start_date, window.end_date):
-        yield Fault("error", "CensorWindow", "ends before it starts, so nobody is left.", "Correct its dates.")
+        yield Fault("nobody left", "CensorWindow")
     observation = definition.primary_criteria.observation_window
     for name, value in observation.children():
         if value < 0:
-            yield Fault("error", f"PrimaryCriteria.ObservationWindow.{name}", "is negative.", "Give 0 days or more.")
+            yield Fault("negative", f"PrimaryCriteria.ObservationWindow.{name}")
 
 
 def _of_node(place: str, node: Node) -> Iterator[Fault]:
-    try:
-        if isinstance(node, NumericRange):
-            yield from _numbers(place, node)
-        elif isinstance(node, DateRange):
-            yield from _dates(place, node)
-        elif isinstance(node, Period):
-            for name, value in node.children():
-                read_day(value, f"{place}.{name}")
-        elif isinstance(node, CriteriaGroup):
-            yield from _group(place, node)
-        elif isinstance(node, Window):
-            yield from _window(place, node)
-        elif isinstance(node, Occurrence):
-            yield from _occurrence(place, node)
-        elif isinstance(node, (Criterion, DemographicCriteria)):
-            yield from _different(place, node)
-    except StudyError as error:
-        yield Fault("error", "", error.what, error.remedy)
+    if isinstance(node, NumericRange):
+        yield from _numbers(place, node)
+    elif isinstance(node, DateRange):
+        yield from _dates(place, node)
+    elif isinstance(node, Period):
+        for name, value in node.children():
+            yield from _day(f"{place}.{name}", value)
+    elif isinstance(node, CriteriaGroup):
+        yield from _group(place, node)
+    elif isinstance(node, Window):
+        yield from _window(place, node)
+    elif isinstance(node, Occurrence):
+        yield from _occurrence(place, node)
+    elif isinstance(node, (Criterion, DemographicCriteria)):
+        yield from _different(place, node)
 
 
 def _numbers(place: str, node: NumericRange) -> Iterator[Fault]:
     between = (node.op or "").endswith("bt")
     values = [node.value, node.extent] if between else [node.value]
     if between and node.extent is None:
-        yield Fault("error", place, "is 'between' (bt) without an Extent.", "Give its upper bound as Extent.")
+        yield Fault("no extent", place)
         return
     name = place.rpartition(".")[2]
     if name in ("Age", "AgeAtStart", "AgeAtEnd") and any((value or 0) < 0 for value in values):
-        yield Fault(
-            "error", place, f"is a negative age ({min(value or 0 for value in values)}).", "Give years, 0 or more."
-        )
+        yield Fault("negative age", place, (min(value or 0 for value in values),))
     if node.op == "bt" and (node.value or 0) > (node.extent or 0):
-        yield Fault("warning", place, f"is between {node.value} and {node.extent}: nothing is.", "Exchange the bounds.")
+        yield Fault("no number", place, (node.value, node.extent))
 
 
 def _dates(place: str, node: DateRange) -> Iterator[Fault]:
     between = (node.op or "").endswith("bt")
     if between and node.extent is None:
-        yield Fault("error", place, "is 'between' (bt) without an Extent.", "Give its upper bound as Extent.")
+        yield Fault("no extent", place)
         return
-    days = [read_day(text or "", place) for text in ([node.value, node.extent] if between else [node.value])]
-    if node.op == "bt" and days[0] > days[-1]:
-        yield Fault("warning", place, f"is between {days[0]} and {days[-1]}: no day is.", "Exchange the bounds.")
+    written = [text or "" for text in ([node.value, node.extent] if between else [node.value])]
+    wrong = [fault for text in written for fault in _day(place, text)]
+    yield from wrong
+    if not wrong and node.op == "bt" and read_day(written[0], place) > read_day(written[-1], place):
+        yield Fault("no day", place, tuple(written))
+
+
+def _day(place: str, text: str) -> Iterator[Fault]:
+    try:
+        read_day(text, place)
+    except StudyError:
+        yield Fault("no date", place, (text[:40],))
 
 
 def _after(first: str, second: str) -> bool:
@@ -189,54 +153,45 @@ def _group(place: str, node: CriteriaGroup) -> Iterator[Fault]:
     if not members:
         return
     if node.type is None:
-        yield Fault("error", place, "is a group without a Type.", "Give ALL, ANY, AT_LEAST or AT_MOST.")
+        yield Fault("no type", place)
     elif node.type.startswith("AT_"):
         if node.count is None:
-            yield Fault("error", place, f"is a group {node.type} without a Count.", "Give its Count.")
+            yield Fault("no count", place, (node.type,))
         elif node.type == "AT_LEAST" and node.count > members:
-            yield Fault(
-                "warning", place, f"asks for {node.count} of {members} members: it never holds.", "Lower Count."
-            )
+            yield Fault("never holds", place, (node.count, members))
         elif node.count <= 0 if node.type == "AT_LEAST" else node.count >= members:
-            yield Fault("warning", place, f"is {node.type} {node.count} of {members} members: it always holds.")
+            yield Fault("always holds", place, (node.type, node.count, members))
 
 
 def _window(place: str, node: Window) -> Iterator[Fault]:
     for name, bound in (("Start", node.start), ("End", node.end)):
         if bound.coeff not in (-1, 1):
-            yield Fault("error", f"{place}.{name}", f"has the Coeff {bound.coeff}.", "Give −1 (before) or 1 (after).")
+            yield Fault("coeff", f"{place}.{name}", (bound.coeff,))
         if (bound.days or 0) < 0:
-            yield Fault(
-                "error", f"{place}.{name}", f"has {bound.days} days.", "Give 0 or more, and Coeff −1 for before."
-            )
+            yield Fault("days", f"{place}.{name}", (bound.days,))
     start, end = node.start, node.end
     if start.days is not None and end.days is not None:
         first, last = start.days * (start.coeff or 0), end.days * (end.coeff or 0)
         if first > last:
-            yield Fault(
-                "error", place, f"starts after its end (day {first} to day {last}).", "Exchange its Start and End."
-            )
+            yield Fault("starts late", place, (first, last))
     elif start.days is None and end.days is None and start.coeff == 1 and end.coeff == -1:
-        yield Fault(
-            "error", place, "starts at the end of observation and ends at its start.", "Exchange Start and End."
-        )
+        yield Fault("starts at the end", place)
 
 
 def _occurrence(place: str, node: Occurrence) -> Iterator[Fault]:
     if node.type not in (Occurrence.EXACTLY, Occurrence.AT_MOST, Occurrence.AT_LEAST):
-        yield Fault("error", place, f"has the Type {node.type}.", "Give 0 (exactly), 1 (at most) or 2 (at least).")
+        yield Fault("occurrence type", place, (node.type,))
     if (node.count or 0) < 0:
-        yield Fault("error", place, f"has the Count {node.count}.", "Give 0 or more.")
+        yield Fault("occurrence count", place, (node.count,))
     elif node.type == Occurrence.AT_LEAST and not node.count:
-        yield Fault("warning", place, "asks for at least 0: it always holds.", "Give 1, or leave the criterion out.")
+        yield Fault("at least nought", place)
 
 
 def _correlated(place: str, node: CorrelatedCriteria) -> Iterator[Fault]:
     end = node.start_window.end
     seldom = node.occurrence.type == Occurrence.AT_LEAST or (node.occurrence.count or 0) > 0
     if end.days is None and end.coeff == 1:
-        what = "looks at all the future of the index event"
-        yield Fault("note", place, f"{what}{'' if seldom else ', and asks that nothing comes'}.", "Is that meant?")
+        yield Fault("future" if seldom else "empty future", place)
 
 
 def _history(definition: CohortExpression, places: list[tuple[str, Node]]) -> Iterator[Fault]:
@@ -247,42 +202,37 @@ def _history(definition: CohortExpression, places: list[tuple[str, Node]]) -> It
             start = node.start_window.start
             nothing = node.occurrence.type != Occurrence.AT_LEAST and not node.occurrence.count
             if nothing and start.coeff == -1 and start.days is not None and start.days > prior:
-                yield Fault(
-                    "note",
-                    place,
-                    f"asks for nothing in {start.days} days before, but only {prior} days of history are demanded.",
-                    "Raise PriorDays, if new cases are meant.",
-                )
+                yield Fault("short history", place, (start.days, prior))
 
 
 def _different(place: str, node: Criterion | DemographicCriteria) -> Iterator[Fault]:
     """Where circe-be 1.12.1 does not do what the definition says, and Atoll does."""
     if isinstance(node, (LocationRegion,)) or getattr(node, "place_of_service_location", None) is not None:
-        yield Fault("error", place, "needs the history of locations of CDM 6, which was never in use.", "Leave it out.")
+        yield Fault("locations", place)
     if isinstance(node, CustomEra) and not node.criteria_list:
-        yield Fault("error", place, "holds no criterion.", "Give the criteria whose events make the era.")
-    for there, what in _defects(node):
+        yield Fault("era of nothing", place)
+    for there, name, defect in _defects(node):
         if there:
-            yield Fault("note", place, f"uses {what}, where circe-be 1.12.1 differs; Atoll does what is written.")
+            yield Fault("differs", place, (name, DEFECTS[defect]))
 
 
-def _defects(node: Criterion | DemographicCriteria) -> Iterable[tuple[object, str]]:
+def _defects(node: Criterion | DemographicCriteria) -> Iterable[tuple[object, str, str]]:
     if isinstance(node, DrugExposure):
-        yield node.occurrence_end_date, "OccurrenceEndDate (circe filters the start date)"
+        yield node.occurrence_end_date, "OccurrenceEndDate", "start date"
     if isinstance(node, DemographicCriteria):
-        yield node.race_cs, "RaceCS (circe compares the gender)"
-        yield node.ethnicity_cs, "EthnicityCS (circe compares the gender)"
+        yield node.race_cs, "RaceCS", "gender"
+        yield node.ethnicity_cs, "EthnicityCS", "gender"
     if isinstance(node, DrugEra):
-        yield node.gap_days, "GapDays (circe uses the range of EraLength)"
+        yield node.gap_days, "GapDays", "era length"
     if isinstance(node, Measurement):
-        yield node.abnormal and not node.value_as_concept, "Abnormal (circe fails without ValueAsConcept)"
+        yield node.abnormal and not node.value_as_concept, "Abnormal", "fails"
     if isinstance(node, CustomEra):
-        yield node.gap_days, "GapDays (circe merges only what overlaps)"
-        yield node.correlated_criteria, "CorrelatedCriteria (circe ignores them)"
+        yield node.gap_days, "GapDays", "overlap"
+        yield node.correlated_criteria, "CorrelatedCriteria", "ignores them"
     if isinstance(node, VisitDetail):
-        yield node.age, "Age (circe takes the age at the end of the visit detail)"
+        yield node.age, "Age", "end age"
     if isinstance(node, Specimen):
-        yield node.date_adjustment, "DateAdjustment (circe ignores it)"
-        yield node.specimen_source_concept, "SpecimenSourceConcept (circe ignores it)"
+        yield node.date_adjustment, "DateAdjustment", "ignores it"
+        yield node.specimen_source_concept, "SpecimenSourceConcept", "ignores it"
     if isinstance(node, Death):
-        yield node.date_adjustment, "DateAdjustment (circe ignores StartWith and EndWith)"
+        yield node.date_adjustment, "DateAdjustment", "ignores both"

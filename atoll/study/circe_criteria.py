@@ -5,11 +5,9 @@ See `circe`, which is the face. Fields follow circe-be 1.12.1, key by key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from atoll.study.circe_node import Misread, Node, key, words, wrong
+from atoll.study.circe_node import Node, key, read_wrapped, words
 from atoll.study.circe_parts import (
     Concept,
     ConceptSetSelection,
@@ -391,22 +389,3 @@ class CriteriaGroup(Node):
 
 
 CRITERIA: dict[str, type[Criterion]] = {kind.__name__: kind for kind in Criterion.__subclasses__()}
-
-
-W = TypeVar("W", bound=Node)
-
-
-def read_wrapped(value: Any, kinds: Mapping[str, type[W]], expected: str) -> W:
-    """The node of an object with one key, which names its kind."""
-    if type(value) is not dict or len(value) != 1:
-        raise wrong(value, expected)
-    ((name, body),) = value.items()
-    if name not in kinds:
-        near = get_close_matches(name, kinds, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(kinds))}."
-        raise Misread(f"holds {name[:60]!r}, which is no kind that Circe knows.", hint)
-    try:
-        return kinds[name].read(body)
-    except Misread as error:
-        error.steps.append(f".{name}")
-        raise

@@ -214,6 +214,25 @@ def _word(value: Any, allowed: tuple[str, ...]) -> str:
     return text
 
 
+W = TypeVar("W", bound=Node)
+
+
+def read_wrapped(value: Any, kinds: Mapping[str, type[W]], expected: str) -> W:
+    """The node of an object with one key, which names its kind; raises Misread for anything else."""
+    if type(value) is not dict or len(value) != 1:
+        raise wrong(value, expected)
+    ((name, body),) = value.items()
+    if name not in kinds:
+        near = get_close_matches(name, kinds, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(kinds))}."
+        raise Misread(f"holds {name[:60]!r}, which is no kind that Circe knows.", hint)
+    try:
+        return kinds[name].read(body)
+    except Misread as error:
+        error.steps.append(f".{name}")
+        raise
+
+
 def read_day(text: str, path: str) -> date:
     """A date of the document, as 2020-02-29.
 

@@ -44,7 +44,8 @@ FRAME: dict[str, Pair] = {
     "not_after": ("Nothing after {day} counts.", "{day} 之后的时间不计。"),
     "sets": ("Concept sets", "概念集"),
     "set": ("{name}: {count} entries", "{name}：{count} 项"),
-    "of_excluded": ("{count} left out", "其中 {count} 项排除"),
+    "set_included": ("{count} included", "{count} 项纳入"),
+    "set_excluded": ("{count} left out", "{count} 项排除"),
     "of_with_descendants": ("{count} with what is below", "{count} 项含下级概念"),
     "of_with_mapped": ("{count} with what maps to it", "{count} 项含映射到它的概念"),
     "cut": (
@@ -55,6 +56,7 @@ FRAME: dict[str, Pair] = {
     "with_mapped": ("with what maps to it", "含映射到它的概念"),
     "excluded": ("left out", "排除"),
     "check": ("What to look at", "需要留意之处"),
+    "line": ("line {number}, ", "第 {number} 行，"),
     "error": ("Error: {what}", "错误：{what}"),
     "warning": ("Warning: {what}", "警告：{what}"),
     "note": ("Note: {what}", "提示：{what}"),
@@ -62,6 +64,28 @@ FRAME: dict[str, Pair] = {
     "only_first": ("− only in the first: {line}", "− 仅见于前者：{line}"),
     "only_second": ("+ only in the second: {line}", "+ 仅见于后者：{line}"),
 }
+
+# pattern of a place (`circe.nodes`) → what it is called
+PLACES: dict[str, Pair] = {
+    r"PrimaryCriteria\.CriteriaList\[(\d+)\]": ("entry event {number}", "第 {number} 个入组事件"),
+    r"PrimaryCriteria\.ObservationWindow\.PriorDays": (
+        "the number of days of observation before the event", "事件之前的观察天数",
+    ),
+    r"PrimaryCriteria\.ObservationWindow\.PostDays": (
+        "the number of days of observation after the event", "事件之后的观察天数",
+    ),
+    r"PrimaryCriteria": ("the entry", "入组条件"),
+    r"InclusionRules\[(\d+)\]": ("rule {number} “{name}”", "规则 {number} “{name}”"),
+    r"InclusionRules": ("the list of rules", "规则列表"),
+    r"AdditionalCriteria": ("what must also hold for the event", "事件还须满足的条件"),
+    r"CensoringCriteria\[(\d+)\]": ("event {number} that ends the period early", "第 {number} 个提前离开的事件"),
+    r"EndStrategy": ("the exit", "离开条件"),
+    r"CollapseSettings": ("the merging of periods", "时段合并"),
+    r"CensorWindow": ("the window of dates", "日期范围"),
+    r"ConceptSets\[(\d+)\]": ("concept set {number}", "概念集 {number}"),
+    r"ConceptSets": ("the list of concept sets", "概念集列表"),
+    "": ("the definition", "该定义"),
+}  # fmt: skip
 
 # kind of criterion → what a row of it is
 KINDS: dict[str, Pair] = {
@@ -143,6 +167,7 @@ TEXTS: dict[str, Pair] = {
 }
 
 GROUPS: dict[str, Pair] = {
+    "unclear": ("a number of times that is not said, {what}", "次数不明的{what}"),
     "ALL": ("all of these hold:", "以下全部成立："),
     "ANY": ("at least one of these holds:", "以下至少一项成立："),
     "AT_LEAST": ("at least {count} of these hold:", "以下至少 {count} 项成立："),
@@ -171,7 +196,7 @@ WINDOWS: dict[str, Pair] = {
     "after": ("{days} days after", "后 {days} 天"),
     "before_one": ("1 day before", "前 1 天"),
     "after_one": ("1 day after", "后 1 天"),
-    "day": ("that day", "当天"),
+    "day": ("the day of", "当天"),
     "on": ("on the day of {anchor}", "{anchor}当天"),
     "all_before": ("any time before", "之前任意时间"),
     "all_after": ("any time after", "之后任意时间"),

@@ -6,14 +6,15 @@ The same definition always gives the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
 from atoll.study.circe_check import faults
 from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
-from atoll.study.circe_faults_zh import in_chinese
+from atoll.study.circe_faults import Fault
 from atoll.study.circe_node import Node
 from atoll.study.circe_parts import (
     Concept,
@@ -29,6 +30,7 @@ from atoll.study.circe_parts import (
     TextFilter,
     Window,
 )
+from atoll.study.circe_places import in_words
 from atoll.study.circe_sentences import (
     COUNTED,
     DATE_RANGES,
@@ -44,20 +46,34 @@ from atoll.study.circe_sentences import (
 )
 
 Language = Literal["en", "zh"]
+Lines = Callable[[str], int]
 SHOWN = 12  # concepts of a set that are named, beside those that it leaves out
+PLURAL = re.compile(r"(\{(\w+)(?::\+d)?\} )(days|entries)\b")
+ONE = {"days": "day", "entries": "entry"}
 FLAGS = ("excluded", "with_descendants", "with_mapped")
 
 
-def explain(definition: CohortExpression, language: Language = "en", *, check: bool = True, every: bool = True) -> str:
-    """The definition in plain words, with the check list at its end; without `every` long concept sets are cut."""
-    text = _Text(definition, language, every)
-    lines = [*text.lines(), *(text.check() if check else ())]
-    return "\n".join(lines) + "\n"
+def explain(
+    definition: CohortExpression,
+    language: Language = "en",
+    *,
+    check: bool = True,
+    every: bool = True,
+    lines: Lines | None = None,
+) -> str:
+    """The definition in plain words, with the check list at its end; without `every` long concept sets are cut.
+
+    lines   the line of a place, where the definition was read from YAML
+    """
+    text = Text(definition, language, every)
+    found = text.check(faults(definition), lines) if check else []
+    heading = [text.frame("check")] if found else []
+    return "\n".join([*text.lines(), *heading, *("  " + line for line in found)]) + "\n"
 
 
 def difference(first: CohortExpression, second: CohortExpression, language: Language = "en") -> str:
     """What the one says and the other does not, heading by heading."""
-    texts = [_Text(definition, language) for definition in (first, second)]
+    texts = [Text(definition, language) for definition in (first, second)]
     sections = [_sections(text.lines()) for text in texts]
     out: list[str] = []
     for heading in dict.fromkeys([*sections[0], *sections[1]]):
@@ -79,14 +95,14 @@ def _sections(lines: Iterator[str]) -> dict[str, list[str]]:
     return out
 
 
-def _changes(text: _Text, first: list[str], second: list[str]) -> Iterator[str]:
+def _changes(text: Text, first: list[str], second: list[str]) -> Iterator[str]:
     for kind, a, b, c, d in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
         if kind != "equal":
             yield from ("  " + text.say(FRAME["only_first"], line=line) for line in first[a:b])
             yield from ("  " + text.say(FRAME["only_second"], line=line) for line in second[c:d])
 
 
-class _Text:
+class Text:
     """The lines of one definition."""
 
     def __init__(self, definition: CohortExpression, language: Language, every: bool = True):
@@ -94,7 +110,10 @@ class _Text:
         self.sets = {entry.id: entry for entry in definition.concept_sets}
 
     def say(self, pair: Pair, /, **values: Any) -> str:
-        return pair[self.index].format(**values)
+        said = pair[self.index]
+        if not self.index:
+            said = PLURAL.sub(lambda m: m[1] + ONE[m[3]] if values.get(m[2]) in (1, -1) else m[0], said)
+        return said.format(**values)
 
     def frame(self, entry: str, /, **values: Any) -> str:
         return self.say(FRAME[entry], **values)
@@ -162,9 +181,7 @@ class _Text:
             yield self.frame("sets")
         for entry in self.definition.concept_sets:
             items = entry.expression.items
-            counts = {flag: sum(flag in _flags(item) for item in items) for flag in FLAGS}
-            told = [self.frame(f"of_{flag}", count=count) for flag, count in counts.items() if count]
-            yield "  " + self.comma([self.frame("set", name=self.named(entry), count=len(items)), *told])
+            yield "  " + self.counts(entry)
             named = [item for item in items if not item.is_excluded]
             cut = 0 if self.every else max(0, len(named) - SHOWN)
             left = {id(item) for item in named[len(named) - cut :]}
@@ -174,13 +191,42 @@ class _Text:
             if cut:
                 yield "    " + self.frame("cut", count=cut)
 
-    def check(self) -> Iterator[str]:
-        found = faults(self.definition)
-        if found:
-            yield self.frame("check")
-        for fault in found:
-            chinese = in_chinese(fault.place, fault.what, fault.remedy)
-            yield "  " + self.frame(fault.level, what=chinese if self.index else fault)
+    def check(self, found: Iterable[Fault], lines: Lines | None) -> list[str]:
+        return [self.frame(fault.level, what=self.fault(fault, lines, remedy=True)) for fault in found]
+
+    def fault(self, fault: Fault, lines: Lines | None, remedy: bool = False) -> str:
+        """A fault as a sentence that begins with its place in words."""
+        place = in_words(self.definition, fault.place, self.phrase, self.index, whole=fault.key == "key unknown")
+        what, to_do = fault.said(self.index)
+        to_do = to_do if remedy else ""
+        line = lines(fault.place) if lines and fault.place else 0
+        at = self.frame("line", number=line) if line else ""
+        if self.index:
+            return f"{at}{place} {what}{to_do}"
+        place = place if at else place[:1].upper() + place[1:]
+        return f"{at}{place} {what} {to_do}".strip()
+
+    def phrase(self, node: Node) -> str:
+        """The sentence of a criterion, without what is nested in it."""
+        if isinstance(node, CorrelatedCriteria):
+            return self.correlated(node)[0]
+        return self.criterion(node)[0] if isinstance(node, Criterion) else self.demographic(node)  # type: ignore[arg-type]
+
+    def counts(self, entry: ConceptSet) -> str:
+        """How many entries a set has, how many of them are included and left out, each with what of it."""
+        items = entry.expression.items
+        parts = [self.frame("set", name=self.named(entry), count=len(items))]
+        mixed = any(item.is_excluded for item in items)
+        for word in ("included", "excluded"):
+            own = [item for item in items if bool(item.is_excluded) is (word == "excluded")]
+            found = {flag: sum(flag in _flags(item) for item in own) for flag in FLAGS[1:]}
+            told = [self.frame(f"of_{flag}", count=count) for flag, count in found.items() if count]
+            if mixed and own:
+                bracket = (" ({})", "（{}）")[self.index].format(self.comma(told)) if told else ""
+                parts.append(self.frame(f"set_{word}", count=len(own)) + bracket)
+            elif told:
+                parts += told
+        return self.comma(parts)
 
     # -- criteria
 
@@ -265,7 +311,7 @@ class _Text:
         first, *rest = self.criterion(member.criteria)
         never = not often.count and often.type != Occurrence.AT_LEAST
         way = "never" if never else f"once_{often.type}" if often.count == 1 else str(often.type)
-        phrases = [self.say(GROUPS[way], count=often.count or 0, what=first)]
+        phrases = [self.say(GROUPS.get(way, GROUPS["unclear"]), count=often.count or 0, what=first)]
         if often.is_distinct:
             phrases.append(
                 self.say(GROUPS["distinct"], column=self.say(COUNTED[often.count_column or "DOMAIN_CONCEPT"]))

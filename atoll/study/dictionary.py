@@ -23,6 +23,7 @@ class Column:
     levels   of a category, in order; the first is the reference
     unit     as UCUM writes it (`a`, `mg/dL`, `d`), or empty
     low, high   allowed range of a number, inclusive; rows outside are treated as missing by nobody: they are an error
+    ahead    made from what comes after the index date, as an outcome is; follows from a recipe and is not written down
     """
 
     type: ColumnType
@@ -31,6 +32,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     label: str = ""
+    ahead: bool = False
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types; empty fields are left out."""

@@ -58,6 +58,7 @@ class _Text:
     ):
         self.study, self.site, self.limits, self.whole = study, site, limits, whole
         self.index = ("en", "zh").index(language)
+        self.told: dict[tuple[str, ...], str] = {}  # the words of a definition → the dataset where they stand
 
     def say(self, pair: Pair, /, **values: Any) -> str:
         return pair[self.index].format(**values)
@@ -102,11 +103,11 @@ class _Text:
 
     def made(self, name: str, recipe: Recipe) -> Iterator[str]:
         yield self.frame("made", dataset=name)
-        yield from (f"  {line}" for line in self.cohort(recipe.definition))
+        yield from self.persons(name, recipe.definition)
         if recipe.diagnose:
             yield self.say(DIAGNOSED[recipe.diagnose])
-            for other in recipe.definitions[1:]:
-                yield from (f"  {line}" for line in self.cohort(other))
+            for number, other in enumerate(recipe.definitions[1:], 2):
+                yield from self.persons(f"{name} ({number})", other)
             return
         if recipe.features is None:
             yield self.frame("made_steps")
@@ -115,6 +116,12 @@ class _Text:
         yield from (f"- {line}" for line in in_words(recipe.features, self.language))
         for outcome, feature in shared(recipe.features):
             yield self.frame("warning", what=told(outcome, feature, self.index))
+
+    def persons(self, name: str, definition: CohortExpression) -> Iterator[str]:
+        """The definition, or where it stands above."""
+        lines = tuple(self.cohort(definition))
+        first = self.told.setdefault(lines, name)
+        yield from (f"  {line}" for line in (lines if first == name else [self.frame("as_above", dataset=first)]))
 
     def cohort(self, definition: CohortExpression) -> list[str]:
         return explain_cohort(definition, self.language, check=False, every=self.whole).splitlines()

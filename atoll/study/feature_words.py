@@ -60,6 +60,7 @@ _PARTS: dict[str, Pair] = {
                 "结局 {name}：{window}首次出现{of}；随访止于观察结束或死亡"),
     "score": ("{title} ({from_}), from records", "{title}（{from_}），依据记录"),
     "feature": ("{name}: {what}", "{name}：{what}"),
+    "label": ("“{label}”", "“{label}”"),
 }  # fmt: skip
 
 
@@ -78,8 +79,16 @@ class _Words:
         return _PARTS[key][self.index].format(**values)
 
     def feature(self, feature: Feature) -> str:
+        return self.part("feature", name=feature.name, what=self.listed(*self.facts(feature), feature.label))
+
+    def listed(self, what: str, *more: str) -> str:
+        """Some facts, and at the end what the investigator called it."""
+        *facts, label = more
+        return (", ", "，")[self.index].join([what, *facts, *([self.part("label", label=label)] if label else [])])
+
+    def facts(self, feature: Feature) -> list[str]:
         if feature.domain == "person":
-            return self.part("feature", name=feature.name, what=_PERSON[feature.says][self.index])
+            return [_PERSON[feature.says][self.index]]
         parts = [self.said(feature), self.window(*feature.window)]
         if feature.unit:
             parts.append(self.part("unit", unit=feature.unit))
@@ -88,7 +97,7 @@ class _Words:
             parts.append(self.part("range", low=low, high=high))
         if feature.otherwise is not None:
             parts.append(self.part("otherwise", value=f"{feature.otherwise:g}"))
-        return self.part("feature", name=feature.name, what=(", ", "，")[self.index].join(parts))
+        return parts
 
     def said(self, feature: Feature) -> str:
         if feature.domain != SCORE:
@@ -98,7 +107,8 @@ class _Words:
 
     def outcome(self, outcome: Outcome) -> str:
         of = self.of(outcome.domain, outcome.of)
-        return self.part("outcome", name=outcome.name, of=of, window=self.window(*outcome.window))
+        said = self.part("outcome", name=outcome.name, of=of, window=self.window(*outcome.window))
+        return self.listed(said, outcome.label)
 
     def of(self, domain: str, name: str) -> str:
         shown = _DOMAINS[domain][self.index]

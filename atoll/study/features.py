@@ -31,23 +31,25 @@ from atoll.study.score import NAMES, score
 PERSON_FACTS = ("age", "sex", "year", "observed", "followed")
 RECORDS = ("any", "count", "days", "since")
 VALUES = ("last", "first", "mean", "min", "max", "slope", "high", "low")
+RANGED = ("high", "low")  # against the range that the laboratory wrote beside the value
 SCORE = "score"
-DOMAINS = (
+RECORD_DOMAINS = (
     "condition", "condition_era", "drug", "drug_era", "procedure", "device", "measurement", "observation", "visit",
 )  # fmt: skip
-WITH_VALUES = ("measurement", "observation")
+WITH_VALUES, WITH_RANGE = ("measurement", "observation"), "measurement"
 FARTHEST = 36_525  # days
 NO_DAY: int | None = None
 _NO_RANGE: tuple[float | None, float | None] = (None, None)
 _NO_WINDOW: tuple[int | None, int] = (NO_DAY, 0)
 _NO_IDS: tuple[int, ...] = ()
 _TITLE = "The features cannot be read:"
+_IN_EVERY_TABLE = ("person", "site")
 _PERSON_COLUMNS = {
     "age": Column("number", unit="a", low=0, high=130),
     "sex": Column("category", levels=("female", "male")),  # any other is missing: a level that few have stops a model
     "year": Column("number", unit="a", low=1900, high=2200),
     "observed": Column("number", unit="d", low=0),
-    "followed": Column("number", unit="d", low=0),
+    "followed": Column("number", unit="d", low=0, ahead=True),
 }
 
 
@@ -64,7 +66,7 @@ class Concepts:
 class Feature:
     """One column. `window` counts days from the index date, both ends included; None: as far back as there is.
 
-    domain   a word of `DOMAINS`, `person` or `score`
+    domain   a word of `RECORD_DOMAINS`, `person` or `score`
     of       name of a concept set; empty: every record of the domain
     says     a word of `PERSON_FACTS`, `RECORDS` or `VALUES`, or the name of a score
     unit     UCUM code that a value must have; empty: whatever it has
@@ -90,7 +92,7 @@ class Feature:
         if self.domain == SCORE:
             label = self.label or score(self.says).title["en"]
             return {self.name: Column("number", low=0.0, high=score(self.says).highest, label=label)}
-        if self.says in ("any", "high", "low"):
+        if self.says in ("any", *RANGED):
             return {self.name: Column("flag", label=self.label)}
         if self.says in ("count", "days", "since"):
             unit, far = ("", None) if self.says != "since" else ("d", float(FARTHEST))
@@ -113,13 +115,14 @@ class Outcome:
     domain: str
     of: str
     window: tuple[int, int]
+    label: str = ""
 
     def columns(self) -> dict[str, Column]:
-        """The columns of this outcome with their types."""
+        """The columns of this outcome with their types; all are known only after the index date."""
         return {
-            self.name: Column("flag"),
-            f"{self.name}_time": Column("number", unit="d", low=0.0, high=float(self.window[1])),
-            f"{self.name}_event": Column("flag"),
+            self.name: Column("flag", label=self.label, ahead=True),
+            f"{self.name}_time": Column("number", unit="d", low=0.0, high=float(self.window[1]), ahead=True),
+            f"{self.name}_event": Column("flag", ahead=True),
         }
 
 
@@ -184,12 +187,30 @@ def read_node(form: Form, node: Node, key: str) -> Features:
     fields = form.fields(node, key, ("features",), ("concepts", "outcome"))
     part = partial(form.part, fields, key)
     concepts: dict[str, Concepts] = part("concepts", _concepts, {})
-    return Features(
+    found = Features(
         concepts,
         part("features", _features, (), concepts),
         part("outcome", _outcomes, (), concepts),
         {name: form.plain(entry, name) for name, entry in fields.items()},
     )
+    _refuse_twice(form, fields, key, found)
+    return found
+
+
+def _refuse_twice(form: Form, fields: Mapping[str, Node], key: str, found: Features) -> None:
+    """Refuse an entry that makes a column of every table, or of an entry above it: one would take the other's place."""
+    made = dict.fromkeys(_IN_EVERY_TABLE, "")
+    for part, entries in (("features", found.features), ("outcome", found.outcomes)):
+        for one in entries:
+            entry, path = form.entries(fields[part], part)[one.name], f"{key}.{part}.{one.name}".removeprefix(".")
+            for column in one.columns():
+                other = made.setdefault(column, f"{part}.{one.name}")
+                if not other:
+                    what = f"the column {column!r} stands for something else in every table."
+                    form.refuse(entry, path, what, "Give another name.")
+                elif other != f"{part}.{one.name}":
+                    what = f"it makes the column {column!r}, as {other} does."
+                    form.refuse(entry, path, what, "Give one of them another name.")
 
 
 def _concepts(form: Form, node: Node, key: str) -> dict[str, Concepts]:
@@ -213,15 +234,16 @@ def _features(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
     found: dict[str, Feature] = {}
     for name, entry in form.entries(node, key, needed="feature").items():
         path = f"{key}.{form.name(name, entry, key)}"
-        if name in ("person", "site"):
-            form.refuse(entry, path, f"{name!r} stands for something else in every table.", "Give another name.")
         found[name] = _feature(form, entry, path, name, concepts)
     return tuple(found.values())
 
 
 def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[str]) -> Feature:
     fields = form.fields(node, key, ("from",), ("of", "as", "window", "unit", "range", "otherwise", "label"))
-    domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *DOMAINS))
+    found = len(form.problems)
+    domain = form.part(fields, key, "from", Form.choice, "person", ("person", SCORE, *RECORD_DOMAINS))
+    if len(form.problems) > found:  # what the other keys may say hangs on it
+        return Feature(name, domain, says=PERSON_FACTS[0])
     if domain == "person":
         says = _chosen(form, node, key, fields, "a fact of the person", {"from", "as", "label"}, PERSON_FACTS)
         return Feature(name, domain, says=says, label=form.part(fields, key, "label", Form.text, ""))
@@ -229,8 +251,7 @@ def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[s
         says = _chosen(form, node, key, fields, "a score", {"from", "as", "label", "window"}, NAMES)
         window = form.part(fields, key, "window", read_window, _NO_WINDOW, True)
         return Feature(name, domain, "", window, says, label=form.part(fields, key, "label", Form.text, ""))
-    possible = (*RECORDS, *VALUES) if domain in WITH_VALUES else RECORDS
-    says = form.part(fields, key, "as", Form.choice, "any", possible)
+    says = form.part(fields, key, "as", _said, "any", domain)
     for word in [word for word in ("unit", "range", "otherwise") if word in fields and says not in VALUES]:
         remedy = "Choose `as: last`, mean, min, max, slope, high or low, or leave it out."
         form.refuse(fields[word], f"{key}.{word}", f"`as: {says}` reads no value, so it has no {word}.", remedy)
@@ -247,6 +268,16 @@ def _feature(form: Form, node: Node, key: str, name: str, concepts: Collection[s
         form.part(fields, key, "otherwise", Form.number, None, -1e15, 1e15),
         form.part(fields, key, "label", Form.text, ""),
     )
+
+
+def _said(form: Form, node: Node, key: str, domain: str) -> str:
+    """What `as` says of records: of values only where a domain has them, of a laboratory's range only of its tests."""
+    if domain in WITH_VALUES and domain != WITH_RANGE and node.content in RANGED:
+        remedy = "Choose `as: max` or min with a `range`, or read it `from: measurement`."
+        what = f"no laboratory gives a range beside an {domain}, so none can be {node.content}."
+        form.refuse(node, key, what, remedy)
+        return "any"
+    return form.choice(node, key, (*RECORDS, *VALUES) if domain in WITH_VALUES else RECORDS)
 
 
 def _chosen(
@@ -297,7 +328,8 @@ def _outcomes(form: Form, node: Node, key: str, concepts: Collection[str]) -> tu
         path = f"{key}.{form.name(name, entry, key)}"
         fields = form.fields(entry, path, ("from", "of", "window"), ("label",))
         first, last = form.part(fields, path, "window", read_window, _NO_WINDOW, False)
-        domain = form.part(fields, path, "from", Form.choice, "condition", DOMAINS)
+        domain = form.part(fields, path, "from", Form.choice, "condition", RECORD_DOMAINS)
         of = form.part(fields, path, "of", _known, "", concepts)
-        found.append(Outcome(name, domain, of, (first or 0, last)))
+        label = form.part(fields, path, "label", Form.text, "")
+        found.append(Outcome(name, domain, of, (first or 0, last), label))
     return tuple(found)

@@ -45,8 +45,12 @@ class Formula:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the dataset that the formula names, the response first, without `site`."""
-        named = [self.response] if self.response else []
-        named += [name for term in self.terms for factor in term for name in self.calls[factor].columns]
+        return tuple(dict.fromkeys([*([self.response] if self.response else []), *self.covariates]))
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns of the dataset on the right-hand side, without `site`."""
+        named = (name for term in self.terms for factor in term for name in self.calls[factor].columns)
         return tuple(dict.fromkeys(name for name in named if name != "site"))
 
 

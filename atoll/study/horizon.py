@@ -1,21 +1,22 @@
 """What of a study knows the future: covariates from after the index date, and outcomes that a feature has seen already.
 
-A feature's window ends at day 0, so no record after it is read. Two ways around are left. The time after the index date
-(`{from: person, as: followed}`) is short where somebody dies early: as a covariate it foretells what it was made from,
-and is refused. And where an outcome is looked for from day 0 in the concepts of a feature that ends there, one record
-of that day is both: that may be what is wanted (a diagnosis that counts once), so it is told.
+A feature's window ends at day 0, so no record after it is read. Two ways around are left. An outcome's own columns and
+the time after the index date (`{from: person, as: followed}`) are made from what comes later: such a column (`ahead` in
+its data dictionary) foretells what it was made from, and is refused as a covariate. And where an outcome is looked for
+from day 0 in the concepts of a feature that ends there, one record of that day is both: that may be what is wanted (a
+diagnosis that counts once), so it is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from atoll.errors import StudyError
+from atoll.study.dictionary import Dictionary
 from atoll.study.features import Feature, Features, Outcome
 from atoll.study.formula import parse
 from atoll.study.protocol import Study
 
-AHEAD = "followed"
 SHARED = (
     "Outcome {outcome} and feature {feature} read the same concepts on day 0: one record of that day is both, and the "
     "feature foretells it perfectly. End the feature at -1, or start the outcome at 1.",
@@ -25,23 +26,37 @@ SHARED = (
 
 
 def refuse(study: Study) -> None:
-    """Refuse a formula that reads the time after the index date as a covariate.
+    """Refuse a study with a formula that reads what comes after the index date as a covariate.
 
     Raises
     ------
     StudyError
-        With the column as `subject`.
+        With the option as `subject`.
     """
     for name, analysis in study.analyses.items():
-        recipe = study.recipes.get(analysis.dataset)
-        if recipe is None or recipe.features is None or "formula" not in analysis.options:
-            continue
-        formula = parse(analysis.options["formula"])
-        for feature in recipe.features.features:
-            if feature.says == AHEAD and feature.name in formula.columns and feature.name != formula.response:
-                what = f"analyses.{name}: {feature.name!r} is the time after the index date, and a covariate."
-                remedy = "Leave it out: it is known only when all is over. Beside an outcome it may be described."
-                raise StudyError(what, remedy, code="COLUMN_UNFIT", subject=feature.name)
+        if "formula" in analysis.options and analysis.dataset in study.datasets:
+            read = parse(analysis.options["formula"]).covariates
+            refuse_ahead(f"analyses.{name}.formula", read, study.datasets[analysis.dataset])
+
+
+def refuse_ahead(where: str, read: Iterable[str], columns: Dictionary) -> None:
+    """Refuse covariates that are made from what comes after the index date.
+
+    where   the option that names them; its last word is the error's `subject`
+
+    Raises
+    ------
+    StudyError
+        With code COLUMN_UNFIT.
+    """
+    for name in read:
+        if name in columns and columns[name].ahead:
+            raise StudyError(
+                f"{where}: {name!r} is made from what comes after the index date, and a covariate.",
+                "Leave it out: it is known only when all is over. It may be an outcome, or be described beside one.",
+                code="COLUMN_UNFIT",
+                subject=where.rpartition(".")[2],
+            )
 
 
 def shared(features: Features) -> Iterator[tuple[Outcome, Feature]]:

@@ -247,7 +247,7 @@ def _analyses(
         if "dataset" in fields and analysis.dataset not in datasets:
             remedy = nearest(analysis.dataset, datasets)
             form.refuse(fields["dataset"], f"{path}.dataset", f"there is no dataset {analysis.dataset!r}.", remedy)
-        if check and len(form.problems) == found:
+        if check and len(form.problems) == found and datasets[analysis.dataset]:  # columns that could not be read: said
             _check(form, check, analysis, datasets[analysis.dataset], written, path)
         analyses[name] = analysis
     return analyses

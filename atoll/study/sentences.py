@@ -34,6 +34,10 @@ FRAME: dict[str, Pair] = {
         "The dataset {dataset} is made here from this hospital's OMOP data. Its persons:",
         "数据集 {dataset} 由本院的 OMOP 数据在本院生成。其人群：",
     ),
+    "as_above": (
+        "The same persons as in the dataset {dataset}, by the same definition.",
+        "与数据集 {dataset} 的人群相同，定义亦相同。",
+    ),
     "made_columns": (
         "Of each of them, at the start of the cohort (the index date):",
         "对其中每一位，在入组日（索引日期）取：",

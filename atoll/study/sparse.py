@@ -24,7 +24,7 @@ from atoll.study.features import NO_DAY, read_window
 from atoll.study.form import Form
 from atoll.study.nodes import Node, from_yaml
 
-DOMAINS = ("condition", "drug", "procedure", "device", "measurement", "observation", "visit")
+SPARSE_DOMAINS = ("condition", "drug", "procedure", "device", "measurement", "observation", "visit")
 ATC = {"atc1": 1, "atc2": 3, "atc3": 4, "atc4": 5, "atc5": 7}  # letters of a code of each level
 EACH = ("concept", "icd3", *ATC)
 SAYS = ("any", "count", "days")
@@ -37,7 +37,7 @@ _NO_WINDOW: tuple[int | None, int] = (NO_DAY, 0)
 class SparseSet:
     """One set of columns.
 
-    domain   a word of `DOMAINS`
+    domain   a word of `SPARSE_DOMAINS`
     each     a column a `concept` (standard), a category of ICD-10 (`icd3`, of the source's codes), a class of ATC
     window   days from the index date, both ends included; None: as far back as there is
     says     any (1), count (records), days (days with a record)
@@ -86,7 +86,7 @@ def _sets(form: Form, node: Node, key: str) -> tuple[SparseSet, ...]:
     for name, entry in form.entries(node, key, needed="set").items():
         path = f"{key}.{form.name(name, entry, key)}"
         fields = form.fields(entry, path, ("from",), ("each", "window", "as"))
-        domain = form.part(fields, path, "from", Form.choice, "condition", DOMAINS)
+        domain = form.part(fields, path, "from", Form.choice, "condition", SPARSE_DOMAINS)
         each = form.part(fields, path, "each", Form.choice, "concept", EACH)
         wanted = "condition" if each == "icd3" else "drug" if each in ATC else domain
         if domain != wanted:

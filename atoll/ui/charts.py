@@ -21,6 +21,7 @@ import numpy as np
 from atoll.ui.drawing import (
     Scale,
     calendar,
+    centred,
     line,
     linear,
     logarithmic,
@@ -71,7 +72,7 @@ class Chart:
     def standalone(self) -> str:
         """The drawing with its style inside, for a file."""
         head, rest = self.svg.split(">", 1)
-        return f"{head}><style>{STYLE}</style>{rest}"
+        return f"{head}><metadata>Atoll</metadata><style>{STYLE}</style>{rest}"
 
     def save(self, path: str | Path) -> None:
         """Write the drawing as an SVG file."""
@@ -80,13 +81,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class Mark:
-    """A value with its interval; NaN where there is none."""
+    """A value with its interval; NaN where there is none. `said` stands beside it instead of the numbers."""
 
     name: str
     value: float
     low: float = math.nan
     high: float = math.nan
     style: str = "mark"
+    said: str = ""
 
 
 # ---- marks with intervals
@@ -146,7 +148,7 @@ def dots(
     scale = logarithmic(ends, left, right, about) if log else linear(ends, left, right, about)
     top, step = 8.0, 48.0 if narrow else 28.0
     bottom = top + step * len(marks)
-    body = [_upright(scale, tick, top, bottom) for tick in scale.ticks]
+    body = [_upright(scale, tick, top, bottom, width) for tick in scale.ticks]
     if math.isfinite(null):
         body.append(line(scale(null), top, scale(null), bottom, "null"))
     for i, (mark, said) in enumerate(zip(marks, shown, strict=True)):
@@ -159,12 +161,14 @@ def dots(
             told(_interval(mark, scale, y), f"{mark.name}: {said}"),
             text(width, words, said, "end", "soft"),
         ]
-    body.append(text((left + right) / 2, bottom + 40, axis, "middle", "soft", width))
+    body.append(centred((left + right) / 2, bottom + 40, axis, width))
     heard = "; ".join(f"{mark.name} {said}" for mark, said in zip(marks, shown, strict=True))
     return Chart(svg(body, width, bottom + 48, f"{title}: {heard}"))
 
 
 def _in_numbers(mark: Mark) -> str:
+    if mark.said:
+        return mark.said
     if math.isnan(mark.low) or math.isnan(mark.high):
         return number(mark.value)
     return f"{number(mark.value)} ({number(mark.low)}, {number(mark.high)})"
@@ -190,10 +194,10 @@ def _reach(marks: Sequence[Mark], log: bool) -> list[float]:
 
 
 def _interval(mark: Mark, scale: Scale, y: float) -> str:
-    """A square on its interval; an end beyond the axis is an arrow."""
-    if not math.isfinite(mark.value):
+    """A square on its interval, or the interval alone; an end beyond the axis is an arrow."""
+    if math.isinf(mark.value):
         return ""
-    x, parts = scale(mark.value), []
+    parts = []
     if not (math.isnan(mark.low) or math.isnan(mark.high)):
         low, high = scale(mark.low), scale(mark.high)
         parts.append(line(low, y, high, y, "range"))
@@ -201,13 +205,14 @@ def _interval(mark: Mark, scale: Scale, y: float) -> str:
             if not scale.holds(end):
                 parts.append(f'<path class="mark" d="M{place:.1f} {y:.1f}l{turn} -5v10z"/>')
     if scale.holds(mark.value):
+        x = scale(mark.value)
         parts.append(f'<rect class="{mark.style}" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" rx="1.5"/>')
     return "".join(parts)
 
 
-def _upright(scale: Scale, tick: float, top: float, bottom: float) -> str:
+def _upright(scale: Scale, tick: float, top: float, bottom: float, width: float) -> str:
     x = scale(tick)
-    return line(x, top, x, bottom, "grid") + text(x, bottom + 18, tick_label(tick), "middle", "soft")
+    return line(x, top, x, bottom, "grid") + centred(x, bottom + 18, tick_label(tick), width)
 
 
 # ---- survival
@@ -365,6 +370,6 @@ def bars(marks: Sequence[tuple[str, float]], title: str, width: int = WIDE) -> C
             f'<rect class="bar" x="{left:.1f}" y="{y:.1f}" width="{reach:.1f}" height="17" rx="2"/>',
             text(left + reach + 8, y + 13, f"{value:,.0f}", "start", "soft"),
         ]
-    body.append(text((left + width - figures) / 2, bottom + 22, title, "middle", "soft"))
+    body.append(centred((left + width - figures) / 2, bottom + 22, title, width))
     heard = "; ".join(f"{name} {value:,.0f}" for name, value in marks)
     return Chart(svg(body, width, bottom + 30, f"{title}: {heard}"))

@@ -133,6 +133,12 @@ def text(x: float, y: float, content: Any, anchor: str = "start", style: str = "
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{classes}>{title}{escape(shown)}</text>'
 
 
+def centred(x: float, y: float, content: str, width: float) -> str:
+    """Text about a place, moved so far that all of it lies within a drawing of this width."""
+    half = min(text_width(content), width) / 2
+    return text(min(max(x, half), width - half), y, content, "middle", "soft", width)
+
+
 def told(body: str, said: str) -> str:
     """A group that says its content to the pointer."""
     return f"<g><title>{escape(said)}</title>{body}</g>"

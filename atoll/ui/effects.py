@@ -10,7 +10,20 @@ import numpy as np
 
 from atoll.study.basis import Array
 from atoll.ui.charts import TURN, UNITS, WIDE, Chart, Translate, apart, forest
-from atoll.ui.drawing import Scale, line, linear, logarithmic, number, stacked, svg, text, text_width, tick_label, told
+from atoll.ui.drawing import (
+    Scale,
+    centred,
+    line,
+    linear,
+    logarithmic,
+    number,
+    stacked,
+    svg,
+    text,
+    text_width,
+    tick_label,
+    told,
+)
 from atoll.ui.splines import Curve, curves
 from atoll.ui.tables import ratio_of
 
@@ -50,7 +63,7 @@ def effect(curve: Curve, document: Mapping[str, Any], say: Translate = str, widt
         f'<path class="band f0" d="M{band}Z"/>',
         _line(curve.x, middle, across, down),
         told(dot, f"{say('reference')}: {tick_label(curve.reference)}"),
-        text((left + width - 14) / 2, bottom + 42, axis, "middle", "soft", width),
+        centred((left + width - 14) / 2, bottom + 42, axis, width),
     ]
     heard = "; ".join(_heard(tick, curve.x, (middle, low, high)) for tick in across.ticks)
     return Chart(svg(body, width, bottom + 50, f"{axis}: {title}: {heard}"))

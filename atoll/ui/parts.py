@@ -12,7 +12,7 @@ from atoll.ui.charts import NARROW
 from atoll.ui.effects import effect
 from atoll.ui.layout import figure, p_value
 from atoll.ui.splines import Curve, basis_terms, curves
-from atoll.ui.steps import funnel
+from atoll.ui.steps import funnel, of_cohort
 from atoll.ui.words import Say
 
 WIDE, HALF = 1050, 500  # units of width of a chart that has its row alone, or shares it
@@ -131,18 +131,15 @@ def judged(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[s
 def steps(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     apart = document["sites_apart"]
     rows = []
-    for i, row in enumerate(tables.steps(document)):
-        own = [tables.between(*_step(site, i)) for site in apart.values()]
+    for i, (row, sites) in enumerate(zip(tables.steps(document), tables.own_steps(document), strict=True)):
+        own = [tables.between(*bounds) for bounds in sites]
         alone = tables.between(row["alone_low"], row["alone_high"]) if i and "alone_low" in row else ""
         left = tables.between(row["low"], row["high"])
-        rows.append({"step": row["step"], "label": row["label"], "left": left, "alone": alone, "sites": own})
+        named = of_cohort(row, say) if i else say("entered")
+        shown = {"step": row["step"], "label": row["label"], "named": named}
+        rows.append(shown | {"left": left, "alone": alone, "sites": own})
     apart_too = any(row["alone"] for row in rows)
     return {"rows": rows, "sites": list(apart), "alone": apart_too, "chart": _drawn(funnel, document, say)}
-
-
-def _step(site: Mapping[str, Any], i: int) -> tuple[int, int]:
-    """Bounds of one hospital: of who entered there, or of a step."""
-    return (site["low"][i - 1], site["high"][i - 1]) if i else tables.entered(site)
 
 
 def values(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -52,19 +53,21 @@ def page(
         unsaid = language != "en" or not said or said.startswith("LOINC ")
         return own[entry["concept"]][index] if unsaid and entry["concept"] in own else said
 
-    def listing(entry: Entry) -> str:
-        """What lists the rows at fault, at the hospital: nothing where the check is about no single rows."""
-        if entry["verdict"] != "failed" or not entry.get("of_rows"):
-            return ""
-        return shlex.join(["atoll", "quality", "rows", entry["id"], "--cdm", document["database"] or "URL"])
-
     return render(
-        HERE, "quality.html", language, run=document, families=families, named=named, listing=listing,
+        HERE, "quality.html", language, run=document, families=families, named=named,
+        listing=partial(_listing, document["database"] or "URL"),
         tables=_tables(document["findings"], kinds),
         kinds={kind: pair[index] for kind, pair in kinds.items()},
         said={verdict: pair[index] for verdict, pair in verdicts.items()},
         changes=_placed(document["findings"], changes, words, index), style=assets()["atoll.css"].decode("utf-8"),
     )  # fmt: skip
+
+
+def _listing(database: str, entry: Entry) -> str:
+    """What lists the rows at fault, at the hospital: nothing where the check is about no single rows."""
+    if entry["verdict"] != "failed" or not entry.get("of_rows"):
+        return ""
+    return shlex.join(["atoll", "quality", "rows", entry["id"], "--cdm", database])
 
 
 def _counted(entries: Iterable[Entry]) -> dict[str, int]:

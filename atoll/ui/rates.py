@@ -16,7 +16,7 @@ from atoll.ui.vocabulary import SEXES
 from atoll.ui.words import Say
 
 BOUNDS = ("events_low", "events_high", "years_low", "years_high", "rate_low", "rate_high")
-GROUPS = (("all", "sex", "age"), ("year",))  # cells that stand in one chart
+CHARTS = ("", "by sex", "year")  # cells that stand in one chart: everybody, sexes and ages; ages within a sex; years
 
 
 def rows(document: Mapping[str, Any]) -> list[Row]:
@@ -31,12 +31,13 @@ def rows(document: Mapping[str, Any]) -> list[Row]:
 def parts(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
     """Charts, and a table of the cells of which something is known, with a column a hospital."""
     sites = document["sites_apart"]
-    table = []
-    for i, cell in enumerate(document["cells"]):
+    table, left_out = [], False
+    for i, cell in sorted(enumerate(document["cells"]), key=lambda one: _place(one[1])):
         own = [one["cells"][i] for one in sites.values()]
         if not _known(cell) and not any(_known(one) for one in own):
+            left_out = True
             continue
-        years = f"{number(cell['years_low'])}–{number(cell['years_high'])}"
+        years = _between(cell["years_low"], cell["years_high"])
         table.append(
             {
                 "name": called(cell, say),
@@ -46,20 +47,20 @@ def parts(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[st
                 "sites": [told_rate(one) for one in own],
             }
         )
-    figures = [drawn for kinds in GROUPS if (drawn := _figure(_cells(document, kinds, say), say))]
-    apart = [(site, *_ends(one["cells"][0])) for site, one in sites.items() if _known(one["cells"][0])]
+    figures = [drawn for place in CHARTS if (drawn := _figure(_cells(document, place, say), say))]
+    apart = [_bar(site, one["cells"][0]) for site, one in sites.items() if _known(one["cells"][0])]
     by_site = _figure(apart, say) if len(apart) > 1 else ""
-    return {"rows": table, "sites": list(sites), "figures": figures, "by_site": by_site}
+    return {"rows": table, "sites": list(sites), "figures": figures, "by_site": by_site, "left_out": left_out}
 
 
 def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) -> Chart | None:
     """Rates by sex and age, then by year; None where nothing is known of any."""
-    drawn = [_bars(marks, say, width) for kinds in GROUPS if (marks := _cells(document, kinds, say))]
+    drawn = [_bars(marks, say, width) for place in CHARTS if (marks := _cells(document, place, say))]
     return Chart(stacked([one.svg for one in drawn])) if drawn else None
 
 
 def called(cell: Mapping[str, Any], say: Translate) -> str:
-    """A cell in words: everybody; women 40–49; 2019."""
+    """A cell in words: everybody; both sexes 40–49; women 40–49; 2019."""
     sex = say(SEXES[cell["sex"]]) if cell["sex"] in SEXES else cell["sex"]
     if cell["by"] == "all":
         return say("everybody")
@@ -68,7 +69,7 @@ def called(cell: Mapping[str, Any], say: Translate) -> str:
     if cell["by"] == "sex":
         return str(sex)
     ages = f"≥ {cell['first']}" if cell["last"] is None else f"{cell['first']}–{cell['last']}"
-    return f"{sex} {ages}"
+    return f"{sex or say('both sexes')} {ages}"
 
 
 def told_rate(cell: Mapping[str, Any]) -> str:
@@ -78,11 +79,26 @@ def told_rate(cell: Mapping[str, Any]) -> str:
 
 
 def _between(low: float, high: float) -> str:
-    return number(low) if low == high else f"{number(low)}–{number(high)}"
+    """Two bounds, or one number where they read alike."""
+    return "–".join(dict.fromkeys((number(low), number(high))))
 
 
-def _cells(document: Mapping[str, Any], kinds: Sequence[str], say: Translate) -> list[Bar]:
-    return [(called(cell, say), *_ends(cell)) for cell in document["cells"] if cell["by"] in kinds and _known(cell)]
+def _cells(document: Mapping[str, Any], place: str, say: Translate) -> list[Bar]:
+    return [_bar(called(cell, say), cell) for cell in document["cells"] if _chart_of(cell) == place and _known(cell)]
+
+
+def _place(cell: Mapping[str, Any]) -> int:
+    """Where a cell stands among the others: ages of both sexes before those of each."""
+    return ("all", "sex", "age", "year").index(cell["by"]) * 2 + (cell["by"] == "age" and bool(cell["sex"]))
+
+
+def _chart_of(cell: Mapping[str, Any]) -> str:
+    return "year" if cell["by"] == "year" else "by sex" if cell["by"] == "age" and cell["sex"] else ""
+
+
+def _bar(name: str, cell: Mapping[str, Any]) -> Bar:
+    """Events are told or held back; person-years always lie between two steps, and that holds nothing back."""
+    return Bar(name, *_ends(cell), cell["events_low"] < cell["events_high"])
 
 
 def _figure(marks: Sequence[Bar], say: Translate) -> Any:

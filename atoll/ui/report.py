@@ -18,17 +18,19 @@ from atoll.ui.words import Say
 UNSAFE = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def report(document: Mapping[str, Any], columns: Dictionary, say: Say) -> dict[str, Any]:
+def report(document: Mapping[str, Any], columns: Dictionary, say: Say, *, files: bool = True) -> dict[str, Any]:
     """What a page shows of a result: what is true of every kind, and what its kind's template needs.
 
     charted   whether it has a chart to be downloaded
+    files     whether the table can be had as a file beside the page
     apart     whether it tells numbers of single hospitals
     """
     name = kinds.kind_of(document)
     kind = kinds.KINDS[name]
     notes = [*coded(document), *(say(note(code)) for code in document.get("notes", []))]
     told = {"kind": name, "document": document, "notes": notes, "apart": kind.apart and bool(document["sites_apart"])}
-    return {**told, "charted": chart_of(document, say) is not None, **kind.parts(document, columns, say)}
+    told |= {"charted": chart_of(document, say) is not None, "files": files}
+    return {**told, **kind.parts(document, columns, say)}
 
 
 def chart_of(document: Mapping[str, Any], say: Say) -> Chart | None:

@@ -119,6 +119,13 @@ def steps(document: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def own_steps(document: Mapping[str, Any]) -> list[list[tuple[int, int]]]:
+    """A list a row of `steps`: the bounds of each hospital, in the order of `sites_apart`."""
+    apart = document["sites_apart"].values()
+    first = [entered(site) for site in apart]
+    return [first, *([(s["low"][i], s["high"][i]) for s in apart] for i in range(len(document["steps"])))]
+
+
 def entered(document: Mapping[str, Any]) -> tuple[int, int]:
     """Bounds of who entered; results of before there were bounds hold the number alone."""
     return document["entered"], document.get("entered_high", document["entered"])

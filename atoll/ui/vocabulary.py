@@ -111,6 +111,22 @@ PARTS: Mapping[str, str] = {
     "only_first": "in the first cohort only",
     "only_second": "in the second cohort only",
 }
+HEADS: Mapping[str, str] = {  # of tables on a terminal, where they are no names of a file's columns
+    head: head for head in ("step", "label", "left", "alone", "persons")
+}
+FACTS: Mapping[str, str] = {name: name for name in ("n", "events", "rounds")}
+STEPS: Mapping[str, str] = {"in the cohort": "in the cohort"}  # labels of steps that Atoll itself makes
+NAMED: Mapping[str, str] = {  # parts where the two cohorts have names
+    "first": "in {cohort}",
+    "second": "in {cohort}",
+    "only_first": "only in {cohort}",
+    "only_second": "only in {cohort}",
+}
+WAYS: Mapping[str, str] = {  # why a code is near
+    "relative": "parent or sibling in the vocabulary",
+    "code": "same first three characters of an ICD code",
+    "name": "same name within its own",
+}
 COLUMNS: Mapping[str, str] = {  # labels of the columns that Atoll itself makes of a cohort
     label: label for label in (column.label for table in TABLES.values() for column in table.values()) if label
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ class Say:
     def __call__(self, text: str, **values: Any) -> str:
         translated = catalogue(self.language).get(text, text) if text else text
         return translated.format(**values) if values else translated
+
+    def listed(self, words: Iterable[str]) -> str:
+        """Words in a row."""
+        return ("、" if self.language == "zh" else ", ").join(words)
 
 
 def choose(chosen: str | None, accepted: str) -> Language:

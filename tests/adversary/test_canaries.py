@@ -19,6 +19,7 @@ from atoll.errors import AtollError
 from atoll.local import DATASET
 from atoll.site.runner import Permit
 from atoll.study.dictionary import Column
+from tests.conformance import world as teaching
 
 R = np.random.default_rng(50)
 N, CANARIES = 500, 50
@@ -109,6 +110,27 @@ RUNS = [
 ]
 
 
+def taught(seed):
+    """The table of every algorithm's `EXAMPLES`; its numbers are unmistakable by their last digits."""
+    table = teaching.world(seed)
+    for name, column in teaching.COLUMNS.items():
+        if column.type == "number":
+            table[name] = table[name] + np.random.default_rng(seed).uniform(1e-9, 1e-7, len(table[name]))
+    return table
+
+
+TAUGHT = {"north": taught(1), "river": taught(2)}
+FEW = 40  # patients of each hospital whose numbers are looked for
+TAUGHT_NUMBERS = [
+    number
+    for table in TAUGHT.values()
+    for name, column in teaching.COLUMNS.items()
+    if column.type == "number"
+    for value in table[name][:FEW].tolist()
+    for number in (struct.pack("<d", value), struct.pack(">d", value), repr(value).encode())
+]
+
+
 class Everything:
     """What was seen outside, as bytes."""
 
@@ -124,8 +146,11 @@ class Everything:
             error = error.__cause__ or error.__context__
 
     def canaries(self, numbers=True):
+        return self.found(WORDS + (NUMBERS if numbers else []))
+
+    def found(self, looked_for):
         text = b"\n".join(self.seen)
-        return [canary for canary in WORDS + (NUMBERS if numbers else []) if canary in text]
+        return [canary for canary in looked_for if canary in text]
 
 
 def remembering(network, seen):
@@ -143,9 +168,9 @@ def remembering(network, seen):
     return network
 
 
-def run(name, options, caplog, policy="strict"):
+def run(name, options, caplog, policy="strict", tables=TABLES, columns=COLUMNS):
     seen = Everything()
-    network = remembering(atoll.Network(TABLES, policy=policy, columns=COLUMNS, threads=1), seen)
+    network = remembering(atoll.Network(tables, policy=policy, columns=columns, threads=1), seen)
     with caplog.at_level(logging.DEBUG):
         try:
             result = network.run(name, **options)
@@ -172,8 +197,20 @@ def test_no_id_and_no_name_leaves_public_data_unasked(name, options, caplog):
     assert run(name, options, caplog, "public").canaries(numbers=False) == []
 
 
-def test_every_algorithm_is_run():
-    assert {name for name, _ in RUNS} == set(registry.names())
+@pytest.mark.parametrize("name", registry.names())
+def test_no_number_of_a_patient_is_seen_outside_whatever_an_algorithm_computes(name, caplog):
+    """A new file is enrolled by its examples; one of them at least must be answered, or the search proves nothing."""
+    shares = 0
+    for options in registry.module(name).EXAMPLES:
+        seen = run(name, options, caplog, tables=TAUGHT, columns=teaching.COLUMNS)
+        assert seen.found(TAUGHT_NUMBERS) == [], options
+        shares += sum(b"'decision': 'left'" in entry for entry in seen.seen)
+    assert shares > 0
+
+
+def test_the_search_finds_a_number_of_the_examples_where_there_is_one(caplog):
+    options = {"time": "t", "event": "e"}
+    assert run("kaplan_meier", options, caplog, "public", TAUGHT, teaching.COLUMNS).found(TAUGHT_NUMBERS)
 
 
 def test_the_search_finds_a_canary_where_there_is_one(caplog):

@@ -231,3 +231,17 @@ def test_the_longest_follow_up_changes_nothing_that_leaves():
         question = replace(durations.bins(columns=("before",)), view=view("before"))
         payloads.add(here.ask(question, here.permit("durations")).payload)
     assert len(payloads) == 1
+
+
+@pytest.mark.parametrize("function", [durations.distinct, durations.counts, durations.own_counts])
+def test_a_grid_of_the_hubs_choice_is_for_public_data_only(function):
+    """One between any two persons would tell everybody's time."""
+    before = np.floor(np.random.default_rng(6).exponential(700, 300))
+    columns = {name: TABLES["entries"][name] for name in ("person", "before")}
+    table = {"person": np.arange(300), "before": before}
+    asked = {} if function is durations.distinct else {"grid": np.unique(before)}
+    question = replace(function(columns=("before",), **asked), view=view("before"))
+    for public in (False, True):
+        here = Site(table, columns, STRICT, public)
+        outcome = here.ask(question, here.permit("durations", public=public))
+        assert bool(outcome.code) != public, outcome.code

@@ -29,6 +29,9 @@ COLUMNS = BEFORE | {
     "trop": Column("number", low=1, high=5000),
     "told": Column("number", low=10, high=110),
     "off": Column("number"),
+    "icu": Column("flag"),
+    "vent": Column("flag"),
+    "sbp": Column("number"),
 }
 DRUG, NEW = (ROW // 8 % 2) * 1.0, (ROW // 16 % 2) * 1.0
 OTHER = R.uniform(10, 90, N).round(1)  # another dose, another value: what the few have
@@ -77,12 +80,17 @@ TABLES = {
 CASES, MEN = TABLE["y"] == 1, HONEST["male"] == 1
 
 
+MORE = {"sbp": R.normal(140, 17, N).round()}
+
+
 def told(question, **table):
-    return code(question, columns=COLUMNS, **HONEST | table)
+    return code(question, columns=COLUMNS, **HONEST | MORE | table)
 
 
 def of(formula, family="gaussian", **more):
-    question = asked(formula, family, columns=COLUMNS, levels={"kind": ("none", "tablet", "drop")})
+    question = asked(
+        formula, family, columns=COLUMNS, levels={"kind": ("none", "tablet", "drop"), "ward": ("a", "b", "c")}
+    )
     return replace(question, view=replace(question.view, **more))
 
 
@@ -153,6 +161,44 @@ def test_two_columns_of_a_description_that_are_alike_but_for_a_few(few):
     everybody = np.ones(N, dtype=bool)
     assert told(question, **ages(everybody, few)) in FEW
     assert told(question, **ages(everybody, 60)) == ""
+
+
+WARD = np.array(["a", "b", "c"])[np.minimum(ROW % 12, 2)]  # one in twelve is in ward a, the reference
+
+
+@pytest.mark.parametrize("few", [2, 9])
+@pytest.mark.parametrize("formula", ["cost ~ age + C(ward) + trop", "y ~ age + C(ward) + trop", "trop ~ age + C(ward)"])
+def test_a_few_of_the_level_that_no_term_names(formula, few):
+    """Σ trop − Σ over the other wards, less 5 for each of the rest."""
+    question = of(formula, "binomial" if formula[0] == "y" else "gaussian")
+    assert told(question, ward=WARD, trop=rare(5.0, WARD == "a", few)) in FEW
+    assert told(question, ward=WARD, trop=rare(5.0, WARD == "a", 30)) == ""
+
+
+@pytest.mark.parametrize("few", [6, 9])
+@pytest.mark.parametrize("more", ["", " + years + score + sbp + bmi"])
+def test_a_few_who_are_most_of_a_small_cell(few, more):
+    """What is usual is known of everybody: of 16 cases nine have packs, so most miss the plane."""
+    y = np.zeros(N)
+    y[np.flatnonzero(ROW % 30 == 3)[:16]] = 1.0
+    packs = np.where(SOME & (y == 0), OTHER, 0.0)
+    packs[np.flatnonzero(y)[:few]] = 7.0 + np.arange(few)
+    question = of("y ~ age + packs" + more, "binomial")
+    assert told(question, y=y, packs=packs) in FEW
+    assert (
+        told(of("y ~ age + packs" + more, "binomial"), y=TABLE["y"], packs=packs * 0 + np.where(SOME, OTHER, 0)) == ""
+    )
+
+
+@pytest.mark.parametrize("few", [2, 9])
+@pytest.mark.parametrize("formula", ["cost ~ age + icu + vent + trop", "trop ~ age + icu + vent"])
+def test_a_few_between_two_levels_of_which_one_is_part_of_the_other(formula, few):
+    """Σ icu·trop − Σ vent·trop, less 5 for each: whoever is in intensive care and not ventilated."""
+    icu = (ROW % 3 == 0) * 1.0
+    vent = icu * (ROW % 2 == 0)
+    between = (icu == 1) & (vent == 0)
+    assert told(of(formula), icu=icu, vent=vent, trop=rare(5.0, between, few)) in FEW
+    assert told(of(formula), icu=icu, vent=vent, trop=rare(5.0, between, 40)) == ""
 
 
 def test_persons_with_several_rows_are_persons():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import Watched
-from tests.network.world import Nursery, World
+from tests.network.world import DATASETS, Nursery, World
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,19 @@ def test_a_run_is_seen_from_approval_to_result(chromium, world):
     assert page.locator("table.cards tbody tr").count() == 3
     assert page.locator("[data-live]").count() == 0
     assert len(asked) <= 40  # one request per change at most, none while nothing happens
+    watched.close()
+
+
+def test_what_was_opened_stays_open_while_the_page_changes(chromium, world):
+    asked = "  rows: {algorithm: feasibility, dataset: checkup, columns: [age]}"
+    world.submit(world.study_of(DATASETS, asked, title="Question"))
+    watched = Watched(chromium, world.url)
+    watched.login(world.token)
+    watched.go("/")
+    watched.page.locator("details summary").click()
+    world.submit(world.study_of(DATASETS, asked, title="Another"))
+    watched.page.wait_for_selector("text=Another")
+    assert watched.page.locator("article:has(details[open]) h2").all_inner_texts() == ["Question"]
     watched.close()
 
 

@@ -17,13 +17,16 @@ from starlette.routing import BaseRoute
 import atoll
 from atoll.governance import signatures
 from atoll.governance.states import RunAct
-from atoll.hub import pages, store
+from atoll.hub import members, pages, store
 from atoll.hub.home import init, new_token
 from atoll.hub.sentences import Reason
 from atoll.hub.serve import serve
 from atoll.hub.service import Service
+from atoll.knowledge import library
 from atoll.network.messages import Poll
 from atoll.simulate.checkup import COLUMNS, FORMULA, HOSPITALS, check_ups
+from atoll.study import circe
+from atoll.study.dataset import Recipe
 from atoll.study.dictionary import Column
 from atoll.study.protocol import read
 
@@ -93,6 +96,18 @@ def results() -> dict[str, dict[str, Any]]:
     return found
 
 
+def attrition(cohort: str) -> dict[str, Any]:
+    """Where a definition with one rule loses persons, as the hub stores it."""
+    r = np.random.default_rng(1)
+    recipe = Recipe(cohort, None)
+    made = {
+        site: {"person": np.arange(400), "rule_1": kept, "stays": kept}
+        for site, kept in ((site, (r.random(400) < 0.8) * 1.0) for site in SITES)
+    }
+    result = atoll.Network(made, columns=recipe.dictionary()).run("attrition", columns=["rule_1", "stays"])
+    return dict(json.loads(result.to_json()))
+
+
 class Hub:
     """A hub's folder, with five sites and two investigators; no site is a real program."""
 
@@ -108,7 +123,7 @@ class Hub:
         with self.store.writing() as c:
             for name, key in self.keys.items():
                 public = signatures.public_bytes(key)
-                store.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
+                members.add_site(c, name, signatures.fingerprint(public), public, "0.1.0", "")
 
     def study(self, names: tuple[str, ...], title: str = STUDY["title"], **changes: Any) -> tuple[str, list[str]]:
         """A submitted study of these analyses; its hash and its runs."""
@@ -125,9 +140,15 @@ class Hub:
         }
         signed = signatures.sign_study(read(json.dumps(document)), self.key)
         with self.store.writing() as c:
-            arguments = (signed.hash, title, "wang-fang", signed.to_bytes(), sorted(self.keys), list(names))
+            arguments = (signed.hash, title, "wang-fang", signed.to_bytes(), sorted(document["sites"]), list(names))
             _, runs = store.add_study(c, *arguments)
         return signed.hash, runs
+
+    def questions(self, title: str) -> list[tuple[str, list[str]]]:
+        """One question of feasibility to each hospital: hashes and runs."""
+        asked = {"risk": {"dataset": "checkup", "algorithm": "feasibility", "columns": ["age", "diabetes"]}}
+        key = {name: {"key": signatures.fingerprint(signatures.public_bytes(one))} for name, one in self.keys.items()}
+        return [self.study(("risk",), title, sites={name: key[name]}, analyses=asked) for name in SITES]
 
     def decide(self, study: str, **actions: str) -> None:
         """Decisions of stewards."""
@@ -198,11 +219,19 @@ def fill(hub: Hub) -> dict[str, str]:
     hub.fail(bad, "TOO_FEW_PERSONS", "lagoon", "weight")
     waiting, (open_, *_) = hub.study(("patients", "risk"), "Kidney function after ten years of diabetes")
     hub.decide(waiting, coral="approve", reef="approve")
+    cohort = circe.written(library.phenotype("gout").definition("zh"), indent=None)
+    losses: dict[str, Any] = {"algorithm": "attrition", "columns": ["rule_1", "stays"]}
+    recipe = {"losses": {"cohort": cohort, "attrition": True}}
+    rules, (lost,) = hub.study(("lost",), "痛风", datasets=recipe, analyses={"lost": {"dataset": "losses", **losses}})
+    hub.finish(lost, attrition(cohort))
+    hub.questions("Early screening · 2026-11-29")
     pages_ = {f"run-{name}": f"/runs/{run}" for name, run in zip(ANALYSES, runs, strict=True)}
     return {
         "home": "/",
         "study": f"/studies/{done}",
         **pages_,
+        "study-cohort": f"/studies/{rules}",
+        "run-cohort": f"/runs/{lost}",
         "run-refused": f"/runs/{bad}",
         "run-waiting": f"/runs/{open_}",
         "study-waiting": f"/studies/{waiting}",

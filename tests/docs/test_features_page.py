@@ -29,14 +29,16 @@ DEFINITION = {"PrimaryCriteria": {"CriteriaList": [{"VisitOccurrence": {}}], "Ob
 
 
 @pytest.mark.parametrize(
-    "word", [*features.DOMAINS, *features.PERSON_FACTS, *features.RECORDS, *features.VALUES, "include", "exclude",
-             "descendants", "window", "unit", "range", "otherwise", "label", "cohort", "features", "outcome"]
+    "word", [*features.RECORD_DOMAINS, *features.PERSON_FACTS, *features.RECORDS, *features.VALUES, "include",
+             "exclude", "descendants", "window", "unit", "range", "otherwise", "label", "cohort", "features", "outcome"]
 )  # fmt: skip
 def test_every_word_is_described(word):
     assert f"`{word}`" in TEXT or f"{word}:" in EXAMPLE, word
 
 
-@pytest.mark.parametrize("word", [*sparse.DOMAINS, "concept", "icd3", "atc1", "atc5", *sparse.SAYS, "least", "each"])
+@pytest.mark.parametrize(
+    "word", [*sparse.SPARSE_DOMAINS, "concept", "icd3", "atc1", "atc5", *sparse.SAYS, "least", "each"]
+)
 def test_every_word_of_sparse_sets_is_described(word):
     assert f"`{word}`" in TEXT.partition("## Large sparse sets")[2], word
 

@@ -8,10 +8,11 @@ import zipfile
 
 import pytest
 
+from atoll.cdm import delimited, pace
 from atoll.cdm.vocabulary import require
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
-from atoll.ingest import pace, tabular
+from atoll.ingest import excel
 from atoll.ingest.lookups import read_list
 from atoll.ingest.review import read_items
 from atoll.ingest.scan import scan
@@ -135,7 +136,7 @@ def test_a_zip_bomb(tmp_path):
         archive.writestr("xl/sheet.xml", b"0" * 3_000_000)
     (tmp_path / "a.xlsx").write_bytes(out.getvalue())
     with pytest.raises(DataError, match=r"a\.xlsx holds .* bytes and would unpack to 3,000,000: a zip bomb"):
-        tabular.refuse_bomb(tmp_path / "a.xlsx", floor=1_000_000)
+        excel.refuse_bomb(tmp_path / "a.xlsx", floor=1_000_000)
 
 
 def test_a_code_list_with_a_duplicate(tmp_path):
@@ -196,9 +197,9 @@ def test_one_line_of_utf_8_in_a_file_of_gb18030(tmp_path, name):
 
 def test_an_encoding_that_is_not_the_files_own_names_the_line(tmp_path):
     (tmp_path / "a.csv").write_bytes("id,name\n1,李雷\n".encode("gbk") + b"2,\xff\xff\n")
-    seen = tabular.look(tmp_path / "a.csv", "gbk")
+    seen = delimited.look(tmp_path / "a.csv", "gbk")
     with pytest.raises(DataError, match=r"^Line 3 of a\.csv cannot be read as gbk\. Correct `encoding:`"):
-        tabular.readable(tmp_path / "a.csv", seen, tmp_path)
+        delimited.readable(tmp_path / "a.csv", seen, tmp_path)
 
 
 @pytest.mark.parametrize("head", ["id," + "x" * 140_000 + "\n1,2\n", 'id,"name\n' + "1,2\n" * 50_000])
@@ -220,7 +221,7 @@ def test_a_quotation_mark_that_none_closes_in_a_list(tmp_path, read):
 def test_a_gz_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     import gzip
 
-    monkeypatch.setattr(tabular, "UNPACKED_FLOOR", 8_000_000)
+    monkeypatch.setattr(delimited, "UNPACKED_FLOOR", 8_000_000)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 10_000_000, 6))
     with pytest.raises(DataError, match=r"a\.csv\.gz holds [\d,]+ bytes and unpacks to more than [\d,]+: ") as told:
         opened(tmp_path, tmp_path / "work")
@@ -230,7 +231,7 @@ def test_a_gz_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
 
 def test_a_long_reading_says_file_bytes_and_time(tmp_path, monkeypatch):
     monkeypatch.setattr(pace, "EVERY", 0.0)
-    monkeypatch.setattr(tabular, "BLOCK", 1_000)
+    monkeypatch.setattr(delimited, "BLOCK", 1_000)
     (tmp_path / "a.csv").write_text("id,kind\n" + "".join(f"{i},{i % 7}\n" for i in range(2_000)))
     told = []
     scan(str(tmp_path), folder=tmp_path / "work", progress=told.append)

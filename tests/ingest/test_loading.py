@@ -51,6 +51,13 @@ def test_what_arrives(tmp_path):
     assert rows(tmp_path, linked) == [(3,)]
 
 
+def test_a_load_says_which_file_it_reads(tmp_path):
+    said: list[str] = []
+    load(mapping(tmp_path / "m"), str(write(tmp_path / "x")), tmp_path / "c.duckdb", today=TODAY, progress=said.append)
+    assert f"results.csv ({len(RESULTS)} bytes)" in said
+    assert f"patients.csv ({len(PATIENTS)} bytes)" in said
+
+
 def test_what_a_lookup_brings_along(tmp_path):
     loaded(tmp_path)
     found = rows(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
+from atoll.ingest import formats
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
-from atoll.ingest.sources import open_source
-from tests.ingest.exports import TODAY, reasons, rows
+from atoll.ingest.sources import Opened, Source, open_source
+from atoll.study.nodes import Problems
+from tests.ingest.exports import MAPPING, TODAY, mapping, reasons, rows
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "exports"
 PATIENT = {
@@ -132,6 +136,30 @@ def test_merged_numbers_of_hl7(tmp_path):
     text = "MSH|^~\\&|HIS|river|||20250101||ADT^A40|1|P|2.4\rPID|1||007^^^MRN\rMRG|006^^^MRN\r"
     (tmp_path / "x" / "a.hl7").write_text(text)
     assert table(tmp_path / "x", tmp_path / "w", "merges")[0] == [{"patient": "006", "kept": "007"}]
+
+
+def test_a_format_of_messages_is_a_module_and_a_line(tmp_path, monkeypatch):
+    """Found from its files, asked for by a mapping, opened with the same words as the others."""
+    module = ModuleType("lines")
+    module.is_message = lambda name, head: name.endswith(".lines") and head.startswith(b"#")
+
+    def open_messages(files, bench, folder, progress):
+        progress(files[0].name)
+        bench.view("patients", "SELECT '1' AS id")
+        return Source(bench, "lines", {"patients": Opened("patients", {"id": "string"})})
+
+    module.open_messages = open_messages
+    monkeypatch.setitem(sys.modules, "lines", module)
+    monkeypatch.setitem(formats.FORMATS, "lines", "lines")
+    (tmp_path / "a.lines").write_text("#\n")
+    for text in (None, "{kind: lines}"):
+        said = []
+        asked = mapping(tmp_path, MAPPING.replace('{missing: ["?"]}', text)) if text else None
+        with Workbench() as bench:
+            source = open_source(str(tmp_path / "a.lines"), bench, tmp_path / "w", asked, said.append)
+            assert (source.kind, list(source.tables), said) == ("lines", ["patients"], ["a.lines"])
+    with pytest.raises(Problems, match="tables, fhir, hl7, lines"):
+        mapping(tmp_path, MAPPING.replace('{missing: ["?"]}', "{kind: cda}"))
 
 
 def test_a_file_that_is_no_message(tmp_path):

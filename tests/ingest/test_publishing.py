@@ -130,9 +130,42 @@ def test_postgresql_keeps_no_schema_of_an_older_release(database, tmp_path):
         assert schemas == [("cdm",)]
 
 
+@pytest.mark.parametrize("schema", ["cdm", "cdm_old", "cdm_next"])
+def test_a_schema_that_no_load_made_is_never_dropped(database, tmp_path, schema):
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(f"CREATE TABLE {schema}.research AS SELECT 1 AS mine")
+        with pytest.raises(OperatorError, match=rf"The schema {schema} holds tables that no load of Atoll put there"):
+            load_url(mapping(tmp_path), str(write(tmp_path)), f"{database}?schema=cdm", today=TODAY)
+        assert connection.execute(f"SELECT mine FROM {schema}.research").fetchall() == [(1,)]
+        connection.execute(f"DROP TABLE {schema}.research")
+        connection.execute(f"CREATE TABLE {schema}.person (person_id bigint)")  # as `atoll cdm create` leaves it
+    assert load_url(mapping(tmp_path), str(write(tmp_path)), f"{database}?schema=cdm", today=TODAY).changed
+
+
+@pytest.mark.parametrize("made", ["CREATE TABLE research AS SELECT 1 AS mine", "CREATE TABLE concept AS SELECT 1 AS c"])
+def test_a_file_that_no_load_made_is_never_replaced(tmp_path, made):
+    import duckdb
+
+    own = tmp_path / "own.duckdb"
+    with duckdb.connect(str(own)) as connection:
+        connection.execute(made)
+    before = own.read_bytes()
+    with pytest.raises(OperatorError, match=r"own.duckdb holds data that no load of Atoll put there"):
+        load_url(mapping(tmp_path), str(write(tmp_path)), f"duckdb://{own}", today=TODAY)
+    assert own.read_bytes() == before
+    with duckdb.connect(str(own)) as connection:
+        connection.execute(f"DROP TABLE {made.split()[2]}")
+        connection.execute("CREATE TABLE person (person_id BIGINT)")
+    assert load_url(mapping(tmp_path), str(write(tmp_path)), f"duckdb://{own}", today=TODAY).changed
+
+
 def test_a_folder_keeps_the_release_that_someone_may_still_read(tmp_path):
     folder, made = tmp_path / "parquet", mapping(tmp_path / "m")
     url, seen = f"spark:local?folder={folder}", []
+    (folder / "release-notes").mkdir(parents=True)  # not Atoll's
     for results in (RESULTS, MORE, MORE + "e,1,v1,2020-01-12,2345-7,1,mg/dL\n"):
         load_url(made, str(write(tmp_path / "x", results=results)), url, today=TODAY)
         seen.append(in_force(folder))
@@ -141,7 +174,7 @@ def test_a_folder_keeps_the_release_that_someone_may_still_read(tmp_path):
     with Workbench() as bench:
         held = [bench.value(f"SELECT count(*) FROM '{place}/measurement.parquet'") for place in seen[1:]]
     assert held == [4, 5]
-    assert {path.name for path in folder.iterdir()} == {"release.json", seen[1].name, seen[2].name}
+    assert {path.name for path in folder.iterdir()} == {"release.json", "release-notes", seen[1].name, seen[2].name}
     home = settings.settings().home / "releases"
     assert describe(f"duckdb://{folder}")["release"] == manifest_of(next(home.glob("*.duckdb")))
 

@@ -22,7 +22,7 @@ def typed(tmp_path, report):
 
 
 def test_a_report_that_cannot_be_written_stops_the_load_before_it_begins(tmp_path):
-    with pytest.raises(OperatorError, match=r"There is no folder .*reports for the report\. Make it"):
+    with pytest.raises(OperatorError, match=r"there is no folder .*reports\. Make the folder"):
         typed(tmp_path, tmp_path / "reports" / "load.json")
     assert not (tmp_path / "cdm.duckdb").exists()
 

@@ -11,6 +11,7 @@ import pytest
 
 from atoll.cdm.vocabulary import STARTER, descendants, history, load_athena, standard_concepts, version_of
 from atoll.cdm.workbench import Workbench
+from atoll.cli.targets import Target
 from atoll.errors import DataError
 from tests.ingest.exports import MAPPING, RESULTS, TODAY, mapping, rows, write
 from tests.reference.shared import SHARED
@@ -59,8 +60,14 @@ def test_a_folder_and_a_zip_give_the_same(tmp_path):
     with zipfile.ZipFile(tmp_path / "athena.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)
+    (tmp_path / "spill").mkdir()
+    (tmp_path / "spill" / "mine.txt").touch()
     found = [load_athena(tmp_path / name, tmp_path / f"{name}.duckdb") for name in ("athena", "athena.zip")]
     assert found[0] == found[1]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "athena", "athena.zip", "athena.duckdb", "athena.zip.duckdb", "spill",
+    }  # fmt: skip
+    assert (tmp_path / "spill" / "mine.txt").exists() and Target("duckdb").owns(tmp_path / "athena.duckdb")
     assert found[0].version == version_of(tmp_path / "athena.duckdb") == "v5.0 29-AUG-25"
     with Workbench(tmp_path / "athena.duckdb", read_only=True) as bench:
         assert descendants(bench, 3) == [3, 4]

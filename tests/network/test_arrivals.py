@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from atoll import durable
-from atoll.errors import DataError
+from atoll.errors import DataError, StudyError
 from atoll.site.arrivals import arriving, clean
 from atoll.site.datasets import Registry, made_name
 from atoll.site.home import Home
@@ -31,11 +31,11 @@ def site(tmp_path):
     store.close()
 
 
-def study(home):
+def study(home, analyses=MODEL):
     text = STUDY.format(
         title="Made here",
         sites=f"  north: {{key: '{home.fingerprint()}'}}",
-        analyses=MODEL,
+        analyses=analyses,
         first="2026-01-01",
         last="2099-01-01",
     )
@@ -80,6 +80,15 @@ def test_a_made_table_that_does_not_keep_to_the_study_is_not_registered(site, tm
     with pytest.raises(DataError, match=r"Column 'age' holds a value outside its range in \d+ rows"):
         registry.make(wanted, "screening", f"duckdb:///{tmp_path / 'omop.duckdb'}", threads=1)
     assert registry.names() == () and list(home.datasets.iterdir()) == []
+
+
+def test_no_table_is_made_for_a_study_whose_formula_reads_what_comes_later(site, tmp_path):
+    """The hub should have refused it; a hospital does not count on that, and does not even look at its patients."""
+    home, store = site
+    wanted = study(home, MODEL.replace("~ age", "~ diabetes_time + age"))
+    said = "analyses.risk.formula: 'diabetes_time' is made from what comes after the index date, and a covariate"
+    with pytest.raises(StudyError, match=said):
+        Registry(home, store).make(wanted, "screening", f"duckdb:///{tmp_path / 'nowhere.duckdb'}")
 
 
 def test_a_full_disk_leaves_what_was_registered_and_nothing_half(site, tmp_path):

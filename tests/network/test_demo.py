@@ -11,11 +11,13 @@ import stat
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from atoll.cli.main import atoll
 from atoll.demo.network import PORT, free_port
-from atoll.demo.story import Story
+from atoll.demo.story import MARK, Story
+from atoll.errors import OperatorError
 from tests.network.world import ROOT
 
 
@@ -87,13 +89,20 @@ def test_a_second_demo_does_not_empty_the_folder_of_a_running_one(tmp_path):
     folder.mkdir()
     (folder / "of-yesterday.txt").touch()
     running = Story(folder, print, print)
+    with pytest.raises(OperatorError, match=r"holds 'of-yesterday.txt', which no demo made; a demo empties its folder"):
+        running._anew()
+    assert (folder / "of-yesterday.txt").exists()
+    running._holding.close()
+    (folder / MARK).touch()
     running._anew()
-    assert list(folder.iterdir()) == [], "it is made anew"
+    assert [entry.name for entry in folder.iterdir()] == [MARK], "it is made anew"
     (folder / "token.txt").write_text("atoll_t")
     second = CliRunner().invoke(atoll, ["demo", "--once", "--folder", str(folder), "--scale", "0.02"])
     assert second.exit_code == 14 and "Serving" not in second.output
     assert second.stderr.startswith(f"Another demo runs in {folder}. End that one with Ctrl-C, or give this one")
     assert (folder / "token.txt").read_text() == "atoll_t"
+    exports = CliRunner().invoke(atoll, ["demo", "--exports", "--once", "--folder", str(folder)])
+    assert "give this one a folder of its own: `atoll demo --exports --folder FOLDER`" in exports.stderr
     running._holding.close()
     Story(folder, print, print)._anew()
-    assert list(folder.iterdir()) == []
+    assert [entry.name for entry in folder.iterdir()] == [MARK]

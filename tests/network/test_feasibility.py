@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,16 @@ from atoll.algorithms.planned import as_questions
 from atoll.client import questions
 from atoll.errors import NotPermitted
 from atoll.governance import ledger, signatures
+from atoll.hub import members
+from atoll.hub.api import hash_token
+from atoll.hub.service import Service
 from atoll.local import run_study
+from atoll.network.messages import Poll
 from atoll.privacy.disclosure import STRICT
 from atoll.site.datasets import Registry
 from atoll.site.standing import MOST, RECIPES, SUBJECT, covers, decide, read_standing, used, write_standing
 from atoll.study.protocol import PrivacyFloor, read
+from tests.browser.world import Hub
 from tests.network.test_recipe import DEFINITION, MODEL, RECIPE, hospital
 from tests.network.world import World, wait_until
 
@@ -110,9 +116,48 @@ def test_hospitals_with_a_permission_answer_and_the_others_are_named(world, tmp_
     assert [e.decision for e in entries(world, "north") if e.subject == SUBJECT] == ["changed", "approved"]
     assert ledger.verify(entries(world, "north")) is None
 
+    wait_until(lambda: states_of(world, "south") == ["withdrawn"])  # and stands in no steward's list
+    assert entries(world, "south")[-1].decision == "withdrawn" and ledger.verify(entries(world, "south")) is None
+
+    assert hub.feasibility(tmp_path / "study.json", seconds=1, keep=True)["south"] == "Waits for the decision of south."
     permit(world, "south", 20)  # what was proposed before is answered now
     assert isinstance(hub.feasibility(tmp_path / "study.json", seconds=30)["south"], dict)
+    assert states_of(world, "south") == ["approved", "withdrawn"], "kept, it is the same question"
     assert len([e for e in entries(world, "north") if e.kind == "share"]) == 2, "the same question is not asked twice"
+
+
+def test_a_site_that_was_away_hears_what_was_withdrawn_when_it_is_back(tmp_path):
+    """Told once, and again to a process that starts anew: the answer may have been lost."""
+
+    async def heard() -> list[tuple[str, ...]]:
+        service = Service(hub.home.store(), hub.home.identity())
+        await service.start()
+        try:
+            site = service.site_of(signatures.fingerprint(signatures.public_bytes(hub.keys["coral"])))
+            who = await service.read(lambda c: members.investigator_of(c, hash_token(hub.token)))
+            for study in (asked, decided):
+                await service.stop(who, study)
+            polls = [Poll(instance, 9, (), (), 0.0) for instance in (1, 1, 2)]
+            return [(await service.poll(site, poll)).withdrawn for poll in polls]
+        finally:
+            await service.close()
+
+    hub = Hub(tmp_path)
+    hub.join()
+    decided, _ = hub.study(("risk",), "Decided")
+    hub.decide(decided, coral="approve")
+    (asked, _), *_ = hub.questions("Asked")
+    hub.store.close()
+    assert asyncio.run(heard()) == [(asked,), (), (asked,)]
+
+
+def states_of(world: World, site: str) -> list[str]:
+    """Of the studies that were proposed to a site, newest first."""
+    store = world.homes[site].store()
+    try:
+        return [row["state"] for row in store.studies()]
+    finally:
+        store.close()
 
 
 def coarse(question):

@@ -157,7 +157,7 @@ def test_a_refusal_ends_the_run_with_site_code_and_remedy(pair):
     assert run["sentence"] == (
         "north refused round 1 of “toy”: A number would describe too few persons. It is about “age”. "
         "Merge rare levels, use broader groups or a longer time grid, take one column in the place of two that "
-        "say nearly the same, or leave this site out."
+        "say nearly the same, or leave this site out of the sites that the study names."
     )
 
 

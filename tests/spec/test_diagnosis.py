@@ -10,12 +10,12 @@ import json
 
 import pytest
 
-from atoll.cohort.diagnose import diagnose
+from atoll.cohort.diagnose import MADE, diagnose
 from atoll.errors import StudyError
 from atoll.features.recipe import with_words
 from atoll.study.circe import read
 from atoll.study.dataset import Recipe
-from atoll.study.diagnosis import TABLES
+from atoll.study.diagnosis import TABLES, without_ways
 from tests.spec.definitions import concept_set, condition, conditions, definition, drug, drugs, observed, people
 
 NAMES = {
@@ -48,10 +48,10 @@ def day(text: str) -> float:
     return float((datetime.date.fromisoformat(text) - DAY_0).days)
 
 
-def made(engine, what, rows, document, second=None):
+def made(engine, what, rows, document, second=None, **options):
     with engine.workspace(VOCABULARY | rows) as workspace:
         others = [read(json.dumps(second))] if second else []
-        return diagnose(workspace, what, read(json.dumps(document)), *others).to_pydict()
+        return diagnose(workspace, what, read(json.dumps(document)), *others, **options).to_pydict()
 
 
 def test_entries_are_the_first_periods_with_the_concept_that_began_them(engine):
@@ -102,6 +102,8 @@ def test_time_at_risk_begins_after_the_days_that_entry_asks_for_and_ends_with_th
 def test_orphan_codes_are_in_use_near_the_sets_and_outside_them(engine):
     """3 a sibling · 4 by its name · 6 the parent · 12 and the hospital's own by the code's beginning · 13 not near
 
+    Behind each stands why it is near; the hospital's own name of a concept stands only in what stays there.
+
     A record whose standard concept is in the set is no orphan, whatever its source concept.
     """
     source = {"condition_source_concept_id": 12}
@@ -115,8 +117,41 @@ def test_orphan_codes_are_in_use_near_the_sets_and_outside_them(engine):
     }  # fmt: skip
     assert made(engine, "codes", rows, definition(condition(1), **SETS)) == {
         "person": [1, 2, 3, 4, 8],
-        "code": ["3 another finding", "4 a loud DISEASE in general", "6 parent", "12 code 12", "2000000001"],
+        "code": [
+            "3 another finding [relative]",
+            "4 a loud DISEASE in general [name]",
+            "6 parent [relative]",
+            "12 code 12 [code]",
+            "2000000001 [code]",
+        ],
     }
+    here = made(engine, "codes", rows, definition(condition(1), **SETS), own_names=True)
+    assert here["code"][-1] == "2000000001 code 2000000001 [code]"
+
+
+def test_a_code_that_is_near_in_two_ways_says_both(engine):
+    """4 is a child of the parent of 1, and its name holds that of 1."""
+    child = {"ancestor_concept_id": 6, "descendant_concept_id": 4, "min_levels_of_separation": 1}
+    near = {"concept_ancestor": [*VOCABULARY["concept_ancestor"], child]}
+    rows = near | {"condition_occurrence": conditions((2, 4, "2020-01-01"))}
+    found = made(engine, "codes", rows, definition(condition(1), **SETS))
+    assert found["code"] == ["4 a loud DISEASE in general [relative, name]"]
+    assert without_ways(found["code"][0]) == ("4 a loud DISEASE in general", ("relative", "name"))
+    assert without_ways("4 a name [of its own]") == ("4 a name [of its own]", ())
+
+
+def test_a_concept_that_the_vocabulary_does_not_name_is_called_as_the_definition_does(engine):
+    """Loading calls a concept `V 1`, by vocabulary and code, where nobody gave its name."""
+    nameless = [{**one, "concept_name": {1: "V 1", 2: None}.get(one["concept_id"], one["concept_name"])}
+                for one in VOCABULARY["concept"]]  # fmt: skip
+    rows = {
+        "concept": nameless,
+        "observation_period": observed((1, "2020-01-01", "2020-12-31"), (2, "2020-01-01", "2020-12-31")),
+        "condition_occurrence": conditions((1, 1, "2020-03-01"), (2, 2, "2020-03-01")),
+    }
+    document = definition(condition(1), **SETS)
+    document["ConceptSets"][0]["expression"]["items"][0]["concept"]["CONCEPT_NAME"] = "the illness"
+    assert made(engine, "entries", rows, document)["concept"] == ["1 the illness", "2"]
 
 
 def test_an_overlap_has_a_row_for_each_person_of_either_cohort(engine):
@@ -146,6 +181,13 @@ def test_the_words_of_an_open_category_are_those_of_the_table(engine):
     with engine.workspace(VOCABULARY | rows) as workspace:
         table = diagnose(workspace, "codes", recipe.definition)
     assert with_words(table, recipe, recipe.dictionary())["code"].levels == (
-        "3 another finding",
-        "4 a loud DISEASE in general",
+        "3 another finding [relative]",
+        "4 a loud DISEASE in general [name]",
     )
+
+
+def test_every_table_of_a_diagnosis_is_made_and_no_other():
+    """A name that nobody makes must not become the table of somebody else."""
+    assert set(MADE) == set(TABLES)
+    with pytest.raises(StudyError, match=r"not diagnosed by 'gaps'\. Give one of entries, risk, codes, overlap"):
+        diagnose(None, "gaps", None)  # type: ignore[arg-type]

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atoll.cohort.domains import BY_WORD
 from atoll.errors import DataError
+from atoll.features import looks
 from atoll.features.extract import extract
-from atoll.study import horizon
+from atoll.study import feature_words, features, horizon
+from atoll.study.feature_words import in_words
 from atoll.study.features import read
 from atoll.study.nodes import Problems
 from tests.cdm import Engine, spark_or_skip
@@ -322,6 +325,9 @@ def test_any_records_say_what_the_words_say_and_nothing_of_what_comes_later(cond
         ("{from: person, as: age, window: [-1, 0]}", "a fact of the person has no window"),
         ("{from: person}", "`as` is missing"),
         ("{from: death}", "'death' is none of person, score, condition"),
+        ("{from: observation, as: high}", "no laboratory gives a range beside an observation, so none can be high"),
+        ("{from: observation, of: hba1c, as: low}", "so none can be low"),
+        ("{from: condition, as: low}", "'low' is none of any, count, days, since"),
     ],
 )
 def test_what_a_feature_cannot_be(line, words):
@@ -335,6 +341,92 @@ def test_an_outcome_before_the_index_date_is_none():
             f"{CONCEPTS}features:\n  a: {{from: person, as: age}}\n"
             "outcome:\n  y: {from: condition, of: disease, window: [-5, 9]}\n"
         )
+
+
+FLAG, OTHERWISE = "{from: condition, of: disease}", "{from: measurement, of: hba1c, as: last, otherwise: 5}"
+
+
+@pytest.mark.parametrize(
+    ("features", "outcomes", "line", "entry", "column", "other"),
+    [
+        ({"y": FLAG}, ("y",), 10, "outcome.y", "y", "features.y"),
+        ({"y_time": FLAG}, ("y",), 10, "outcome.y", "y_time", "features.y_time"),
+        ({"y_event": FLAG}, ("y",), 10, "outcome.y", "y_event", "features.y_event"),
+        ({"x": OTHERWISE, "x_missing": FLAG}, (), 9, "features.x_missing", "x_missing", "features.x"),
+        ({"y_missing": FLAG, "y": OTHERWISE}, (), 9, "features.y", "y_missing", "features.y_missing"),
+        ({"x": OTHERWISE}, ("x_missing",), 10, "outcome.x_missing", "x_missing", "features.x"),
+        ({"x": FLAG}, ("y", "y_time"), 11, "outcome.y_time", "y_time", "outcome.y"),
+        ({"person": FLAG}, (), 8, "features.person", "person", ""),
+        ({"site": FLAG}, (), 8, "features.site", "site", ""),
+        ({"x": FLAG}, ("person",), 10, "outcome.person", "person", ""),
+        ({"x": FLAG}, ("site",), 10, "outcome.site", "site", ""),
+    ],
+)
+def test_no_two_entries_make_one_column(features, outcomes, line, entry, column, other):
+    """One would take the other's place: whoever had the disease before would have the outcome."""
+    written = "".join(f"  {name}: {entry}\n" for name, entry in features.items())
+    written += "outcome:\n" * bool(outcomes)
+    written += "".join(f"  {name}: {{from: condition, of: disease, window: [1, 9]}}\n" for name in outcomes)
+    with pytest.raises(Problems) as found:
+        read(f"{CONCEPTS}features:\n{written}")
+    said = f"it makes the column {column!r}, as {other} does" if other else f"{column!r} stands for something else"
+    assert f"Line {line}, {entry}: " in str(found.value) and said in str(found.value)
+
+
+def test_names_that_differ_make_columns_of_their_own():
+    """Age and sex are names like others: nothing but `person` and `site` stands in every table."""
+    made = read(
+        f"{CONCEPTS}features:\n  age: {FLAG}\n  sex: {FLAG}\n  x: {OTHERWISE}\n  Y: {FLAG}\n"
+        "outcome:\n  y: {from: condition, of: disease, window: [1, 9]}\n"
+    )
+    assert [*made.dictionary()] == ["person", "age", "sex", "x", "x_missing", "Y", "y", "y_time", "y_event"]
+
+
+def test_what_is_known_only_afterwards_says_so():
+    made = read(
+        f"{CONCEPTS}features:\n  age: {{from: person, as: age}}\n  left: {{from: person, as: followed}}\n  x: {FLAG}\n"
+        "outcome:\n  y: {from: condition, of: disease, window: [1, 9]}\n"
+    ).dictionary()
+    assert [name for name, column in made.items() if column.ahead] == ["left", "y", "y_time", "y_event"]
+
+
+def test_what_an_investigator_calls_a_column_is_kept_and_told():
+    made = read(
+        f"{CONCEPTS}features:\n  x: {{from: condition, of: disease, label: diabetes before}}\n"
+        "outcome:\n  y: {from: condition, of: disease, window: [1, 9], label: 新发糖尿病}\n"
+    )
+    assert (made.dictionary()["x"].label, made.dictionary()["y"].label) == ("diabetes before", "新发糖尿病")
+    for language in ("en", "zh"):
+        feature, outcome = in_words(made, language)
+        assert feature.endswith("“diabetes before”") and outcome.endswith("“新发糖尿病”")
+    other = read(f"{CONCEPTS}features:\n  x: {FLAG}\noutcome:\n  y: {{from: condition, of: disease, window: [1, 9]}}\n")
+    assert other.id_of("y") == made.id_of("y"), "a label means nothing"
+
+
+def test_every_word_of_a_feature_can_be_computed_and_told():
+    """A word that the document allows and one of these lacks would fail at a hospital, when its steward approves."""
+    for told in (looks._SAID, feature_words._SAYS):
+        assert set(told) == {*features.RECORDS, *features.VALUES}
+    assert set(feature_words._DOMAINS) == set(features.RECORD_DOMAINS) == set(BY_WORD)
+    assert set(feature_words._PERSON) == set(features.PERSON_FACTS) == set(features._PERSON_COLUMNS)
+
+
+def test_scratch_tables_of_others_stay(quick):
+    """A workspace may hold what somebody else is about to read."""
+    from atoll.features import sparse as cells
+    from atoll.study.sparse import read as read_sets
+
+    cohort = pa.table({"subject_id": [1], "cohort_start_date": [INDEX]})
+    with quick.workspace({**VOCABULARY, **RECORDS, "person": [{"person_id": 1, "year_of_birth": 1960}]}) as workspace:
+        other = workspace.table("somebody_else")
+        workspace.upload(other, pa.table({"n": [1, 2]}))
+        document = (
+            CONCEPTS + f"features:\n  x: {FLAG}\noutcome:\n  y: {{from: condition, of: disease, window: [1, 9]}}\n"
+        )
+        extract(workspace, cohort, read(document))
+        assert (workspace.size(other), list(workspace.scratch)) == (2, [other])
+        cells.extract(workspace, cohort, read_sets("sets: {d: {from: condition}}"))
+        assert (workspace.size(other), list(workspace.scratch)) == (2, [other])
 
 
 def test_a_table_that_the_cdm_does_not_have(tmp_path):

@@ -15,7 +15,7 @@ from atoll.algorithms.attrition import told_steps
 from atoll.errors import DisclosureRefused, StudyError
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study.dictionary import Column
-from atoll.ui import charts, kinds, report
+from atoll.ui import charts, kinds, layout, report
 from atoll.ui.words import Say
 
 FLAGS = {name: Column("flag", label=f"rule {name}") for name in "abc"} | {"id": Column("person")}
@@ -175,6 +175,22 @@ def test_the_chart_has_a_bar_a_step_and_says_what_is_held_back(language, width):
     assert say("persons") in drawn and say("held back") in drawn
     assert say("entered") in root.get("aria-label")
     assert all(float(e.get("x")) >= 0 and float(e.get("x")) + float(e.get("width")) <= width for e in bars + bands)
+
+
+def test_the_rules_of_a_definition_are_called_as_people_call_them():
+    """`rule_1` and `stays` stood in bold on the page."""
+    labels = {"rule_1": "seen again", "rule_2": "", "stays": "in the cohort"}
+    steps = [dict(RESULT["steps"][0]) | {"step": name, "label": label} for name, label in labels.items()]
+    result = RESULT | {"steps": steps, "sites_apart": {}}
+    for language, told in (
+        ("en", ["seen again", "rule 2", "in the cohort"]),
+        ("zh", ["seen again", "规则 2", "在队列中"]),
+    ):
+        shown = report.report(result, {}, Say(language))
+        text = layout.render(layout.HERE / "templates", "result.html", language, shown=shown)
+        assert [row["named"] for row in shown["rows"]][1:] == told
+        assert "rule_" not in text and "stays" not in text and all(text.count(name) >= 3 for name in told)
+    assert [row["named"] for row in report.report(RESULT, {}, Say("en"))["rows"]] == ["entered", "", ""]
 
 
 def test_the_page_has_the_table_of_all_hospitals_and_of_each():

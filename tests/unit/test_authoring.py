@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from atoll.cli.main import atoll
 from atoll.cohort.folder import read_definition
 from atoll.errors import StudyError
-from atoll.governance.signatures import fingerprint, new_key, public_bytes
+from atoll.governance.signatures import fingerprint, new_key, public_bytes, sign_study
 from atoll.study import circe
 from atoll.study.dataset import files_beside
 from atoll.study.diagnosis import TABLES, WORDS
@@ -49,7 +49,7 @@ def test_what_is_there_is_never_written_over(tmp_path):
     other = tmp_path / "gout.yaml"
     assert command("cohort", "new", other, "--phenotype", "gout").exit_code == 0
     done = command("cohort", "convert", other, "--out", file)
-    assert done.exit_code == 10 and "cannot be written" in done.output
+    assert done.exit_code == 14 and "is there already" in done.output
     assert file.read_text() == "mine"
 
 
@@ -120,6 +120,29 @@ valid: {{from: 2026-01-01, until: 2099-01-01}}
     assert study.recipes["lost"].definition.primary_criteria.criteria_list[0].codeset_id is not None
 
 
+def test_a_wrong_word_is_said_once_and_nothing_that_follows_from_it(tmp_path):
+    """Neither the keys of another kind of feature, nor the columns of a dataset whose definition is not there."""
+    text = AHEAD.replace("cohort.json", "missing.json").replace("x: {from: condition,", "x: {from: vist, as: count,")
+    (tmp_path / "study.yaml").write_text(text.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age + x"))
+    found = json.loads(command("study", "check", tmp_path / "study.yaml", "--json").stdout)["error"]["problems"]
+    assert [problem.split(":")[0].partition(", ")[2] for problem in found] == [
+        "datasets.d.cohort", "datasets.d.features.features.x.from",
+    ]  # fmt: skip
+    right = text.replace("from: vist, as: count", "from: visit")
+    (tmp_path / "study.yaml").write_text(right.replace("FORMULA", "y ~ age").replace("FAMILY", "binomial"))
+    found = json.loads(command("study", "check", tmp_path / "study.yaml", "--json").stdout)["error"]["problems"]
+    assert len(found) == 1 and "missing.json" in found[0], "It has ."
+
+
+def test_a_definition_of_two_datasets_is_explained_once(tmp_path):
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    two = AHEAD.replace("analyses:", "  lost: {cohort: cohort.json, attrition: true}\nanalyses:")
+    (tmp_path / "study.yaml").write_text(two.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age"))
+    said = command("study", "explain", tmp_path / "study.yaml").output
+    assert said.count("Who enters, and when") == 1
+    assert "The same persons as in the dataset d, by the same definition." in said
+
+
 AHEAD = """
 atoll: 1
 title: Ahead
@@ -141,21 +164,40 @@ valid: {from: 2026-01-01, until: 2099-01-01}
 @pytest.mark.parametrize(
     ("family", "formula", "refused"),
     [
-        ("binomial", "y ~ age + left", True),
-        ("binomial", "y ~ I(log(left + 1)) + age", True),
-        ("binomial", "y ~ age + x", False),
-        ("gaussian", "left ~ age", False),
+        ("binomial", "y ~ age + left", "left"),
+        ("binomial", "y ~ I(log(left + 1)) + age", "left"),
+        ("binomial", "y ~ age + y_time", "y_time"),
+        ("binomial", "y ~ age:y_event", "y_event"),
+        ("binomial", "y_event ~ age + y", "y"),
+        ("binomial", "y ~ age + y", "y"),
+        ("binomial", "y ~ bs(y_time, df=4)", "y_time"),
+        ("binomial", "y ~ age + x", ""),
+        ("gaussian", "left ~ age", ""),
+        ("gaussian", "y_time ~ age", ""),
     ],
 )
-def test_the_time_after_the_index_date_is_no_covariate(tmp_path, family, formula, refused):
+def test_what_comes_after_the_index_date_is_no_covariate(tmp_path, family, formula, refused):
     (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
     (tmp_path / "study.yaml").write_text(AHEAD.replace("FAMILY", family).replace("FORMULA", formula))
     done = command("study", "check", tmp_path / "study.yaml")
-    assert ("'left' is the time after the index date, and a covariate" in done.output) == refused
-    assert (done.exit_code != 0) == refused
+    said = f"{formula!r}: {refused!r} is made from what comes after the index date, and a covariate"
+    assert ("Line 14, analyses.risk.formula = " in done.output and said in done.output) == bool(refused)
+    assert (done.exit_code != 0) == bool(refused)
     if not refused:
         shared = "Outcome y and feature x read the same concepts on day 0"
         assert shared in done.output and shared in command("study", "explain", tmp_path / "study.yaml").output
+
+
+def test_a_signed_study_that_reads_what_comes_later_is_refused_by_whoever_checks_it(tmp_path):
+    """Somebody signed it with a program that does not look."""
+    (tmp_path / "cohort.json").write_text(json.dumps(GOOD))
+    key, text = new_key(), AHEAD.replace("FAMILY", "binomial").replace("FORMULA", "y ~ age + y_event")
+    pinned = text.replace("north: {}", f"north: {{key: '{fingerprint(public_bytes(new_key()))}'}}")
+    file = tmp_path / "study.signed.json"
+    file.write_bytes(sign_study(read(pinned, files=files_beside(file)), key).to_bytes())
+    done = command("study", "check", file)
+    assert done.exit_code == 10
+    assert "analyses.risk.formula: 'y_event' is made from what comes after the index date" in done.output
 
 
 DIAGNOSED = """

@@ -66,7 +66,16 @@ def test_the_true_quantile_lies_between_the_bounds(values, data, minimum, probab
     estimate, lower, upper = quantile(low, high, EDGES, probability)
     truth = np.sort(values)[int(np.ceil(probability * len(values) - 1e-9)) - 1]
     assert lower <= truth <= upper
-    assert lower <= estimate <= upper
+    assert lower <= estimate <= upper if np.isfinite([lower, upper]).all() else np.isnan(estimate)
+
+
+def test_a_quantile_beyond_the_grid_has_a_bound_and_no_estimate():
+    """Six of nine are joined with those beyond the last edge: their third quartile was told as that edge."""
+    low, high = np.array([0, 3, 6, 0]), np.array([0, 3, 0, 6])
+    estimate, *bounds = quantile(low, high, np.array([0.0, 1826, 7305]), 0.75)
+    assert np.isnan(estimate) and bounds == [1826.0, np.inf]
+    estimate, *bounds = quantile(low, high, np.array([0.0, 1826, 7305]), 0.75, (0.0, 9000.0))
+    assert bounds == [1826.0, 9000.0] and 1826 <= estimate <= 9000
 
 
 @given(VALUES, VALUES, st.data(), st.integers(1, 15))

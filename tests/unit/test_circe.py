@@ -8,7 +8,8 @@ import pytest
 
 from atoll.errors import StudyError
 from atoll.study.circe import nodes, read, unknown_keys, written
-from atoll.study.circe_check import faults, refuse
+from atoll.study.circe_check import faults
+from atoll.study.circe_review import checked
 from atoll.study.circe_text import SHOWN, difference, explain
 from tests.reference.shared import SHARED
 from tests.spec.definitions import all_of, around, concept_set, condition, days, definition, drug, exactly, rules
@@ -22,7 +23,7 @@ def reading(document):
 
 def refused(document):
     with pytest.raises(StudyError) as caught:
-        refuse(faults(reading(document)))
+        checked(reading(document))
     return str(caught.value)
 
 
@@ -59,7 +60,10 @@ def test_keys_order_nulls_and_unknown_keys_are_kept():
     assert unknown_keys(found) == [
         "PrimaryCriteria.CriteriaList[0].Death.Mood", "PrimaryCriteria.ObservationWindow.Extra",
     ]  # fmt: skip
-    assert "Mood is a key that Circe does not know; it is ignored." in explain(found)
+    assert (
+        "`Mood` in entry event 1 (“a death of any kind”) is a key that Circe does not know; it is ignored."
+        in explain(found)
+    )
 
 
 def test_numbers_stay_what_they_were():
@@ -130,23 +134,28 @@ def asked(**more):
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        (definition(condition(77)), r"CodesetId uses concept set 77, which the definition does not hold\. Add the set"),
-        (definition(condition(GenderCS={"CodesetId": 78})), r"GenderCS\.CodesetId uses concept set 78"),
-        (definition(condition(ConditionSourceConcept=79)), r"ConditionSourceConcept uses concept set 79"),
-        (asked(StartWindow=days(5, 1)), r"StartWindow starts after its end \(day 5 to day 1\)\. Exchange"),
+        (definition(condition(77)),
+         r"Entry event 1 .*uses concept set 77, which the definition does not hold\. Add the set"),
+        (definition(condition(GenderCS={"CodesetId": 78})), r"Entry event 1 .*uses concept set 78"),
+        (definition(condition(ConditionSourceConcept=79)), r"Entry event 1 .*uses concept set 79"),
+        (asked(StartWindow=days(5, 1)), r"Rule 1 .*starts after its end \(day 5 to day 1\)\. Exchange"),
         (asked(StartWindow=days(-1, -30)), r"starts after its end \(day -1 to day -30\)"),
-        (asked(StartWindow=days(0, 1) | {"End": {"Days": -3, "Coeff": 1}}), r"End has -3 days"),
-        (asked(StartWindow=days(0, 1) | {"End": {"Days": 3, "Coeff": 2}}), r"End has the Coeff 2"),
-        (asked(Occurrence={"Type": 7, "Count": 1}), r"Occurrence has the Type 7\. Give 0"),
-        (asked(Occurrence={"Type": 0, "Count": -1}), r"Occurrence has the Count -1"),
-        (definition(condition(Age={"Value": -1, "Op": "gt"})), r"Age is a negative age \(-1\)\. Give years, 0 or more"),
-        (definition(condition(Age={"Value": 1, "Op": "bt"})), r"Age is 'between' \(bt\) without an Extent"),
+        (asked(StartWindow=days(0, 1) | {"End": {"Days": -3, "Coeff": 1}}), r"Rule 1 .*has -3 days"),
+        (asked(StartWindow=days(0, 1) | {"End": {"Days": 3, "Coeff": 2}}), r"Rule 1 .*has the Coeff 2"),
+        (asked(Occurrence={"Type": 7, "Count": 1}), r"Rule 1 .*has the Type 7\. Give 0"),
+        (asked(Occurrence={"Type": 0, "Count": -1}), r"Rule 1 .*has the Count -1"),
+        (definition(condition(Age={"Value": -1, "Op": "gt"})),
+         r"The age at the start in entry event 1 .*is a negative age \(-1\)\. Give years, 0 or more"),
+        (definition(condition(Age={"Value": 1, "Op": "bt"})),
+         r"The age at the start in entry event 1 .*is 'between' \(bt\) without an Extent"),
         (definition(condition(OccurrenceStartDate={"Value": "2020-02-30", "Op": "gt"})),
-         r"OccurrenceStartDate is '2020-02-30', which is no date\. Write it as 2020-02-29"),
-        (definition(condition(), CensorWindow={"StartDate": "soon"}), r"StartDate is 'soon', which is no date"),
-        (definition(condition(), CensorWindow={"StartDate": "2021-01-01", "EndDate": "2020-01-01"}), r"nobody is left"),
-        (definition(), r"PrimaryCriteria holds no criterion, so nobody enters"),
-        (definition(condition(), prior=-1), r"PriorDays is negative"),
+         r"The start in entry event 1 .*is '2020-02-30', which is no date\. Write it as 2020-02-29"),
+        (definition(condition(), CensorWindow={"StartDate": "soon"}),
+         r"^The window of dates is 'soon', which is no date"),
+        (definition(condition(), CensorWindow={"StartDate": "2021-01-01", "EndDate": "2020-01-01"}),
+         r"nobody is left"),
+        (definition(), r"^The entry holds no criterion, so nobody enters"),
+        (definition(condition(), prior=-1), r"^The number of days of observation before the event is negative"),
         (definition(condition(), **rules(all_of(around(drug(), days(0, 1)), kind="AT_LEAST"))), r"without a Count"),
         (definition(condition(), **rules(*[all_of(around(drug(), days(0, 1)))] * 63)), r"holds 63 rules"),
         (definition({"LocationRegion": {}}), r"location"),
@@ -204,7 +213,7 @@ def test_a_cut_concept_set_hides_nothing_that_it_leaves_out_and_counts_the_rest(
         assert [f"{100 + n}" in cut for n in range(SHOWN + 5)] == [True] * SHOWN + [False] * 5
         assert all(f"{100 + n}" in whole for n in range(SHOWN + 5)) and "--whole" not in whole
     cut = explain(found, check=False, every=False)
-    assert "30 entries, 13 left out, 9 with what is below, 1 with what maps to it" in cut
+    assert "30 entries, 17 included (9 with what is below), 13 left out (1 with what maps to it)" in cut
     assert "… and 5 more that are included; `explain --whole` names all" in cut
     included[-1]["concept"]["CONCEPT_ID"] = 555
     assert "555" in difference(found, reading(document)), "and a comparison is of all of them"

@@ -1,4 +1,4 @@
-"""Every sentence of the check list has its Chinese form: read from the source of the check list itself."""
+"""Every entry of the check list is said in both languages, and every sentence is one that the check list uses."""
 
 from __future__ import annotations
 
@@ -9,49 +9,61 @@ from pathlib import Path
 import pytest
 
 from atoll.study import circe_check
-from atoll.study.circe_faults_zh import DEFECTS, REMEDIES, in_chinese
+from atoll.study.circe_faults import DEFECTS, SENTENCES, Fault
 
 TREE = ast.parse(Path(circe_check.__file__).read_text("utf-8"))
 NAMES = (
     "Coeff|Count|Type|Extent|Start|End|PriorDays|StartWith|EndWith|ALL|ANY|AT_LEAST|AT_MOST|CDM|circe-be|Circe|circe"
 )
 KEYS = re.compile(rf"({NAMES}|Atoll|bt|place|[A-Z][A-Za-z]+(CS|Days|Date|Concept|Length|Adjustment|Criteria))")
+HELD = re.compile(r"{(\d)(?:!r)?}")
+CALLS = [call for call in ast.walk(TREE) if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Fault"]
 
 
-def shown(node: ast.expr) -> str:
-    """A sentence with 7 at the places of its values; the largest number of rules as it is."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    assert isinstance(node, ast.JoinedStr), ast.dump(node)
-    return "".join(
-        str(part.value) if isinstance(part, ast.Constant) else "62" if "MAX_RULES" in ast.unparse(part) else "7"
-        for part in node.values
-    )
+def words(node):
+    """The keys that an argument may be."""
+    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
 
 
-CALLS = [
-    [shown(argument) for argument in call.args[2:]]
-    for call in ast.walk(TREE)
-    if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Fault"
-    and all(isinstance(argument, ast.Constant | ast.JoinedStr) for argument in call.args[2:])
-]  # fmt: skip
+@pytest.mark.parametrize("key", SENTENCES)
+def test_a_sentence_says_the_same_in_both_languages(key):
+    for english, chinese in SENTENCES[key][1:]:
+        assert set(HELD.findall(english)) == set(HELD.findall(chinese))
+        assert bool(english) == bool(chinese) and not re.search(r"[\u4e00-\u9fff]", english)
+        assert not re.search(r"[A-Za-z]{2,}", KEYS.sub("", chinese)), chinese
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0][:40])
-def test_every_entry_is_said_in_chinese(call):
-    what, remedy = (*call, "")[:2]
-    if what == "77.":  # the future: its two sentences are put together
-        what = "looks at all the future of the index event, and asks that nothing comes."
-    chinese = in_chinese("place", what, remedy)
-    assert not re.search(r"[A-Za-z]{2,}", KEYS.sub("", chinese)), chinese
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_every_difference_from_circe_is_said_in_both_languages(defect):
+    english, chinese = DEFECTS[defect]
+    assert re.search(r"[\u4e00-\u9fff]", chinese) and not re.search(r"[\u4e00-\u9fff]", english)
+    said = Fault("differs", "there", ("Age", DEFECTS[defect]))
+    assert f"uses Age ({english}), where" in said.whole(0) and f"使用 Age（{chinese}）" in said.whole(1)
 
 
-def test_there_are_many_and_no_remedy_is_left_over():
-    assert len(CALLS) > 25
-    of_days = {"Write it as 2020-02-29."}  # from `read_day`
-    assert set(REMEDIES) - of_days - {remedy for call in CALLS for remedy in call[1:]} == set()
+def test_the_check_list_uses_every_sentence_and_no_other():
+    asked = [words(call.args[0]) for call in CALLS]
+    assert len(asked) > 25 and set().union(*asked) - {""} == set(SENTENCES)
+    used = {part.value for part in ast.walk(TREE) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    assert set(DEFECTS) <= used
 
 
-def test_every_difference_from_circe_is_said_in_chinese():
-    source = Path(circe_check.__file__).read_text("utf-8")
-    assert set(re.findall(r'"\w+ \((circe [^)]*)\)"', source)) == set(DEFECTS)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: "-".join(sorted(words(call.args[0]))))
+def test_an_entry_has_a_value_for_every_place(call):
+    values = call.args[2] if len(call.args) > 2 else ast.Tuple(elts=[])
+    if not isinstance(values, ast.Tuple):
+        assert ast.unparse(values) == "tuple(written)", "two ends"
+        return
+    for key in words(call.args[0]):
+        assert set(HELD.findall(SENTENCES[key].what[0])) == set(map(str, range(len(values.elts)))), key
+
+
+def test_an_entry_is_one_line_in_each_language():
+    fault = Fault("set missing", "CodesetId", (77,))
+    assert str(fault) == "CodesetId uses concept set 77, which the definition does not hold. Add the set."
+    assert fault.whole(1) == "CodesetId 使用概念集 77，但定义中没有该概念集。请补上该概念集。"
+    assert fault.document() == {
+        "level": "error", "place": "CodesetId", "what": "uses concept set 77, which the definition does not hold.",
+        "remedy": "Add the set.",
+    }  # fmt: skip
+    assert Fault("nobody left", "").whole(1) == "该定义 结束早于开始，因此无人留下。请更正日期。"

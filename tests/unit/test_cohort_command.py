@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
+from xml.etree import ElementTree
 
 import duckdb
 import numpy as np
@@ -15,10 +18,14 @@ import pytest
 from click.testing import CliRunner
 
 from atoll.cdm.workspace import DuckDBWorkspace, workspace_at
+from atoll.cli.cohort_result import say_failures, say_notes
 from atoll.cli.main import atoll
+from atoll.cli.output import Output
 from atoll.cohort import run as module
+from atoll.cohort.attrition import all_stay
 from atoll.cohort.run import CohortRun
 from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.settings import settings
 from atoll.study.circe import read
 from tests.cdm import load_duckdb, load_postgresql, tables
 from tests.spec.conftest import VOCABULARY
@@ -121,6 +128,57 @@ def test_one_broken_definition_never_stops_the_others(folder, cdm, tmp_path):
         assert words in reasons[name]
         assert f"{name}: " in stderr
     assert pq.read_table(tmp_path / "o.parquet").num_rows == 3
+
+
+def test_what_is_not_read_is_named_and_every_definition_has_its_row(folder, cdm, tmp_path):
+    (folder / "A.JSON").write_text(json.dumps(GOOD))
+    (folder / ".hidden.json").write_text(json.dumps(GOOD))
+    (folder / "notes.txt").write_text("mine")
+    (folder / "more").mkdir()
+    (folder / "more" / "b.json").write_text(json.dumps(GOOD))
+    code, stdout, stderr = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet")
+    assert code == 0
+    rows = [line.split() for line in stdout.splitlines()]
+    assert rows[:4] == [["definition", "persons", "rows"], ["9", "0", "0"], ["10", "2", "3"], ["A", "2", "3"]]
+    assert "Not read: .hidden.json, more/, notes.txt. A definition is a .json or .yaml file" in stderr
+    (folder / "9.json").unlink()
+    (folder / "A.JSON").unlink()
+    _, stdout, _ = command("run", folder, "--cdm", cdm, "--out", tmp_path / "o.parquet", "--anew")
+    assert "1 cohort, 3 rows" in stdout
+
+
+def test_what_to_look_at_reaches_the_screen(tmp_path):
+    rows = ROWS | {"concept": [{"concept_id": 1}]}
+    (tmp_path / "nobody.json").write_text(json.dumps(definition(condition(9)) | {"Mood": "blue"}))
+    words = (
+        "run",
+        tmp_path / "nobody.json",
+        "--cdm",
+        a_cdm(tmp_path / "x.duckdb", rows),
+        "--out",
+        tmp_path / "o.parquet",
+    )
+    code, _, stderr = command(*words)
+    assert code == 0
+    assert "nobody: No concept of this vocabulary is in 'set 9'." in stderr
+    assert "nobody: `Mood` in the definition is a key that Circe does not know; it is ignored." in stderr
+
+
+def test_many_notes_are_counted_and_one_reason_is_said_once(capsys):
+    out = Output()
+    say_notes(out, {str(n): ["The set is empty."] for n in range(30)})
+    say_failures(out, {str(n): OperatorError("The time limit was over.") for n in range(417)})
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "… and 18 more notes: --report FILE holds all.", "0, 1, 2 and 414 more: The time limit was over.",
+    ]  # fmt: skip
+
+
+def test_answers_that_end_are_no_interruption(tmp_path):
+    result = CliRunner().invoke(
+        atoll, ["cohort", "new", str(tmp_path / "x.yaml")], input="Gout\n", standalone_mode=True
+    )
+    assert result.exit_code == 2
+    assert "The answers end before this question: By which records do persons enter?" in result.stderr
 
 
 def test_a_table_that_is_missing_fails_who_needs_it(folder, tmp_path):
@@ -278,6 +336,26 @@ def test_explain_and_diff(folder):
     assert (code, "cannot be read" in stderr) == (10, True)
 
 
+@pytest.fixture
+def in_chinese(monkeypatch):
+    """A terminal whose language is Chinese."""
+    monkeypatch.delenv("ATOLL_LANGUAGE", raising=False)
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_the_terminals_language_is_spoken_unless_another_is_asked_for(folder, cdm, tmp_path, in_chinese):
+    assert "“set 1”的诊断" in command("explain", folder / "10.json")[1]
+    assert "a diagnosis of “set 1”" in command("explain", folder / "10.json", "--language", "en")[1]
+    code, stdout, _ = command("attrition", folder / "10.json", "--cdm", cdm, "--chart", tmp_path / "lost.svg")
+    assert code == 0 and "在队列中" in stdout and "1 家医院" in stdout and "依次剩余" in stdout
+    assert not re.search(r"entered|left|alone|in the cohort", stdout)
+    assert "每一步之后的剩余人数" in (tmp_path / "lost.svg").read_text("utf-8")
+    assert "仅见于前者" in command("diff", folder / "9.json", folder / "10.json")[1]
+
+
 LOST = definition(
     condition(),
     **rules(all_of(around(condition(2), days(1, None))), all_of(around(drug(), days(0, 9)))),
@@ -320,11 +398,45 @@ def test_attrition_over_sites_holds_small_losses_back(tmp_path):
     north, south = (lossy(tmp_path / f"{name}.duckdb", 200, 195, 100) for name in ("north", "south"))
     code, stdout, _ = command("attrition", tmp_path / "lost.json", "--cdm", f"north={north}", "--cdm", f"south={south}")
     assert code == 0
-    assert "rule 1  380–400" in stdout
     assert "the number is held back" in stdout
+    lines = [line.split() for line in stdout.splitlines()]
+    assert ["rule_1", "rule", "1", "380–400", "380–400", "190–200", "190–200"] in lines
+    assert lines[0] == ["lost"] and ["step", "label", "left", "alone", "north", "south"] in lines
+    assert ["rule_2", "rule", "2", "200", "200–400", "100", "100"] in lines
+    last = ["stays", "in", "the", "cohort", "200", "200", "100", "100"]
+    assert last in lines, "nothing follows the last rule: nobody is in doubt"
     for wrong in (("--cdm", north, "--cdm", south), ("--cdm", f"a={north}", "--cdm", f"a={south}")):
         code, _, stderr = command("attrition", tmp_path / "lost.json", *wrong)
         assert (code, "is not SITE=URL with a name of its own" in stderr) == (2, True)
+
+
+def test_the_chart_of_attrition_has_a_title_and_a_panel_for_each_hospital(tmp_path):
+    (tmp_path / "lost.json").write_text(json.dumps(LOST | {"Title": "Lost & found"}))
+    sites = [
+        f"--cdm={name}={lossy(tmp_path / f'{name}.duckdb', 200, 195, n)}" for name, n in (("north", 90), ("south", 70))
+    ]
+    code, _, stderr = command("attrition", tmp_path / "lost.json", *sites, "--chart", tmp_path / "x.svg")
+    assert code == 0, stderr
+    words = [e.text for e in ElementTree.parse(tmp_path / "x.svg").iter() if e.tag.endswith("}text")]
+    assert words[0] == "Lost & found"
+    places = [words.index(word) for word in ("all hospitals together", "north", "south")]
+    assert places == sorted(places)
+    assert "160" in words[places[0] : places[1]] and "90" in words[places[1] :] and "70" in words[places[2] :]
+
+
+@pytest.mark.parametrize(
+    ("change", "stay"),
+    [
+        (ends("StartDate", 0), True),
+        (ends("StartDate", -1), False),
+        (ends("EndDate", 0), False),
+        ({"CensorWindow": {"StartDate": "2020-01-01"}}, False),
+        ({"CensorWindow": {}}, True),
+        ({}, True),
+    ],
+)
+def test_whether_somebody_may_leave_after_the_last_rule(change, stay):
+    assert all_stay(read(json.dumps(definition(condition(), **change)))) is stay
 
 
 def test_attrition_without_rules_has_the_exit_alone(cdm, tmp_path):
@@ -385,15 +497,51 @@ def test_one_hospital_diagnoses_a_definition_exactly_inside_its_walls(two_defini
     assert parts["either"] == parts["only_first"] + parts["both"] + parts["only_second"]
     assert found["began by"]["words"] == [{"word": "1 old disease", "low": parts["first"], "high": parts["first"]}]
     assert found["orphan codes"]["words"] == [
-        {"word": "3 old disease of the left", "low": parts["second"], "high": parts["second"]}
+        {"word": "3 old disease of the left [name]", "low": parts["second"], "high": parts["second"]}
     ]
     everybody = found["incidence"]["cells"][0]
     assert everybody["events_low"] == everybody["events_high"] == parts["first"]
     years = [cell["first"] for cell in found["incidence"]["cells"] if cell["by"] == "year"]
     assert (years[0], years[-1]) == (2011, 2020)
     text = page.read_text("utf-8")
-    assert "表型诊断" in text and "每千人年事件数" in text and "本页只留在本院" in text and "第一个：Of 1" in text
+    assert "表型诊断" in text and "每千人年事件数" in text and "本页只留在本院" in text and "仅属于“Of 1”" in text
+    assert "<title>Of 1 · Atoll</title>" in text and datetime.date.today().isoformat() in text
+    assert "定义的内容" in text and text.count("入组") > 1 and "CSV" not in text and "各医院" not in text
+    assert "名称中含有相同的名称" in text and "[name]" not in text and "本院" in text
     assert text.count("<svg") >= 8 and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_page_over_hospitals_names_them_and_calls_cohorts_as_their_definitions_or_files(two_definitions, tmp_path):
+    first, second = two_definitions
+    second.write_text(json.dumps(json.loads(second.read_text()) | {"Title": None}))
+    words = [word for n in (1, 2) for word in ("--cdm", f"s{n}={a_hospital(tmp_path / f'{n}.duckdb', n, 300)}")]
+    code, _, stderr = command("diagnose", first, *words, "--with", second, "--page", tmp_path / "page.html")
+    assert code == 0, stderr
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "only in Of 1" in text and "only in near" in text and "first cohort" not in text
+    assert 'Hospitals: <span translate="no">s1</span>, <span translate="no">s2</span>' in text
+    assert "each hospital: events per 1,000 person-years" in text and "CSV" not in text
+    assert "they need not add up to those of all together" in text and "per hospital and together" in text
+    assert len(re.findall(r"What the definition says", text)) == 2 and "Exact numbers" not in text
+    identifiers = re.findall(r' id="([^"]+)"', text)
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_what_was_refused_stands_on_the_page_too():
+    from atoll.ui.diagnosis import About, page
+
+    text = page({"times": {"error": "s1: refused."}}, About("Of 1", "2026-11-29", ("s1",), {}), "en")
+    assert "<h2>Times</h2><p>s1: refused.</p>" in text
+
+
+def test_a_diagnosis_of_nobody_says_so_and_which_set_is_empty(tmp_path):
+    file, page = tmp_path / "nobody.json", tmp_path / "page.html"
+    file.write_text(json.dumps(definition(condition(9))))
+    cdm = a_cdm(tmp_path / "x.duckdb", ROWS | {"concept": [{"concept_id": 1, "concept_name": "one"}]})
+    code, _, stderr = command("diagnose", file, "--cdm", cdm, "--page", page, "--language", "zh")
+    assert code == 0, stderr
+    assert "没有人进入该队列。 本词汇表中没有“set 9”的任何概念。" in stderr
+    assert "没有人进入该队列。" in page.read_text("utf-8") and "“set 9”的任何概念" in page.read_text("utf-8")
 
 
 def test_over_hospitals_a_small_one_is_held_back_and_stops_nobody(two_definitions, tmp_path):
@@ -514,7 +662,6 @@ def test_what_a_killed_writer_left_beside_the_file_is_seen(files, tmp_path):
 
 def test_a_file_that_no_run_wrote_is_not_believed(files, tmp_path):
     out, cdm = tmp_path / "out.parquet", a_cdm(tmp_path / "same.duckdb", ROWS | PEOPLE)
-    out.write_text("no Parquet")
     assert set(status(files, cdm, out).values()) == {"done", "failed"}
     table = pq.read_table(out)
     pq.write_table(table.replace_schema_metadata({b"atoll cohorts": b'{"release": "x"}'}), out)

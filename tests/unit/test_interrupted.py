@@ -55,7 +55,7 @@ def test_ctrl_c_is_no_fault_and_leaves_nothing(endless: Path, words: list[str], 
                 continue
     finally:
         program.kill()
-    assert program.stderr.read().splitlines()[-1:] == ["Interrupted."]
+    assert program.stderr.read().splitlines()[-1:] == ["Interrupted. Nothing was written."]
     assert program.returncode == 130
     assert sorted(path.name for path in folder.iterdir() if path.name != "home") == ["cdm.duckdb", "tmp"]
     assert [path for path in temporary.rglob("*") if path.is_file() or "rows-" in path.name] == []

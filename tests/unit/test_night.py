@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -87,7 +88,7 @@ def test_a_run_pauses_between_definitions_and_ends_as_one_that_did_not(files, tm
     """Each look at the clock takes a quarter of an hour: a night has room for some definitions."""
     reading, cdm, out = read_definitions(files), a_cdm(tmp_path / "a.duckdb", ROWS | PEOPLE), tmp_path / "out.parquet"
     clock, said = Clock(DAY.replace(hour=12), ticks=15), []
-    done = run_at_night(reading, cdm, out, window("22:00-23:00", clock), said.append, before=State())
+    done = run_at_night(partial(run_definitions, reading, cdm), out, window("22:00-23:00", clock), said.append, State())
     assert done.outcome.rows == run_definitions(reading, cdm).outcome.rows
     assert said[0] == "Outside of these hours nothing runs. It begins at 2026-03-01 22:00."
     assert all("definitions are done. It goes on at 2026-03-0" in line for line in said[1:]) and len(said) > 2
@@ -108,10 +109,12 @@ def test_a_run_that_was_killed_in_its_pause_goes_on_from_there(files, tmp_path):
 
     clock = Clock(DAY.replace(hour=22), ticks=15)
     with pytest.raises(Killed):
-        run_at_night(reading, cdm, out, window("22:00-23:00", clock), say, before=State())
+        run_at_night(partial(run_definitions, reading, cdm), out, window("22:00-23:00", clock), say, State())
     half = set(read_state(paused_file(out)).definitions)
     assert 0 < len(half) < 7 and not out.exists()
-    done = run_at_night(reading, cdm, out, window("00:00-23:59", Clock(DAY)), said_nothing, before=State())
+    done = run_at_night(
+        partial(run_definitions, reading, cdm), out, window("00:00-23:59", Clock(DAY)), said_nothing, State()
+    )
     assert done.kept == half
     assert done.outcome.rows == run_definitions(reading, cdm).outcome.rows
 
@@ -127,7 +130,7 @@ def test_a_load_during_the_pause_leaves_rows_of_the_new_release_alone(files, tmp
             a_cdm(path, more)
 
     clock = Clock(DAY.replace(hour=22), ticks=15)
-    done = run_at_night(reading, cdm, out, window("22:00-23:30", clock), say, before=State())
+    done = run_at_night(partial(run_definitions, reading, cdm), out, window("22:00-23:30", clock), say, State())
     assert done.outcome.rows == run_definitions(reading, cdm).outcome.rows
 
 

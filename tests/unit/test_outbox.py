@@ -60,6 +60,23 @@ def test_a_share_waits_again_when_the_steward_resumes(site):
     assert outbox.waiting() == before
 
 
+def test_what_its_investigator_stopped_is_withdrawn_unless_it_was_decided(site):
+    store, _, study = site
+    before = len(store.entries())
+    store.withdraw([study, "f" * 64])
+    assert store.study(study)["state"] == "approved" and len(store.entries()) == before
+    with store.writing() as connection:
+        connection.execute("UPDATE studies SET state = 'proposed'")
+    with pytest.raises(NotPermitted, match=r"one cannot withdraw it\. Possible now: approve, refuse\."):
+        store.decide(study, "withdraw")
+    store.withdraw([study])
+    store.withdraw([study])
+    assert store.study(study)["state"] == "withdrawn"
+    assert [entry.decision for entry in store.entries()[before:]] == ["withdrawn"]
+    with pytest.raises(NotPermitted, match=r"taken back by its investigator.*Possible now: nothing"):
+        store.decide(study, "approve")
+
+
 def test_what_a_steward_stopped_does_not_become_expired(site):
     store, _, study = site
     store.decide(study, "stop")

@@ -198,13 +198,13 @@ def test_a_refusal_is_told_by_its_sentence_in_both_languages(client, hub):
     english = (
         "lagoon refused round 1 of “survival”: A number would describe too few persons. It is about “weight”. "
         "Merge rare levels, use broader groups or a longer time grid, take one column in the place of two that "
-        "say nearly the same, or leave this site out."
+        "say nearly the same, or leave this site out of the sites that the study names."
     )
     assert english in client.get(f"/runs/{run}").text
     chinese = client.get(f"/runs/{run}", headers={"accept-language": "zh-CN"}).text
     said = (
         "lagoon 拒绝回答“survival”的第 1 轮：某个数字所对应的人数过少。涉及“weight”。"
-        "请合并少见的取值，采用更粗的分组或更长的时间间隔，两列所说几乎相同时只取其一，或不纳入该医院。"
+        "请合并少见的取值，采用更粗的分组或更长的时间间隔，两列所说几乎相同时只取其一，或在研究所列的医院中去掉该医院。"
     )
     assert said in chinese and english in chinese, "the hub's own words stand below, to be opened"
     assert said in client.get("/", headers={"accept-language": "zh-CN"}).text
@@ -244,6 +244,42 @@ def test_empty_pages_say_what_to_do_next(tmp_path):
         assert "atoll study submit study.yaml" in client.get("/").text
         assert "atoll hub invite NAME" in client.get("/sites").text
     hub.store.close()
+
+
+def test_a_question_to_several_hospitals_is_one_card(client, hub):
+    """Eight questions to five hospitals were forty cards on the first page."""
+    asked = hub.questions("Screening · 2026-11-29")
+    for name, (run,) in asked[:2]:
+        hub.decide(name, **{SITES[0]: "approve"})
+        hub.finish(run, RESULT)
+    hub.questions("Screening · 2026-11-30")
+    study, _ = hub.study(("risk",))
+    login(client, hub.token)
+    text = client.get("/").text
+    assert text.count('class="card"') == 3 and text.count("<details") == 2
+    assert "2 of 5 hospitals have answered" in text and "0 of 5 hospitals have answered" in text
+    assert all(f"/studies/{name}" in text for name, _ in asked) and f"/studies/{study}" in text
+    assert "5 家医院中有 2 家已回答" in client.get("/", headers={"accept-language": "zh"}).text
+
+
+def test_the_page_of_a_study_shows_what_its_definitions_say(client, hub):
+    from atoll.knowledge import library
+    from atoll.study import circe
+
+    gout, old = (library.phenotype(name).definition() for name in ("gout", "asthma"))
+    texts = [circe.written(one, indent=None) for one in (gout, old)]
+    datasets = {
+        "losses": {"cohort": texts[0], "attrition": True},
+        "both": {"cohort": texts[0], "diagnose": "overlap", "with": texts[1]},
+    }
+    analyses = {"lost": {"dataset": "losses", "algorithm": "attrition", "columns": ["rule_1", "stays"]}}
+    study, _ = hub.study(("lost",), datasets=datasets, analyses=analyses)
+    login(client, hub.token)
+    text = client.get(f"/studies/{study}").text
+    for title in ("Gout", "Asthma"):
+        assert text.count(f'What the definition says: <span translate="no">{title}</span>') == 1
+    assert "Who enters" in text
+    assert "谁进入队列" in client.get(f"/studies/{study}", headers={"accept-language": "zh"}).text
 
 
 def test_a_study_tells_whom_it_waits_for(client, hub):

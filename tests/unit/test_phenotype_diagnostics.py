@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from datetime import date
 
@@ -16,7 +17,7 @@ from atoll.algorithms.overlap import PARTS
 from atoll.errors import StudyError
 from atoll.privacy.disclosure import STRICT, Policy
 from atoll.study.diagnosis import TABLES
-from atoll.ui import charts, kinds, report
+from atoll.ui import charts, kinds, rates, report, summary
 from atoll.ui.words import Say
 
 K = STRICT.minimum_persons
@@ -115,6 +116,34 @@ def test_days_are_split_over_years_and_ages_as_by_hand():
     assert cell(found, "age", "male", 60)["years_low"] == pytest.approx(365 / 365.25)
     assert cell(found, "all")["rate_low"] == pytest.approx(1000 * 1 / (368 / 365.25))
     assert all(c["events_low"] == c["events_high"] and c["years_low"] == c["years_high"] for c in found["cells"])
+
+
+def test_ages_of_both_sexes_are_the_sums_of_what_is_told_of_each():
+    for document in (RESULTS["incidence"], RESULTS["incidence"]["sites_apart"]["north"]):
+        heads = RESULTS["incidence"]["cells"]
+        told = [head | numbers for head, numbers in zip(heads, document["cells"], strict=True)]
+        for age in range(0, 100, 10):
+            both, *within = (cell({"cells": told}, "age", sex, age) for sex in ("", "female", "male"))
+            for end in ("events_low", "events_high", "years_low", "years_high"):
+                assert both[end] == sum(one[end] for one in within)
+    assert cell(RESULTS["incidence"], "age", "", 50)["events_low"] > 0
+    assert "both sexes 50–59" in page(RESULTS["incidence"], "en")
+
+
+def test_only_what_was_held_back_is_said_to_be():
+    """Person-years always lie between two steps: every bar said that its rate was held back."""
+    found = RESULTS["incidence"]
+    assert (cell(found, "all")["events_low"], cell(found, "all")["rate_low"]) != (0, cell(found, "all")["rate_high"])
+    shown = dict(re.findall(r"<title>([^<:]+): ([^<]+)</title>", kinds.chart(found).svg))
+    held = {rates.called(one, str) for one in found["cells"] if one["events_low"] < one["events_high"]}
+    assert {name for name, said in shown.items() if "held back" in said} == held & set(shown)
+    assert "everybody" in shown and "everybody" not in held
+
+
+def test_bounds_that_read_alike_are_one_number():
+    one = {"rate_low": 24.31, "rate_high": 24.34}
+    assert rates.told_rate(one) == "24.3"
+    assert rates.told_rate(one | {"rate_high": 24.4}) == "24.3–24.4"
 
 
 def test_an_event_after_the_last_year_is_none():
@@ -273,7 +302,56 @@ def test_shares_and_quantiles_hold_those_of_the_rows():
         assert low - 1e-9 <= (x <= day).mean() <= high + 1e-9
     for probability, estimate, low, high in one["quantiles"]:
         true = np.quantile(x, probability, method="inverted_cdf")
-        assert (low or 0) <= true <= (high or np.inf) and (low or 0) <= estimate <= (high or np.inf)
+        assert low <= true <= (high or np.inf)
+        assert estimate is None if high is None else low <= estimate <= high
+
+
+def long_after(seed: int, n: int = 300):
+    """Most are observed for less than ten years; too few for longer to be told apart from the others."""
+    r = np.random.default_rng(seed)
+    return entries(seed, n) | {"after": np.floor(r.uniform(0, 3653, n))}
+
+
+LONG = both("entries", long_after, "durations", columns=["after"])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_quartile_beyond_the_grid_is_told_as_at_least_and_nowhere_as_the_grids_end(language):
+    """The third quartile is about 2,740 days; the grid's last edge, 7,305, was told."""
+    _, estimate, low, high = next(q for q in LONG["columns"]["after"]["quantiles"] if q[0] == 0.75)
+    assert (estimate, low, high) == (None, 1826.0, None)
+    row = next(row for row in kinds.rows(LONG) if row["site"] == "(all)")
+    assert np.isnan(row["q75"]) and row["q75_low"] == 1826
+    drawn = kinds.chart(LONG, Say(language), charts.WIDE).svg
+    for text in (page(LONG, language), drawn, " ".join(summary.lines(LONG))):
+        assert "≥ 1,826" in text and "7,305" not in text and "7305" not in text
+    assert drawn.count('<path class="mark"') == 3, "an open whisker for all and for each hospital"
+
+
+def test_of_public_data_quantiles_are_those_of_the_rows():
+    """1 to 3 days told from a grid whose first step is 30 days gave quartiles of 7.5 and 22.5."""
+    tables = {
+        "a": entries(1, 40) | {"within": np.repeat([1.0, 2.0, 3.0, 400.0], 10)},
+        "b": entries(2, 11) | {"within": np.full(11, 1.0)},
+    }
+    found = network("entries", tables, "public").run("durations", columns=["within", "before"]).document
+    assert found["exact"]
+    for name, one in found["columns"].items():
+        x = np.concatenate([table[name] for table in tables.values()])
+        for probability, *told in one["quantiles"]:
+            assert told == [np.quantile(x, probability, method="inverted_cdf")] * 3
+        for day, low, high in one["at_most"]:
+            assert low == high == pytest.approx((x <= day).mean())
+    own = found["sites_apart"]["b"]["columns"]["within"]
+    assert own["persons"] == 11 and {q[1] for q in own["quantiles"]} == {1.0}
+    assert "2 (1, 3)" in kinds.chart(found).svg and "(2)" not in " ".join(summary.lines(found))
+    assert "between neighbours of a grid" not in page(found, "en")
+
+
+def test_of_nobody_there_is_no_time():
+    nobody = {name: values[:0] for name, values in entries(1).items()}
+    found = network("entries", {"a": nobody, "b": entries(1)}, "public").run("durations", columns=["within"])
+    assert found.sites_apart["a"]["columns"]["within"]["persons"] == 0 and found.columns["within"]["persons"] == 300
 
 
 def test_times_are_days():
@@ -295,9 +373,8 @@ def page(document, language):
 @pytest.mark.parametrize("width", [charts.NARROW, charts.WIDE])
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_chart_says_its_unit_in_both_languages_and_keeps_within_its_width(name, width, language):
-    unit = {"incidence": "events per 1,000 person-years", "durations": "days: median and middle half"}.get(
-        name, "persons"
-    )
+    days = "days: median and middle half" if width == charts.WIDE else "days"
+    unit = {"incidence": "events per 1,000 person-years", "durations": days}.get(name, "persons")
     drawn = kinds.chart(RESULTS[name], Say(language), width).svg
     root = ET.fromstring(drawn)
     assert Say(language)(unit) in drawn

@@ -131,7 +131,9 @@ def test_postgresql_finds_the_same_persons(hospital, database):
 def test_the_command_lists_and_shows():
     code, out, _ = command("list", "--language", "zh")
     assert code == 0
-    assert "2型糖尿病" in out
+    assert out.split("\n", 1)[0].split() == ["名称", "标题", "真实人数", "灵敏度", "阳性预测值"]
+    assert "2型糖尿病" in out and re.search(r"^type_1_diabetes .* 无真值$", out, re.MULTILINE) and "no truth" not in out
+    code, out, _ = command("list", "--language", "en")
     assert re.search(r"^type_1_diabetes .* no truth$", out, re.MULTILINE)
     code, out, _ = command("list", "--json")
     entries = {entry["name"]: entry for entry in json.loads(out)}
@@ -144,7 +146,7 @@ def test_the_command_lists_and_shows():
     assert "已知局限:" in out
     assert "诊断得到证实" in out
     code, out, _ = command("show", "gout", "--circe")
-    assert out == library.phenotype("gout").text
+    assert json.loads(out) == {"Title": "Gout"} | json.loads(library.phenotype("gout").text)
 
 
 def test_the_command_tests_with_and_without_truth(hospital):

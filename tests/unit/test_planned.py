@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from atoll.algorithms.planned import Plan, as_questions, plans, precision
+from atoll.algorithms.planned import Plan, as_questions, plans, precision, too_few
 from atoll.cli.main import atoll
 from atoll.errors import StudyError
 from atoll.local import Network
+from atoll.privacy.disclosure import PUBLIC, STRICT
 from atoll.study.protocol import read
 
 HEAD = """\
@@ -166,6 +167,63 @@ def test_a_hospital_of_few_patients_says_that_it_says_nothing(files):
     document = json.loads(CliRunner().invoke(atoll, ["feasibility", "study.yaml", *files, "--json"]).stdout)
     assert list(document["analyses"]["risk"]["sites"]) == ["north"]
     assert "few" in document["no answer"]["south"].lower()
+
+
+@pytest.mark.parametrize(
+    ("known", "events", "said"),
+    [
+        ((0, 10), (0, 10), "fewer than 10 with all columns"),
+        ((400, 400), (0, 10), "fewer than 10 with the event"),
+        ((400, 400), (390, 400), "fewer than 10 without the event"),
+        ((60, 60), (20, 20), "fewer than 70 patients, which 7 parameters need"),
+        ((400, 400), (20, 20), ""),
+        ((400, 400), None, ""),
+    ],
+)
+def test_of_whom_a_hospital_has_too_few(known, events, said):
+    plan = Plan("glm", "", (), "y", 7, "odds ratio")
+    assert too_few(plan, known, events, STRICT) == said
+    assert too_few(plan, known, events, PUBLIC) == ""
+
+
+def test_a_hospital_that_may_have_enough_is_not_named():
+    assert too_few(Plan("performance", "", (), "y", None, "AUC"), (0, 15), (0, 15), STRICT) == ""
+
+
+def test_a_model_of_times_needs_persons_with_the_event():
+    plan = Plan("cox", "", (), "y", 7, "hazard ratio")
+    said = "fewer than 70 with the event, which 7 parameters need"
+    assert too_few(plan, (400, 400), (60, 60), STRICT) == said
+
+
+def test_the_command_names_who_would_refuse_and_the_run_does(files):
+    """As the run itself: what feasibility calls refused has no result, and without those hospitals it has one."""
+    from pathlib import Path
+
+    lines = Path("south.csv").read_text().splitlines()
+    rows = [lines[0], *(line[:-1] + "0" for line in lines[1:-7]), *(line[:-1] + "1" for line in lines[-7:])]
+    Path("south.csv").write_text("\n".join(rows) + "\n")
+    said = CliRunner().invoke(atoll, ["feasibility", "study.yaml", *files])
+    assert said.exit_code == 0
+    assert "risk would be refused at south: fewer than 10 with the event. Every hospital of `sites` must" in said.stdout
+    assert "take them out of the study's `sites`" in said.stdout and "Without them: 7 parameters; " in said.stdout
+    assert "who would be refused" not in said.stdout
+    run = CliRunner().invoke(atoll, ["run", "study.yaml", *files])
+    assert "risk: south: A number would describe too few persons" in run.stderr
+    assert "leave this site out of the sites that the study names" in run.stderr
+    alone = Path("study.yaml").read_text().replace("sites: {north: {}, south: {}}", "sites: {north: {}}")
+    Path("study.yaml").write_text(alone)
+    run = CliRunner().invoke(atoll, ["run", "study.yaml", *files[:2]])
+    assert "risk: " in run.stdout and "risk: " not in run.stderr
+
+
+def test_where_nobody_answers_the_exit_code_says_so(files):
+    from pathlib import Path
+
+    for site in ("north", "south"):
+        Path(f"{site}.csv").write_text("\n".join(Path(f"{site}.csv").read_text().splitlines()[:6]) + "\n")
+    said = CliRunner().invoke(atoll, ["feasibility", "study.yaml", *files], standalone_mode=True)
+    assert (said.exit_code, "Nobody has answered yet." in said.stdout) == (12, True)
 
 
 def test_a_study_that_is_none_is_a_sentence(files):

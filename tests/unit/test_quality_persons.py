@@ -137,11 +137,11 @@ def test_the_command_writes_what_a_site_registers(tmp_path):
     done = CliRunner().invoke(command, words)
     assert done.exit_code == 0, done.output
     table = pq.read_table(tmp_path / "q.parquet")
-    described = yaml.safe_load((tmp_path / "q.yaml").read_text("utf-8"))["columns"]
+    described = yaml.safe_load((tmp_path / "q.dictionary.yaml").read_text("utf-8"))["columns"]
     assert table.column_names == list(described)
     assert {name: Column.from_document(one) for name, one in described.items()} == dictionary()
     home = ["--home", str(tmp_path / "site")]
-    files = ["--from", str(tmp_path / "q.parquet"), "--dictionary", str(tmp_path / "q.yaml")]
+    files = ["--from", str(tmp_path / "q.parquet"), "--dictionary", str(tmp_path / "q.dictionary.yaml")]
     for words in (["init"], ["dataset", "add", "quality", *files]):
         done = CliRunner().invoke(command, ["site", *words, *home])
         assert done.exit_code == 0, done.output

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -95,6 +97,13 @@ def test_the_command_prints_keys_and_says_that_there_are_more(tmp_path):
     assert "There are more: --limit 20" in told.stderr
     document = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
     assert document["rows"][2] == {"person": 2, "row": 4, "value": None} and not document["more"]
+
+
+def test_no_program_that_sends_can_list_rows():
+    contracts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (held,) = [one for one in contracts["contracts"] if one["id"] == "listed"]
+    assert held["forbidden_modules"] == ["atoll.quality.rows"] and "allow_indirect_imports" not in held
+    assert {"atoll.site", "atoll.network", "atoll.hub", "atoll.ui"} <= set(held["source_modules"])
 
 
 def flag(*checks: Check, monkeypatch, rows):

@@ -149,7 +149,7 @@ def test_the_terminal(suggestions: Path, tmp_path: Path) -> None:
     run("terms", "export", str(suggestions), "--journal", journal, "--out", str(out))
     assert [row["concept_id"] for row in csv.DictReader(out.open(encoding="utf-8"))] == ["3", "42"]
     run("terms", "export", str(suggestions), "--journal", journal, "--usagi", "--out", str(tmp_path / "usagi.csv"))
-    run("terms", "import-usagi", str(tmp_path / "usagi.csv"), "--out", str(out))
+    run("terms", "import-usagi", str(tmp_path / "usagi.csv"), "--out", str(out), "--replace")
     assert "ALT" in out.read_text("utf-8")
 
 

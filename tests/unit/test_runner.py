@@ -12,7 +12,8 @@ import pytest
 import atoll
 from atoll.algorithms import describe, glm, kaplan_meier, survey
 from atoll.algorithms.core import Question, at_site
-from atoll.errors import CATALOGUE, DataError, DisclosureRefused
+from atoll.algorithms.program import Asked, program
+from atoll.errors import CATALOGUE, DataError, DisclosureRefused, StudyError
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, count
 from atoll.site.gate import policy_hash
@@ -94,6 +95,21 @@ def test_the_column_that_identifies_persons_is_never_read():
         north = site()
         outcome = north.ask(sums("id"), north.permit("describe", columns=columns))
         assert (outcome.code, outcome.subject) == ("NOT_PERMITTED", "")
+
+
+@pytest.mark.parametrize(("ahead", "code"), [(True, "COLUMN_UNFIT"), (False, "")])
+def test_a_design_over_what_comes_after_the_index_date_is_refused(ahead, code):
+    """A hub may ask what the study did not: the hospital looks at the question itself."""
+    columns = COLUMNS | {"x": Column("number", ahead=ahead)}
+    outcome = site().first("glm", {"columns": columns}, formula="y ~ x")
+    assert (outcome.code, outcome.subject) == (code, "formula" if ahead else "")
+
+
+def test_a_model_that_reads_what_comes_after_the_index_date_is_not_judged():
+    columns = COLUMNS | {"x": Column("number", ahead=True)}
+    model = {"terms": ["x"], "coefficients": [0.1], "link": "logit"}
+    with pytest.raises(StudyError, match="model: 'x' is made from what comes after the index date"):
+        next(program(Asked("performance", {"model": model, "outcome": "y"}, columns, ("north",), False)))
 
 
 def test_a_column_that_the_steward_did_not_list_is_not_there():

@@ -58,7 +58,7 @@ def test_an_act_leads_to_the_next_state_or_says_what_does():
     with pytest.raises(
         NotPermitted,
         match=r"^This study is proposed \(received; the steward has not decided\); pause is not possible\. "
-        r"Possible now: approve, refuse, expire\.$",
+        r"Possible now: approve, refuse, withdraw, expire\.$",
     ):
         states.step(STUDY, "proposed", "pause")
 

@@ -100,7 +100,7 @@ def test_what_still_runs_is_no_result(hub):
 @pytest.mark.parametrize("command", ["status", "results"])
 def test_the_first_digits_of_a_hash_are_enough(hub, command):
     hub.studies = [OTHER, HASH]
-    for digits in (HASH[:12], HASH[:8].upper(), HASH):
+    for digits in (HASH[:12], HASH[:6].upper(), HASH):
         hub.asked.clear()
         assert hub.typed(command, digits).exit_code == 0
         assert f"/api/studies/{HASH}" in hub.asked
@@ -109,7 +109,7 @@ def test_the_first_digits_of_a_hash_are_enough(hub, command):
 @pytest.mark.parametrize(
     ("digits", "sentence"),
     [
-        (HASH[:7], f"'{HASH[:7]}' is too short for the hash of a study. Give 8 or more of its digits."),
+        (HASH[:5], f"'{HASH[:5]}' is too short for the hash of a study. Give 6 or more of its digits."),
         (HASH[:12], f"The hashes of 2 of your studies begin with '{HASH[:12]}'. Give more digits: {HASH[:20]}, "),
         ("abcdabcd", "There is no study of yours whose hash begins with 'abcdabcd'. Your newest at this hub: 38aac1b8"),
     ],

@@ -1,8 +1,11 @@
-"""Files of rows as tables: CSV and TSV in the encodings of hospitals, Excel, Parquet.
+"""Delimited text (CSV, TSV) as hospitals write it: encoding, line ends, delimiter, names of columns.
 
-A file is looked at once, whole: its hash, encoding, line ends. UTF-8 with plain line ends is read where it lies;
-everything else is first written as UTF-8 into the loader's own folder. Encodings are tried in the order that never
-guesses wrong: UTF-8, then GB18030. A file in two encodings is refused, with a line of each.
+Both readers of files ask here, so that they answer alike: `ingest.sources`, for a whole export on its way to OMOP, and
+`features.imports`, for one table. A file is looked at once, whole. Encodings are tried in the order that never guesses
+wrong: UTF-8, then GB18030. A file in two encodings is refused, with a line of each.
+
+What stands for nothing the two take differently, on purpose: in an export only the empty field does, and what its
+mapping says (`NA` is sodium in many laboratories); one table has no mapping, and there the words of `MISSING` do.
 """
 
 from __future__ import annotations
@@ -14,24 +17,26 @@ import functools
 import gzip
 import hashlib
 import io
+import itertools
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from atoll.cdm.pace import Pace, Progress, silent
 from atoll.errors import DataError
-from atoll.ingest.pace import Pace, Progress, silent
 
 BLOCK = 4 * 1_048_576
 MOST_COLUMNS = 4_096
 MOST_UNPACKED = 100  # times its size: rows of a hospital pack to a tenth, hardly ever to a fiftieth
 UNPACKED_FLOOR = 100_000_000  # bytes that nobody asks about
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-EXCEL = (".xlsx", ".xlsm")
-PARQUET = (".parquet", ".pq")
+MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", ".")
+_NAME_IT = "(`source: encoding: cp1252` in a mapping, `--encoding cp1252` of a single table, for instance)"
 _DELIMITERS = ",\t;|\x1f^"
+_NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?|\?", re.IGNORECASE)
 _COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")  # a character of GB2312; an umlaut and a letter are none
 _CJK = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2}")  # a Chinese character in UTF-8
 
@@ -98,7 +103,8 @@ def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, pro
             f"{path.name} cannot be read: it is damaged or ends in the middle.", "Copy it again."
         ) from error
     if not size:
-        raise DataError(f"{path.name} is empty: not even a line with column names.", "Export it again.", code="EMPTY")
+        what = f"{path.name} is empty: not even a line with column names."
+        raise DataError(what, "Is it the right file?", code="EMPTY")
     found = encoding or _encoding(path, head, plain)
     return Look(hashed.hexdigest(), size, found, lines, 0 < crlf < lines, head[:3] == codecs.BOM_UTF8)
 
@@ -151,7 +157,7 @@ def _other(path: Path) -> str:
         raise DataError(
             f"Line {first['neither']:,} of {name} is neither UTF-8 nor GB18030; {counted['neither']:,} lines are"
             " like it.",
-            "Export the file again as UTF-8, or name its encoding in the mapping (source: encoding:).",
+            f"Export the file again as UTF-8, or name its encoding {_NAME_IT}.",
         )
     if counted["surely"] or counted["utf-8"] * 200 > counted["gb18030"]:
         at = first["surely" if counted["surely"] else "utf-8"]
@@ -200,7 +206,7 @@ def _western(name: str, first: dict[str, int]) -> str:
     line = min(first[kind] for kind in ("rare", "neither") if kind in first)
     raise DataError(
         f"Line {line:,} of {name} is neither UTF-8 nor GB18030.",
-        "Name its encoding in the mapping (source: encoding: cp1252, for instance), or export it as UTF-8.",
+        f"Name its encoding {_NAME_IT}, or export it as UTF-8.",
     )
 
 
@@ -219,41 +225,51 @@ def readable(path: Path, seen: Look, folder: Path) -> Path:
                 out.write(block.lstrip("\ufeff"))
     except (UnicodeDecodeError, LookupError) as error:
         partial.unlink(missing_ok=True)
-        raise DataError(
-            f"{_place(path, seen.encoding)} cannot be read as {seen.encoding}.",
-            "Correct `encoding:` in the mapping, or leave it out.",
-        ) from error
+        check_encoding(path, seen.encoding)
+        raise _other_encoding(path.name, seen.encoding) from error
     partial.replace(target)
     return target
 
 
-def _place(path: Path, encoding: str) -> str:
-    """The first line that is not in an encoding, and its file; the file alone where nobody knows the encoding."""
-    try:
-        decoder = codecs.getincrementaldecoder(encoding)("strict")
-    except LookupError:
-        return path.name
-    number = 0
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if not _decodes(decoder, line):
-                return f"Line {number:,} of {path.name}"
-    return f"The end of {path.name}, after line {number:,},"
-
-
-def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None) -> Dialect:
-    """How a readable CSV is written; `names` are its columns when it has no header line.
+def check_encoding(path: Path, encoding: str) -> None:
+    """That a file is in the encoding that a person gave.
 
     Raises
     ------
     DataError
-        When the header is missing or unreadable, has an empty or double name, or more columns than a table can
-        sensibly have.
+        When it is not, with the first line, or nobody knows the encoding.
+    """
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)("strict")
+    except LookupError:
+        raise DataError(f"There is no encoding {encoding!r}.", "Common ones are utf-8, gb18030 and cp1252.") from None
+    number = 0
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if not _decodes(decoder, line):
+                raise _other_encoding(f"Line {number:,} of {path.name}", encoding)
+    if not _decodes(decoder, b"", final=True):
+        raise _other_encoding(f"The end of {path.name}, after line {number:,},", encoding)
+
+
+def _other_encoding(place: str, encoding: str) -> DataError:
+    return DataError(
+        f"{place} cannot be read as {encoding}.", "Correct `encoding:` in the mapping, or --encoding, or leave it out."
+    )
+
+
+def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None, encoding: str = "utf-8") -> Dialect:
+    """How a CSV is written; `names` are its columns when it has no header line. A column without a name is `unnamed_N`.
+
+    Raises
+    ------
+    DataError
+        When the header is missing or unreadable, has a name twice, or more columns than a table can sensibly have.
     """
     with opened(path) as raw:
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-        head = text.read(2_000_000)
-    lines = head.splitlines(keepends=True)[:200]
+        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
+        head = text.read(2_000_000).removeprefix("\ufeff")
+    lines = list(itertools.islice(io.StringIO(head, newline=""), 200))
     try:
         chosen = delimiter or max(_DELIMITERS, key=lambda sign: _consistency(lines, sign))
         columns = next(csv.reader(io.StringIO(head), delimiter=chosen), [])
@@ -270,7 +286,7 @@ def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None)
         )
     if names:
         return Dialect(chosen, '"', tuple(names), header=False)
-    return Dialect(chosen, '"', _header(path.name, [name.strip() for name in columns]))
+    return Dialect(chosen, '"', header(path.name, [name.strip() for name in columns]))
 
 
 def _consistency(lines: Sequence[str], sign: str) -> tuple[int, int]:
@@ -284,112 +300,25 @@ def _consistency(lines: Sequence[str], sign: str) -> tuple[int, int]:
     return agreeing, first
 
 
-def _header(name: str, columns: list[str]) -> tuple[str, ...]:
-    if not any(columns):
+def header(name: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns as they are used; `name` is their file's.
+
+    Raises
+    ------
+    DataError
+        When there is none, when they are numbers, that is data, or when one stands twice in whatever case.
+    """
+    given = [column for column in columns if column]
+    if not given:
         raise DataError(f"The first line of {name} is empty.", "Put the columns' names into it.")
-    filled = [column or f"unnamed_{position}" for position, column in enumerate(columns, 1)]
-    if all(re.fullmatch(r"[-+]?[\d.,]+", column) for column in filled):
+    if all(_NUMBER.fullmatch(column) for column in given):
         raise DataError(
             f"The first line of {name} holds only numbers: it has no header.",
             "Put the columns' names into its first line, or give them in the mapping (columns: [...]).",
         )
+    filled = [column or f"unnamed_{position}" for position, column in enumerate(columns, 1)]
     lower = [column.casefold() for column in filled]
     twice = next((column for column in filled if lower.count(column.casefold()) > 1), None)
     if twice is not None:
         raise DataError(f"{name} has two columns called {twice!r}.", "Rename one of them.")
     return tuple(filled)
-
-
-def excel_sheets(path: Path, folder: Path, sha256: str) -> dict[str, Path]:
-    """Each sheet with rows as a Parquet file of texts: dates as ISO writes them, numbers without a false `.0`.
-
-    Raises
-    ------
-    DataError
-        When the file is damaged, or unpacks to far more than it should.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    refuse_bomb(path)
-    openpyxl = _openpyxl()
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:
-        raise DataError(f"{path.name} is a damaged Excel file.", "Save it again, or export it as CSV.") from error
-    made: dict[str, Path] = {}
-    try:
-        for sheet in book.worksheets:
-            rows = sheet.iter_rows(values_only=True)
-            header = [_cell(value) or "" for value in next(rows, ())]
-            if not any(header):
-                continue
-            columns = _header(f"sheet {sheet.title!r} of {path.name}", header)
-            target = folder / f"{sha256[:16]}-{len(made)}.parquet"
-            schema = pa.schema([(name, pa.string()) for name in columns])
-            with pq.ParquetWriter(target, schema) as writer:
-                for batch in _chunks(rows, 20_000):
-                    texts = [[_cell(row[i]) if i < len(row) else None for row in batch] for i in range(len(columns))]
-                    writer.write_table(pa.table([pa.array(column, pa.string()) for column in texts], schema=schema))
-            made[sheet.title] = target
-    finally:
-        book.close()
-    return made
-
-
-def _openpyxl() -> Any:
-    try:
-        import openpyxl  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
-        from atoll.errors import OperatorError
-
-        raise OperatorError(
-            "This installation cannot read Excel files.", "Install the extra: pip install 'atoll[excel]'."
-        ) from error
-    return openpyxl
-
-
-def _chunks(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
-    batch: list[tuple[Any, ...]] = []
-    for row in rows:
-        if any(value is not None for value in row):
-            batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _cell(value: Any) -> str | None:
-    """A cell as text: 3.0 as 3, a date as 2024-01-31, a time of day kept only when there is one."""
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if hasattr(value, "isoformat"):
-        text = str(value.isoformat(sep=" ") if hasattr(value, "hour") and hasattr(value, "year") else value.isoformat())
-        return text.removesuffix(" 00:00:00")
-    return str(value).strip() or None
-
-
-def refuse_bomb(path: Path, most: float = 200, floor: int = 1_000_000_000) -> None:
-    """Refuse a zip archive that unpacks to far more than data do: more than `most` times its size, above `floor` bytes.
-
-    Raises
-    ------
-    DataError
-        When it does, or is no archive.
-    """
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path.name} is a damaged archive.", "Download or save it again.") from error
-    if size > floor and size > most * path.stat().st_size:
-        raise DataError(
-            f"{path.name} holds {path.stat().st_size:,} bytes and would unpack to {size:,}: a zip bomb.",
-            "Do not open it; ask where it came from.",
-        )

@@ -1,0 +1,40 @@
+"""Formats of messages: exports whose files are no tables, each turned into tables by a module of its own.
+
+A new one is a module and a line in `FORMATS`. The module has two functions:
+
+    is_message(name, head) → bool                                     from a file's name, in lower case, and first bytes
+    open_messages(files, bench, folder, progress) → sources.Source    as `sources.open_source`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+TABLES = "tables"  # files of rows, which `sources` reads itself
+FORMATS = {"fhir": "atoll.ingest.fhir", "hl7": "atoll.ingest.hl7v2"}  # `source: kind` of a mapping → module
+HEAD = 4096  # bytes
+
+
+def kinds() -> tuple[str, ...]:
+    """All kinds of exports, as a mapping names them."""
+    return (TABLES, *FORMATS)
+
+
+def opener(kind: str) -> Any:
+    """The function that opens messages of a kind. Its module is imported here, since it knows what a source is."""
+    return import_module(FORMATS[kind]).open_messages
+
+
+def kind_of(files: Sequence[Path]) -> str:
+    """The kind of the first file that holds messages; `tables` when none does."""
+    readers = {kind: import_module(module).is_message for kind, module in FORMATS.items()}
+    for file in files:
+        with file.open("rb") as opened:
+            head = opened.read(HEAD)
+        for kind, is_message in readers.items():
+            if is_message(file.name.lower(), head):
+                return kind
+    return TABLES
