@@ -11,6 +11,16 @@ from typing import BinaryIO
 
 
 @contextmanager
+def privately() -> Iterator[None]:
+    """Whatever is made meanwhile, also by an engine, is readable by its owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
 def private_file(path: Path) -> Iterator[BinaryIO]:
     """A file (0600) to be written, that takes its name, and replaces what had it, when all of it is on disk.
 

@@ -23,6 +23,7 @@ import loading
 import million
 import models
 import quality
+import terms
 
 HEAD = """\
 # Benchmarks
@@ -42,6 +43,7 @@ PARTS = {
     "feasibility": ("Feasibility", lambda: feasibility.rows()),
     "loading": ("Loading", lambda: loading.rows()),
     "quality": ("Quality", lambda: quality.rows()),
+    "terms": ("Terms", lambda: terms.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
 LONG = ("loading", "million", "quality")  # only when named

@@ -11,6 +11,7 @@ import click
 
 from atoll.cli.output import Output, command_line, with_output
 from atoll.cli.targets import Target, allow, replaces, write_text
+from atoll.durable import privately
 
 if TYPE_CHECKING:
     from atoll.ingest.report import Report
@@ -53,10 +54,13 @@ def load(
         made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
     document = made.to_document()
     if report is not None:
-        write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
+        with privately():
+            write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
     out.result(document)
     if not made.changed:
         out.say(f"Nothing has changed since release {made.release}; it stays in force.")
+        if report is not None and made.codes:
+            _codes(out, made, read.lists, report)
         return
     again = ", went on where it had stopped" if made.resumed else ""
     out.say(f"Release {made.release} is in force ({made.seconds:.0f} s{again})")
@@ -68,7 +72,7 @@ def load(
 
 
 def _codes_beside(report: Path) -> Path:
-    return report.with_name("unmapped.csv")
+    return report.with_name(f"{report.stem}-unmapped.csv")  # each report has its own
 
 
 def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | None) -> None:
@@ -76,7 +80,7 @@ def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | 
     from atoll.ingest.report import write_unmapped
 
     if report is None:
-        out.note("With --report FILE.json the codes are written beside it, in unmapped.csv, with their names and rows.")
+        out.note("With --report FILE.json the codes are written beside it, in FILE-unmapped.csv, with names and rows.")
         return
     target = _codes_beside(report)
     codes = write_unmapped(target, made, lists)
@@ -92,6 +96,10 @@ def _aside(out: Output, made: Report) -> None:
                  "line": "line not read", "match": "loaded, not matched"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
+    if others := made.manifest.get("unread"):
+        said = ", ".join(f"{one['table']} ({one['rows']:,} rows)" for one in others)
+        out.say()
+        out.say(f"Not read, for no rule of the mapping asks for them: {said}")
     if made.unmapped:
         out.say()
         out.say("Codes without a standard concept, kept as concepts of your own (ingest.unmapped):")

@@ -38,6 +38,11 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
         which = "none of its code lists holds" if len(empty) == len(lists) else "these code lists do not hold"
         out.say(f"But {which} a concept yet:")
         out.table(("list", "codes", "with a concept"), [(one.file, f"{one.codes:,}", "0") for one in empty])
+    for one in lists:
+        if one.without_unit:
+            out.say(
+                f"{one.file}: {one.without_unit:,} codes have no unit there; a value whose row gives none has none."
+            )
     _say_unused(out, unused)
     _next(out, file, source, vocabulary, [one.file for one in empty])
 

@@ -2,7 +2,8 @@
 
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); excel; formats, those of messages
                 (a new one goes there): fhir, hl7v2
-Looking at it   scan, and from it a draft of a mapping: proposal; code_lists and drafting, what it writes
+Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
+                code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export

@@ -12,7 +12,7 @@ from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
 from atoll.ingest.rules import Compiled, Context, compile_rule
-from atoll.ingest.sources import Source, open_source
+from atoll.ingest.sources import LEFT_OUT, Source, open_source
 from atoll.study.nodes import Problem, Problems
 
 
@@ -43,11 +43,12 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
 
 @dataclass(frozen=True)
 class Filled:
-    """A code list of concepts: its codes, and those of them that have a concept."""
+    """A code list of concepts: its codes, those of them that have a concept, and those whose unit is left empty."""
 
     file: str
     codes: int
     filled: int
+    without_unit: int = 0
 
 
 def filled(mapping: Mapping) -> list[Filled]:
@@ -63,7 +64,9 @@ def filled(mapping: Mapping) -> list[Filled]:
         columns, rows = read_list(name, path)
         if "concept_id" in columns:
             at = columns.index("concept_id")
-            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows)))
+            unit = columns.index("unit") if "unit" in columns else at
+            bare = sum(not row[unit] for row in rows) if unit != at else 0
+            found.append(Filled(path.name, len(rows), sum(row[at] not in ("", "0") for row in rows), bare))
     return found
 
 
@@ -78,10 +81,20 @@ def unused(mapping: Mapping, source: Source) -> dict[str, list[str]]:
         read.setdefault(mapping.same.table, set()).update(found)
     matched = {name.name for one in mapping.match for name in names(one.tree)}
     left = {
-        name: [c for c in table.columns if c not in read.get(name, ()) and not (name in read and c in matched)]
+        name: [
+            c
+            for c in table.columns
+            if c != LEFT_OUT and c not in read.get(name, ()) and not (name in read and c in matched)
+        ]
         for name, table in source.tables.items()
     }
     return {**{name: columns for name, columns in left.items() if columns}, **{name: [] for name in source.others}}
+
+
+def unread(mapping: Mapping, source: Source) -> list[dict[str, object]]:
+    """Of messages, what no rule reads: tables that hold rows, and resources for which there is no table."""
+    used = mapping.used()
+    return [{"table": name, "rows": rows} for name, rows in sorted(source.counts.items()) if rows and name not in used]
 
 
 def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100-01-01") -> None:

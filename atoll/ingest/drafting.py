@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atoll.ingest.scan import YEAR_FIRST
 
+_DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
+MERGES = {"fhir": ("Patient", "id", "replaced_by"), "hl7": ("merges", "patient", "kept")}  # table, number, the one kept
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
+
+
+def as_written(kind: str, table: dict[str, Any]) -> dict[str, Any]:
+    """A table of messages with its days and times as their standard writes them, whatever part of them is given."""
+    form = {"fhir": "yyyy-MM-ddTHH:mm:ss", "hl7": "yyyyMMddHHmmss"}.get(kind)
+    for column in table["columns"] if form else ():
+        if column["meaning"] in _DAYS:
+            column.update(type="datetime", pattern=form)
+        elif column["meaning"] == "birth":  # often no more than the year
+            column.update(type="text", pattern="")
+    return table
+
+
+def either(parts: Sequence[str]) -> str:
+    """The first of some expressions that is not missing."""
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
 
 
 def paired(columns: Columns) -> bool:
@@ -59,6 +77,8 @@ def day_of(column: Mapping[str, Any] | None) -> str:
         return name
     if column["type"] == "datetime" and not form:
         return f"date({name})"
+    if form == "yyyyMMddHHmmss":
+        return f'date(slice({name}, 1, 8), "yyyyMMdd")'
     if form.startswith("yyyy-MM-dd"):
         return f"date({name})" if form == "yyyy-MM-dd" else f"date(slice({name}, 1, 10))"
     return f'date({name}, "{form}")' if form else f"date({name})"

@@ -10,36 +10,61 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from atoll.cdm.delimited import opened
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest.sources import Opened, Source, SourceFile
+from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile
 
 _CODING = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR, display VARCHAR)[], text VARCHAR)"
-_REF = "STRUCT(reference VARCHAR)"
+_REF = "STRUCT(reference VARCHAR, display VARCHAR)"
 _PERIOD = 'STRUCT(start VARCHAR, "end" VARCHAR)'
 _QUANTITY = "STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR, comparator VARCHAR)"
 _VALUES = {"valueQuantity": _QUANTITY, "valueCodeableConcept": _CODING, "valueString": "VARCHAR",
            "valueInteger": "BIGINT", "valueBoolean": "BOOLEAN"}  # fmt: skip
 _ABOUT = {"id": "VARCHAR", "subject": _REF, "patient": _REF, "encounter": _REF, "status": "VARCHAR"}
+_MEDICINE = {"medicationCodeableConcept": _CODING, "medicationReference": _REF,
+             "contained": f"STRUCT(resourceType VARCHAR, id VARCHAR, code {_CODING})[]"}  # fmt: skip
+_MISTAKE = {"entered-in-error": "entered in error"}
+_UNDONE = {"cancelled": "cancelled", "not-done": "not done", "planned": "only planned", "draft": "only a draft"}
+_NO_ORDER = "('proposal', 'plan', 'option')"
+_ORDERED = f"CASE WHEN doNotPerform THEN 'not to be performed' WHEN intent IN {_NO_ORDER} THEN 'no order' END"
 
 
 def _id(column: str) -> str:
-    """The id behind a reference such as Patient/7, an absolute address, or urn:uuid:…"""
-    return f"replace(split_part({column}.reference, '/', -1), 'urn:uuid:', '')"
+    """The id behind a reference such as Patient/7, Patient/7/_history/2, an absolute address, or urn:uuid:…"""
+    return f"replace(split_part(split_part({column}.reference, '/_history/', 1), '/', -1), 'urn:uuid:', '')"
 
 
 def _coded(column: str, prefix: str = "") -> str:
+    """The first two codings and the text; who gives no code is read by the text, so that nothing is without a name."""
     names = {"code": "code", "system": "system", "display": "display"}
-    parts = [f"{column}.coding[1].{field} AS {prefix}{name}" for field, name in names.items()]
+    either = {} if prefix else {"code": f", {column}.text, {column}.coding[1].display", "display": f", {column}.text"}
+    parts = [f"coalesce({column}.coding[1].{field}{either.get(field, '')}) AS {prefix}{name}"
+             for field, name in names.items()]  # fmt: skip
     parts += [f"{column}.coding[2].{field} AS {prefix}{name}_2" for field, name in list(names.items())[:2]]
     return ", ".join([*parts, f"{column}.text AS {prefix}text"])
 
 
+def _why(column: str, words: Mapping[str, str], *others: str) -> str:
+    """Why a resource is no fact, by the words of a status; nothing for a fact."""
+    cases = " ".join(f"WHEN {literal(said)} THEN {literal(why)}" for said, why in words.items())
+    return f"coalesce({', '.join([f'CASE {column} {cases} END', *others])}) AS {quoted(LEFT_OUT)}"
+
+
+def _days(column: str) -> str:
+    """A duration in days, begun ones whole; NaN, which is no number, in a unit that is none of time."""
+    units = {"d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 30, "month": 30, "months": 30, "a": 365,
+             "year": 365, "years": 365, "h": 1 / 24, "hour": 1 / 24, "hours": 1 / 24, "min": 1 / 1440}  # fmt: skip
+    cases = " ".join(f"WHEN {literal(unit)} THEN {factor!r}" for unit, factor in units.items())
+    unit = f"coalesce({column}.code, {column}.unit, 'd')"
+    return f"ceil(round({column}.value * CASE lower({unit}) {cases} ELSE 'NaN'::DOUBLE END, 6))"
+
+
+_MEDICATION = "medication"  # what a medication is: said in place, in what is contained, or by a resource of its own
 _WHO = f"id, coalesce({_id('subject')}, {_id('patient')}) AS patient, {_id('encounter')} AS encounter, status"
 _VALUE = (
     "valueQuantity.value AS value, coalesce(valueQuantity.code, valueQuantity.unit) AS unit, valueQuantity.unit AS"
@@ -47,6 +72,10 @@ _VALUE = (
     f" valueQuantity.comparator AS comparator, {_coded('valueCodeableConcept', 'value_')},"
     " coalesce(valueString, valueInteger::VARCHAR, valueBoolean::VARCHAR) AS value_string"
 )
+_REPLACED_BY = "list_filter(link, l -> l.type = 'replaced-by')[1].other"
+_DURATION = "STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR)"
+_VERIFIED = _why("verificationStatus.coding[1].code", {**_MISTAKE, "refuted": "refuted",
+                 "differential": "one of several possible diagnoses"})  # fmt: skip
 # resource type -> (fields with their types, what is selected)
 TYPES: dict[str, tuple[dict[str, str], str]] = {
     "Patient": (
@@ -55,8 +84,8 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
          "link": "STRUCT(other STRUCT(reference VARCHAR), type VARCHAR)[]",
          "extension": "STRUCT(url VARCHAR, valueCode VARCHAR, valueString VARCHAR)[]"},
         "id, identifier[1].value AS identifier, gender, birthDate AS birth, deceasedDateTime AS death,"
-        " deceasedBoolean AS"
-        " deceased, list_filter(link, l -> l.type = 'replaced-by')[1].other.reference AS replaced_by_reference,"
+        " deceasedBoolean AS deceased,"
+        f" {_id(_REPLACED_BY)} AS replaced_by,"
         " extension[1].url AS extension_url, coalesce(extension[1].valueCode, extension[1].valueString) AS"
         " extension_value",
     ),
@@ -64,48 +93,69 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         {**_ABOUT, "class": "STRUCT(code VARCHAR)", "period": _PERIOD, "type": f"{_CODING}[]", "serviceProvider": _REF},
         f"id, {_id('subject')} AS patient, status, class.code AS class, period.start AS start_time, period.end AS"
         " end_time,"
-        f" {_coded('type[1]')}, {_id('serviceProvider')} AS organization",
+        f" {_coded('type[1]')}, {_id('serviceProvider')} AS organization, {_why('status', {**_MISTAKE, **_UNDONE})}",
     ),
     "Condition": (
         {**_ABOUT, "code": _CODING, "onsetDateTime": "VARCHAR", "onsetPeriod": _PERIOD, "abatementDateTime": "VARCHAR",
-         "recordedDate": "VARCHAR", "clinicalStatus": _CODING},
+         "recordedDate": "VARCHAR", "clinicalStatus": _CODING, "verificationStatus": _CODING},
         f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, onsetPeriod.start, recordedDate) AS start_time,"
-        " coalesce(abatementDateTime, onsetPeriod.end) AS end_time, clinicalStatus.coding[1].code AS clinical_status",
+        " coalesce(abatementDateTime, onsetPeriod.end) AS end_time, clinicalStatus.coding[1].code AS clinical_status,"
+        f" verificationStatus.coding[1].code AS verification_status, {_VERIFIED}",
     ),
     "Observation": (
         {**_ABOUT, **_VALUES, "code": _CODING, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
          "issued": "VARCHAR", "category": f"{_CODING}[]"},
         f"{_WHO}, {_coded('code')}, coalesce(effectiveDateTime, effectivePeriod.start, issued) AS time, {_VALUE},"
-        " category[1].coding[1].code AS category",
+        f" category[1].coding[1].code AS category, {_why('status', {**_MISTAKE, **_UNDONE})}",
+    ),
+    "Medication": (
+        {"id": "VARCHAR", "code": _CODING, "status": "VARCHAR"},
+        f"id, status, {_coded('code')}, {_why('status', _MISTAKE)}",
     ),
     "MedicationRequest": (
-        {**_ABOUT, "medicationCodeableConcept": _CODING, "authoredOn": "VARCHAR",
-         "dispenseRequest": "STRUCT(expectedSupplyDuration STRUCT(value DOUBLE), quantity STRUCT(value DOUBLE),"
+        {**_ABOUT, **_MEDICINE, "authoredOn": "VARCHAR", "intent": "VARCHAR", "doNotPerform": "BOOLEAN",
+         "dispenseRequest": f"STRUCT(expectedSupplyDuration {_DURATION}, quantity STRUCT(value DOUBLE),"
                             " numberOfRepeatsAllowed INTEGER)"},
-        f"{_WHO}, {_coded('medicationCodeableConcept')}, authoredOn AS start_time,"
-        " dispenseRequest.expectedSupplyDuration.value AS days, dispenseRequest.quantity.value AS quantity,"
-        " dispenseRequest.numberOfRepeatsAllowed AS refills",
+        f"{_WHO}, {_coded(_MEDICATION)}, authoredOn AS start_time,"
+        f" {_days('dispenseRequest.expectedSupplyDuration')} AS days, dispenseRequest.quantity.value AS quantity,"
+        f" dispenseRequest.numberOfRepeatsAllowed AS refills, {_why('status', {**_MISTAKE, **_UNDONE}, _ORDERED)}",
+    ),
+    "MedicationStatement": (
+        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
+         "dateAsserted": "VARCHAR"},
+        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded(_MEDICATION)},"
+        " coalesce(effectiveDateTime, effectivePeriod.start, dateAsserted) AS start_time, effectivePeriod.end AS"
+        f" end_time, {_why('status', {**_MISTAKE, 'not-taken': 'not taken', 'intended': 'only planned'})}",
     ),
     "MedicationAdministration": (
-        {**_ABOUT, "context": _REF, "medicationCodeableConcept": _CODING, "effectiveDateTime": "VARCHAR",
-         "effectivePeriod": _PERIOD, "dosage": "STRUCT(dose STRUCT(value DOUBLE, unit VARCHAR))"},
-        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status,"
-        f" {_coded('medicationCodeableConcept')},"
+        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
+         "dosage": "STRUCT(dose STRUCT(value DOUBLE, unit VARCHAR))"},
+        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded(_MEDICATION)},"
         " coalesce(effectiveDateTime, effectivePeriod.start) AS start_time, effectivePeriod.end AS end_time,"
-        " dosage.dose.value AS quantity, dosage.dose.unit AS unit",
+        f" dosage.dose.value AS quantity, dosage.dose.unit AS unit, {_why('status', {**_MISTAKE, **_UNDONE})}",
+    ),
+    "MedicationDispense": (
+        {**_ABOUT, **_MEDICINE, "context": _REF, "whenHandedOver": "VARCHAR", "whenPrepared": "VARCHAR",
+         "daysSupply": _DURATION, "quantity": "STRUCT(value DOUBLE, unit VARCHAR)"},
+        f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded(_MEDICATION)},"
+        f" coalesce(whenHandedOver, whenPrepared) AS start_time, {_days('daysSupply')} AS days, quantity.value AS"
+        " quantity, quantity.unit AS unit,"
+        f" {_why('status', {**_MISTAKE, **_UNDONE, 'declined': 'declined', 'preparation': 'only planned'})}",
     ),
     "Procedure": (
         {**_ABOUT, "code": _CODING, "performedDateTime": "VARCHAR", "performedPeriod": _PERIOD},
         f"{_WHO}, {_coded('code')}, coalesce(performedDateTime, performedPeriod.start) AS start_time,"
-        " performedPeriod.end AS end_time",
+        f" performedPeriod.end AS end_time, {_why('status', {**_MISTAKE, **_UNDONE, 'preparation': 'only planned'})}",
     ),
     "Immunization": (
         {**_ABOUT, "vaccineCode": _CODING, "occurrenceDateTime": "VARCHAR"},
-        f"{_WHO}, {_coded('vaccineCode')}, occurrenceDateTime AS start_time",
+        f"{_WHO}, {_coded('vaccineCode')}, occurrenceDateTime AS start_time,"
+        f" {_why('status', {**_MISTAKE, **_UNDONE})}",
     ),
     "AllergyIntolerance": (
-        {**_ABOUT, "code": _CODING, "recordedDate": "VARCHAR", "onsetDateTime": "VARCHAR"},
-        f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, recordedDate) AS start_time",
+        {**_ABOUT, "code": _CODING, "recordedDate": "VARCHAR", "onsetDateTime": "VARCHAR",
+         "verificationStatus": _CODING},
+        f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, recordedDate) AS start_time, {_VERIFIED}",
     ),
 }  # fmt: skip
 
@@ -124,7 +174,7 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
         When a file holds no FHIR, or ends in the middle.
     """
     source = Source(bench, "fhir")
-    kinds: dict[str, list[Path]] = {}
+    kinds = source.kinds
     components: list[Path] = []
     seen: dict[str, list[SourceFile]] = {}
     for file in files:
@@ -135,6 +185,7 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
         found, with_components = _counts(bench, readable, file, source, folder)
         mark = SourceFile(file.name, _sha256(file), file.stat().st_size, "utf-8", "", sum(found.values()))
         for kind, rows in found.items():
+            source.counts[kind] = source.counts.get(kind, 0) + rows
             if kind in TYPES:
                 kinds.setdefault(kind, []).append(source.clean.get(readable, readable))
                 seen.setdefault(kind, []).append(mark)
@@ -145,7 +196,9 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
     if not kinds:
         raise DataError("No FHIR resource was found in these files.", "Give the folder of a bulk export, or a bundle.")
     for kind, members in kinds.items():
-        _table(source, kind, members, components if kind == "Observation" else [], tuple(seen[kind]))
+        more = seen.get("Medication", []) if "medicationReference" in TYPES[kind][0] else []
+        marks = tuple(dict.fromkeys([*seen[kind], *more]))
+        _table(source, kind, members, components if kind == "Observation" else [], marks)
     return source
 
 
@@ -227,7 +280,10 @@ def _table(source: Source, kind: str, files: list[Path], components: list[Path],
     bench = source.bench
     columns, selected = TYPES[kind]
     where = f"WHERE resourceType = {literal(kind)}"
-    query = f"SELECT {selected} FROM {_json(files, {'resourceType': 'VARCHAR', **columns})} {where}"
+    rows = f"{_json(files, {'resourceType': 'VARCHAR', **columns})}"
+    if "medicationReference" in columns:
+        rows = f"({_with_medication(source, rows)})"
+    query = f"SELECT {selected} FROM {rows} {where}"
     if components:
         part = f"STRUCT(code {_CODING}, " + ", ".join(f"{quoted(n)} {t}" for n, t in _VALUES.items()) + ")[]"
         own = ", ".join(f"part.{name}" for name in ("code", *_VALUES))
@@ -242,3 +298,18 @@ def _table(source: Source, kind: str, files: list[Path], components: list[Path],
     bench.view(kind, query)
     schema = bench.table(kind).schema()
     source.tables[kind] = Opened(kind, {name: str(dtype) for name, dtype in schema.items()}, seen)
+
+
+def _with_medication(source: Source, rows: str) -> str:
+    """Rows with `medication`: said in place, contained, of a resource of its own, else what the reference says."""
+    own, joined = "NULL", ""
+    if files := source.kinds.get("Medication"):
+        coded = _json(files, {"resourceType": "VARCHAR", "id": "VARCHAR", "code": _CODING})
+        own = "m.code"
+        one = f"SELECT id, any_value(code) AS code FROM {coded} WHERE resourceType = 'Medication' GROUP BY id"
+        joined = f" LEFT JOIN ({one}) m ON m.id = {_id('r.medicationReference')}"
+    held = "list_filter(r.contained, c -> '#' || c.id = r.medicationReference.reference)[1].code"
+    said = f"coalesce(r.medicationReference.display, {_id('r.medicationReference')})"
+    named = f"CASE WHEN {said} IS NOT NULL THEN {{'coding': NULL, 'text': {said}}}::{_CODING} END"
+    first = f"coalesce(r.medicationCodeableConcept, {held}, {own}, {named})"
+    return f"SELECT r.*, {first} AS {_MEDICATION} FROM {rows} r{joined}"

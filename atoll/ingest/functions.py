@@ -49,8 +49,8 @@ def _integer(making: Making, x: Value) -> Value:
     if x.kind in ("integer", "truth", "missing"):
         return Value(as_kind(x, "integer"), "integer")
     value = x.ibis if x.kind == "number" else as_number(x.ibis)
-    whole = (value == value.floor()) & (value.abs() < 9e15)
-    read = ibis().ifelse(whole, value, None).cast("int64")
+    value = ibis().ifelse(value.abs() < 9e15, value, None)  # before anything else: NaN has no whole number below it
+    read = ibis().ifelse(value == value.floor(), value, None).cast("int64")
     return Value(read, "integer", (x.ibis.notnull() & read.isnull(),))
 
 
@@ -81,6 +81,22 @@ def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
             ) from None
         read = strptime(x.ibis, signs, shape(word))
     return Value(read.cast(DTYPES[kind]), kind, (x.ibis.notnull() & read.isnull(),))
+
+
+def _part_of_day(part: str) -> Callable[..., Value]:
+    """Year, month or day of a date, or of a text that may say no more than the year, or than year and month."""
+
+    def make(making: Making, x: Value) -> Value:
+        if x.kind != "text":
+            return Value(
+                getattr(as_kind(x, "date") if x.kind == "missing" else x.ibis, part)().cast("int64"), "integer"
+            )
+        whole = _moment(making, Value(x.ibis.substr(0, 10), "text"), None, "date").ibis
+        short = {"year": x.ibis.re_extract(_SHORT, 1), "month": x.ibis.re_extract(_SHORT, 2), "day": ibis().literal("")}
+        read = ibis().coalesce(getattr(whole, part)().cast("int64"), short[part].nullif("").try_cast("int64"))
+        return Value(read, "integer", (x.ibis.notnull() & whole.isnull() & ~x.ibis.re_search(_SHORT),))
+
+    return make
 
 
 def _arithmetic(sign: str) -> Callable[..., Value]:
@@ -198,6 +214,7 @@ def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
     return make
 
 
+_SHORT = r"^((?:1[89]|20)[0-9]{2})(?:[-/.年]?(0[1-9]|1[0-2]|[1-9])月?|年?)$"  # a year, or a year and a month
 _COMPARED = ("any", "any")
 FUNCTIONS: dict[str, Function] = {
     "text": Function(("any",), "text", "text(x)", _text),
@@ -217,11 +234,14 @@ FUNCTIONS: dict[str, Function] = {
         'datetime(x), or datetime(x, "yyyy-MM-dd HH:mm")',
         lambda m, x, f=None: _moment(m, x, f, "datetime"),
     ),
-    "year": Function(("date/datetime",), "integer", "year(date)", _texts(lambda x: x.year().cast("int64"), "integer")),
-    "month": Function(
-        ("date/datetime",), "integer", "month(date)", _texts(lambda x: x.month().cast("int64"), "integer")
-    ),
-    "day": Function(("date/datetime",), "integer", "day(date)", _texts(lambda x: x.day().cast("int64"), "integer")),
+    **{
+        part: Function(("text/date/datetime",), "integer", says, _part_of_day(part))
+        for part, says in (
+            ("year", "year(date), or of a text of which only the year is given: 1950, 1950-03, 195003"),
+            ("month", "month(date), or of a text: missing where only the year is given"),
+            ("day", "day(date), or of a text: missing where only year and month are given"),
+        )
+    },
     "days": Function(
         ("date", "date"),
         "integer",

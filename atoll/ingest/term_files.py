@@ -69,7 +69,7 @@ def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], kn
             continue
         said = {key: (row[heading] or "").strip() for key, heading in known.items()}
         said["name"] = said.get("name") or (row[columns["code"]] or "").strip()
-        of = row[columns["list"]] if "list" in columns else path.stem  # `unmapped.csv` holds codes of several lists
+        of = row[columns["list"]] if "list" in columns else path.stem  # `…-unmapped.csv` holds codes of several lists
         domain = next((domain for word, domain in DOMAINS.items() if of.startswith(word)), "")
         found.setdefault(said["name"], Name(**{"domain": domain, **said}))
     if not found:

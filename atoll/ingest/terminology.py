@@ -7,7 +7,8 @@ tells, method words, category, domain, and earlier decisions. The weights are th
     P(concept c | name n) = exp(w · x_nc) / (exp(w0) + Σ_c' exp(w · x_nc'))
 
 where w0 stands for "none of these". They were fitted (scripts/fit_terms.py) on one half of a hospital's laboratory
-names that two reviewers had mapped, halved by a hash of the name; the other half was never read for it. The synonym
+names that two reviewers had mapped, halved by a hash of the name; the other half was never read for it. How sure they
+are was set on the same half, with words taken away that only the names asked use. The synonym
 tables beside this file were written from general laboratory knowledge, without the test half.
 """
 

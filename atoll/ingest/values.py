@@ -93,6 +93,9 @@ def _distinct(texts: pa.Array) -> pa.Table:
     diluted = part(titre, "v").cast(pa.float64())
     low, high = pc.coalesce(low, diluted), pc.coalesce(high, diluted)
     operator = pc.coalesce(part(number, "o"), part(titre, "o"))
+    operator = pc.coalesce(
+        operator, pc.if_else(pc.is_in(bare, pa.array(list(OPERATORS))), bare, pa.scalar(None, pa.string()))
+    )  # a sign by itself
     operator = pc.if_else(pc.equal(operator, ""), pa.scalar(None, pa.string()), operator)
     words = value_words()
     written = pa.array(list(words), pa.string())

@@ -15,7 +15,8 @@ from typing import Literal
 from atoll.cdm.sql import Sql, name, sql
 
 Kind = Literal["conformance", "completeness", "plausibility"]
-Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "persons", "units", "sexes", "tests"]
+Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "persons", "units", "sexes",
+                "tests", "pairs", "doubles"]  # fmt: skip
 TRUE = sql("TRUE")
 ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes")
 TESTS_OF_ROWS = ("one_unit", "no_negative", "one_scale")  # of `tests`, the families that look at single values
@@ -29,7 +30,7 @@ class Check:
     shape     how it is run: see `quality.run`
     of        which rows are looked at; `t` is the row (of `codes`: `value` and `c`, its concept)
     fault     which of them are at fault
-    among     of `units` the units that are plausible, of `sexes` the sex that is not
+    among     of `units` the units that are plausible, of `sexes` the sex that is not, of `pairs` what is below
     allowed   largest share of faults that passes
     subject   what the fault is about, in words of the model: a concept, a unit, another table
     """

@@ -12,10 +12,12 @@ from atoll.cdm.tables import FEMALE, MALE, Column, Table
 from atoll.quality.check import Check
 from atoll.quality.completeness import EVENT_TABLES
 from atoll.quality.conformance import clinical
+from atoll.quality.references import of_one_sex
 
 OLDEST = 120  # years
 STRANGE_UNITS = 0.05
 OTHER_SEX = 0.02
+DOUBLED = 0.1  # share of records that have such a twin: a pressure taken twice in a minute may be the same
 NOT_EVENTS = ("valid_start_date", "valid_end_date", "cdm_release_date", "source_release_date")
 
 
@@ -138,6 +140,9 @@ def sex_possible() -> Iterator[Check]:
         other = MALE if sex == "female" else FEMALE
         yield Check("sex_possible", "plausibility", "sexes", table, column, concept, sex, among=(other,),
                     allowed=OTHER_SEX)  # fmt: skip
+    for concept, sex in of_one_sex().items():
+        yield Check("sex_possible", "plausibility", "sexes", "measurement", "measurement_concept_id", concept, sex,
+                    among=(MALE if sex == "female" else FEMALE,), allowed=OTHER_SEX)  # fmt: skip
 
 
 def no_gap() -> Iterator[Check]:
@@ -152,7 +157,13 @@ def no_jump() -> Iterator[Check]:
         yield Check("no_jump", "plausibility", "months", table, subject="jump")
 
 
+def not_doubled() -> Iterator[Check]:
+    """Few records are the same as another one in everything but their own number."""
+    for table in EVENT_TABLES:
+        yield Check("not_doubled", "plausibility", "doubles", table, allowed=DOUBLED)
+
+
 FAMILIES = (
     after_birth, before_death, not_future, not_ancient, end_after_start, within_observation, age_possible,
-    number_possible, unit_plausible, sex_possible, no_gap, no_jump,
+    number_possible, unit_plausible, sex_possible, no_gap, no_jump, not_doubled,
 )  # fmt: skip

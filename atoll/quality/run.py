@@ -9,6 +9,8 @@ key      do keys repeat: one count
 months   how many records a month: one count
 persons  who has records: one count
 units, sexes   a concept with its units or sexes: one count
+pairs    two tests of one person and day: one join
+doubles  rows that are the same but for their key: one count, on some of the persons of a large table
 tests    the commonest laboratory tests: see `tests`
 """
 
@@ -22,12 +24,13 @@ from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
 from atoll.cdm.tables import tables as model
 from atoll.errors import DataError
-from atoll.quality import completeness, conformance, plausibility, tests
+from atoll.quality import completeness, conformance, plausibility, references, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.scope import Scope
 
 UNKNOWN = sql("r.known IS NULL")  # what a row refers to: see `with_parent`
 AT_ONCE = 80  # checks in one query
+MANY = 2_000_000  # rows from which on those of some persons tell whether rows are doubled
 JUMP = 10.0  # from one month to the next
 FEWEST = 200  # records of a month before a jump says something
 FITS = {  # what a column of each kind may hold
@@ -42,7 +45,7 @@ Progress = Callable[[str], None]
 
 def all_checks() -> list[Check]:
     """Every check that does not depend on what a database holds, in the order of families."""
-    modules = (conformance, completeness, plausibility)
+    modules = (conformance, completeness, plausibility, references)
     return [check for module in modules for family in module.FAMILIES for check in family()]
 
 
@@ -111,7 +114,8 @@ class People:
 
 def _of_table(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
     askers = {"type": _types, "rows": _rows, "codes": _codes, "links": _links, "key": _keys, "months": _months,
-              "persons": _persons, "units": _units, "sexes": _sexes}  # fmt: skip
+              "persons": _persons, "units": _units, "sexes": _sexes, "pairs": _pairs,
+              "doubles": _doubles}  # fmt: skip
     for shape, ask in askers.items():
         chosen = [check for check in checks if check.shape == shape]
         for start in range(0, len(chosen), AT_ONCE):
@@ -267,6 +271,9 @@ def _units(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 
 def _sexes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    if "gender_concept_id" not in (workspace.columns("person") or ()):
+        yield from (Finding(check, 0, 0, "missing") for check in checks)
+        return
     query = sql(
         "SELECT t.{c} AS concept, p.gender_concept_id AS code, COUNT(*) AS n FROM {t} t "
         "JOIN person p ON p.person_id = t.person_id WHERE t.{c} IN ({w}) AND p.gender_concept_id IN ({f}, {m}) "
@@ -281,3 +288,37 @@ def _sexes(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Fi
 
 def _ids(checks: Iterable[Check]) -> Iterator[Sql]:
     return (sql("{c}", c=check.concept) for check in checks)
+
+
+def _pairs(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    """Pairs of values of one person and day, of which the first is to be the higher one."""
+    for check in checks:
+        (below,) = check.among
+        values = "SELECT person_id, measurement_date, MAX(value_as_number) AS v FROM {t} WHERE measurement_concept_id" \
+                 " = {c} AND value_as_number > 0 GROUP BY person_id, measurement_date"  # fmt: skip
+        if not {"measurement_date", "measurement_concept_id"} <= set(workspace.columns(table) or ()):
+            yield Finding(check, 0, 0, "missing")
+            continue
+        upper, lower = (sql(values, t=name(table), c=concept) for concept in (check.concept, below))
+        query = sql(
+            "SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN a.v <= b.v THEN 1 ELSE 0 END), 0) AS faults FROM ({a}) a "
+            "JOIN ({b}) b ON b.person_id = a.person_id AND b.measurement_date = a.measurement_date", a=upper, b=lower,
+        )  # fmt: skip
+        (row,) = workspace.fetch(query).to_pylist()
+        yield judged(check, int(row["n"]), int(row["faults"]))
+
+
+def _doubles(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    columns = [column for column in workspace.columns(table) or () if column != model()[table].key]
+    (size,) = workspace.fetch(sql("SELECT COUNT(*) AS n FROM {t}", t=name(table))).to_pylist()
+    some = sql("TRUE")
+    if "person_id" in columns and (parts := int(size["n"]) // MANY + 1) > 1:
+        some = sql("MOD(person_id, {p}) = (SELECT MOD(MIN(person_id), {p}) FROM {t})", p=parts, t=name(table))
+    same = joined(", ", [name(column) for column in columns])
+    query = sql(
+        "SELECT COALESCE(SUM(n), 0) AS total, COALESCE(SUM(n - 1), 0) AS faults FROM "
+        "(SELECT COUNT(*) AS n FROM {t} WHERE {s} GROUP BY {c}) g", t=name(table), s=some, c=same,
+    )  # fmt: skip
+    (row,) = workspace.fetch(query).to_pylist()
+    for check in checks:
+        yield judged(check, int(row["total"]), int(row["faults"]))

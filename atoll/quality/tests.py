@@ -2,7 +2,9 @@
 
 Units are what goes wrong most: a hospital that changes its analyser, a value in mmol/L under the name of mg/dL. So each
 test is looked at by itself: one unit, no impossible sign, one scale, the same level in both sexes, over the ages and
-from year to year. What is normal is taken from the data themselves; the limits here are ratios of medians.
+from year to year. What is normal is taken from the data themselves, the limits are ratios of medians; that a test is
+not wrong as a whole is held against people in general (`references`): its median in each sex and age, and which sex
+has the higher one.
 """
 
 from __future__ import annotations
@@ -17,19 +19,27 @@ from typing import NamedTuple
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
 from atoll.quality.check import Check, Finding, judged
+from atoll.quality.references import TOLERATED, higher_sex, middle_of, references
 
 PLACE = "measurement.value_as_number"  # what every check here is about
 READS = ("measurement_concept_id", "value_as_number", "unit_concept_id", "measurement_date", "person_id")
 COMMONEST = 150
 FEWEST = 100  # values of a group before its median says something
-ALLOWED = {"one_unit": 0.05, "no_negative": 0.001, "one_scale": 0.02}  # shares of values at fault; of others none
+ALLOWED = {
+    "one_unit": 0.05,
+    "no_negative": 0.001,
+    "one_scale": 0.02,
+    "sexes_in_order": 0.5,
+}  # shares of values at fault; of others none
 SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
 GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
 YEAR_RATIO = 3.0  # of the medians of two years
 BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
 LOG_FAR = Decimal("1.5")  # from the median, in natural logarithms: on another scale
 NOTHING = sql("1 = 0")
-FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years")
+BAND = 20  # years of age that are looked at together
+FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years",
+            "middle_plausible", "sexes_in_order")  # fmt: skip
 
 
 class Group(NamedTuple):
@@ -55,6 +65,7 @@ class Test:
     sexes: dict[int, Group] = field(default_factory=dict)
     ages: dict[int, Group] = field(default_factory=dict)
     years: dict[int, Group] = field(default_factory=dict)
+    people: dict[tuple[int, int], Group] = field(default_factory=dict)  # by sex, and age where the band begins
 
     @property
     def signed(self) -> bool:
@@ -120,8 +131,9 @@ def _commonest(workspace: Workspace, only: frozenset[int] | None) -> dict[int, T
         if only is not None and int(row["concept"]) not in only:
             continue
         found.setdefault(int(row["concept"]), []).append((int(row["n"]), int(row["unit"])))
-    totals = sorted(found, key=lambda concept: (-sum(n for n, _ in found[concept]), concept))[:COMMONEST]
-    return {concept: _test(concept, found[concept]) for concept in totals}
+    totals = sorted(found, key=lambda concept: (-sum(n for n, _ in found[concept]), concept))
+    known = [concept for concept in totals[COMMONEST:] if concept in references()]
+    return {concept: _test(concept, found[concept]) for concept in (*totals[:COMMONEST], *known)}
 
 
 def _test(concept: int, units: list[tuple[int, int]]) -> Test:
@@ -146,13 +158,14 @@ def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test], opera
         values,
         sql(
             "SELECT m.measurement_concept_id AS concept, m.value_as_number AS value, p.gender_concept_id AS sex, "
-            "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / 20) AS age, "
+            "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / {band}) AS age, "
             "EXTRACT(YEAR FROM m.measurement_date) AS year FROM measurement m "
             "JOIN {c} c ON c.concept = m.measurement_concept_id AND c.unit = COALESCE(m.unit_concept_id, 0) "
             "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL"
             "{bounds}",
             c=chosen,
             bounds=bounds,
+            band=BAND,
         ),
     )
     workspace.drop(chosen)
@@ -179,6 +192,13 @@ def _medians(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> No
         for row in workspace.fetch(query).to_pylist():
             group = Group(int(row["n"]), *map(float, row["bounds"]))
             getattr(tests[int(row["concept"])], groups)[int(row["code"])] = group
+    query = sql(
+        "SELECT concept, sex, age, COUNT(*) AS n, {b} AS bounds FROM {v} WHERE sex IS NOT NULL AND age IS NOT NULL "
+        "GROUP BY concept, sex, age", b=bounds, v=values,
+    )  # fmt: skip
+    for row in workspace.fetch(query).to_pylist():
+        place = int(row["sex"]), BAND * int(row["age"])
+        tests[int(row["concept"])].people[place] = Group(int(row["n"]), *map(float, row["bounds"]))
 
 
 def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
@@ -221,6 +241,29 @@ def _judge(test: Test) -> Iterator[Finding]:
         yield judged(check(family), len(steps), sum(steps))
     jumps = [_apart(a.median, b.median) > YEAR_RATIO for a, b in _beside(test.years)]
     yield judged(check("same_over_years"), len(jumps), sum(jumps))
+    if test.concept in references():
+        outside = list(_outside(test))
+        yield judged(check("middle_plausible"), len(outside), sum(outside))
+        reversed_ = list(_reversed(test))
+        yield judged(check("sexes_in_order"), len(reversed_), sum(reversed_))
+
+
+def _outside(test: Test) -> Iterator[bool]:
+    """For each sex and age that is large enough, whether its median lies where that of no hospital's patients can."""
+    for (sex, age), group in test.people.items():
+        bounds = middle_of(test.concept, test.unit, sex, age) if group.n >= FEWEST else None
+        if bounds is not None:
+            yield not bounds[0] <= group.median <= bounds[1]
+
+
+def _reversed(test: Test) -> Iterator[bool]:
+    """For each age at which one sex has clearly the higher values, whether the other one has them here."""
+    for age in sorted({age for _, age in test.people}):
+        high = higher_sex(test.concept, age)
+        groups = {sex: group for (sex, of), group in test.people.items() if of == age and group.n >= FEWEST}
+        if high in groups and len(groups) > 1:
+            other = max((group for sex, group in groups.items() if sex != high), key=lambda group: group.n)
+            yield other.median > TOLERATED * groups[high].median
 
 
 def check_of(family: str, concept: int) -> Check:

@@ -52,6 +52,14 @@ WORDS: dict[str, Pair] = {
     "same_over_ages": ("The middle value of a test does not leap from one age to the next.",
                        "检验中位数在相邻年龄间没有量级跳变。"),
     "same_over_years": ("The middle value of a test is of one size from year to year.", "检验中位数逐年量级一致。"),
+    "middle_plausible": ("The middle value of a test is one of people of that sex and age.",
+                         "检验中位数符合该性别与年龄的人群。"),
+    "sexes_in_order": ("The sex with the higher values of a test is the one of people in general.",
+                       "检验数值较高的性别与一般人群一致。"),
+    "not_zero": ("What everybody alive has some of is not zero.", "人人皆有的指标不为零。"),
+    "supply_possible": ("No supply of drugs lasts longer than a year.", "供药天数不超过一年。"),
+    "pressure_in_order": ("The systolic pressure is above the diastolic one.", "收缩压高于舒张压。"),
+    "not_doubled": ("Records are not the same as others but for their number.", "记录没有除编号外完全重复。"),
 }  # fmt: skip
 _CREATE: Pair = (
     "Make the empty tables with `atoll cdm create`, then load again.",
@@ -199,6 +207,31 @@ ADVICE: dict[str, Pair] = {
     "one_scale": _UNIT,
     "same_for_sexes": _GROUP,
     "same_over_ages": _GROUP,
+    "middle_plausible": (
+        "Look which unit the laboratory reports in: the values are not on the scale of the one they are given. Then"
+        " convert them in the mapping.",
+        "核对检验科实际使用的单位：数值与所给单位的量级不符；在映射中换算。",
+    ),
+    "sexes_in_order": (
+        "Look whether the code list of sexes is exchanged.",
+        "检查性别编码表是否颠倒。",
+    ),
+    "not_zero": (
+        "Name the zero that stands for “not measured” in the mapping (`unless(value, 0)`).",
+        "在映射中注明以 0 表示“未测”（`unless(value, 0)`）。",
+    ),
+    "supply_possible": (
+        "Look whether the column holds days; weeks, tablets and doses are to be turned into days in the mapping.",
+        "核对该列是否为天数；周数、片数或剂量须在映射中换算成天数。",
+    ),
+    "pressure_in_order": (
+        "Look whether systolic and diastolic pressure are exchanged in the mapping or in the code list.",
+        "检查映射或编码表中收缩压与舒张压是否颠倒。",
+    ),
+    "not_doubled": (
+        "Look whether an export was read twice, or a `join` repeats rows; give the rule the `key` of its rows.",
+        "检查导出文件是否读入两次，或 `join` 使行重复；为规则给出行的 `key`。",
+    ),
     "same_over_years": (
         "Ask the laboratory when method or unit changed; convert the values before that day.",
         "请检验科确认方法或单位何时改变；换算该日之前的数值。",

@@ -206,7 +206,8 @@ class Writer:
             "source_release_date": released,
             "cdm_release_date": released,
             "cdm_version": ["5.4"],
-            "vocabulary_version": ["concepts named in atoll.simulate"],
+            "cdm_version_concept_id": np.array([0]),
+            "vocabulary_version": ["atoll.simulate"],
         }
 
     def write(self, records: Records) -> None:

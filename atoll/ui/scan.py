@@ -48,6 +48,8 @@ MEANINGS: Pairs = {
     "race": ("race", "种族"),
     "sex": ("sex", "性别"),
     "smoking": ("smoking", "吸烟"),
+    "comparator": ("sign before a result", "结果前的符号"),
+    "value_string": ("result in words", "文字结果"),
     "start": ("start", "开始"),
     "systolic": ("systolic pressure", "收缩压"),
     "test": ("test", "检验项目"),

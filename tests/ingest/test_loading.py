@@ -412,5 +412,8 @@ def test_codes_without_a_concept_are_written_with_their_names(tmp_path):
     (tmp_path / "m" / "small.yaml").write_text(text, "utf-8")
     atoll(["load", str(tmp_path / "m" / "small.yaml"), "--from", str(export), "--cdm", f"duckdb:///{tmp_path}/cdm.duckdb",
            "--report", str(tmp_path / "load.json"), "--today", "2026-01-01"], standalone_mode=False)  # fmt: skip
-    assert (tmp_path / "unmapped.csv").read_text("utf-8") == "list,code,name,rows\ntest,9999-9,,1\ntest,X1,谜,1\n"
+    codes = tmp_path / "load-unmapped.csv"
+    assert codes.read_text("utf-8") == "list,code,name,rows\ntest,9999-9,,1\ntest,X1,谜,1\n"
+    for private in (codes, tmp_path / "load.json", tmp_path / "cdm.duckdb"):
+        assert private.stat().st_mode & 0o777 == 0o600, private.name
     assert "X1" not in (tmp_path / "load.json").read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from atoll.errors import DataError
 from atoll.ingest import formats
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
+from atoll.ingest.proposal import propose
 from atoll.ingest.sources import Opened, Source, open_source
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, TODAY, mapping, reasons, rows
@@ -170,3 +172,174 @@ def test_an_encoding_that_the_message_only_claims(tmp_path):
     (tmp_path / "a.hl7").write_bytes(ADT.format(encoding="UNICODE UTF-8").encode("gb18030"))
     with pytest.raises(DataError, match=r"a\.hl7 says it is written in utf-8, and is not\. Correct MSH-18"):
         table(tmp_path / "a.hl7", tmp_path / "w", "results")
+
+
+ON = {"subject": {"reference": "Patient/p1"}}
+MISTAKEN = {"resourceType": "Observation", "id": "x1", "status": "entered-in-error", **ON,
+            "effectiveDateTime": "2020-01-11", "code": {"coding": [{"code": "2345-7"}]},
+            "valueQuantity": {"value": 9999, "unit": "mg/dL"}}  # fmt: skip
+INFARCTION = {"resourceType": "Condition", **ON, "code": {"coding": [{"code": "I21"}]}, "onsetDateTime": "2020-01-10"}
+ORDER = {"resourceType": "MedicationRequest", "status": "completed", "intent": "order", **ON,
+         "authoredOn": "2020-01-10", "medicationCodeableConcept": {"coding": [{"code": "6809"}]}}  # fmt: skip
+
+
+def verified(name, status):
+    return {**INFARCTION, "id": name, "verificationStatus": {"coding": [{"code": status}]}}
+
+
+def fhir_loaded(tmp_path, *resources):
+    """Loaded with the rules of the example whose types of resources are there."""
+    export, whole = ndjson(tmp_path / "x", *resources), read_mapping(EXAMPLES / "fhir" / "mapping.yaml")
+    there = {one["resourceType"] for one in resources}
+    mapping = replace(whole, rules=tuple(rule for rule in whole.rules if rule.source in there))
+    return load(mapping, str(export), tmp_path / "cdm.duckdb", today=TODAY)
+
+
+def test_what_fhir_takes_back_is_kept_aside_with_its_reason(tmp_path):
+    orders = [{**ORDER, "id": "m1", "status": "cancelled"}, {**ORDER, "id": "m2", "doNotPerform": True},
+              {**ORDER, "id": "m3", "intent": "proposal"}, {**ORDER, "id": "m4"}]  # fmt: skip
+    conditions = [verified("c1", "entered-in-error"), verified("c2", "refuted"), verified("c3", "confirmed")]
+    report = fhir_loaded(tmp_path, PATIENT, MISTAKEN, *orders, *conditions, {**VISIT, "status": "planned"})
+    assert reasons(report) == {"entered in error": 2, "refuted": 1, "cancelled": 1, "not to be performed": 1,
+                               "no order": 1, "only planned": 1}  # fmt: skip
+    assert (report.tables["condition_occurrence"], report.tables["drug_exposure"]) == (1, 1)
+    assert "measurement" not in report.tables and "visit_occurrence" not in report.tables
+
+
+def test_a_comparator_is_an_operator(tmp_path):
+    below = {**MISTAKEN, "status": "final", "valueQuantity": {"value": 20, "comparator": "<", "unit": "mg/dL"}}
+    fhir_loaded(tmp_path, PATIENT, below)
+    assert rows(tmp_path, "SELECT value_as_number, operator_concept_id FROM measurement") == [(20.0, 4171756)]
+
+
+@pytest.mark.parametrize(
+    ("duration", "days"),
+    [({"value": 3, "unit": "wk", "code": "wk"}, 21), ({"value": 30, "unit": "days"}, 30), ({"value": 2}, 2),
+     ({"value": 36, "code": "h"}, 2), ({"value": 1, "unit": "mo"}, 30), ({"value": 3, "unit": "packs"}, None)],
+)  # fmt: skip
+def test_a_supply_is_in_days(tmp_path, duration, days):
+    order = {**ORDER, "id": "m", "dispenseRequest": {"expectedSupplyDuration": duration}}
+    report = fhir_loaded(tmp_path, PATIENT, order)
+    assert rows(tmp_path, "SELECT days_supply FROM drug_exposure") == [(days,)]
+    assert reasons(report) == ({} if days else {"unreadable days_supply": 1})
+
+
+def test_a_medication_by_reference_is_the_one_referred_to(tmp_path):
+    metformin = {"coding": [{"code": "6809", "display": "metformin"}]}
+    plain = {name: value for name, value in ORDER.items() if name != "medicationCodeableConcept"}
+    contained = {**plain, "id": "a", "medicationReference": {"reference": "#in"},
+                 "contained": [{"resourceType": "Medication", "id": "in", "code": metformin}]}  # fmt: skip
+    other = {**plain, "id": "b", "medicationReference": {"reference": "Medication/m7/_history/3"}}
+    nowhere = {**plain, "id": "c", "medicationReference": {"reference": "Medication/m9", "display": "Glucophage"}}
+    medication = {"resourceType": "Medication", "id": "m7", "code": metformin}
+    fhir_loaded(tmp_path, PATIENT, contained, other, nowhere, medication)
+    found = rows(tmp_path, "SELECT drug_source_value, drug_concept_id > 0 FROM drug_exposure ORDER BY 1")
+    assert found == [("6809", True), ("6809", True), ("Glucophage", False)]
+
+
+@pytest.mark.parametrize(("birth", "parts"), [("1950-03", (1950, 3, None)), ("1950", (1950, None, None))])
+def test_a_birth_of_which_little_is_known_keeps_the_person(tmp_path, birth, parts):
+    report = fhir_loaded(tmp_path, {**PATIENT, "birthDate": birth}, {**INFARCTION, "id": "c"})
+    assert reasons(report) == {}
+    assert rows(tmp_path, "SELECT year_of_birth, month_of_birth, day_of_birth FROM person") == [parts]
+
+
+def test_a_version_of_a_reference_is_no_number(tmp_path):
+    condition = {**INFARCTION, "id": "c", "subject": {"reference": "https://h.example/fhir/Patient/p1/_history/2"}}
+    assert reasons(fhir_loaded(tmp_path, PATIENT, condition)) == {}
+
+
+def test_one_patient_under_two_numbers_of_fhir(tmp_path):
+    old = {**PATIENT, "id": "p0", "link": [{"type": "replaced-by", "other": {"reference": "Patient/p1"}}]}
+    report = fhir_loaded(tmp_path, PATIENT, old, {**INFARCTION, "id": "c", "subject": {"reference": "Patient/p0"}})
+    assert (report.tables["person"], report.merged, report.tables["condition_occurrence"]) == (1, 1, 1)
+
+
+def test_what_no_rule_reads_is_told_with_its_rows(tmp_path):
+    given = {"resourceType": "MedicationStatement", "id": "s", "status": "active", **ON}
+    goal = {"resourceType": "Goal", "id": "g"}
+    report = fhir_loaded(tmp_path, PATIENT, given, given, goal)
+    assert report.manifest["unread"] == [{"table": "Goal", "rows": 1}, {"table": "MedicationStatement", "rows": 2}]
+
+
+def test_a_draft_of_fhir_reads_statements_comparators_texts_and_merges(tmp_path):
+    taken = {"resourceType": "MedicationStatement", "id": "s", "status": "active", **ON, "dateAsserted": "2020-01-11",
+             "medicationCodeableConcept": {"text": "二甲双胍"}}  # fmt: skip
+    below = {**MISTAKEN, "status": "final", "valueQuantity": {"value": 20, "comparator": "<", "unit": "mmol/L"}}
+    others = [{**below, "id": f"y{i}", "valueQuantity": {"value": 90 + i, "unit": "mg/dL"},
+               "code": {"coding": [{"code": "2345-7", "display": "glucose"}]}} for i in range(5)]  # fmt: skip
+    old = {**PATIENT, "id": "p0", "link": [{"type": "replaced-by", "other": {"reference": "Patient/p1"}}]}
+    export = ndjson(tmp_path / "x", PATIENT, old, below, *others, {**ORDER, "id": "m"}, taken)
+    made = propose(str(export), tmp_path / "m" / "own.yaml", "own")
+    assert made.notes == [
+        "MedicationRequest, MedicationStatement may tell of the same drugs: keep the rule of one of them, or say which"
+        " rows."
+    ]
+    report = load(read_mapping(tmp_path / "m" / "own.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (reasons(report), report.merged, report.tables["drug_exposure"]) == ({}, 1, 2)
+    found = rows(tmp_path, "SELECT round(value_as_number), operator_concept_id, unit_concept_id FROM measurement"
+                 " ORDER BY value_as_number DESC LIMIT 2")  # fmt: skip
+    assert found == [(360.0, 4171756, 8840), (94.0, None, 8840)], "converted into the unit of the most"
+
+
+RESULT = "OBX|{set}|{kind}|2345-7^葡萄糖^LN||{value}|mg/dL|||||{status}|||20200111\r"
+HEAD = "MSH|^~\\&|LIS|river|||{sent}||ORU^R01|{sent}|P|2.4||||||UNICODE UTF-8\rPID|1||007^^^MRN||||1950|F\rOBR|1|A|B\r"
+
+
+def hl7_results(tmp_path, *rows_of, folder="x"):
+    """Messages of one result each: (value type, value, status)."""
+    (tmp_path / folder).mkdir()
+    text = "".join(
+        HEAD.format(sent=20250101 + at) + RESULT.format(set=at, kind=kind, value=value, status=status)
+        for at, (kind, value, status) in enumerate(rows_of)
+    )
+    (tmp_path / folder / "oru.hl7").write_text(text, "utf-8")
+    return tmp_path / folder
+
+
+def hl7_loaded(tmp_path, *rows_of):
+    export = hl7_results(tmp_path, *rows_of)
+    return load(read_mapping(EXAMPLES / "hl7" / "mapping.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "values", "reason"),
+    [("FC", [101.0], {"corrected later": 1}), ("FD", [], {"deleted later": 1, "deleted": 1}),
+     ("PF", [101.0], {"final later": 1}), ("FF", [100.0, 101.0], {}), ("CF", [100.0, 101.0], {})],
+)  # fmt: skip
+def test_a_result_that_is_corrected_or_deleted_does_not_stand_beside_the_other(tmp_path, statuses, values, reason):
+    report = hl7_loaded(tmp_path, *(("NM", str(100 + at), status) for at, status in enumerate(statuses)))
+    assert reasons(report) == reason
+    assert [v for (v,) in rows(tmp_path, "SELECT value_as_number FROM measurement ORDER BY 1")] == values
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "said", "number", "operator"),
+    [("SN", "^1^:^40", "1:40", None, None), ("SN", "<^5", "<5", 5.0, 4171756), ("NM", ">=^5", ">=5", 5.0, 4171754),
+     ("SN", "=^5", "5", 5.0, None), ("SN", "^3^-^5", "3-5", None, None), ("CE", "POS^positive^L", "POS", 1.0, None)],
+)  # fmt: skip
+def test_structured_numbers(tmp_path, kind, written, said, number, operator):
+    hl7_loaded(tmp_path, (kind, written, "F"))
+    query = "SELECT value_source_value, value_as_number, operator_concept_id FROM measurement"
+    assert rows(tmp_path, query) == [(said, number, operator)]
+
+
+def test_merges_of_hl7_are_drafted(tmp_path):
+    export = hl7_results(tmp_path, ("NM", "90", "F"))
+    text = "MSH|^~\\&|HIS|river|||20250101||ADT^A40|1|P|2.4\rPID|1||007^^^MRN||||1950|F\rMRG|006^^^MRN\r"
+    (export / "adt.hl7").write_text(text)
+    propose(str(export), tmp_path / "m" / "own.yaml", "own")
+    report = load(read_mapping(tmp_path / "m" / "own.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (report.tables["person"], report.merged) == (1, 1)
+
+
+def test_a_cancelled_order_of_hl7_is_no_exposure(tmp_path):
+    order = "RXE|^^{days}^20200110|6809^metformin^RXNORM|1||mg\r"
+    head = "MSH|^~\\&|HIS|river|||20250101||RDE^O11|1|P|2.4\rPID|1||007^^^MRN||||1950|F\r"
+    sent = [("NW", 1, "D5"), ("NW", 2, "W3"), ("CA", 1, "D5")]
+    (tmp_path / "x").mkdir()
+    text = "".join(f"{head}ORC|{control}|{number}\r{order.format(days=days)}" for control, number, days in sent)
+    (tmp_path / "x" / "rde.hl7").write_text(text)
+    found, _ = table(tmp_path / "x", tmp_path / "w", "drugs")
+    read = [(row["order_id"], row["days"], row["reader:left_out"]) for row in found]
+    assert sorted(read) == [("1", "5", "cancelled"), ("1", "5", "cancelled"), ("2", "21", None)]

@@ -67,6 +67,12 @@ def test_a_mapping_without_a_concept_in_its_lists_does_not_fit(export, tmp_path)
     assert words[at - 2 : at + 2] == ["atoll", "terms", "suggest", str(tmp_path / "sex.csv")]
 
 
+def test_codes_without_a_unit_are_told(export, tmp_path):
+    (tmp_path / "sex.csv").write_text("code,concept_id,unit\nM,8507,\nF,8532,mmHg\n")
+    said = run("mapping", "check", tmp_path / "small.yaml", "--from", export)
+    assert "sex.csv: 1 codes have no unit there; a value whose row gives none has none." in said
+
+
 def test_from_names_to_a_list_in_the_mapping(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "names.csv").write_text("name\nglucose\n")

@@ -9,7 +9,7 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
-from atoll.ingest.code_lists import Wanted, code_list
+from atoll.ingest.code_lists import Wanted, code_list, vital_list
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
@@ -64,7 +64,23 @@ def test_the_patients_number_is_found_whatever_it_is_called(export, draft, tmp_p
                                                       "drug_exposure", "measurement")}  # fmt: skip
     assert tables == {"person": N, "visit_occurrence": 2 * N, "condition_occurrence": 2 * N, "drug_exposure": N,
                       "measurement": 2 * N + 4 * N}  # fmt: skip
-    assert {r["reason"] for r in report.rejected} == {"repeated row", "value without a unit"}, "that of vital signs"
+    assert {r["reason"] for r in report.rejected} == {"repeated row"}
+    units = rows(tmp_path, "SELECT DISTINCT measurement_concept_id, unit_concept_id FROM measurement"
+                 " WHERE measurement_concept_id IN (3004249, 3025315) ORDER BY 1")  # fmt: skip
+    assert units == [(3004249, 8876), (3025315, 9529)], "mmHg and kg, which the export says nowhere"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "unit"),
+    [("16,17,18", "systolic", "kPa"), ("1.6,1.7,1.8", "height", "m"), ("120,130,140", "weight", ""),
+     ("21,22,x", "bmi", "kg/m2"), ("x,y", "weight", "")],
+)  # fmt: skip
+def test_the_unit_of_a_vital_sign_is_told_from_its_middle_or_not_at_all(values, kind, unit):
+    with Workbench() as bench:
+        bench.run(f"CREATE TABLE t AS SELECT unnest(string_split('{values}', ',')) AS v")
+        bench.run('CREATE TEMP VIEW "source:t" AS SELECT * FROM t')
+        (row,) = csv.DictReader(vital_list(bench, "t", [("v", kind)]).text.splitlines())
+    assert row["unit"] == unit
 
 
 def test_what_is_not_used_is_named(export, draft, tmp_path):
@@ -85,6 +101,11 @@ def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(dra
     assert {code: row["concept_id"] for code, row in listed(tmp_path, "vitals").items()} == {
         "收缩压": "3004249", "体重": "3025315",
     }  # fmt: skip
+
+
+def test_a_draft_and_its_lists_are_for_their_owner_alone(draft, tmp_path):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "m").iterdir()}
+    assert "test.csv" in modes and set(modes.values()) == {0o600}
 
 
 def test_two_names_of_one_test_get_one_unit(tmp_path):
@@ -146,3 +167,37 @@ def test_a_day_with_its_year_first_is_read_in_whichever_signs(tmp_path, text):
 def test_another_text_is_not_guessed(tmp_path, text):
     report = loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},2023-05-04\n")
     assert reasons(report)["unreadable visit_start_date"] == 1
+
+
+def test_a_normalised_schema_is_joined_by_its_keys(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    texts = {
+        "patient": "patient_no,sex,birth_date\n" + "".join(f"P{i},M,1950-01-0{1 + i}\n" for i in range(9)),
+        "lab_order": "order_no,patient_no,ordered\n" + "".join(
+            f"O{i},P{i % 9},2023-01-0{1 + i % 9}\n" for i in range(30)),
+        "lab_item": "item_id,loinc,name\n1,2345-7,glucose\n2,718-7,haemoglobin\n",
+        "lab_result": "result_id,order_no,item_id,result,unit\n" + "".join(
+            f"{i},O{i % 30},{1 + i % 2},{(90, 14)[i % 2]},{('mg/dL', 'g/dL')[i % 2]}\n" for i in range(60)
+        ) + "60,O1,1,5.0,mmol/L\n",
+        "icd": "icd_id,code,title\n7,E11.9,diabetes\n8,I10,pressure\n",
+        "diagnosis": "diagnosis_id,patient_no,icd_id,diagnosed\n" + "".join(
+            f"{i},P{i % 9},{7 + i % 2},2023-01-0{1 + i % 9}\n" for i in range(20)),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text)
+    made = propose(str(folder), tmp_path / "m" / "own.yaml", "own")
+    text = (tmp_path / "m" / "own.yaml").read_text("utf-8")
+    assert "    join: {lab_item: item_id, lab_order: order_no}\n" in text
+    assert made.unused == {}
+    assert listed(tmp_path, "diagnosis")["E11.9"] == {
+        "code": "E11.9",
+        "name": "diabetes",
+        "concept_id": "",
+        "rows": "10",
+    }
+    report = load(read_mapping(tmp_path / "m" / "own.yaml"), str(folder), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (reasons(report), report.tables["measurement"], report.tables["condition_occurrence"]) == ({}, 61, 20)
+    found = rows(tmp_path, "SELECT DISTINCT measurement_concept_id, unit_concept_id, round(value_as_number)"
+                 " FROM measurement ORDER BY 1, 3")  # fmt: skip
+    assert found == [(3000963, 8713, 14.0), (3004501, 8840, 90.0)]

@@ -15,7 +15,7 @@ from atoll.ingest.terminology import Matcher, Name
 from scripts.fit_terms import calibration, half, read_names
 from tests.reference.shared import SHARED
 
-VOCABULARY = SHARED / "vocabulary"
+HERE, VOCABULARY = Path(__file__).parent, SHARED / "vocabulary"
 pytestmark = pytest.mark.skipif(not VOCABULARY.exists(), reason="the shared vocabulary files are not here")
 
 
@@ -37,7 +37,7 @@ def test_an_english_hospitals_names() -> None:
     first, five, error = judged(matcher, [names[at] for at in test], [{int(gold[at])} for at in test])
     assert first >= 0.70
     assert five >= 0.90
-    assert error <= 0.08  # 0.05 is the aim; over 334 names chance alone moves it by about 0.03
+    assert error <= 0.05  # chance alone gives 0.035 over 334 names, however right the probabilities are
 
 
 def everything() -> list[Concept]:
@@ -52,7 +52,7 @@ def everything() -> list[Concept]:
 
 @pytest.mark.parametrize("file", ["chinese_names", "chinese_names_untouched"])
 def test_chinese_names(file: str) -> None:
-    with (Path(__file__).parent / f"{file}.csv").open(encoding="utf-8", newline="") as lines:
+    with (HERE / f"{file}.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     names = [Name(row["name"], row["fluid"], "", row["unit"]) for row in rows]
     right = [{int(number) for number in row["concept_ids"].split("|")} for row in rows]
