@@ -451,7 +451,7 @@ def tables(folder, **named):
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        ("", 11, "river: bad.csv is empty. Is it the right file?"),
+        ("", 11, "river: bad.csv is empty: not even a line with column names. Is it the right file?"),
         ("age;sex;y\n", 11, "river: bad.csv has no rows. Is it the right file?"),
         ("age;sex;y\n60;女;1\nWang;1\n", 11, "river: bad.csv: row 3 has 2 fields where 3 belong. Look there"),
         ("age;age;y\n60;60;1\n", 11, "river: bad.csv has two columns called 'age'. Rename one of them."),

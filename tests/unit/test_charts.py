@@ -157,7 +157,9 @@ def test_a_chart_stands_alone_in_a_file_and_in_a_notebook(tmp_path):
     chart.save(tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text("utf-8")
     assert text == chart._repr_svg_()
-    assert ET.fromstring(text)[0].tag.endswith("style")
+    mark, style = list(ET.fromstring(text))[:2]
+    assert mark.tag.endswith("metadata"), "so that Atoll may replace it, and no file of another's"
+    assert style.tag.endswith("style")
 
 
 def test_a_kind_without_a_chart_says_what_to_do():
