@@ -190,19 +190,16 @@ class _Extraction:
         values = any(look.says in VALUES for look in looks)
         firsts = [look.first for look in looks]
         first = None if None in firsts else min(day for day in firsts if day is not None)
-        records = self.workspace.table(f"records_{domain}")
         last = min(0, max(look.last for look in looks))
-        query = self._records(domain, {self._key(feature.of) for feature in features}, first, last, values)
-        self.workspace.create(records, query)
+        records = self._records(domain, {self._key(feature.of) for feature in features}, first, last, values)
         cells = (
             sql("{v} AS {n}", v=seen(look, self.workspace.dialect), n=name(f"look_{j}")) for j, look in enumerate(looks)
         )
         table = self.workspace.table(f"summed_{domain}")
         self.workspace.create(
             table,
-            sql("SELECT set_key, row_id, {c} FROM {r} GROUP BY set_key, row_id", c=joined(", ", cells), r=records),
+            sql("SELECT set_key, row_id, {c} FROM ({r}) r GROUP BY set_key, row_id", c=joined(", ", cells), r=records),
         )
-        self.workspace.drop(records)
         return table
 
     def _records(self, domain: str, keys: set[int], first: int | None, last: int, values: bool) -> Sql:
