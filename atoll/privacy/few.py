@@ -19,7 +19,7 @@ One person is found whoever the combination is, and also where it is nearly so: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -76,6 +76,9 @@ class Cell:
         return where if self.beside is None else where & self.beside.misses(Z)
 
 
+Parts = Mapping[Cell, tuple[Array, int]]  # of a cell some rows, and the number of all
+
+
 @dataclass(frozen=True)
 class Table:
     """The rows that are looked at, each column in its largest size; which are 0 or 1; what they are called; whether the
@@ -109,17 +112,17 @@ def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True, kn
     known     planes of more rows than these, as `planes` gives them
     """
     table = _table(rows)
-    told, seen = _search(table, [Cell()], table.numbers, least)
-    cells = _cells(table, crossed)
+    cells = [Cell(), *_cells(table, crossed)]
+    parts = _parts(table, cells) if len(table.numbers) else {}
+    told, seen = _search(parts, table.numbers, least, table.several)
     if pairs:
-        seen += [*_usual(table, cells, least), *(one.scaled(table.size) for one in known)]
+        seen += [*_usual(table, parts, least), *(one.scaled(table.size) for one in known)]
         beside = [Cell((), plane) for plane in dict.fromkeys(seen)]
-        told += _search(table, cells, table.numbers, least)[0]
-        told += _search(table, beside, np.arange(1, len(table.size)), least)[0]
-        told += [(cell.beside, other) for cell in beside if cell.beside for other in (Cell(), *cells, *beside)]
+        every = np.arange(1, len(table.size))
+        told += _search(_parts(table, beside), every, least, table.several)[0] if beside else []
+        told += [(cell.beside, other) for cell in beside if cell.beside for other in (*cells, *beside)]
     else:  # no cell is summed for itself: a plane that one shows is looked at over everybody
-        shown, more = _search(table, cells, table.numbers, least)
-        told += [(plane, Cell()) for plane in (*seen, *more, *(plane for plane, _ in shown))]
+        told = [(plane, Cell()) for plane in (*seen, *(plane for plane, _ in told))]
     found = _told(table, list(dict.fromkeys(told)), least)
     if not found:
         return Few()
@@ -130,7 +133,10 @@ def fewest(rows: Rows, least: int, crossed: bool = False, pairs: bool = True, kn
 def planes(rows: Rows, least: int) -> list[Plane]:
     """The planes on which many of all rows lie, and many do not, for columns of any size."""
     table = _table(rows)
-    seen = _search(table, [Cell()], table.numbers, least)[1] + _usual(table, _cells(table, False), least)
+    if not len(table.numbers):
+        return []
+    parts = _parts(table, [Cell(), *_cells(table, False)])
+    seen = _search({Cell(): parts[Cell()]}, table.numbers, least, table.several)[1] + _usual(table, parts, least)
     return [one.scaled(1 / table.size) for one in dict.fromkeys(seen)]
 
 
@@ -159,15 +165,13 @@ def _cells(table: Table, crossed: bool) -> list[Cell]:
     return one + [Cell((*cell.levels, ((last,), value))) for cell, value in product(one, (True, False))]
 
 
-def _search(
-    table: Table, cells: Sequence[Cell], targets: Array, least: int
-) -> tuple[list[tuple[Plane, Cell]], list[Plane]]:
+def _search(parts: Parts, targets: Array, least: int, several: bool) -> tuple[list[tuple[Plane, Cell]], list[Plane]]:
     """The planes that may miss a few of a cell, with the cell; and those that enough lie on, and enough do not."""
     told, seen = list[tuple[Plane, Cell]](), list[Plane]()
-    for cell, (Z, n) in _parts(table, cells).items() if len(targets) else ():
+    for cell, (Z, n) in parts.items():
         share = SEEN if cell == Cell() else HALF
         for plane, on, missed in _planes(Z, targets, share):
-            if missed < (on if table.several else min(least, on)) and (missed or len(Z) < n):
+            if missed < (on if several else min(least, on)) and (missed or len(Z) < n):
                 told.append((plane, cell))
             if missed >= least and on >= least:
                 seen.append(plane)
@@ -183,14 +187,14 @@ def _told(table: Table, told: Sequence[tuple[Plane, Cell]], least: int) -> dict[
     return found
 
 
-def _usual(table: Table, cells: Sequence[Cell], least: int) -> list[Plane]:
+def _usual(table: Table, parts: Parts, least: int) -> list[Plane]:
     """The planes of each number that is nought for many; of values that many have; and of those that many of a level
     have, where the number is nought outside of it."""
-    if not len(table.numbers):
-        return []
-    levels = [cell for cell in cells if len(cell.levels) == 1 and cell.levels[0][1]]
-    everybody, found = _parts(table, [Cell()])[Cell()][0], list[Plane]()
-    for cell, (Z, _) in _parts(table, [Cell(), *levels]).items():
+    found = list[Plane]()
+    for cell, (Z, _) in parts.items():
+        if len(cell.levels) > 1 or not all(value for _, value in cell.levels):
+            continue
+        everybody = parts[Cell()][0]
         level = cell.levels[0][0][0] if cell.levels else 0
         outside = everybody[everybody[:, level] == 0]
         for j in (j for j in table.numbers.tolist() if not outside[:, j].any()):
@@ -208,7 +212,7 @@ def _common(values: Array, least: int) -> set[float]:
     return {float(found[place]) for place in np.argsort(-held, kind="stable")[:COMMON] if held[place] >= least}
 
 
-def _parts(table: Table, cells: Sequence[Cell]) -> dict[Cell, tuple[Array, int]]:
+def _parts(table: Table, cells: Sequence[Cell]) -> Parts:
     """Of each cell that has any rows, some by chance, at most `MOST`, and the number of all."""
     chance, held = np.random.default_rng(0), {cell: (np.zeros((0, len(table.size))), np.zeros(0), 0) for cell in cells}
     for Z, _ in table.read():
