@@ -286,9 +286,9 @@ class Agent:
     def _courier(self) -> None:
         pause, renewed = FIRST_PAUSE, time.monotonic()
         while not self._ending.is_set():
-            more = self._more_to_deliver.wait(timeout=LOOK)
+            self._more_to_deliver.wait(timeout=LOOK)
             self._more_to_deliver.clear()
-            if more and not self._deliver():
+            if not self._deliver():  # also when nobody woke it: what is recorded waits for no second occasion
                 pause = self._rest(pause, self._asked)
                 self._more_to_deliver.set()
                 continue
