@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import threading
 from pathlib import Path
 
@@ -108,11 +109,14 @@ def test_a_full_disk_leaves_what_was_registered_and_nothing_half(site, tmp_path)
     assert registry.names() == ("a",) and registry.open("a").table.num_rows == 40
 
 
+ROWS = 2_000_000  # so many that an import can be stopped in the middle of it
+
+
 def import_of(home, tmp_path):
     """`atoll site dataset add`, stopped in the middle: rows are on disk, and nothing is registered."""
     source = tmp_path / "large.csv"
     if not source.exists():
-        source.write_text("age,weight\n" + "".join(f"{20 + k % 60},{k % 97}\n" for k in range(600_000)))
+        source.write_text("age,weight\n" + "".join(f"{20 + k % 60},{k % 97}\n" for k in range(ROWS)))
     command = [sys.executable, "-m", "atoll", "site", "dataset", "add", "large", "--from", str(source)]
     environment = {**os.environ, "PYTHONPATH": ROOT}
     process = subprocess.Popen(
@@ -122,7 +126,10 @@ def import_of(home, tmp_path):
     def begun():
         return any(path.stat().st_size for path in home.datasets.glob(".arriving-*/.*"))
 
-    wait_until(begun)
+    deadline = time.monotonic() + 60
+    while not begun():
+        assert time.monotonic() < deadline and process.poll() is None, "it ended before anybody saw it begin"
+        time.sleep(0.001)
     process.send_signal(signal.SIGSTOP)
     assert len(list(home.datasets.glob(".arriving-*"))) == 1 and not list(home.datasets.glob("*.parquet"))
     return process
@@ -150,7 +157,7 @@ def test_an_import_that_goes_on_is_left_alone(site, tmp_path):
     assert len(list(home.datasets.glob(".arriving-*/.*"))) == 1
     process.send_signal(signal.SIGCONT)
     end(process)
-    assert process.returncode == 0 and Registry(home, store).get("large").rows == 600_000
+    assert process.returncode == 0 and Registry(home, store).get("large").rows == ROWS
     assert [path.name for path in home.datasets.iterdir()] == ["large.parquet"]
 
 
