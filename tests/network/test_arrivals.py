@@ -8,8 +8,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from atoll.site.datasets import Registry, made_name
 from atoll.site.home import Home
 from atoll.study.protocol import read
 from tests.network.test_recipe import MODEL, RECIPE, hospital
-from tests.network.world import DATASETS, ROOT, STUDY, wait_until
+from tests.network.world import DATASETS, ROOT, STUDY
 
 
 @pytest.fixture
