@@ -19,8 +19,8 @@ ERROR = 0.05  # asked of the English names; the Chinese ones show how far it hol
 
 def rows() -> list[dict[str, object]]:
     """Rows of the table."""
-    from atoll.ingest.term_concepts import read_concepts
     from atoll.ingest.terminology import Matcher, Name
+    from atoll.ingest.terms.concepts import read_concepts
 
     if not judge.VOCABULARY.is_dir():
         return [_row("terms", 0.0, 1.0, None, "not measured: no ../shared/data with the names")]

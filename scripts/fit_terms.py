@@ -1,7 +1,8 @@
 """Fit the weights of the term matcher on one half of mapped names: python scripts/fit_terms.py NAMES CONCEPTS
 
-Writes atoll/ingest/term_weights.csv. How sure it may be is set by five-fold cross-validation within that half, in which
-words go with the names that alone use them. `--test` also reports the other half, which nothing here is fitted on.
+Writes atoll/ingest/terms/weights.csv. How sure it may be is set by five-fold cross-validation within that half, in
+which words go with the names that alone use them. `--test` also reports the other half, which nothing
+here is fitted on.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from scipy.optimize import minimize
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from atoll.ingest import term_text
-from atoll.ingest.term_concepts import read_concepts
-from atoll.ingest.term_features import FEATURES, hospital_side
 from atoll.ingest.terminology import Matcher, Name, probabilities
+from atoll.ingest.terms import text as term_text
+from atoll.ingest.terms.concepts import read_concepts
+from atoll.ingest.terms.features import FEATURES, hospital_side
 
 RIDGE = 1.0
 ABSENT = 0.05  # weight of names whose right concept is taken away, so that "none of these" has a price
@@ -215,7 +216,7 @@ def main() -> None:
     w[-1] -= cheaper
     for name, value in FIXED.items():
         w[FEATURES.index(name)] = value
-    path = ROOT / "atoll" / "ingest" / "term_weights.csv"
+    path = ROOT / "atoll" / "ingest" / "terms" / "weights.csv"
     lines = [f"{name},{value:.4f}" for name, value in zip((*FEATURES, "none of these"), w, strict=True)]
     path.write_text("\n".join(["feature,weight", *(f'"{a}",{b}' for a, b in (l.rsplit(",", 1) for l in lines))]) + "\n")
     p = probabilities(pairs, w)

@@ -17,8 +17,8 @@ from atoll.errors import StudyError
 
 if TYPE_CHECKING:
     from atoll.cohort.folder import Reading
-    from atoll.study.circe_draft import Answers
-    from atoll.study.circe_faults import Fault
+    from atoll.study.circe.draft import Answers
+    from atoll.study.circe.faults import Fault
     from atoll.study.dictionary import Dictionary
     from atoll.ui.results import Result
 
@@ -128,7 +128,7 @@ def attrition(
     from atoll.cohort.folder import lines_of, read_definition
     from atoll.features.recipe import table_at
     from atoll.study.circe import written
-    from atoll.study.circe_review import checked
+    from atoll.study.circe.review import checked
     from atoll.study.dataset import Recipe
     from atoll.ui.panels import losses
     from atoll.ui.summary import lines
@@ -201,8 +201,8 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
     The exit code is 10 where the list holds an error: the definition cannot be run.
     """
     from atoll.cohort.folder import lines_of, read_definition
-    from atoll.study.circe_check import faults
-    from atoll.study.circe_text import explain as explained
+    from atoll.study.circe.check import faults
+    from atoll.study.circe.text import explain as explained
 
     definition = read_definition(file)
     text, found = explained(definition, language, lines=lines_of(file)), faults(definition)
@@ -217,8 +217,8 @@ def explain(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
 def check(output: Output, file: Path, language: Literal["en", "zh"]) -> int:
     """What may be wrong with a definition, or that nothing was found; exit code 10 where it cannot be run."""
     from atoll.cohort.folder import lines_of, read_definition
-    from atoll.study.circe_check import faults
-    from atoll.study.circe_review import check_list
+    from atoll.study.circe.check import faults
+    from atoll.study.circe.review import check_list
 
     definition = read_definition(file)
     found = faults(definition)
@@ -241,7 +241,7 @@ def _checked(found: Sequence[Fault]) -> int:
 def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"]) -> None:
     """What one definition says and the other does not, in plain words."""
     from atoll.cohort.folder import read_definition
-    from atoll.study.circe_text import difference
+    from atoll.study.circe.text import difference
 
     text = difference(read_definition(first), read_definition(second), language)
     output.result({"text": text}, text.rstrip())
@@ -255,10 +255,11 @@ def diff(output: Output, first: Path, second: Path, language: Literal["en", "zh"
 def convert(output: Output, file: Path, out: Path | None) -> None:
     """A definition in its other form: ATLAS's JSON as YAML that a person can read and change, or YAML as JSON."""
     from atoll.cohort.folder import read_definition
-    from atoll.study import circe, circe_yaml
+    from atoll.study import circe
+    from atoll.study.circe import as_yaml
 
     definition = read_definition(file)
-    text = circe.written(definition) + "\n" if circe_yaml.is_yaml(file.name) else circe_yaml.written(definition)
+    text = circe.written(definition) + "\n" if as_yaml.is_yaml(file.name) else as_yaml.written(definition)
     if out is None:
         output.result({"text": text}, text.rstrip())
         return
@@ -273,20 +274,20 @@ def convert(output: Output, file: Path, out: Path | None) -> None:
 def new(output: Output, file: Path, phenotype: str | None) -> None:
     """Write a definition to begin from, in YAML: from the library, or from your answers to a few questions."""
     from atoll.knowledge import library
-    from atoll.study import circe_yaml
-    from atoll.study.circe_draft import draft
+    from atoll.study.circe import as_yaml
+    from atoll.study.circe.draft import draft
 
     if file.exists():
         raise StudyError(f"{file} is there already.", "Choose another name; nothing was changed.")
-    text = circe_yaml.written(library.phenotype(phenotype).definition()) if phenotype else draft(_asked())
-    circe_yaml.read(text)
+    text = as_yaml.written(library.phenotype(phenotype).definition()) if phenotype else draft(_asked())
+    as_yaml.read(text)
     _write_new(file, text)
     remedy = f"Read it with `atoll cohort explain {file}`, count with `atoll cohort run {file} --cdm URL --out FILE`."
     output.result({"file": str(file)}, f"Written: {file}\n{remedy}")
 
 
 def _asked() -> Answers:
-    from atoll.study.circe_draft import DAYS, KINDS, Answers
+    from atoll.study.circe.draft import DAYS, KINDS, Answers
 
     def ask(text: str, **options: Any) -> Any:
         try:

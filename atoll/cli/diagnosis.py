@@ -119,7 +119,7 @@ def _empty(file: Path, cdm: str) -> tuple[str, ...]:
     from atoll.cohort.folder import read_definition
     from atoll.cohort.preview import preview
     from atoll.study.circe import nodes
-    from atoll.study.circe_check import used_sets
+    from atoll.study.circe.check import used_sets
 
     definition = read_definition(file)
     used = {number for _, number in used_sets(nodes(definition))}
@@ -134,7 +134,7 @@ def _of_nobody(empty: Sequence[str], say: Say) -> str:
 
 def _definition(file: Path) -> CohortExpression:
     from atoll.cohort.folder import lines_of, read_definition
-    from atoll.study.circe_review import checked
+    from atoll.study.circe.review import checked
 
     definition = read_definition(file)
     checked(definition, lines_of(file))
@@ -201,7 +201,7 @@ def _write(
     language: Literal["en", "zh"],
     empty: tuple[str, ...] | None,
 ) -> None:
-    from atoll.study.circe_text import explain
+    from atoll.study.circe.text import explain
     from atoll.ui.diagnosis import About
     from atoll.ui.diagnosis import page as rendered
 

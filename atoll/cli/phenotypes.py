@@ -56,8 +56,8 @@ def show(output: Output, name: str, language: Language, circe: bool, as_yaml: bo
     """One phenotype: what it is for, its sources and limits, and everything that its definition does."""
     from atoll.knowledge.library import figures, phenotype
     from atoll.study.circe import written as as_circe
-    from atoll.study.circe_text import explain
-    from atoll.study.circe_yaml import written
+    from atoll.study.circe.as_yaml import written
+    from atoll.study.circe.text import explain
 
     one = phenotype(name)
     if circe or as_yaml:

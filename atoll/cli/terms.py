@@ -13,11 +13,11 @@ from atoll.cli.own_names import own_names
 from atoll.cli.targets import Target, replaces
 
 if TYPE_CHECKING:
-    from atoll.ingest.review import Review
-    from atoll.ingest.term_concepts import Concept
+    from atoll.ingest.terms.concepts import Concept
+    from atoll.ingest.terms.review import Review
 
 FILE = click.Path(path_type=Path)
-SUGGESTED = ("name", "rank", "concept_id", "probability", "reason")  # `term_files.HEADINGS`, without loading it
+SUGGESTED = ("name", "rank", "concept_id", "probability", "reason")  # `terms.files.HEADINGS`, without loading it
 
 
 @click.group(cls=AtollGroup)
@@ -52,8 +52,8 @@ def suggest(
     NAMES is a CSV with the column name, and fluid, category, unit, domain and sample_values where they are known; or a
     code list that `atoll mapping propose` drafted, of which the codes without a concept are asked.
     """
-    from atoll.ingest.term_files import read_decisions, read_names, write_suggestions
     from atoll.ingest.terminology import Matcher, words_of
+    from atoll.ingest.terms.files import read_decisions, read_names, write_suggestions
 
     if vocabulary is not None and concepts:
         raise click.UsageError("Give either --concepts or --vocabulary.")
@@ -78,7 +78,7 @@ def _candidates(
     out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, words: frozenset[str]
 ) -> list[Concept]:
     from atoll.cdm.vocabulary import unpacked
-    from atoll.ingest.term_concepts import read_concepts, read_loaded, read_vocabulary, starter_candidates
+    from atoll.ingest.terms.concepts import read_concepts, read_loaded, read_vocabulary, starter_candidates
 
     if concepts:
         return [concept for path in concepts for concept in read_concepts(path)]
@@ -103,9 +103,9 @@ def _opened(
     vocabulary: Path | None,
     both: bool,
 ) -> Review:
-    from atoll.ingest.review import Review, read_items
-    from atoll.ingest.term_files import read_names
-    from atoll.ingest.term_names import ConceptNames
+    from atoll.ingest.terms.files import read_names
+    from atoll.ingest.terms.names import ConceptNames
+    from atoll.ingest.terms.review import Review, read_items
 
     shown = ConceptNames(concepts, vocabulary, {number: english for number, (english, _) in own_names().items()})
     if vocabulary is not None:
@@ -194,9 +194,9 @@ def export(
     target: Path,
 ) -> None:
     """Write what is settled as a code list: name, concept, authors, date, source."""
-    from atoll.ingest.review import decided, write_list
-    from atoll.ingest.term_files import fill_list
-    from atoll.ingest.usagi import write_usagi
+    from atoll.ingest.terms.files import fill_list
+    from atoll.ingest.terms.review import decided, write_list
+    from atoll.ingest.terms.usagi import write_usagi
 
     opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
     rows = (write_usagi if usagi else write_list)(target, opened)
@@ -225,7 +225,7 @@ def _list_next(out: Output, target: Path) -> None:
 @with_output
 def import_usagi(out: Output, source: Path, target: Path) -> None:
     """Turn the approved mappings of a Usagi file into a code list, for `--decisions` and for mappings."""
-    from atoll.ingest.usagi import usagi_to_list
+    from atoll.ingest.terms.usagi import usagi_to_list
 
     rows = usagi_to_list(source, target)
     out.result({"rows": rows, "file": str(target)}, f"{rows:,} approved mappings written to {target}")

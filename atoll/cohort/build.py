@@ -20,8 +20,8 @@ from atoll.cohort.groups import GroupCompiler, Index
 from atoll.cohort.shared import SharedEvents
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ObservationFilter, ResultLimit
-from atoll.study.circe_faults import MAX_RULES
-from atoll.study.circe_node import read_day
+from atoll.study.circe.faults import MAX_RULES
+from atoll.study.circe.node import read_day
 
 ASCENDING, DESCENDING = sql("ASC"), sql("DESC")
 

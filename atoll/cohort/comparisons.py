@@ -9,8 +9,8 @@ from typing import Any
 from atoll.cdm.engines import Dialect
 from atoll.cdm.sql import Part, Sql, joined, sql
 from atoll.errors import StudyError
-from atoll.study.circe_node import read_day
-from atoll.study.circe_parts import Concept, DateRange, NumericRange, TextFilter
+from atoll.study.circe.node import read_day
+from atoll.study.circe.parts import Concept, DateRange, NumericRange, TextFilter
 
 _SIGNS = {"lt": sql("<"), "lte": sql("<="), "eq": sql("="), "!eq": sql("<>"), "gt": sql(">"), "gte": sql(">=")}
 FAR = 4_000_000  # days or years that no date can be away

@@ -14,7 +14,7 @@ from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
 from atoll.errors import DataError, StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_parts import ConceptSet
+from atoll.study.circe.parts import ConceptSet
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,9 +19,9 @@ from atoll.cohort.domains import BY_CRITERION, Domain
 from atoll.cohort.periods import merged
 from atoll.cohort.shared import SharedEvents, base_columns
 from atoll.errors import DataError, StudyError
-from atoll.study.circe_criteria import Criterion, CustomEra
-from atoll.study.circe_node import read_day
-from atoll.study.circe_parts import ConceptSetSelection, DateRange, NumericRange, Period, TextFilter
+from atoll.study.circe.criteria import Criterion, CustomEra
+from atoll.study.circe.node import read_day
+from atoll.study.circe.parts import ConceptSetSelection, DateRange, NumericRange, Period, TextFilter
 
 if TYPE_CHECKING:
     from atoll.cohort.groups import GroupCompiler

@@ -17,11 +17,11 @@ from atoll.cohort.kept import Marks, State, in_order, members, signature
 from atoll.cohort.run import CohortRun, Outcome
 from atoll.errors import AtollError, OperatorError, StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_places import lines
-from atoll.study.circe_review import checked
-from atoll.study.circe_text import Lines
-from atoll.study.circe_yaml import is_yaml, named
-from atoll.study.circe_yaml import read_sets as sets_of_text
+from atoll.study.circe.as_yaml import is_yaml, named
+from atoll.study.circe.as_yaml import read_sets as sets_of_text
+from atoll.study.circe.places import lines
+from atoll.study.circe.review import checked
+from atoll.study.circe.text import Lines
 
 
 @dataclass

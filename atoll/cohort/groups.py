@@ -13,8 +13,8 @@ from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cohort.comparisons import date_range, days, in_concepts, number_range
 from atoll.cohort.criteria import CriteriaCompiler
 from atoll.errors import DataError, StudyError
-from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, DemographicCriteria
-from atoll.study.circe_parts import Endpoint, Occurrence, Window
+from atoll.study.circe.criteria import CorrelatedCriteria, CriteriaGroup, DemographicCriteria
+from atoll.study.circe.parts import Endpoint, Occurrence, Window
 
 TRUE = sql("TRUE")
 _COMPARE = {

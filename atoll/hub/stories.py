@@ -19,7 +19,7 @@ from atoll.hub.desk import Desk
 from atoll.hub.sentences import waits, why
 from atoll.study import protocol
 from atoll.study.circe import read
-from atoll.study.circe_text import explain
+from atoll.study.circe.text import explain
 from atoll.ui.vocabulary import ALGORITHMS, DECISIONS, RUN_STATES, SITE_STATES
 from atoll.ui.words import Say
 

@@ -11,10 +11,8 @@ Loading         load, the whole way; persons and matching, who is who; rule_sour
                 repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; release, in
                 force as a whole; report and unit_gaps, what is told of it
 
-What a name means is a subject of its own, which the loader does not need:
-    terminology, the matcher; term_text and chinese, a name read; term_concepts, term_index and term_features, the
-    candidates (common tests in our own words among them) and what speaks for them; term_files, usagi, its files;
-    review, what people decide; term_names, what they are shown
+What a name means is a subject of its own, which the loader does not need: terminology, the matcher, and the folder
+`terms` behind it.
 
 A single table that the steward registers without OMOP is read by `atoll.features.imports`.
 """

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.chinese import is_chinese, translate
-from atoll.ingest.term_text import canonical
+from atoll.ingest.terms.chinese import is_chinese, translate
+from atoll.ingest.terms.text import canonical
 from atoll.study.units import UnitError, analyte_in, conversion
 
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atoll.ingest.term_concepts import Concept
-from atoll.ingest.term_features import FEATURES, Hospital, Pairs, features, hospital_side
-from atoll.ingest.term_index import Index
-from atoll.ingest.term_text import HERE, read, split
+from atoll.ingest.terms.concepts import Concept
+from atoll.ingest.terms.features import FEATURES, Hospital, Pairs, features, hospital_side
+from atoll.ingest.terms.index import Index
+from atoll.ingest.terms.text import HERE, read, split
 
 CANDIDATES = 150  # looked at for one name
 BLOCK = 500  # names at a time, so that memory stays bounded
@@ -96,7 +96,7 @@ class Matcher:
 @cache
 def weights() -> Any:
     """The fitted weights in the order of `FEATURES`, the last that of "none of these"."""
-    with (HERE / "term_weights.csv").open(encoding="utf-8", newline="") as file:
+    with (HERE / "weights.csv").open(encoding="utf-8", newline="") as file:
         fitted = {row["feature"]: float(row["weight"]) for row in csv.DictReader(file)}
     return np.array([fitted.get(name, 0.0) for name in (*FEATURES, "none of these")])
 

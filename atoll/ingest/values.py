@@ -14,9 +14,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from atoll.ingest.term_text import HERE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +33,7 @@ MISSING = ("", "/", ".", "na", "n/a", "null", "无", "未做", "未查", "待定
 @cache
 def value_words() -> dict[str, tuple[str, float | None, int]]:
     """Written result → kind, grade, concept."""
-    with (HERE / "value_words.csv").open(encoding="utf-8", newline="") as file:
+    with Path(__file__).with_name("value_words.csv").open(encoding="utf-8", newline="") as file:
         return {
             row["written"].lower(): (row["kind"], float(row["grade"]) if row["grade"] else None, int(row["concept_id"]))
             for row in csv.DictReader(file)

@@ -9,10 +9,5 @@ Features        features, score, units; feature_words, in words; sparse, sets of
                 horizon, what knows the future
 Reading         nodes (YAML and JSON with their lines), form (every finding is one sentence)
 
-A cohort        ATLAS's JSON is a tree of small records. `circe` is the face of them, the others stand behind it:
-    the tree          circe_node (records without loss), circe_parts, circe_criteria
-    as YAML           circe_yaml and circe_yaml_write, the two halves; circe_fields and circe_values, their words
-    in words          circe_text, circe_sentences
-    what is wrong     circe_check, circe_places (where), circe_faults (in both languages), circe_review (as sentences)
-    a first one       circe_draft
+A cohort        circe, the folder: ATLAS's JSON as a tree of small records, as YAML, in words, and what is wrong with it
 """

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from atoll.errors import StudyError
-from atoll.study import circe, circe_yaml
+from atoll.study import circe
+from atoll.study.circe import as_yaml
 from atoll.study.diagnosis import TABLES
 from atoll.study.dictionary import Column, Dictionary
 from atoll.study.features import Features, read_node
@@ -189,7 +190,7 @@ def _definition(form: Form, node: Node, key: str, files: Files | None) -> str:
             if files is None:
                 form.refuse(node, key, f"{node.shown()} names a file.", "Sign the study: that takes the file into it.")
                 return ""
-            return circe.written(circe_yaml.named(text, files(text)), indent=None)
+            return circe.written(as_yaml.named(text, files(text)), indent=None)
         formatted = circe.written(circe.read(text), indent=None)
     except StudyError as error:
         form.refuse(node, key, error.what, error.remedy)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_text import explain as explain_cohort
+from atoll.study.circe.text import explain as explain_cohort
 from atoll.study.dataset import Recipe
 from atoll.study.diagnosis import WORDS as DIAGNOSED
 from atoll.study.dictionary import Column

@@ -11,11 +11,11 @@ import sys
 
 import pytest
 
-from atoll.ingest.term_concepts import read_concepts
-from atoll.ingest.term_features import closeness
-from atoll.ingest.term_files import write_suggestions
-from atoll.ingest.term_text import table
 from atoll.ingest.terminology import Matcher, Name
+from atoll.ingest.terms.concepts import read_concepts
+from atoll.ingest.terms.features import closeness
+from atoll.ingest.terms.files import write_suggestions
+from atoll.ingest.terms.text import table
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import NAMELESS, WORDS
 

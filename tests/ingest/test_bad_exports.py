@@ -14,11 +14,11 @@ from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.ingest import excel
 from atoll.ingest.lookups import read_list
-from atoll.ingest.review import read_items
 from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
-from atoll.ingest.term_concepts import read_concepts
-from atoll.ingest.term_files import read_decisions, read_names
+from atoll.ingest.terms.concepts import read_concepts
+from atoll.ingest.terms.files import read_decisions, read_names
+from atoll.ingest.terms.review import read_items
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atoll.ingest.term_concepts import Concept, read_concepts
 from atoll.ingest.terminology import Matcher, Name
+from atoll.ingest.terms.concepts import Concept, read_concepts
 from scripts.fit_terms import calibration, half, read_names
 from tests.reference.shared import SHARED
 
@@ -76,6 +76,6 @@ def test_no_name_of_a_vocabulary_that_may_not_be_copied_is_in_the_tables() -> No
     folder = Path(__file__).parents[2] / "atoll" / "simulate"
     with (folder / "conditions.csv").open(encoding="utf-8", newline="") as file:
         own = [row["own_name"].lower() for row in csv.DictReader(file)]
-    with (folder.parent / "ingest" / "words_zh_condition.csv").open(encoding="utf-8", newline="") as file:
+    with (folder.parent / "ingest" / "terms" / "words_zh_condition.csv").open(encoding="utf-8", newline="") as file:
         own += [row["means"].lower() for row in csv.DictReader(file)]
     assert not {name for name in own if len(name.split()) > 3} & snomed

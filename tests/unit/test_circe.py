@@ -8,9 +8,9 @@ import pytest
 
 from atoll.errors import StudyError
 from atoll.study.circe import nodes, read, unknown_keys, written
-from atoll.study.circe_check import faults
-from atoll.study.circe_review import checked
-from atoll.study.circe_text import SHOWN, difference, explain
+from atoll.study.circe.check import faults
+from atoll.study.circe.review import checked
+from atoll.study.circe.text import SHOWN, difference, explain
 from tests.reference.shared import SHARED
 from tests.spec.definitions import all_of, around, concept_set, condition, days, definition, drug, exactly, rules
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from atoll.study import circe_check
-from atoll.study.circe_faults import DEFECTS, SENTENCES, Fault
+from atoll.study.circe import check as circe_check
+from atoll.study.circe.faults import DEFECTS, SENTENCES, Fault
 
 TREE = ast.parse(Path(circe_check.__file__).read_text("utf-8"))
 NAMES = (

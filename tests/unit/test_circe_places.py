@@ -9,12 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from atoll.cli.main import atoll
-from atoll.study import circe_yaml
-from atoll.study.circe import nodes
-from atoll.study.circe_check import faults
-from atoll.study.circe_places import lines
-from atoll.study.circe_review import check_list
-from atoll.study.circe_text import explain
+from atoll.study.circe import as_yaml, nodes
+from atoll.study.circe.check import faults
+from atoll.study.circe.places import lines
+from atoll.study.circe.review import check_list
+from atoll.study.circe.text import explain
 
 WRITTEN = """\
 title: High blood pressure
@@ -47,7 +46,7 @@ def command(*words):
 
 
 def test_every_entry_names_its_line_and_its_sentence():
-    definition = circe_yaml.read(WRITTEN)
+    definition = as_yaml.read(WRITTEN)
     said = check_list(definition, faults(definition), "en", lines("x.yaml", WRITTEN))
     assert not [line for line in said if PATH.search(line)]
     assert "Error: line 20, the window of dates is '2020-13-45', which is no date. Write it as 2020-02-29." in said, (
@@ -61,7 +60,7 @@ def test_every_entry_names_its_line_and_its_sentence():
 
 
 def test_in_chinese_no_path_and_no_english_stands():
-    definition = circe_yaml.read(WRITTEN)
+    definition = as_yaml.read(WRITTEN)
     for line in check_list(definition, faults(definition), "zh", lines("x.yaml", WRITTEN)):
         assert not PATH.search(line), line
         assert not re.search(r"\b[a-z]{3,}", re.sub("pressure|seen again|empty", "", line)), line
@@ -69,14 +68,14 @@ def test_in_chinese_no_path_and_no_english_stands():
 
 
 def test_of_json_the_words_stand_alone():
-    definition = circe_yaml.read(WRITTEN)
+    definition = as_yaml.read(WRITTEN)
     said = check_list(definition, faults(definition))
     assert "Error: The window of dates is '2020-13-45', which is no date. Write it as 2020-02-29." in said
 
 
 def test_every_place_of_a_definition_has_a_line_within_the_one_above_it():
     found = lines("x.yaml", WRITTEN)
-    for place, _ in nodes(circe_yaml.read(WRITTEN)):
+    for place, _ in nodes(as_yaml.read(WRITTEN)):
         assert 0 <= found(place) <= len(WRITTEN.splitlines())
         assert found(place) >= found(place.rpartition(".")[0])
     assert lines("x.json", WRITTEN) is None
@@ -98,15 +97,15 @@ def test_the_command_says_everything_and_ends_as_the_list_says(tmp_path):
 
 @pytest.mark.parametrize("place", ["", "Nowhere", "InclusionRules", "PrimaryCriteria.CriteriaList[9]"])
 def test_a_place_that_is_not_there_does_no_harm(place):
-    from atoll.study.circe_places import in_words
+    from atoll.study.circe.places import in_words
 
-    definition = circe_yaml.read(WRITTEN)
+    definition = as_yaml.read(WRITTEN)
     assert in_words(definition, place, str, 0)
     assert lines("x.yaml", WRITTEN)(place) >= 0
 
 
 def test_one_is_one_and_a_window_to_the_day_reads_well():
-    definition = circe_yaml.read(
+    definition = as_yaml.read(
         "concepts: {a: [1]}\nentry: {any of: [condition occurrence: a], observed before: 1}\n"
         "rules:\n- name: before\n  all of:\n  - condition occurrence: a\n    starts: any time before to 0 days before\n"
     )

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from atoll.errors import StudyError
 from atoll.knowledge import library
-from atoll.study import circe, circe_yaml
-from atoll.study.circe_text import difference, explain
+from atoll.study import circe
+from atoll.study.circe import as_yaml
+from atoll.study.circe.text import difference, explain
 from tests.reference.shared import SHARED
 
 OFFICIAL = sorted((SHARED / "circe").glob("phenotypes*/*.json"))
@@ -131,23 +132,23 @@ def test_official_definitions_say_the_same_after_both_ways(step):
     assert len(OFFICIAL) == 1100
     for file in OFFICIAL[::step]:
         definition = circe.read(file.read_bytes())
-        text = circe_yaml.written(definition)
-        again = circe_yaml.read(text)
+        text = as_yaml.written(definition)
+        again = as_yaml.read(text)
         assert plain(again) == plain(definition), file.name
         assert ends(again) == ends(definition), file.name
-        assert circe_yaml.written(again) == text, file.name
+        assert as_yaml.written(again) == text, file.name
 
 
 @pytest.mark.parametrize("name", library.names())
 def test_the_library_says_the_same_after_both_ways(name):
     definition = library.phenotype(name).definition()
-    again = circe_yaml.read(circe_yaml.written(definition))
+    again = as_yaml.read(as_yaml.written(definition))
     assert plain(again) == plain(definition)
     assert explain(again) == explain(definition) and difference(definition, again) == difference(again, again)
 
 
 def test_a_definition_that_a_person_wrote():
-    found = circe_yaml.read(TEXT)
+    found = as_yaml.read(TEXT)
     primary = found.primary_criteria
     assert found.title == "High blood pressure, first seen"
     assert primary.primary_limit.type == "First" and primary.observation_window.prior_days == 365
@@ -168,15 +169,15 @@ def test_a_definition_that_a_person_wrote():
     assert rule.demographic_criteria_list[0].gender[0].concept_id == 8532
     assert (rule.groups[0].type, rule.groups[0].count) == ("AT_MOST", 1)
     assert found.end_strategy.offset == 30 and found.censor_window.start_date == "2010-01-01"
-    assert plain(circe_yaml.read(circe_yaml.written(found))) == plain(found)
+    assert plain(as_yaml.read(as_yaml.written(found))) == plain(found)
 
 
 def test_sets_alone_are_read_and_a_wrong_one_is_said_with_its_line():
-    found = circe_yaml.read_sets("a: [1]\nb:\n- 2\n- {not: 3}\n")
+    found = as_yaml.read_sets("a: [1]\nb:\n- 2\n- {not: 3}\n")
     assert [(one.name, len(one.expression.items)) for one in found.concept_sets] == [("a", 1), ("b", 2)]
     with pytest.raises(StudyError, match=r"Line 4, concepts\.b\[1\]: is 'three', which is no concept"):
-        circe_yaml.read_sets("a: [1]\nb:\n- 2\n- three\n")
-    assert circe_yaml.read_sets(TEXT).title == "High blood pressure, first seen"
+        as_yaml.read_sets("a: [1]\nb:\n- 2\n- three\n")
+    assert as_yaml.read_sets(TEXT).title == "High blood pressure, first seen"
 
 
 VALUES = ["{}", "[]", "[1]", "null", "''", "{not: 1}", "1e999", "9" * 5000, "-1", "any", "true", "{a: {b: [c]}}", "é"]
@@ -189,14 +190,14 @@ def test_any_edit_is_a_definition_or_a_sentence(at, noise, cut, which):
     places = [m.end() for m in re.finditer(r"[:\[] ", text)]
     for start in (at % len(text), places[at % len(places)]):
         try:
-            found = circe_yaml.read(text[:start] + noise + text[start + cut :])
+            found = as_yaml.read(text[:start] + noise + text[start + cut :])
         except StudyError:
             continue
         try:
-            again = circe_yaml.read(circe_yaml.written(found))
+            again = as_yaml.read(as_yaml.written(found))
         except StudyError:
             continue
-        assert circe_yaml.written(again) == circe_yaml.written(found)
+        assert as_yaml.written(again) == as_yaml.written(found)
 
 
 @pytest.mark.parametrize("word", sorted(set(WORDS)))
@@ -205,7 +206,7 @@ def test_every_word_with_every_kind_of_value_is_a_definition_or_a_sentence(word,
     edited, changed = re.subn(rf"(?m)^([ -]*){re.escape(word)}:.*$", lambda m: f"{m[1]}{word}: {value}", FULL, count=1)
     assert changed == 1
     with contextlib.suppress(StudyError):
-        circe_yaml.read(edited)
+        as_yaml.read(edited)
 
 
 @pytest.mark.parametrize(
@@ -231,20 +232,20 @@ def test_every_word_with_every_kind_of_value_is_a_definition_or_a_sentence(word,
 def test_what_is_wrong_is_said_with_its_line(old, new, said):
     assert old in TEXT
     with pytest.raises(StudyError, match=said):
-        circe_yaml.read(TEXT.replace(old, new, 1))
+        as_yaml.read(TEXT.replace(old, new, 1))
 
 
 def test_what_has_no_word_is_refused_and_not_dropped():
-    document = json.loads(circe.written(circe_yaml.read(TEXT)))
+    document = json.loads(circe.written(as_yaml.read(TEXT)))
     with pytest.raises(StudyError, match="Surprise is no key of Circe"):
-        circe_yaml.written(circe.read(json.dumps(document | {"Surprise": 1})))
+        as_yaml.written(circe.read(json.dumps(document | {"Surprise": 1})))
     document["ConceptSets"].append(document["ConceptSets"][0])
     with pytest.raises(StudyError, match="two concept sets with the number 0"):
-        circe_yaml.written(circe.read(json.dumps(document)))
+        as_yaml.written(circe.read(json.dumps(document)))
 
 
 def test_every_short_way_to_write_a_value():
-    found = circe_yaml.read(FULL)
+    found = as_yaml.read(FULL)
     drug, period, era = found.primary_criteria.criteria_list
     assert (drug.days_supply.op, drug.days_supply.value, drug.days_supply.extent) == ("!bt", 4, 7)
     assert (drug.quantity.op, drug.quantity.value) == ("bt", 1.5)
@@ -264,5 +265,5 @@ def test_every_short_way_to_write_a_value():
     strategy = found.end_strategy
     assert (strategy.gap_days, strategy.offset, strategy.days_supply_override) == (7, 1, 20)
     assert found.collapse_settings.era_pad == 3
-    again = circe_yaml.read(circe_yaml.written(found))
+    again = as_yaml.read(as_yaml.written(found))
     assert again == found and ends(again) == ends(found)

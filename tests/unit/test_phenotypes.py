@@ -21,9 +21,9 @@ from atoll.simulate.phenotypes import found_in, judge, write_vocabulary
 from atoll.simulate.records import Counters
 from atoll.simulate.world import make
 from atoll.study.circe import nodes, read, unknown_keys, written
-from atoll.study.circe_check import faults
-from atoll.study.circe_parts import Concept, ConceptSet
-from atoll.study.circe_text import explain
+from atoll.study.circe.check import faults
+from atoll.study.circe.parts import Concept, ConceptSet
+from atoll.study.circe.text import explain
 from tests.cdm import load_postgresql
 
 NAMES = library.names()

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from atoll.cli.main import atoll
 from atoll.cli.review.page import application
 from atoll.errors import DataError
-from atoll.ingest.review import NOTHING, Review, read_items, write_list
-from atoll.ingest.usagi import COLUMNS, read_usagi, write_usagi
+from atoll.ingest.terms.review import NOTHING, Review, read_items, write_list
+from atoll.ingest.terms.usagi import COLUMNS, read_usagi, write_usagi
 
 SUGGESTED = """name,rank,concept_id,probability,reason
 ALT,1,3,0.9700,same analyte

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from atoll.cli.main import atoll
 from atoll.cli.targets import KNOWN, Target, with_mark, write_table, write_text
-from atoll.ingest.term_files import HEADINGS
+from atoll.ingest.terms.files import HEADINGS
 from tests.unit.studies import STUDY
 from tests.unit.test_cohort_command import GOOD, ROWS, a_cdm
 

@@ -11,12 +11,12 @@ import pytest
 
 from atoll.cli.main import atoll
 from atoll.errors import DataError
-from atoll.ingest.chinese import translate
-from atoll.ingest.term_concepts import parse, read_concepts, read_vocabulary, starter_candidates
-from atoll.ingest.term_features import unit_kind
-from atoll.ingest.term_files import fill_list
-from atoll.ingest.term_text import read
 from atoll.ingest.terminology import Matcher, Name
+from atoll.ingest.terms.chinese import translate
+from atoll.ingest.terms.concepts import parse, read_concepts, read_vocabulary, starter_candidates
+from atoll.ingest.terms.features import unit_kind
+from atoll.ingest.terms.files import fill_list
+from atoll.ingest.terms.text import read
 
 CONCEPTS = """concept_id,concept_name
 1,Glucose [Mass/volume] in Serum or Plasma
@@ -125,7 +125,7 @@ def test_suggest_writes_the_file(concepts: Path, tmp_path: Path, capsys: pytest.
     [("term\nALT\n", "has no column `name`; it has: term"), ("name\n", "holds no names"), ("", "it has: nothing")],
 )
 def test_a_file_of_names_that_cannot_be_used(text: str, says: str, concepts: Path, tmp_path: Path) -> None:
-    from atoll.ingest.term_files import read_names
+    from atoll.ingest.terms.files import read_names
 
     path = tmp_path / "names.csv"
     path.write_text(text)

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from atoll.errors import AtollError
-from atoll.ingest.review import Item, Review
+from atoll.ingest.terms.review import Item, Review
 from atoll.ui.guard import PRIVATE
 from atoll.ui.layout import assets
 

@@ -8,7 +8,7 @@ import click
 
 from atoll.cli.output import Output
 from atoll.errors import DataError
-from atoll.ingest.review import NOTHING, Item, Review
+from atoll.ingest.terms.review import NOTHING, Item, Review
 
 KEYS = "1–9 this concept · 0 nothing fits · t type a concept id · s later · u undo · q quit"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from atoll.study.circe_criteria import CRITERIA, CriteriaGroup, Criterion, DemographicCriteria
-from atoll.study.circe_node import Misread, Node
-from atoll.study.circe_parts import (
+from atoll.study.circe.criteria import CRITERIA, CriteriaGroup, Criterion, DemographicCriteria
+from atoll.study.circe.node import Misread, Node
+from atoll.study.circe.parts import (
     Concept,
     ConceptSetSelection,
     DateAdjustment,
@@ -22,7 +22,7 @@ from atoll.study.circe_parts import (
     Period,
     TextFilter,
 )
-from atoll.study.circe_values import range_text, read_range, text_filter
+from atoll.study.circe.values import range_text, read_range, text_filter
 
 Kind = Literal["set", "choice", "concepts", "group", "criteria", "number range", "date range", "text", "period",
                "dates", "plain"]  # fmt: skip

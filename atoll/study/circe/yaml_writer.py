@@ -1,4 +1,4 @@
-"""From a Circe definition to its text form: the writing half of `circe_yaml`, which says what the form is."""
+"""From a Circe definition to its text form: the writing half of `as_yaml`, which says what the form is."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, EndStrategy, ResultLimit
-from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, DemographicCriteria
-from atoll.study.circe_fields import Field, fields_of, kind_word
-from atoll.study.circe_node import Misread
-from atoll.study.circe_parts import ConceptSet, ConceptSetItem, Period
-from atoll.study.circe_values import concept_text, occurrence_keys, window_text
+from atoll.study.circe.criteria import CorrelatedCriteria, CriteriaGroup, Criterion, DemographicCriteria
+from atoll.study.circe.fields import Field, fields_of, kind_word
+from atoll.study.circe.node import Misread
+from atoll.study.circe.parts import ConceptSet, ConceptSetItem, Period
+from atoll.study.circe.values import concept_text, occurrence_keys, window_text
 
 ANY = "any"  # stands for no concept set: any code
 _GROUPS = {"ALL": "all of", "ANY": "any of", None: "group of"}

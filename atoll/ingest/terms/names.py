@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
-from atoll.ingest.term_concepts import read_concepts
+from atoll.ingest.terms.concepts import read_concepts
 
 
 class ConceptNames:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atoll.ingest.chinese import is_chinese, plain, translate
-from atoll.ingest.term_concepts import METHODS
-from atoll.ingest.term_index import Index, weighted
-from atoll.ingest.term_text import HERE, Reading, chinese_systems, read, split, systems, unfold
+from atoll.ingest.terms.chinese import is_chinese, plain, translate
+from atoll.ingest.terms.concepts import METHODS
+from atoll.ingest.terms.index import Index, weighted
+from atoll.ingest.terms.text import HERE, Reading, chinese_systems, read, split, systems, unfold
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name

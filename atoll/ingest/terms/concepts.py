@@ -17,9 +17,9 @@ from pathlib import Path
 
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
-from atoll.ingest.chinese import translate
 from atoll.ingest.lists import whole_rows
-from atoll.ingest.term_text import canonical, split, table
+from atoll.ingest.terms.chinese import translate
+from atoll.ingest.terms.text import canonical, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
 WITHIN = re.compile(r" (?:in|of|for|from|-) ")
@@ -238,7 +238,7 @@ def starter_candidates() -> list[Concept]:
         found.setdefault(int(row["concept_id"]), (row["own_name"], row["domain"]))
         if read_as := translate(row["zh"], row["domain"]).english:  # a name of ours may be shorter than the word for it
             chinese.append(parse(int(row["concept_id"]), read_as, row["domain"], 1))
-    for row in csv.DictReader(_of_package("atoll.ingest", "common_tests.csv")):
+    for row in csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv")):
         parts = (
             row["analyte"],
             f"[{row['property']}]" * bool(row["property"]),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression, CustomEraStrategy, nodes, unknown_keys
-from atoll.study.circe_criteria import (
+from atoll.study.circe.criteria import (
     CorrelatedCriteria,
     CriteriaGroup,
     Criterion,
@@ -26,9 +26,9 @@ from atoll.study.circe_criteria import (
     Specimen,
     VisitDetail,
 )
-from atoll.study.circe_faults import DEFECTS, MAX_RULES, Fault
-from atoll.study.circe_node import Node, read_day
-from atoll.study.circe_parts import ConceptSetSelection, DateRange, NumericRange, Occurrence, Period, Window
+from atoll.study.circe.faults import DEFECTS, MAX_RULES, Fault
+from atoll.study.circe.node import Node, read_day
+from atoll.study.circe.parts import ConceptSetSelection, DateRange, NumericRange, Occurrence, Period, Window
 
 
 def faults(definition: CohortExpression) -> list[Fault]:

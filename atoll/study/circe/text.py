@@ -12,11 +12,11 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from atoll.study.circe import CohortExpression, CustomEraStrategy, DateOffset, ResultLimit
-from atoll.study.circe_check import faults
-from atoll.study.circe_criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
-from atoll.study.circe_faults import Fault
-from atoll.study.circe_node import Node
-from atoll.study.circe_parts import (
+from atoll.study.circe.check import faults
+from atoll.study.circe.criteria import CorrelatedCriteria, CriteriaGroup, Criterion, CustomEra, DemographicCriteria
+from atoll.study.circe.faults import Fault
+from atoll.study.circe.node import Node
+from atoll.study.circe.parts import (
     Concept,
     ConceptSet,
     ConceptSetItem,
@@ -30,8 +30,8 @@ from atoll.study.circe_parts import (
     TextFilter,
     Window,
 )
-from atoll.study.circe_places import in_words
-from atoll.study.circe_sentences import (
+from atoll.study.circe.places import in_words
+from atoll.study.circe.sentences import (
     COUNTED,
     DATE_RANGES,
     FRAME,

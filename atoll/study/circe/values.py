@@ -1,6 +1,6 @@
 """The small values of a Circe definition as a person writes them, both ways: `>= 140`, `9 days before to 1 day before`.
 
-See `circe_yaml`, which puts them into a document. What is written here is read back as the same value.
+See `as_yaml`, which puts them into a document. What is written here is read back as the same value.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from atoll.study.circe_node import Misread
-from atoll.study.circe_parts import Concept, DateRange, Endpoint, NumericRange, Occurrence, Window
+from atoll.study.circe.node import Misread
+from atoll.study.circe.parts import Concept, DateRange, Endpoint, NumericRange, Occurrence, Window
 
 OPERATORS = {"lt": "<", "lte": "<=", "eq": "=", "!eq": "!=", "gt": ">", "gte": ">="}
 _SIGNS = {sign: op for op, sign in OPERATORS.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from atoll.study.circe_node import Node, key, words
+from atoll.study.circe.node import Node, key, words
 
 
 class Concept(Node):

@@ -14,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from atoll.ingest.term_text import HERE
+from atoll.ingest.terms.text import HERE
 
 TABLES = {"lab": "words_zh_lab.csv", "drug": "words_zh_drug.csv", "condition": "words_zh_condition.csv"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

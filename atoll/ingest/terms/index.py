@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from atoll.ingest.term_concepts import Concept
-from atoll.ingest.term_text import spelt, split
+from atoll.ingest.terms.concepts import Concept
+from atoll.ingest.terms.text import spelt, split
 
 if TYPE_CHECKING:
-    from atoll.ingest.term_features import Hospital
+    from atoll.ingest.terms.features import Hospital
 
 ALIKE = 0.55  # Dice coefficient of trigrams from which an unknown word is taken for a misspelling
 PREFIX = 4  # letters from which an unknown word is taken for the beginning of another

@@ -2,7 +2,13 @@
 
 Names and meaning follow circe-be (Apache-2.0), https://github.com/OHDSI/circe-be; what a definition *means* is in
 `atoll.cohort`. A field that is absent or null is None. `read` gives a `CohortExpression` or a sentence that says what
-is wrong and where; keys that Circe does not know are kept and named by `unknown_keys`.
+is wrong and where; keys that Circe does not know are kept and named.
+
+The tree          node (records without loss), parts, criteria; this file is their head
+As YAML           as_yaml and yaml_writer, the two halves; fields and values, their words
+In words          text, sentences
+What is wrong     check, places (where), faults (in both languages), review (as sentences)
+A first one       draft
 """
 
 from __future__ import annotations
@@ -12,9 +18,9 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from atoll.errors import StudyError
-from atoll.study.circe_criteria import CriteriaGroup, Criterion
-from atoll.study.circe_node import Misread, Node, key, read_wrapped, words
-from atoll.study.circe_parts import ConceptSet, Period
+from atoll.study.circe.criteria import CriteriaGroup, Criterion
+from atoll.study.circe.node import Misread, Node, key, read_wrapped, words
+from atoll.study.circe.parts import ConceptSet, Period
 
 
 class ObservationFilter(Node):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from atoll.study.circe_node import Node, key, read_wrapped, words
-from atoll.study.circe_parts import (
+from atoll.study.circe.node import Node, key, read_wrapped, words
+from atoll.study.circe.parts import (
     Concept,
     ConceptSetSelection,
     DateAdjustment,

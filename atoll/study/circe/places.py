@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from atoll.study.circe import CohortExpression, nodes
-from atoll.study.circe_criteria import CorrelatedCriteria, Criterion, DemographicCriteria
-from atoll.study.circe_fields import fields_of
-from atoll.study.circe_node import Node
-from atoll.study.circe_sentences import NAMES, PLACES
-from atoll.study.circe_yaml import DEEPEST, LARGEST, TITLE, is_yaml
+from atoll.study.circe.as_yaml import DEEPEST, LARGEST, TITLE, is_yaml
+from atoll.study.circe.criteria import CorrelatedCriteria, Criterion, DemographicCriteria
+from atoll.study.circe.fields import fields_of
+from atoll.study.circe.node import Node
+from atoll.study.circe.sentences import NAMES, PLACES
 from atoll.study.nodes import Node as Line
 from atoll.study.nodes import from_yaml
 

@@ -31,10 +31,10 @@ import yaml
 
 from atoll.errors import StudyError
 from atoll.study import circe
-from atoll.study.circe_fields import KINDS, Field, fields_of
-from atoll.study.circe_node import Misread
-from atoll.study.circe_values import read_concept, read_window, take_occurrence
-from atoll.study.circe_yaml_write import ANY, DocumentWriter
+from atoll.study.circe.fields import KINDS, Field, fields_of
+from atoll.study.circe.node import Misread
+from atoll.study.circe.values import read_concept, read_window, take_occurrence
+from atoll.study.circe.yaml_writer import ANY, DocumentWriter
 from atoll.study.nodes import Node as Line
 from atoll.study.nodes import Problem, Problems, from_yaml
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from atoll.errors import StudyError
 from atoll.study.circe import CohortExpression
-from atoll.study.circe_check import faults
-from atoll.study.circe_faults import Fault
-from atoll.study.circe_text import Language, Lines, Text
+from atoll.study.circe.check import faults
+from atoll.study.circe.faults import Fault
+from atoll.study.circe.text import Language, Lines, Text
 
 
 def check_list(

@@ -22,7 +22,7 @@ from typing import Any
 
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
-from atoll.ingest.term_files import read_text
+from atoll.ingest.terms.files import read_text
 
 NOTHING = 0  # decided: no concept fits
 LIST = ("name", "concept_id", "authors", "date", "source", "probability")

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.review import LIST, NOTHING, Review
-from atoll.ingest.term_files import read_text
+from atoll.ingest.terms.files import read_text
+from atoll.ingest.terms.review import LIST, NOTHING, Review
 
 COLUMNS = (
     "sourceCode", "sourceName", "sourceFrequency", "sourceAutoAssignedConceptIds", "matchScore", "mappingStatus",

@@ -42,7 +42,7 @@ class Answers:
 
 
 def draft(answers: Answers) -> str:
-    """The definition in the text form of `circe_yaml`, to be read, changed and completed."""
+    """The definition in the text form of `as_yaml`, to be read, changed and completed."""
     name, word = answers.title, KINDS[answers.kind]
     entering: dict[str, Any] = {word: name} | ({"first": True} if answers.first else {})
     rules: list[dict[str, Any]] = []

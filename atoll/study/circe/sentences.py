@@ -1,4 +1,4 @@
-"""The sentences of `circe_text`: a cohort definition in English and Simplified Chinese; pairs with the same places."""
+"""The sentences of `circe.text`: a cohort definition in English and Simplified Chinese; pairs with the same places."""
 
 from __future__ import annotations
 

@@ -1,0 +1,8 @@
+"""What a name means: the parts of the matcher in `atoll.ingest.terminology`.
+
+A name read     text, chinese
+Candidates      concepts (common tests in our own words among them), index
+What speaks for them    features, with its weights
+Files           files; usagi, that tool's
+People          review, what they decide; names, what they are shown
+"""
