@@ -39,6 +39,7 @@ EXAMPLES = (
         "outcome": "y",
     },
 )
+SAME = 1e-12  # scores whose difference, of the largest, is no more are equal
 PARAMETERS = ("calibration_in_the_large", "calibration_intercept", "calibration_slope")
 
 
@@ -198,10 +199,23 @@ def _with(spread: dict[str, Array], own: Array) -> dict[str, Array]:
 
 def auc(y: Array, eta: Array) -> float | None:
     """Mann–Whitney: mean rank of the cases, ties at their mid-rank; none without cases or controls."""
-    _, tied, counts = np.unique(eta, return_inverse=True, return_counts=True)
+    tied = _tied(eta)
+    counts = np.bincount(tied)
     ranks = (counts.cumsum() - (counts - 1) / 2)[tied]
     cases, controls = float(y.sum()), float((1 - y).sum())
     return float((ranks[y == 1].sum() - cases * (cases + 1) / 2) / (cases * controls)) if cases and controls else None
+
+
+def _tied(eta: Array) -> Array:
+    """The number of each score among the different ones, in order.
+
+    Scores that only the processor's rounding tells apart are one, so that every machine finds the same ties.
+    """
+    order = np.argsort(eta)
+    apart = np.diff(eta[order]) > SAME * np.abs(eta).max(initial=1.0)
+    number = np.empty(len(eta), int)
+    number[order] = np.concatenate([[0], apart.cumsum()])[: len(eta)]
+    return number
 
 
 def recalibration_sums(y: Array, eta: Array, parameters: Array) -> tuple[Array, Array, float]:
