@@ -2,19 +2,19 @@
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo demo-once demo-exports test check fix bench soak docs clean
+.PHONY: setup demo demo-once demo-quick test check fix bench soak docs clean
 
 setup:            ## .venv/ with Atoll and its tools
 	@scripts/setup.sh tools
 
-demo: setup       ## a hub and five hospitals on this machine; stays up until Ctrl-C
-	@$(PY) -m atoll demo
+demo: setup       ## five exports in five shapes, to OMOP, to a cohort, to one model; stays up until Ctrl-C
+	@$(PY) -m atoll demo --exports
 
 demo-once: setup  ## the same, ends by itself
-	@$(PY) -m atoll demo --once
-
-demo-exports: setup  ## the long way: five kinds of export, to OMOP, to a cohort, to a model; ends by itself
 	@$(PY) -m atoll demo --exports --once
+
+demo-quick: setup ## 200,000 people in tables, one model, in seconds; ends by itself
+	@$(PY) -m atoll demo --once
 
 check: setup      ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .

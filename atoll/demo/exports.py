@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from atoll.client import Study
-from atoll.demo.report import newton
+from atoll.demo.report import errors, newton
 from atoll.demo.story import Say, Story, Table
 from atoll.errors import OperatorError
 from atoll.features.recipe import table_at
@@ -75,7 +75,7 @@ class ExportsDemo(Story):
             study.wait(progress=self._progress(study))
         with self.step("Where persons were lost, all hospitals together"):
             self._attrition(study)
-        with self.step("The answer, beside the pooled rows"):
+        with self.step("The answer, beside the pooled rows and each hospital alone"):
             self._compare(study)
         with self.step("What left each hospital"):
             self._departures(study)
@@ -106,6 +106,7 @@ class ExportsDemo(Story):
 
     def _load_one(self, hospital: Any) -> list[str]:
         """In a process of its own, as `atoll load` is typed."""
+        self.say(f"   {hospital.name:<9} loading its export …")
         export = self.folder / "world" / hospital.name / "export"
         files = sorted(export.glob("*.duckdb"))
         source = f"duckdb:///{files[0]}" if files else str(export)
@@ -121,6 +122,7 @@ class ExportsDemo(Story):
         told = json.loads(done.stdout)
         aside = sum(entry["rows"] for entry in told["rejected"] if entry["what"] in ("row", "line"))
         rows = (told["tables"]["person"], told["tables"]["measurement"], aside)
+        self.say(f"   {hospital.name:<9} in force after {told['seconds']:.0f} s")
         return [hospital.name, *(f"{n:,}" for n in rows), f"{told['seconds']:.0f}"]
 
     def _quality(self) -> None:
@@ -178,28 +180,30 @@ class ExportsDemo(Story):
 
     def _compare(self, study: Study) -> None:
         joint = study.result("risk")
-        X, y = self._pooled(joint.terms)
-        together = newton(X, y)
-        rows = [
-            [term, f"{joint.params[j]:.4f}", f"{joint.bse[j]:.4f}", f"{together[j]:.4f}"]
-            for j, term in enumerate(joint.terms)
-        ]
-        self.table(["term (log odds)", "joint", "its SE", "pooled"], rows)
-        apart = max(abs(joint.params - together) / abs(together))
-        self.say(f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {apart:.1e}")
-        if apart > 1e-9:
+        apart = self._rows_apart(joint.terms)
+        X, y = (np.concatenate(parts) for parts in zip(*apart.values(), strict=True))
+        together, alone = newton(X, y), {name: newton(*rows) for name, rows in apart.items()}
+        rows = []
+        for j, term in enumerate(joint.terms):
+            own = [f"{fit[j]:.3f}" for fit in alone.values()]
+            rows.append([term, f"{joint.params[j]:.4f}", f"{joint.bse[j]:.4f}", f"{together[j]:.4f}", *own])
+        self.table(["term (log odds)", "joint", "its SE", "pooled", *alone], rows)
+        largest = max(abs(joint.params - together) / abs(together))
+        self.say(
+            f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {largest:.1e}"
+        )
+        if largest > 1e-9:
             raise AssertionError("the joint estimate is not the pooled one")
+        gained = [
+            [name, f"{len(y):,}", f"{np.median((errors(X, alone[name]) / joint.bse) ** 2):.1f} times as many"]
+            for name, (X, y) in apart.items()
+        ]
+        self.table(["site", "its people in the model", "the joint answer is as sure as one from"], gained)
 
-    def _pooled(self, terms: tuple[str, ...]) -> tuple[Array, Array]:
-        """All hospitals' rows in one table: what a study never has."""
+    def _rows_apart(self, terms: tuple[str, ...]) -> dict[str, tuple[Array, Array]]:
+        """All hospitals' rows side by side: what a study never has."""
         recipe = self._signed().recipes["screening"]
-        parts = [table_at(self.cdm(name), recipe).to_pydict() for name in self.homes]
-        columns = {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
-        y = columns["hypertension"].astype(float)  # who was not followed for so long has none, as NaN
-        made = {"Intercept": np.ones(len(y)), "sex[T.male]": columns["sex"] == "male"}
-        X = np.stack([np.asarray(made.get(term, columns.get(term)), float) for term in terms], axis=1)
-        whole = np.isfinite(y) & np.isfinite(X).all(axis=1)
-        return X[whole], y[whole]
+        return {name: _design(table_at(self.cdm(name), recipe).to_pydict(), terms) for name in self.homes}
 
     def _signed(self) -> Signed:
         return SignedStudy.from_bytes((self.folder / "study.signed.json").read_bytes()).study()
@@ -214,6 +218,15 @@ class ExportsDemo(Story):
             share = f"{kept.listed / kept.scored:.1%}"
             rows.append([name, f"{kept.scored:,}", f"{kept.listed:,}", share, str(kept.path)])
         self.table(["site", "people scored", f"risk ≥ {THRESHOLD:.0%}", "share", "list (stays in the hospital)"], rows)
+
+
+def _design(columns: Mapping[str, Any], terms: tuple[str, ...]) -> tuple[Array, Array]:
+    """X and y of the persons who have every value, from one hospital's table."""
+    y = np.asarray(columns["hypertension"], float)  # who was not followed for so long has none, as NaN
+    made = {"Intercept": np.ones(len(y)), "sex[T.male]": np.asarray(columns["sex"]) == "male"}
+    X = np.stack([np.asarray(made.get(term, columns.get(term)), float) for term in terms], axis=1)
+    whole = np.isfinite(y) & np.isfinite(X).all(axis=1)
+    return X[whole], y[whole]
 
 
 def study_text(keys: Mapping[str, str], today: date) -> str:

@@ -39,6 +39,12 @@ def newton(X: Array, y: Array) -> Array:
     return np.asarray(beta / scale)
 
 
+def errors(X: Array, beta: Array) -> Array:
+    """Standard errors of a logistic regression: the root of the diagonal of its inverse information."""
+    p = 1 / (1 + np.exp(-X @ beta))
+    return np.asarray(np.sqrt(np.diag(np.linalg.inv((X.T * (p * (1 - p))) @ X))))
+
+
 def _design(table: dict[str, Any]) -> Array:
     columns = [np.ones(len(table["age"]))]
     for term in TRUTH:

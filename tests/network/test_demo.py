@@ -50,7 +50,7 @@ def test_the_demo_runs_from_nothing_to_screening_lists(tmp_path):
 
 
 def test_the_long_way_begins_with_exports_and_ends_with_screening_lists(tmp_path):
-    """Two hospitals: files of a HIS in GB18030, and a database; the rest is what `make demo-exports` does."""
+    """Two hospitals: files of a HIS in GB18030, and a database; the rest is what `make demo` does."""
     from atoll.demo.exports import ExportsDemo
 
     said = []
