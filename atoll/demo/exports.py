@@ -188,11 +188,11 @@ class ExportsDemo(Story):
             own = [f"{fit[j]:.3f}" for fit in alone.values()]
             rows.append([term, f"{joint.params[j]:.4f}", f"{joint.bse[j]:.4f}", f"{together[j]:.4f}", *own])
         self.table(["term (log odds)", "joint", "its SE", "pooled", *alone], rows)
-        largest = max(abs(joint.params - together) / abs(together))
+        most = max(abs(joint.params - together) / abs(together))
         self.say(
-            f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {largest:.1e}"
+            f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {most:.1e}"
         )
-        if largest > 1e-9:
+        if most > 1e-9:
             raise AssertionError("the joint estimate is not the pooled one")
         gained = [
             [name, f"{len(y):,}", f"{np.median((errors(X, alone[name]) / joint.bse) ** 2):.1f} times as many"]
