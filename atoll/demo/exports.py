@@ -189,9 +189,7 @@ class ExportsDemo(Story):
             rows.append([term, f"{joint.params[j]:.4f}", f"{joint.bse[j]:.4f}", f"{together[j]:.4f}", *own])
         self.table(["term (log odds)", "joint", "its SE", "pooled", *alone], rows)
         most = max(abs(joint.params - together) / abs(together))
-        self.say(
-            f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {most:.1e}"
-        )
+        self.say(f"   {joint.n:,} people, {joint.rounds} rounds · largest relative difference from pooled: {most:.1e}")
         if most > 1e-9:
             raise AssertionError("the joint estimate is not the pooled one")
         gained = [
