@@ -288,7 +288,7 @@ class Agent:
         while not self._ending.is_set():
             self._more_to_deliver.wait(timeout=LOOK)
             self._more_to_deliver.clear()
-            if not self._deliver():  # also when nobody woke it: what is recorded waits for no second occasion
+            if not self._deliver():  # also after a time-out: who woke it between that and `clear` woke nobody
                 pause = self._rest(pause, self._asked)
                 self._more_to_deliver.set()
                 continue
