@@ -24,6 +24,7 @@ import million
 import models
 import quality
 import terms
+import vocabulary
 
 HEAD = """\
 # Benchmarks
@@ -44,9 +45,10 @@ PARTS = {
     "loading": ("Loading", lambda: loading.rows()),
     "quality": ("Quality", lambda: quality.rows()),
     "terms": ("Terms", lambda: terms.rows()),
+    "vocabulary": ("Vocabulary", lambda: vocabulary.rows()),
     "footprint": ("Footprint", footprint.rows),
 }
-LONG = ("loading", "million", "quality")  # only when named
+LONG = ("loading", "million", "quality", "vocabulary")  # only when named
 
 
 def main(wanted: list[str]) -> None:
