@@ -49,7 +49,8 @@ def _download(folder: Path, concepts: int) -> int:
     tables = {
         "CONCEPT": "SELECT range AS concept_id, 'Concept of number ' || range AS concept_name, 'Condition'"
         " AS domain_id, 'SNOMED' AS vocabulary_id, 'Disorder' AS concept_class_id, 'S' AS standard_concept,"
-        f" range AS concept_code, '19700101' AS valid_start_date, '20991231' AS valid_end_date, '' AS invalid_reason FROM {every}",
+        f" range AS concept_code, '19700101' AS valid_start_date, '20991231' AS valid_end_date,"
+        f" '' AS invalid_reason FROM {every}",
         "VOCABULARY": "SELECT 'None' AS vocabulary_id, 'OMOP' AS vocabulary_name, 'made' AS vocabulary_reference,"
         " 'v5.0 30-AUG-26' AS vocabulary_version, 44819096 AS vocabulary_concept_id",
         "CONCEPT_RELATIONSHIP": "SELECT range AS concept_id_1, range AS concept_id_2, r AS relationship_id,"
