@@ -19,7 +19,12 @@ Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "per
                 "tests", "pairs", "doubles"]  # fmt: skip
 TRUE = sql("TRUE")
 ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes")
-TESTS_OF_ROWS = ("one_unit", "no_negative", "one_scale")  # of `tests`, the families that look at single values
+TESTS_OF_ROWS = (
+    "one_unit",
+    "no_negative",
+    "one_scale",
+    "no_second_unit",
+)  # of `tests`, the families that look at single values
 
 
 @dataclass(frozen=True)
