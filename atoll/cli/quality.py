@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
-from atoll.cli.own_names import own_names
+from atoll.cli.own_names import best_names, own_names
 from atoll.cli.targets import Target, replaces, write_text
 from atoll.errors import DataError
 
@@ -65,7 +65,7 @@ def run(
     with output.progress("quality") as step, workspace_at(cdm, threads=threads, memory=memory) as workspace:
         scope = scope_of(read_study(study)[1], workspace) if study else None
         findings = run_all(workspace, step, scope)
-        names = names_of(workspace, findings)
+        names = best_names(names_of(workspace, findings))
     document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
@@ -226,11 +226,12 @@ def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]
     )
     failed = [entry for entry in document["findings"] if entry["verdict"] == "failed"]
     rows = [
-        (entry["id"], f"{entry['faults']:,}", f"{entry['rows']:,}", f"{entry['share']:.2%}", f"{entry['allowed']:.0%}")
+        (entry["id"], entry["concept_name"], f"{entry['faults']:,}", f"{entry['looked_at']:,} {entry['counted']}",
+         f"{entry['share']:.2%}", f"{entry['allowed']:.0%}")
         for entry in failed[:LISTED]
-    ]
+    ]  # fmt: skip
     if rows:
-        output.table(("failed check", "faults", "rows", "share", "allowed"), rows)
+        output.table(("failed check", "of", "faults", "looked at", "share", "allowed"), rows)
     if any(entry["of_rows"] for entry in failed):
         output.note("`atoll quality rows CHECK --cdm URL` lists the rows at fault, here at the hospital.")
     if len(failed) > LISTED:

@@ -89,6 +89,12 @@ class Check:
         return self.shape in ROWS or (self.shape == "tests" and self.family in TESTS_OF_ROWS)
 
     @property
+    def counted(self) -> str:
+        """What its two numbers count."""
+        shapes = {"table": "columns", "type": "columns", "months": "months", "persons": "persons", "pairs": "pairs"}
+        return shapes.get(self.shape, "rows" if self.of_rows or self.shape == "doubles" else "groups")
+
+    @property
     def concept_alias(self) -> Sql:
         """The name, in a query over rows, of the concept in the column: a row has several columns with concepts."""
         return name(f"c_{self.column}")
