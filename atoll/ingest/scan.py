@@ -116,10 +116,7 @@ def _column(
         "meaning": meaning_of(name, table.name),
         "unique": False,
     }
-    if form:
-        column["pattern"] = form
-    if either:
-        column["open"] = list(either)
+    column |= ({"pattern": form} if form else {}) | ({"open": list(either)} if either else {})
     if filled and (filled <= EXACT or distinct > 0.8 * filled):
         exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")
         distinct = exact
