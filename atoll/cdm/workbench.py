@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.database import limits, opening
+from atoll.cdm.numbers import macros
 from atoll.errors import OperatorError
 
 MEMORY = "1200MB"  # of the engine's own accounting; the process stays below 2 GB with it
@@ -46,6 +47,7 @@ _FUNCTIONS = (
     "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
+    *macros(),
 )
 
 

@@ -18,6 +18,7 @@ _WORDS = {
     "lookup": "what the list {0} says of {1}",
     "code": "the standard concept of the {0} code in {1}", "unit": "the unit {0}",
     "result": "the number in the result {0}",
+    "low": "the lower end of the range {0}", "high": "the upper end of the range {0}",
     "operator": "the sign in the result {0}", "finding": "the finding in the result {0}",
     "convert": "{0}, converted from the unit in {1} to {2}", "add_days": "{0} and {1} days",
     "days": "days from {1} to {0}",

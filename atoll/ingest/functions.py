@@ -32,23 +32,20 @@ from atoll.ingest.kinds import (
     year_first,
 )  # fmt: skip
 
+PATTERNS = "Patterns are made of yyyy MM dd HH mm ss and the signs between them."
+
 
 def _number(making: Making, x: Value, decimal: Value | None = None) -> Value:
     if x.kind != "text":
         return Value(as_kind(x, "number"), "number")
-    text = x.ibis
-    if decimal is not None and making.constant(1, "The decimal sign") == ",":
-        text = text.replace(".", "").replace(",", ".")
-    else:
-        text = text.replace(",", "") if decimal is not None else text
-    read = as_number(text)
+    read = as_number(x.ibis, making.decimal(1))
     return Value(read, "number", (x.ibis.notnull() & read.isnull(),))
 
 
-def _integer(making: Making, x: Value) -> Value:
+def _integer(making: Making, x: Value, decimal: Value | None = None) -> Value:
     if x.kind in ("integer", "truth", "missing"):
         return Value(as_kind(x, "integer"), "integer")
-    value = x.ibis if x.kind == "number" else as_number(x.ibis)
+    value = x.ibis if x.kind == "number" else as_number(x.ibis, making.decimal(1))
     value = ibis().ifelse(value.abs() < 9e15, value, None)  # before anything else: NaN has no whole number below it
     read = ibis().ifelse(value == value.floor(), value, None).cast("int64")
     return Value(read, "integer", (x.ibis.notnull() & read.isnull(),))
@@ -77,8 +74,11 @@ def _moment(making: Making, x: Value, form: Value | None, kind: Kind) -> Value:
             raise ExpressionError(
                 making.call.arguments[1].place,
                 f"the pattern {word!r} holds the letter {error}.",
-                "Patterns are made of yyyy MM dd HH mm ss and the signs between them.",
+                PATTERNS,
             ) from None
+        if signs == word:  # as a draft leaves it where the values do not tell which pattern is theirs
+            place = making.call.arguments[1].place
+            raise ExpressionError(place, f"the pattern {word!r} holds no part of a day.", PATTERNS)
         read = strptime(x.ibis, signs, shape(word))
     return Value(read.cast(DTYPES[kind]), kind, (x.ibis.notnull() & read.isnull(),))
 
@@ -201,24 +201,35 @@ def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: 
     )
 
 
-def _result(field_name: str, kind: Kind) -> Callable[..., Value]:
-    def make(making: Making, x: Value) -> Value:
+def _result(column: str, kind: Kind) -> Callable[..., Value]:
+    """What a result's text says (a column of `values.COLUMNS`). It cannot be read where it says nothing of the kind."""
+
+    def make(making: Making, x: Value, decimal: Value | None = None) -> Value:
         key = _text(making, x)
-        found = making.scope.joined("result", "", (key,), making.call)
-        if field_name != "number":
-            return Value(found[field_name], kind)
-        read = found["number"]
-        word = found["value_as_concept_id"].notnull()
-        return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~word,), graded=(word,))
+        found = making.scope.joined("result", making.decimal(1), (key,), making.call)
+        read, word = found[column], found["value_as_concept_id"].notnull()
+        if kind != "number":
+            return Value(read, kind)
+        said = word if column == "number" else word | found["low"].notnull() | found["high"].notnull()
+        graded = (word,) if column == "number" else ()
+        return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~said,), graded=graded)
 
     return make
 
 
 _SHORT = r"^((?:1[89]|20)[0-9]{2})(?:[-/.年]?(0[1-9]|1[0-2]|[1-9])月?|年?)$"  # a year, or a year and a month
 _COMPARED = ("any", "any")
+_RESULTS: tuple[tuple[str, str, Kind, str], ...] = (
+    ("result", "number", "number",
+     'result(x): the number in a result such as <0.5 or 12.3↑, result(x, ",") as in number; a range or titre has none'),
+    ("low", "low", "number", 'low(x): the lower end of a range such as 3.9-6.1 or >40; low(x, ",") as in number'),
+    ("high", "high", "number", 'high(x): the upper end of a range such as 3.9-6.1 or <5.2; high(x, ",") as in number'),
+    ("operator", "operator_concept_id", "integer", "operator(x): the concept of <, ≤, ≥ or > in a result"),
+    ("finding", "value_as_concept_id", "integer", "finding(x): the concept of a result in words, such as 阴性 or 1+"),
+)  # fmt: skip
 FUNCTIONS: dict[str, Function] = {
     "text": Function(("any",), "text", "text(x)", _text),
-    "integer": Function(("any",), "integer", "integer(x)", _integer),
+    "integer": Function(("any", "text?"), "integer", 'integer(x), or integer(x, ",") as in number', _integer),
     "number": Function(
         ("any", "text?"), "number", 'number(x), or number(x, ",") where the comma is the decimal sign', _number
     ),
@@ -293,30 +304,30 @@ FUNCTIONS: dict[str, Function] = {
         "integer",
         'lookup("list", x): the concept that the list gives; a third value names another of its columns',
         _lookup,
+        looks="list",
+        keys=(1,),
     ),
-    "code": Function(("text", "any"), "integer", 'code("ICD10CM", x): the standard concept of a code', _code),
-    "unit": Function(("text",), "integer", "unit(x): the concept of a unit's spelling", _unit),
+    "code": Function(
+        ("text", "any"),
+        "integer",
+        'code("ICD10CM", x): the standard concept of a code',
+        _code,
+        looks="code",
+        keys=(1,),
+    ),
+    "unit": Function(("text",), "integer", "unit(x): the concept of a unit's spelling", _unit, looks="unit"),
     "convert": Function(
-        ("number", "text", "text", "text?"), "number", 'convert(value, unit, "mmol/L", "glucose")', _convert
-    ),
-    "result": Function(
-        ("text",),
+        ("number", "text", "text", "text?"),
         "number",
-        "result(x): the number in a result such as <0.5 or 12.3↑; a range or a titre has none",
-        _result("number", "number"),
+        'convert(value, unit, "mmol/L", "glucose")',
+        _convert,
+        looks="convert",
+        keys=(1, 2, 3),
     ),
-    "operator": Function(
-        ("text",),
-        "integer",
-        "operator(x): the concept of <, ≤, ≥ or > in a result",
-        _result("operator_concept_id", "integer"),
-    ),
-    "finding": Function(
-        ("text",),
-        "integer",
-        "finding(x): the concept of a result in words, such as 阴性 or 1+",
-        _result("value_as_concept_id", "integer"),
-    ),
+    **{
+        name: Function(("text", "text?"), kind, says, _result(column, kind), looks="result")
+        for name, column, kind, says in _RESULTS
+    },
     "is missing": Function(
         ("any",), "truth", "x is missing", lambda m, x: Value(x.ibis.isnull(), "truth"), forgives=True
     ),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from atoll.cdm.numbers import MACROS, SIGNS
 from atoll.ingest.expressions import Call, Constant, ExpressionError, Name
 
 Kind = Literal["text", "integer", "number", "date", "datetime", "truth", "missing"]
@@ -70,6 +71,17 @@ class Making:
             raise ExpressionError(argument.place, f"{what} must be written out here.", "Write it as text in quotes.")
         return argument.value
 
+    def decimal(self, position: int) -> str:
+        """The decimal sign that the argument at a position states; empty where there is none."""
+        if len(self.call.arguments) <= position:
+            return ""
+        sign = self.constant(position, "The decimal sign")
+        if sign not in SIGNS:
+            raise ExpressionError(
+                self.call.arguments[position].place, f"{sign!r} is no decimal sign.", 'It is "." or ",": write which.'
+            )
+        return str(sign)
+
     def refuse(self, what: str, remedy: str) -> ExpressionError:
         return ExpressionError(self.call.place, what, remedy)
 
@@ -83,6 +95,8 @@ class Function:
     says      how it is written, for people
     make      from a `Making` and the arguments to the value
     forgives  it judges by itself which unreadable texts of its arguments matter
+    looks     the kind of look-up that it asks (see `lookups`), or empty
+    keys      which of its arguments are what it looks for
     """
 
     takes: tuple[str, ...]
@@ -90,6 +104,8 @@ class Function:
     says: str
     make: Callable[..., Value] = field(compare=False)
     forgives: bool = False
+    looks: str = ""
+    keys: tuple[int, ...] = (0,)
 
 
 def ibis() -> Any:
@@ -193,9 +209,10 @@ def strptime(text: Any, signs: str, form: str) -> Any:
     return builtin("try_strptime", "timestamp", "string", "string")(fits.ifelse(text, None), signs)
 
 
-def as_number(text: Any) -> Any:
-    """A text as a number; nothing where it is none. The engine's own reading also takes 1_000."""
-    return text.contains("_").ifelse(None, text).try_cast("float64")
+def as_number(text: Any, decimal: str = "") -> Any:
+    """A text as a number, with this decimal sign or with whichever it must be (`cdm.numbers`); nothing where it is
+    none."""
+    return builtin(MACROS[decimal], "float64", "string")(text)
 
 
 def year_first(text: Any) -> Any:

@@ -18,6 +18,7 @@ from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lists import whole_rows
+from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
 _DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
@@ -98,11 +99,7 @@ class Lookups:
             if parameter not in known:
                 raise KeyError(*known)
             return ("concept_id", "source_concept_id", "domain_id", "rank")
-        return {
-            "unit": ("concept_id",),
-            "convert": ("factor", "offset"),
-            "result": ("number", "operator_concept_id", "value_as_concept_id"),
-        }[kind]
+        return tuple(_COMPUTED[kind][0])
 
     def vocabularies(self) -> list[str]:
         """Vocabularies whose codes are loaded."""
@@ -174,12 +171,9 @@ class Lookups:
         )
 
     def _computed(self, kind: str, name: str) -> None:
-        types = {
-            "unit": "concept_id INTEGER",
-            "convert": 'factor DOUBLE, "offset" DOUBLE',
-            "result": "number DOUBLE, operator_concept_id INTEGER, value_as_concept_id INTEGER",
-        }[kind]
-        self.bench.run(f"CREATE TEMP TABLE {quoted(name)} (key VARCHAR, {types})")
+        types = {"float64": "DOUBLE", "int32": "INTEGER"}
+        columns = ", ".join(f"{quoted(column)} {types[dtype]}" for column, dtype in _COMPUTED[kind][0].items())
+        self.bench.run(f"CREATE TEMP TABLE {quoted(name)} (key VARCHAR, {columns})")
 
     def key(self, kind: str, parameter: str, text: Any) -> Any:
         """The Ibis expression of a text as the look-up's key is written."""
@@ -211,7 +205,7 @@ class Lookups:
             self._local(kind, parameter, table, new, literal(wanted_by))
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
-            self._compute(kind, table, found)
+            self._compute(kind, parameter, table, found)
 
     def _local(self, kind: str, parameter: str, table: str, new: str, wanted_by: str) -> None:
         """Give each unmapped code its own concept, in the order of codes, and count its rows."""
@@ -240,10 +234,10 @@ class Lookups:
             f" WHERE l.concept_code NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
         )
 
-    def _compute(self, kind: str, table: str, keys: Sequence[str]) -> None:
+    def _compute(self, kind: str, parameter: str, table: str, keys: Sequence[str]) -> None:
         if not keys:
             return
-        self.bench.duckdb.register("lookup_rows", _ANSWERS[kind](self.bench, keys))
+        self.bench.duckdb.register("lookup_rows", _COMPUTED[kind][1](self.bench, parameter, keys))
         self.bench.run(f"INSERT INTO {table} SELECT * FROM lookup_rows")
         self.bench.duckdb.unregister("lookup_rows")
 
@@ -265,14 +259,14 @@ def unit_finder(bench: Workbench) -> Callable[[str], int]:
     return find
 
 
-def _units(bench: Workbench, keys: Sequence[str]) -> Any:
+def _units(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
     import pyarrow as pa
 
     find = unit_finder(bench)
     return pa.table({"key": list(keys), "concept_id": pa.array([find(key) for key in keys], pa.int32())})
 
 
-def _conversions(_: Workbench, keys: Sequence[str]) -> Any:
+def _conversions(_: Workbench, __: str, keys: Sequence[str]) -> Any:
     """Factor and offset for unit, wanted unit and analyte in one key; nothing where they do not convert."""
     import pyarrow as pa
 
@@ -289,17 +283,20 @@ def _conversions(_: Workbench, keys: Sequence[str]) -> Any:
     )
 
 
-def _results(_: Workbench, keys: Sequence[str]) -> Any:
+def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    from atoll.ingest.values import parse_values
-
-    found = parse_values(list(keys))
-    concepts = [
-        pc.if_else(pc.equal(found[name], 0), None, found[name]) for name in ("operator_concept_id", "concept_id")
-    ]
-    return pa.table([pa.array(list(keys)), found["value"], *concepts], names=["key", "number", "operator", "word"])
+    return parse_values(list(keys), decimal).add_column(0, "key", pa.array(list(keys), pa.string()))
 
 
-_ANSWERS = {"unit": _units, "convert": _conversions, "result": _results}
+_COMPUTED: Mapping[str, tuple[Mapping[str, str], Callable[[Workbench, str, Sequence[str]], Any]]] = {
+    "unit": ({"concept_id": "int32"}, _units),
+    "convert": ({"factor": "float64", "offset": "float64"}, _conversions),
+    "result": (COLUMNS, _results),
+}
+_TYPES = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32"}  # of other look-ups' columns; else text
+
+
+def dtype_of(kind: str, column: str) -> str:
+    """The Ibis type of a look-up's column."""
+    return (_COMPUTED[kind][0] if kind in _COMPUTED else _TYPES).get(column, "string")

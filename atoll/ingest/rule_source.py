@@ -11,15 +11,13 @@ from typing import Any
 
 from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
+from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
-from atoll.ingest.lookups import Lookups
+from atoll.ingest.lookups import Lookups, dtype_of
 from atoll.ingest.mapping import Rule, Written
 from atoll.ingest.sources import LEFT_OUT
 
 SOURCE = "source:"  # before the name of every column of the hospital
-_PARTS = {"list": (1,), "code": (1,), "unit": (0,), "convert": (1, 2, 3), "result": (0,)}
-_FUNCTIONS = {"lookup": "list", "code": "code", "unit": "unit", "convert": "convert", "result": "result",
-              "operator": "result", "finding": "result"}  # fmt: skip
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
     ("boolean", "truth"), ("date", "date"), ("timestamp", "datetime"), ("uuid", "text"), ("time", "text"),
@@ -73,7 +71,7 @@ class RuleScope:
     def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
         import ibis
 
-        parts = [call.arguments[place] for place in _PARTS[kind] if place < len(call.arguments)]
+        parts = _looked_for(call)
         key = (kind, parameter, ", ".join(map(written, parts)))
         if key in self.found:
             return {column: self.table[name] for column, name in self.found[key].items()}
@@ -90,17 +88,19 @@ class RuleScope:
         inner = {name for part in parts for name in _lookups_in(part)}
         if not inner - {known for _, _, known in self.found}:
             self.asked[key] = self.lookups.key(kind, parameter, together([one.ibis for one in keys]))
-        types = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32", "factor": "float64",
-                 "offset": "float64", "number": "float64", "operator_concept_id": "int32",
-                 "value_as_concept_id": "int32"}  # fmt: skip
-        return {column: ibis.null(types.get(column, "string")) for column in columns}
+        return {column: ibis.null(dtype_of(kind, column)) for column in columns}
+
+
+def _looked_for(call: Call) -> list[Expression]:
+    """The arguments that a look-up looks for."""
+    return [call.arguments[place] for place in FUNCTIONS[call.function].keys if place < len(call.arguments)]
 
 
 def _lookups_in(tree: Expression) -> Iterator[str]:
     """What the look-ups within an expression look for."""
     if isinstance(tree, Call):
-        if (kind := _FUNCTIONS.get(tree.function)) is not None:
-            yield ", ".join(written(tree.arguments[place]) for place in _PARTS[kind] if place < len(tree.arguments))
+        if (function := FUNCTIONS.get(tree.function)) and function.looks:
+            yield ", ".join(map(written, _looked_for(tree)))
         for argument in tree.arguments:
             yield from _lookups_in(argument)
     elif isinstance(tree, Case):
