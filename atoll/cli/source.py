@@ -32,7 +32,10 @@ def source() -> None:
 @click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
 @with_output
 def scan(out: Output, address: str, target: Path | None, page: Path | None, language: Language | None, k: int) -> None:
-    """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital."""
+    """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital.
+
+    ADDRESS is a file, a folder or a database: duckdb:///FILE, or postgresql, mysql, mssql or oracle://USER@HOST/DATABASE.
+    """
     import json
 
     import yaml
