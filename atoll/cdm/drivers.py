@@ -94,7 +94,8 @@ class Engine:
 
 
 def _postgresql(psycopg: Any, address: Address) -> Any:
-    return psycopg.connect(address.url, connect_timeout=WAIT)  # libpq looks for the password and for certificates
+    given = {"password": address.password} if address.password else {}  # else libpq looks for it, and for certificates
+    return psycopg.connect(address.url, connect_timeout=WAIT, **given)
 
 
 def _mysql(pymysql: Any, address: Address) -> Any:

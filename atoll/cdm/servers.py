@@ -44,7 +44,8 @@ def address_of(url: str) -> Address:
     scheme = url.partition(":")[0]
     try:
         parts = urlsplit(url)
-        port, host = parts.port, parts.hostname or "localhost"
+        port = None if scheme == "postgresql" else parts.port  # libpq takes several hosts with their ports
+        host = parts.hostname or "localhost"
     except ValueError:
         raise OperatorError(
             "The address of the database cannot be read.", f"Write it as {scheme}://USER@HOST:PORT/DATABASE."

@@ -175,6 +175,12 @@ def test_another_machine_must_show_a_certificate(asked, scheme):
         assert connected(f"{scheme}://ana@{alone}") is None
 
 
+def test_what_libpq_understands_stays_its_own():
+    address = address_of("postgresql://ana@one:5432,two:5433/his?sslmode=verify-full&table=t&schema=cdm")
+    assert address.url == "postgresql://ana@one:5432,two:5433/his?sslmode=verify-full"
+    assert (address.host, address.options["schema"]) == ("one", "cdm")
+
+
 @pytest.mark.parametrize(("scheme", "module"), [("mysql", "pymysql"), ("mssql", "pytds"), ("oracle", "oracledb")])
 def test_a_missing_driver_names_its_extra(monkeypatch, scheme, module):
     monkeypatch.setitem(sys.modules, module, None)
