@@ -4,6 +4,7 @@ ATOLL_HOME       folder for keys, state and logs           ~/.atoll
 ATOLL_LANGUAGE   en or zh                                  from LC_ALL, LC_MESSAGES, LANG
 ATOLL_CA         file with the certificates to trust       SSL_CERT_FILE
 ATOLL_THREADS    threads that a site computes on           all processors
+ATOLL_SOURCE_PASSWORD  of a hospital's database that is read    the driver's own places
 HTTPS_PROXY, NO_PROXY, CI, NO_COLOR                        as everywhere
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ class Settings:
     threads: int
     ci: bool
     color: bool
+    source_password: str | None = field(default=None, repr=False)
 
     def proxy(self, host: str) -> str | None:
         """The proxy for HTTPS to this host, or None for a direct way."""
@@ -70,6 +72,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         threads=_threads(given.get("ATOLL_THREADS")),
         ci=given.get("CI", "false").lower() not in ("false", "0", "no"),
         color="NO_COLOR" not in given,
+        source_password=environment.get("ATOLL_SOURCE_PASSWORD") or None,
     )
 
 

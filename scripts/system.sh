@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: a PostgreSQL server, Chromium, a Chinese font, Java and with it Spark.
+# What the tests need beside Python: a PostgreSQL and a MariaDB server, Chromium, a Chinese font, Java and with it Spark.
 # Installed when run as root; else the tests that need them skip and say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
 ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing+=(postgresql)
+[ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server-core)  # the program alone: no service is started
 command -v chromium > /dev/null || command -v chromium-browser > /dev/null || missing+=(chromium)
 fc-list 2> /dev/null | grep -qi 'noto.*cjk' || missing+=(fonts-noto-cjk fontconfig)
 command -v java > /dev/null || missing+=(default-jre-headless)

@@ -5,7 +5,7 @@ engines answer differently, `workspace` has a class for each, and a query that n
 
 `record_batches` reads one table:
     duckdb:///folder/file.duckdb?table=visits            a DuckDB file, opened read-only
-    postgresql://user@host/database?table=schema.visits  a PostgreSQL table, read through one server-side cursor
+    postgresql://user@host/database?table=schema.visits  a table of a server, or mysql, mssql, oracle: `servers`
 
 `connect` opens a whole database (an OMOP CDM) for queries, read-only unless told otherwise:
     duckdb:///folder/file.duckdb[?schema=cdm]            a DuckDB file, or a folder of Parquet files, one a table
@@ -21,28 +21,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from atoll.errors import DataError, OperatorError, Unreachable
+from atoll.errors import DataError, OperatorError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ibis.backends import BaseBackend
 
-SCHEMES = ("duckdb", "postgresql")
+SCHEMES = ("duckdb", "postgresql", "mysql", "mssql", "oracle")
 BATCH = 50_000  # rows
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 _SECRET = re.compile("pass|pwd|secret|token|key|credential", re.IGNORECASE)  # of a parameter's name: libpq, Spark
-_OIDS = {
-    16: "bool",
-    20: "int64",
-    21: "int64",
-    23: "int64",
-    700: "double",
-    701: "double",
-    1700: "double",
-    1082: "date32[day]",
-}
 
 
 def is_url(source: str) -> bool:
@@ -57,7 +47,8 @@ def is_url(source: str) -> bool:
     if mark and scheme not in SCHEMES:
         raise DataError(
             f"{without_password(source)} is no address that data are read from.",
-            "Give a file, a folder, duckdb:///FILE or postgresql://USER@HOST/DATABASE.",
+            "Give a file, a folder, duckdb:///FILE, or USER@HOST/DATABASE behind postgresql://, mysql://, mssql:// or"
+            " oracle://.",
         )
     return bool(mark)
 
@@ -84,8 +75,8 @@ def without_password(url: str) -> str:
     return head + (ask + "&".join(kept) if kept else "")
 
 
-def record_batches(url: str) -> Iterator[pa.RecordBatch]:
-    """All rows of the table that the URL names, in batches.
+def record_batches(url: str, notes: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """All rows of the table that the URL names, in batches; `notes` gets what could not be read as it is.
 
     Raises
     ------
@@ -101,8 +92,12 @@ def record_batches(url: str) -> Iterator[pa.RecordBatch]:
     if parts.scheme == "duckdb":
         yield from _duckdb(unquote(parts.path), table)
     else:
-        query = "&".join(pair for pair in parts.query.split("&") if not pair.startswith("table="))
-        yield from _postgresql(urlunsplit(parts._replace(query=query)), table, parts.hostname or "localhost")
+        from atoll.cdm.servers import open_server
+
+        with open_server(url) as server:
+            yield from server.batches(table)
+            if notes is not None:
+                notes += server.notes
 
 
 def connect(url: str, *, read_only: bool = True, threads: int | None = None, memory: str | None = None) -> BaseBackend:
@@ -213,46 +208,3 @@ def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _postgresql(url: str, table: str, host: str) -> Iterator[pa.RecordBatch]:
-    psycopg, sql = driver("psycopg", "postgres"), driver("psycopg.sql", "postgres")
-    statement = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*table.split(".")))
-    try:
-        with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor("atoll") as cursor:
-            connection.read_only = True
-            cursor.execute(statement)
-            fields = [(column.name, _OIDS.get(column.type_code, "string")) for column in cursor.description or ()]
-            while rows := cursor.fetchmany(BATCH):
-                yield _batch(rows, fields)
-    except psycopg.errors.UndefinedTable as error:
-        raise DataError(
-            f"The database has no table {table!r}.", "Write schema.table, as the database spells it."
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DataError(
-            f"The table {table!r} may not be read by this user.", "Ask the database's operator for SELECT."
-        ) from error
-    except psycopg.OperationalError:
-        raise Unreachable(
-            f"The PostgreSQL server at {host} does not let us in or does not answer.",
-            "Check address, user and password.",
-        ) from None  # the cause may hold the password
-    except psycopg.Error:
-        raise DataError(
-            f"The table {table!r} cannot be read from the database.", "Try it with psql; a view may fail by itself."
-        ) from None
-
-
-def _batch(rows: list[tuple[Any, ...]], fields: list[tuple[str, str]]) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    kinds = {"double": pa.float64(), "int64": pa.int64(), "bool": pa.bool_(), "date32[day]": pa.date32()}
-    columns = []
-    for (_, kind), values in zip(fields, zip(*rows, strict=True), strict=True):
-        if kind == "double":
-            values = tuple(None if value is None else float(value) for value in values)
-        elif kind == "string":
-            values = tuple(None if value is None else str(value) for value in values)
-        columns.append(pa.array(values, kinds.get(kind, pa.string())))
-    return pa.RecordBatch.from_arrays(columns, [name for name, _ in fields])

@@ -20,8 +20,9 @@ def dataset() -> None:
 @dataset.command(epilog="Example: atoll site dataset add checkup --from checkup.csv")
 @click.argument("name")
 @click.option(
-    "--from", "source", required=True, help="CSV or Parquet file, duckdb:///FILE?table=T, postgresql://…?table=T"
-)
+    "--from", "source", required=True,
+    help="CSV or Parquet file, duckdb:///FILE?table=T; postgresql, mysql, mssql or oracle://…?table=T",
+)  # fmt: skip
 @click.option("--dictionary", type=PATH, help="YAML with the columns; proposed from the data when left out.")
 @click.option("--public", default="", metavar="REASON", help="The data are public: thresholds are lifted. Say why.")
 @click.option("--replace", is_flag=True, help="Put it in the place of a registered dataset of this name.")

@@ -103,6 +103,8 @@ def _aside(out: Output, made: Report) -> None:
         said = ", ".join(f"{one['table']} ({one['rows']:,} rows)" for one in others)
         out.say()
         out.say(f"Not read, for no rule of the mapping asks for them: {said}")
+    for note in made.manifest.get("notes", ()):
+        out.say(f"From the database: {note}")
     if made.unmapped:
         out.say()
         out.say("Codes without a standard concept, kept as concepts of your own (ingest.unmapped):")

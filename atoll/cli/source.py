@@ -32,7 +32,10 @@ def source() -> None:
 @click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
 @with_output
 def scan(out: Output, address: str, target: Path | None, page: Path | None, language: Language | None, k: int) -> None:
-    """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital."""
+    """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital.
+
+    ADDRESS is a file, a folder or a database: duckdb:///FILE, or postgresql, mysql, mssql or oracle://USER@HOST/DATABASE.
+    """
     import json
 
     import yaml
@@ -79,5 +82,7 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
         out.say()
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")
+    for note in found["notes"]:
+        out.note(note)
     asked = command_line("atoll", "mapping", "propose", "--from", address, "--out", "mapping.yaml")
     out.note(f"Next: {asked}")

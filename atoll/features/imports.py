@@ -36,6 +36,7 @@ def import_source(
     names: Sequence[str] = (),
     encoding: str | None = None,
     progress: Progress | None = None,
+    notes: list[str] | None = None,
 ) -> int:
     """Write the source's rows to a Parquet file; returns their number.
 
@@ -43,13 +44,14 @@ def import_source(
     names         column names of a CSV without a header line
     encoding      of a CSV; found when left out
     progress      called with the number of rows so far
+    notes         gets what of a database could not be read as it is
 
     Raises
     ------
     DataError
         When the source cannot be read; no file is left behind.
     """
-    batches = _flat(record_batches(source) if is_url(source) else _file_batches(Path(source), names, encoding))
+    batches = _flat(record_batches(source, notes) if is_url(source) else _file_batches(Path(source), names, encoding))
     with private_file(destination) as file:
         return _write(batches, file, progress)
 

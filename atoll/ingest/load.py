@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.database import limits
+from atoll.cdm.database import is_url, limits
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
@@ -152,7 +152,7 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-            not_read = unread(self.mapping, source)
+            not_read, notes = unread(self.mapping, source), source.notes if is_url(self.address) else []
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
@@ -165,6 +165,7 @@ class _Load:
             "atoll": VERSION,
             "today": str(self.today),
             "unread": not_read,
+            "notes": notes,
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
@@ -172,7 +173,7 @@ class _Load:
         self.build, self.plan = build, plan
         self._vocabulary()
         build.carry()
-        self.source = open_source(self.address, bench, build.folder, self.mapping, self.progress)
+        self.source = open_source(self.address, bench, build.folder, self.mapping, self.progress, again=True)
         self.lookups = Lookups(bench, self.mapping.lists)
         self.total = sum(
             self.source.tables[rule.source].size for rule in self.mapping.rules if rule.source in self.source.tables

@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from atoll.cdm import delimited
-from atoll.cdm.database import is_url, opening, record_batches
+from atoll.cdm.database import is_url, opening
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest import excel, formats
+from atoll.ingest.copies import copied, copy
 from atoll.ingest.mapping import Mapping as MappingDocument
 from atoll.ingest.mapping import SourceTable
 
@@ -97,13 +98,16 @@ def open_source(
     folder: Path,
     mapping: MappingDocument | None = None,
     progress: Progress = silent,
+    *,
+    again: bool = False,
 ) -> Source:
     """Open an export.
 
-    address   a file, a folder, or the URL of a database (duckdb:///FILE, postgresql://…)
+    address   a file, a folder, or the URL of a database (duckdb:///FILE, or a server's as in `cdm.servers`)
     folder    where readable copies may be written
     mapping   says which files make which table, and how they are written; without one, each file is a table
     progress  is told which file is read, and how far
+    again     whether it was opened with this folder before: then a server's tables are those that were copied
 
     Raises
     ------
@@ -112,7 +116,7 @@ def open_source(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if is_url(address):
-        return _database(address, bench, folder, mapping)
+        return _database(address, bench, folder, mapping, progress, again)
     path = Path(address)
     if not path.exists():
         raise DataError(f"There is no file or folder {address}.", "Check the path.")
@@ -268,31 +272,29 @@ def _hash(path: Path) -> tuple[str, int]:
     return hash_of(path), path.stat().st_size
 
 
-def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None) -> Source:
-    """Tables of a database. A DuckDB file is attached; another database's tables are read once into Parquet."""
-    import pyarrow.parquet as pq
-
+def _database(
+    address: str,
+    bench: Workbench,
+    folder: Path,
+    mapping: MappingDocument | None,
+    progress: Progress,
+    again: bool,
+) -> Source:
+    """Tables of a database. A DuckDB file is attached; a server's tables are copied into Parquet."""
     source = Source(bench, formats.TABLES)
     parts = urlsplit(address)
     if parts.scheme == "duckdb":
         return _attached(Path(unquote(parts.path)), source)
-    if mapping is None:
-        raise DataError(
-            "Which tables of the database to look at is not said.",
-            "Add ?table=schema.name to the address, or a mapping.",
-        )
-    for name in mapping.used():
-        declared = mapping.tables.get(name)
-        mark = "&" if parts.query else "?"
-        target, written = folder / f"{name}.parquet", None
-        for batch in record_batches(f"{address}{mark}table={declared.file if declared and declared.file else name}"):
-            written = written or pq.ParquetWriter(target, batch.schema)
-            written.write_batch(batch)
-        if written is None:
-            continue
-        written.close()
-        _view(bench, name, f"read_parquet({literal(str(target))})")
-        _add(source, name, (SourceFile(name, *_hash(target)),))
+    place, wanted = folder / "database", None
+    if mapping is not None:
+        declared = {name: mapping.tables.get(name) for name in mapping.used()}
+        wanted = {name: table.file if table and table.file else name for name, table in declared.items()}
+    made = copied(place) if again else copy(address, place, wanted, progress)
+    for name, file in made.files.items():
+        _view(bench, name, f"read_parquet({literal(str(place / file))})")
+        _add(source, name, (SourceFile(name, *_hash(place / file)),))
+    source.others += made.others
+    source.notes += made.notes
     return source
 
 

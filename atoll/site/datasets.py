@@ -146,16 +146,16 @@ class Registry:
                 subject=name,
             )
         with arriving(self._home.datasets, name) as path:
-            rows = import_source(source, path, encoding=encoding, progress=progress)
+            notes: list[str] = []
+            rows = import_source(source, path, encoding=encoding, progress=progress, notes=notes)
             table = ParquetTable(path)
-            notes: tuple[str, ...] = ()
             if columns is None:
                 proposal = propose(table, minimum)
-                columns, notes = proposal.columns, proposal.notes
+                columns, notes = proposal.columns, [*notes, *proposal.notes]
             else:
                 check(table, columns)
             shown = without_password(source)
-            return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, notes), path)
+            return self._register(Registration(name, shown, rows, columns, public, utc_now(), 0, 0, tuple(notes)), path)
 
     def make(self, study: Study, dataset: str, cdm: str, *, threads: int | None = None) -> Registration:
         """Make the table of a study's recipe from this hospital's OMOP data, and register it under the study's hash.

@@ -9,7 +9,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from atoll.cdm import database as module
+from atoll.cdm import servers
 from atoll.cdm.database import is_url, record_batches, without_password
 from atoll.errors import DataError, Unreachable
 from atoll.features.imports import import_source
@@ -66,10 +66,28 @@ def test_a_table_becomes_a_dataset(url, tmp_path):
     assert ParquetTable(tmp_path / "visits.parquet").columns[:2] == ("id", "small")
 
 
+def test_a_server_says_its_tables_and_what_its_numbers_are(postgresql_url):
+    with psycopg.connect(postgresql_url) as connection:
+        connection.execute("CREATE TABLE numbers (a numeric, b numeric, c numeric, d timestamptz, e bytea, f json)")
+        connection.execute(
+            "INSERT INTO numbers VALUES (9007199254740993, 0.5, 'NaN', '2024-01-31 08:30+00', 'x', '[1]')"
+        )
+        connection.execute("CREATE MATERIALIZED VIEW seen AS SELECT id FROM visits")
+    with servers.open_server(postgresql_url) as server:
+        assert server.tables() == ["numbers", "seen", "visits"]
+        (row,) = pa.Table.from_batches(list(server.batches("numbers"))).to_pylist()
+        assert str(row.pop("c")) == "nan"
+        assert isinstance(row.pop("d"), datetime.datetime)
+        assert row == {"a": 2**53 + 1, "b": 0.5, "f": "[1]"}
+        assert server.notes == ["numbers: left out e, which holds bytes"]
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            server._rows("DELETE FROM visits")
+
+
 def test_many_rows_come_in_batches(postgresql_url, monkeypatch):
     with psycopg.connect(postgresql_url) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS many AS SELECT generate_series(1, 1000) AS n")
-    monkeypatch.setattr(module, "BATCH", 300)
+    monkeypatch.setattr(servers, "BATCH", 300)
     batches = list(record_batches(f"{postgresql_url}?table=many"))
     assert [batch.num_rows for batch in batches] == [300, 300, 300, 100]
     assert sum(sum(batch.column(0).to_pylist()) for batch in batches) == 500_500
@@ -128,7 +146,9 @@ def test_a_table_that_may_not_be_read(postgresql_url):
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute("CREATE ROLE guest LOGIN")
     guest = postgresql_url.replace("atoll@", "guest@")
-    with pytest.raises(DataError, match=r"may not be read by this user\. Ask the database's operator for SELECT"):
+    with pytest.raises(
+        DataError, match=r"has no table 'visits' that this user may read\..* ask its operator for SELECT"
+    ):
         list(record_batches(f"{guest}?table=visits"))
 
 

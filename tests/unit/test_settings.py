@@ -26,12 +26,15 @@ def test_what_is_set_is_read():
             "NO_PROXY": "localhost, .inside.example",
             "SSL_CERT_FILE": "/etc/ca.pem",
             "ATOLL_THREADS": "3",
+            "ATOLL_SOURCE_PASSWORD": " hunter2",
             "CI": "true",
             "NO_COLOR": "1",
         }
     )
     assert (found.home, found.language, found.ca_file) == (Path("/srv/atoll"), "zh", Path("/etc/ca.pem"))
     assert (found.threads, found.ci, found.color) == (3, True, False)
+    assert found.source_password == " hunter2"
+    assert "hunter2" not in repr(found)
     assert found.proxy("hub.example") == "http://proxy.example:3128"
     assert found.proxy("a.inside.example") is None
     assert found.proxy("LOCALHOST") is None
