@@ -24,6 +24,7 @@ from atoll.durable import privately
 from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
+from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
@@ -43,6 +44,7 @@ def load_url(
     vocabulary: Path | None = None,
     memory: str = MEMORY,
     today: date | None = None,
+    anyway: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """The same for a database by its URL. For PostgreSQL and Spark it is made in a file of the site and carried over.
@@ -54,7 +56,8 @@ def load_url(
     """
     from urllib.parse import unquote, urlsplit
 
-    options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "progress": progress}
+    options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "anyway": anyway,
+                               "progress": progress}  # fmt: skip
     if url.startswith("duckdb:"):
         return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
     from atoll.cdm.publish import place_of, publish
@@ -78,6 +81,7 @@ def load(
     vocabulary: Path | None = None,
     memory: str = MEMORY,
     today: date | None = None,
+    anyway: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Make the next release of a DuckDB file from an export, and put it in force.
@@ -87,17 +91,19 @@ def load(
     target       the DuckDB file; made when it is not there
     vocabulary   a DuckDB file with vocabulary tables; the package's starter set when left out
     today        the last day that is not in the future
+    anyway       put a release in force that loses much of the one before it (`losses`), too
 
     Raises
     ------
     DataError, Problems
-        When the export or the mapping cannot be used; the release in force stays.
+        When the export or the mapping cannot be used, or much would be lost; the release in force stays.
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
-        return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
+        made = _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress)
+        return made.run(anyway)
 
 
 class _Load:
@@ -109,7 +115,7 @@ class _Load:
         self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
         self.began = time.monotonic()
 
-    def run(self) -> Report:
+    def run(self, anyway: bool) -> Report:
         self.progress("reading the files' encodings and hashes")
         previous = manifest_of(self.target)
         version = version_of(self.vocabulary)
@@ -120,9 +126,13 @@ class _Load:
             return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
-            if build.sealed:
-                return self._put_in_force(build, build.sealed)
-            return self._make(build, plan, previous)
+            manifest = build.sealed or self._make(build, plan, previous)
+            report = report_of(build.bench, manifest, build.resumed)
+            if not anyway:
+                refuse_losses(previous, manifest, report.rejected)
+            build.put_in_force()
+            report.seconds = round(time.monotonic() - self.began, 2)
+            return report
         finally:
             build.bench.close()
 
@@ -160,7 +170,7 @@ class _Load:
             "unread": not_read,
         }
 
-    def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+    def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
         bench = self.bench = build.bench
         self.build, self.plan = build, plan
         self._vocabulary()
@@ -327,23 +337,19 @@ class _Load:
                     " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
                 )
 
-    def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+    def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
+        """Seal the release; gives its manifest."""
         bench = self.bench
         number = int(previous.get("release", 0)) + 1
         names = [name for name in tables() if name not in VOCABULARY]
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
         counts = {name: rows for name, rows in counts.items() if rows}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        manifest = {**plan, "release": number, "made": now, "tables": counts}
+        read = rows_read(self.mapping, self.source)
+        manifest = {**plan, "release": number, "made": now, "tables": counts, "read": read}
         self._cdm_source(manifest)
         self.build.seal(manifest)
-        return self._put_in_force(self.build, manifest)
-
-    def _put_in_force(self, build: Build, manifest: dict[str, Any]) -> Report:
-        report = report_of(build.bench, manifest, build.resumed)
-        build.put_in_force()
-        report.seconds = round(time.monotonic() - self.began, 2)
-        return report
+        return manifest
 
     def _cdm_source(self, manifest: dict[str, Any]) -> None:
         """The table in which the model keeps where its data come from."""
