@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
+MOST_THREADS = 1_024  # more take memory away and give nothing
 _SECRET = re.compile("pass|pwd|secret|token|key|credential", re.IGNORECASE)  # of a parameter's name: libpq, Spark
 _OIDS = {
     16: "bool",
@@ -139,8 +140,8 @@ def connection_to(
             f"A CDM cannot be reached by {scheme!r}.",
             "Give duckdb:///FILE, postgresql://USER@HOST/DATABASE, spark:local or spark://HOST:PORT.",
         )
-    if threads is not None and threads < 1:
-        raise OperatorError(f"{threads} threads cannot work.", "Give a number of 1 or more.")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise OperatorError(f"{threads:,} threads cannot work.", f"Give a number from 1 to {MOST_THREADS:,}.")
     if memory is not None and not engines.MEMORY.fullmatch(memory):
         raise OperatorError(f"{memory!r} is no amount of memory.", "Write it as 512MB or 4GB.")
     return scheme, openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
