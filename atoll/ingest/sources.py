@@ -256,17 +256,20 @@ def _same_columns(name: str, found: Sequence[tuple[str, ...]], files: Sequence[P
     return first
 
 
-def _hash(path: Path) -> tuple[str, int]:
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
     import hashlib
 
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    return hash_of(path), path.stat().st_size
 
 
 def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None) -> Source:
     """Tables of a database. A DuckDB file is attached; another database's tables are read once into Parquet."""
-    import hashlib
-
     import pyarrow.parquet as pq
 
     source = Source(bench, formats.TABLES)
@@ -289,8 +292,7 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
             continue
         written.close()
         _view(bench, name, f"read_parquet({literal(str(target))})")
-        content = hashlib.file_digest(target.open("rb"), "sha256").hexdigest()
-        _add(source, name, (SourceFile(name, content, target.stat().st_size),))
+        _add(source, name, (SourceFile(name, *_hash(target)),))
     return source
 
 
