@@ -40,11 +40,13 @@ def load(
     home: Path,
 ) -> None:
     """Have the running site load an export every night, or say how the last load ended. `--every never` ends it."""
+    from atoll.cdm.database import limits
     from atoll.ingest.mapping import read_mapping
     from atoll.site.nightly import Schedule, read_schedule, write_schedule
 
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", at):
         raise StudyError(f"--at: {at!r} is no time of day.", "Write hours and minutes: 02:00.")
+    limits(memory=memory)
     with opened(home) as (_, store):
         if every == "never":
             write_schedule(store, None)

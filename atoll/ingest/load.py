@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.database import limits
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
@@ -100,6 +101,7 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
+    limits(memory=memory)  # before all files are read
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()

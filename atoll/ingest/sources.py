@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from atoll.cdm import delimited
-from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.database import is_url, opening, record_batches
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
@@ -297,15 +297,11 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
 
 
 def _attached(path: Path, source: Source) -> Source:
-    import duckdb
-
     if not path.is_file():
         raise DataError(f"There is no file {path}.", "Check the path.")
     bench = source.bench
-    try:
+    with opening(path):
         bench.run(f"ATTACH {literal(str(path))} AS {quoted(EXPORT)} (READ_ONLY)")
-    except duckdb.Error as error:
-        raise DataError(f"{path} cannot be read as a DuckDB file.", "Is anyone writing to it?") from error
     sha256, size = _hash(path)
     rows = bench.rows(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'atoll_export' AND NOT internal"
