@@ -63,7 +63,8 @@ def refuse(bench: Workbench, rules: Sequence[Rule]) -> None:
         reasons = found[rule.position]
         rows = sum(n for _, n in reasons)
         named = ", ".join(f"{reason} ({n:,})" for reason, n in reasons[:_FEW]) + (" …" if len(reasons) > _FEW else "")
-        what = f"{rule.title}: none of {rows:,} rows can stay: {named}."
+        said = f"none of {rows:,} rows" if rows > 1 else "not one row"
+        what = f"{rule.title}: {said} can stay: {named}."
         problems.append(Problem(rule.place[0], f"rules[{rule.position}]", what, ""))
     raise Problems(
         "The load stopped, and the release in force was not touched:", problems,

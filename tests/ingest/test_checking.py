@@ -54,7 +54,9 @@ def test_a_release_with_other_ids_in_place_leaves_no_row_twice(tmp_path, monkeyp
     with monkeypatch.context() as older:
         older.setattr(reuse, "IDS", 1)
         older.setattr(Rule, "space", "")
-        assert reasons(loaded(tmp_path, text, signs=SIGNS)) == {"contradiction": 4}
+        made, export = mapping(tmp_path / "mapping", text), str(write(tmp_path / "export", signs=SIGNS))
+        old = load(made, export, tmp_path / "cdm.duckdb", today=TODAY, anyway=True)
+        assert reasons(old) == {"contradiction": 4}
     assert reasons(loaded(tmp_path, text, signs=SIGNS)) == {}
     assert rows(tmp_path, VALUES) == ALL
     assert not any(taken for (taken,) in rows(tmp_path, "SELECT taken FROM ingest.part"))
@@ -118,9 +120,9 @@ def test_a_load_without_any_row_of_a_rule_is_not_put_in_force_unless_asked(tmp_p
 
 
 def test_rows_that_come_later_or_that_another_says_too_are_no_mistake(tmp_path):
-    text = MAPPING + STAYS.replace("9202", "9201").replace("date(day)", "date(day)\n      visit_end_date: date(end)")
+    text = MAPPING + STAYS.replace("9202", "9201").replace("date(day)", "date(day)\n      visit_end_date: date(until)")
     results = RESULTS.splitlines()[0] + "\nz,1,,2093-01-01,2345-7,1,mg/dL\n"
-    report = loaded(tmp_path, text, stays="visit,patient,day,end\nv1,1,2020-01-10,2020-01-12\n", results=results)
+    report = loaded(tmp_path, text, stays="visit,patient,day,until\nv1,1,2020-01-10,2020-01-12\n", results=results)
     assert reasons(report) == {"repeated row": 1, "measurement_date in the future": 1}
 
 
