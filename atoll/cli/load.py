@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,7 +30,7 @@ CODES = Target("csv", heading=("list", "code", "name", "rows"))
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
-@click.option("--anyway", is_flag=True, help="Put it in force although much of the release before it would be lost.")
+@click.option("--anyway", is_flag=True, help="Put it in force even if it loses much, or no row of some rule can stay.")
 @replaces
 @with_output
 def load(
@@ -53,9 +53,8 @@ def load(
     read = read_mapping(mapping)
     with out.progress("load") as step:
         day = getattr(today, "date", lambda: None)()
-        made = load_url(
-            read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, anyway=anyway, progress=step
-        )
+        options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": day, "anyway": anyway}
+        made = load_url(read, source, cdm, **options, progress=step)
     document = made.to_document()
     if report is not None:
         with privately():

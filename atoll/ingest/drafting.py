@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
 _DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
-MERGES = {"fhir": ("Patient", "id", "replaced_by"), "hl7": ("merges", "patient", "kept")}  # table, number, the one kept
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
 
 
 def as_written(kind: str, table: dict[str, Any]) -> dict[str, Any]:
     """A table of messages with its days and times as their standard writes them, whatever part of them is given."""
-    form = {"fhir": "yyyy-MM-ddTHH:mm:ss", "hl7": "yyyyMMddHHmmss"}.get(kind)
+    form = times_of(kind)
     for column in table["columns"] if form else ():
         if column["meaning"] in _DAYS:
             column.update(type="datetime", pattern=form)

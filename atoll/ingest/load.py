@@ -17,11 +17,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.database import limits
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
-from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
+from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
@@ -56,8 +57,9 @@ def load_url(
     """
     from urllib.parse import unquote, urlsplit
 
-    options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "anyway": anyway,
-                               "progress": progress}  # fmt: skip
+    options: dict[str, Any] = {
+        "vocabulary": vocabulary, "memory": memory, "today": today, "anyway": anyway, "progress": progress
+    }  # fmt: skip
     if url.startswith("duckdb:"):
         return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
     from atoll.cdm.publish import place_of, publish
@@ -91,7 +93,7 @@ def load(
     target       the DuckDB file; made when it is not there
     vocabulary   a DuckDB file with vocabulary tables; the package's starter set when left out
     today        the last day that is not in the future
-    anyway       put a release in force that loses much of the one before it (`losses`), too
+    anyway       put it in force even if no row of some rule can stay, or much of the release before is lost (`losses`)
 
     Raises
     ------
@@ -100,22 +102,22 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
+    limits(memory=memory)  # before all files are read
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
-        made = _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress)
-        return made.run(anyway)
+        return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()
 
 
 class _Load:
     def __init__(
         self, mapping: Mapping, address: str, target: Path, vocabulary: Path | None, memory: str, today: date,
-        progress: Progress | None,
+        anyway: bool, progress: Progress | None,
     ):  # fmt: skip
         self.mapping, self.address, self.target, self.vocabulary = mapping, address, target, vocabulary
         self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
-        self.began = time.monotonic()
+        self.anyway, self.began = anyway, time.monotonic()
 
-    def run(self, anyway: bool) -> Report:
+    def run(self) -> Report:
         self.progress("reading the files' encodings and hashes")
         previous = manifest_of(self.target)
         version = version_of(self.vocabulary)
@@ -128,7 +130,7 @@ class _Load:
         try:
             manifest = build.sealed or self._make(build, plan, previous)
             report = report_of(build.bench, manifest, build.resumed)
-            if not anyway:
+            if not self.anyway:
                 refuse_losses(previous, manifest, report.rejected)
             build.put_in_force()
             report.seconds = round(time.monotonic() - self.began, 2)
@@ -157,7 +159,7 @@ class _Load:
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
             not_read = unread(self.mapping, source)
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION]
+        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -186,6 +188,8 @@ class _Load:
         for name in self._order():
             self._fill(name, [rule for rule in self.mapping.rules if rule.to == name], filled)
             filled.append(name)
+            if not self.anyway and (name == "person" or name == self._order()[-1]):  # all others stand on persons
+                emptied.refuse(bench, self.mapping.rules)
         self._derive(filled)
         return self._finish(plan, previous)
 
@@ -221,6 +225,7 @@ class _Load:
                     if self.mapping.link_visits and "visit_occurrence" in filled:
                         self._link(name)
                 keep_broken_lines(self.bench, self.source)
+                emptied.note(self.bench, name, rules, self.source)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:

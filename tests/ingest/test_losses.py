@@ -14,7 +14,7 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError
 from atoll.ingest import losses
 from atoll.site.nightly import Schedule, run_load
-from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, SEX, loaded, rows, write
+from tests.ingest.exports import MAPPING, RESULTS, SEX, VISITS, loaded, rows, write
 
 MANY = RESULTS + "".join(f"m{n},1,v1,2020-01-11,2345-7,{n},mg/dL\n" for n in range(300))
 HALF = "".join(MANY.splitlines(keepends=True)[:150])
@@ -25,12 +25,11 @@ def test_a_release_that_loses_much_is_not_put_in_force(tmp_path):
     held = rows(tmp_path, "SELECT count(*) FROM measurement")
     for _ in range(2):  # typed again, it is refused again
         with pytest.raises(DataError) as refused:
-            loaded(tmp_path, results=MANY, patients=PATIENTS.splitlines()[0] + "\n")
-        assert "patients of the export is empty (was 3); measurement 303 → 0" in refused.value.what
-        assert "Most rows kept aside: 303 of results, unknown person" in refused.value.what
+            loaded(tmp_path, results=HALF, visits=VISITS.splitlines()[0] + "\n")
+        assert "visits of the export is empty (was 3); measurement 303 → 149" in refused.value.what
         assert "--anyway" in refused.value.remedy
         assert rows(tmp_path, "SELECT count(*) FROM measurement") == held
-    made = loaded(tmp_path, results=MANY, patients=PATIENTS.splitlines()[0] + "\n", anyway=True)
+    made = loaded(tmp_path, results=HALF, visits=VISITS.splitlines()[0] + "\n", anyway=True)
     assert (made.release, made.resumed) == (2, True)  # it had been made whole, and waited
     assert rows(tmp_path, "SELECT max(number) FROM ingest.release") == [(2,)]
 
@@ -49,6 +48,13 @@ def test_a_release_that_loses_much_is_not_put_in_force(tmp_path):
 def test_what_a_loss_is(tables, read, said):
     before = {"tables": {"person": 3, "measurement": 400, "condition_era": 400}, "read": {"labs": 400}}
     assert losses.losses(before, {"tables": tables, "read": read}) == said  # eras follow from the others
+
+
+def test_why_rows_were_kept_aside_is_said():
+    aside = [{"what": "row", "source": "labs", "reason": "unknown person", "rows": 300}]
+    before = {"release": 4, "tables": {"measurement": 400}}
+    with pytest.raises(DataError, match="Most rows kept aside: 300 of labs, unknown person"):
+        losses.refuse_losses(before, {"tables": {"measurement": 100}}, aside)
 
 
 @pytest.fixture

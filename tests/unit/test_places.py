@@ -82,7 +82,8 @@ def test_a_place_that_cannot_be_is_a_sentence(place, capsys, words, bad):
 
 def test_a_database_is_no_folder(place, capsys):
     words = ["load", place / "river.yaml", "--from", place / "export", "--cdm", f"duckdb:///{place}"]
-    assert run(capsys, *words)[0] == OperatorError.exit_code
+    code, said = run(capsys, *words)
+    assert code not in (0, 70) and "DuckDB" in said
 
 
 def test_a_draft_is_refused_before_the_export_is_read(place, capsys):
@@ -92,7 +93,7 @@ def test_a_draft_is_refused_before_the_export_is_read(place, capsys):
 
 
 def test_a_port_that_is_taken(place, capsys):
-    (place / "suggested.csv").write_text(",".join(SUGGESTED) + "\n")
+    (place / "suggested.csv").write_text(",".join(SUGGESTED) + "\nSodium,1,3019550,0.9,names\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         words = ["terms", "review", place / "suggested.csv", "--journal", place / "j.jsonl", "--reviewer", "ana"]
