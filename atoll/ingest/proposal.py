@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
+from atoll.ingest.coded import name_vocabularies
 from atoll.ingest.drafting import (
     Columns,
     as_written,
@@ -96,7 +97,7 @@ def propose(
         raise DataError(f"{target} is there already.", "Give another --out, or move it away.")
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, Workbench(scratch=Path(folder) / "spill") as own:
         found = scan(address, folder=Path(folder), bench=own, progress=progress)
-        writer = _Writer(found, name, vocabularies(vocabulary), own)
+        writer = _Writer(found, name, own, vocabulary)
         text = writer.text(Path(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text.encode("utf-8"))
@@ -108,9 +109,10 @@ def propose(
 
 
 class _Writer:
-    def __init__(self, found: Mapping[str, Any], name: str, known: Collection[str], bench: Workbench):
-        self.found, self.name, self.known, self.bench = found, name, known, bench
+    def __init__(self, found: Mapping[str, Any], name: str, bench: Workbench, vocabulary: Path | None):
+        self.found, self.name, self.bench = found, name, bench
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
+        name_vocabularies(bench, self.tables, vocabulary)
         self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
         self.unused: dict[str, list[str]] = {}
@@ -261,8 +263,7 @@ class _Writer:
                 return [f"{target}: {scalar(day_of({**column, 'name': 'diagnosed'}))}"]
             return [f"{target}: {scalar(day_of(column))}"]
         if target.endswith("_concept_id"):
-            vocabulary = column.get("vocabulary")
-            if vocabulary and vocabulary in self.known:
+            if vocabulary := column.get("vocabulary"):
                 return [f"{target}: {scalar(called('code', vocabulary, expression))}"]
             return [f"{target}: {scalar(called('lookup', self._list(meaning, found, table, columns), expression))}"]
         if target == "value_as_number":
@@ -290,7 +291,7 @@ class _Writer:
         as_text = f"coalesce({as_text}, {named(said)})" if said and plain else as_text
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
         if unit and code:
-            coded = code.get("vocabulary") in self.known
+            coded = code.get("vocabulary")
             of = f'lookup("{self._list("units" if coded else "test", [code], table, columns)}", {named_column(code)}, '
             wanted = f'coalesce({of}"unit"), {named(unit)})'
             read = f'convert({read}, {named(unit)}, {wanted}, {of}"analyte"))'
@@ -380,13 +381,3 @@ def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
     """Whether a code takes the place of the number that stands for it."""
     own = {column["name"]: column["meaning"] for column in table["columns"]}
     return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])
-
-
-def vocabularies(file: Path | None) -> list[str]:
-    """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
-    from atoll.cdm.vocabulary import starter_vocabularies
-
-    if file is None:
-        return starter_vocabularies()
-    with Workbench(file, read_only=True) as bench:
-        return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]

@@ -219,3 +219,19 @@ def test_a_column_called_as_a_word_of_an_expression_is_not_used(tmp_path):
     assert text.endswith("  # TODO not used: labs (columns analyte)\n")
     assert made.unused == {"labs": ["analyte"]}
     assert check_against(read_mapping(tmp_path / "m" / "own.yaml"), str(folder)) == made.unused
+
+
+def test_codes_are_looked_up_in_the_edition_that_holds_most_of_them(tmp_path):
+    file, codes = tmp_path / "vocabulary.duckdb", ("E11.900", "I10.x00", "J18.901", "K29.500")
+    with Workbench(file) as bench:
+        bench.run("CREATE TABLE vocabulary AS SELECT unnest(['ICD10', 'ICD10CM', 'ICD10CN']) AS vocabulary_id")
+        bench.run("CREATE TABLE concept AS SELECT 'ICD10CN' AS vocabulary_id, unnest(['E11.900', 'I10.x00', 'J18.901'])"
+                  " AS concept_code UNION ALL SELECT 'ICD10CM', 'E11.900'")  # fmt: skip
+    export = tmp_path / "export"
+    export.mkdir()
+    lines = "".join(f"{i},V{i},2023-01-01,{codes[i % 4]}\n" for i in range(N))
+    (export / "diagnoses.csv").write_text("patient_id,visit_id,diagnosis_date,diagnosis_code\n" + lines)
+    propose(str(export), tmp_path / "m" / "own.yaml", "own", file)
+    assert 'condition_concept_id: code("ICD10CN", diagnosis_code)' in (tmp_path / "m" / "own.yaml").read_text()
+    propose(str(export), tmp_path / "n" / "own.yaml", "own")  # nothing in hand holds them: a list to fill in
+    assert 'lookup("diagnosis", diagnosis_code)' in (tmp_path / "n" / "own.yaml").read_text()
