@@ -70,7 +70,8 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
             ("  column", "type", "pattern", "missing", "distinct", "looks like"), [("  " + r[0], *r[1:]) for r in rows]
         )
         for link in table["links"]:
-            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%})")
+            almost = ", almost unique there" if link.get("almost") else ""
+            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%}{almost})")
         out.say()
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")

@@ -256,7 +256,7 @@ class _Load:
     def _say(self, text: str) -> None:
         """Progress with the remaining time, from the bytes that are still to be read."""
         left = ""
-        if self.done and self.total:
+        if self.done > 0.05 * self.total:  # before, the time of the start would be taken for that of the rest
             seconds = (time.monotonic() - self.began) * (self.total - self.done) / self.done
             left = f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
         share = f" ({self.done / self.total:.0%}{left})" if self.total else ""

@@ -54,6 +54,7 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
     "procedure_occurrence": (("person", "procedure"), ()),
 }
 _EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
+_JOINING = (*_EVENT_TABLES, "visit_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
 _NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name"}
 _START = {
@@ -160,8 +161,8 @@ class _Writer:
     def _of(self, to: str) -> list[str]:
         fit = []
         for table in self.tables:
-            wide = widened(table, self.tables) if to in _EVENT_TABLES else table
-            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or _behind(wide, table)) else table
+            wide = widened(table, self.tables) if to in _JOINING else table
+            wide = wide if wide.get("join") and _says_more(to, wide, table) else table
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
         if to == "person":  # the table that tells most of patients; the others are about them
@@ -374,7 +375,15 @@ def _fits(to: str, table: Mapping[str, Any]) -> bool:
     if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
         return False
     # rows with codes or values are events of visits, not visits
-    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns
+    whole = "end" in columns and "visit" in columns and own_values(table, columns["visit"][0]["name"])  # one row a stay
+    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns or whole
+
+
+def _says_more(to: str, wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether what a table's keys lead to is needed for a table of the model."""
+    if to == "visit_occurrence":
+        return _fits(to, table) and "visit_kind" in set(by_meaning(wide)) - set(by_meaning(table))
+    return _fits(to, wide) > _fits(to, table) or _behind(wide, table)
 
 
 def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:

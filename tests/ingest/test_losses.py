@@ -14,7 +14,7 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError
 from atoll.ingest import losses
 from atoll.site.nightly import Schedule, run_load
-from tests.ingest.exports import MAPPING, RESULTS, SEX, VISITS, loaded, rows, write
+from tests.ingest.exports import MAPPING, RESULTS, SEX, VISITS, loaded, reasons, rows, write
 
 MANY = RESULTS + "".join(f"m{n},1,v1,2020-01-11,2345-7,{n},mg/dL\n" for n in range(300))
 HALF = "".join(MANY.splitlines(keepends=True)[:150])
@@ -77,3 +77,10 @@ def test_a_load_of_the_night_leaves_the_release_and_says_why(place):
     with duckdb.connect(str(place / "c.db"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM measurement").fetchone() == (303,)
     assert json.loads(CliRunner().invoke(atoll, by_hand).stdout)["release"] == 2
+
+
+def test_references_that_lead_nowhere_are_counted(tmp_path):
+    visits = MAPPING[MAPPING.index("  - to: visit_occurrence") : MAPPING.index("  - to: measurement")]
+    report = loaded(tmp_path, MAPPING.replace(visits, ""))
+    assert reasons(report) == {"unknown visit_occurrence": 3}
+    assert report.tables["measurement"] == 3
