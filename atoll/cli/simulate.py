@@ -33,6 +33,8 @@ def simulate(out: Output, out_folder: Path, hospitals: int, persons: int, shapes
     named = tuple(filter(None, (shape.strip() for shape in shapes.split(","))))
     own = tuple(dict.fromkeys(hospital.shape for hospital in choose(hospitals)))
     wanted = {"all": own, "none": ()}.get(shapes, named)
+    if unknown := [shape for shape in wanted if shape not in SHAPES]:
+        raise click.BadParameter(f"There is no shape {unknown[0]!r}. There are: {', '.join(SHAPES)}.")
     with out.progress("simulate", -(-persons // BLOCK)) as step:
         manifest = run(
             out_folder, persons, hospitals, seed, wanted, as_csv=as_csv,

@@ -140,5 +140,5 @@ def test_the_day_of_a_test_is_a_day(name):
 
 
 def test_a_mapping_that_is_not_there_is_said_to_be_none(tmp_path):
-    with pytest.raises(DataError, match="nothere.yaml is not there"):
+    with pytest.raises(DataError, match="is not there"):
         read_mapping(tmp_path / "nothere.yaml")
