@@ -1,16 +1,16 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); copies, of a database server's
-                tables; excel; formats, those of messages
-                (a new one goes there): fhir, hl7v2
+                tables; excel; formats, those of messages (a new one goes there): fhir, hl7v2
 Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
-                code_lists and drafting, what it writes
+                coded, the vocabulary of its codes; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export
 Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
-                repeats, one key on several rows; emptied, rules of which no row stays; derive, periods and eras; reuse,
-                what has not changed; release, in force as a whole; report and unit_gaps, what is told of it
+                repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; emptied and
+                losses, what keeps a release from being in force; release, in force as a whole; report and unit_gaps,
+                what is told of it
 The way back    trace, from a row of the model to the export's
 
 What a name means is a subject of its own, which the loader does not need: terminology, the matcher, and the folder
