@@ -24,7 +24,6 @@ PATH = click.Path(path_type=Path)
 @click.option("--at", default="02:00", show_default=True, metavar="HH:MM", help="By this machine's clock.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
-@click.option("--anyway", is_flag=True, help="Put it in force even if it loses much, or no row of some rule can stay.")
 @home_option
 @with_output
 def load(
@@ -36,7 +35,6 @@ def load(
     at: str,
     vocabulary: Path | None,
     memory: str,
-    anyway: bool,
     home: Path,
 ) -> None:
     """Have the running site load an export every night, or say how the last load ended. `--every never` ends it."""
@@ -58,7 +56,7 @@ def load(
             read_mapping(mapping)
             own = str(Path(source).resolve()) if "://" not in source else source
             known = str(vocabulary.resolve()) if vocabulary else ""
-            words = (str(mapping.resolve()), own, place, every, at, known, memory, anyway)
+            words = (str(mapping.resolve()), own, place, every, at, known, memory)
             chosen = Schedule(*words)  # type: ignore[arg-type]
             write_schedule(store, chosen)
         _told(out, read_schedule(store), store)

@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from atoll.cdm.numbers import MACROS
 from atoll.cdm.tables import FEMALE, MALE
@@ -130,13 +129,3 @@ def _written(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(lines)
     return out.getvalue()
-
-
-def vocabularies(file: Path | None) -> list[str]:
-    """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
-    from atoll.cdm.vocabulary import starter_vocabularies
-
-    if file is None:
-        return starter_vocabularies()
-    with Workbench(file, read_only=True) as bench:
-        return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]
