@@ -119,7 +119,7 @@ def test_the_command_plans_shows_and_ends_it(place):
     ("words", "said"),
     [(["MAPPING"], "--from is missing"), (["MAPPING", "--from", "x"], "--cdm is missing"),
      (["MAPPING", "--from", "x", "--cdm", "duckdb:////x", "--at", "25:00"], "'25:00' is no time of day"),
-     (["nothing.yaml", "--from", "x", "--cdm", "duckdb:////x"], "cannot be read")],
+     (["nothing.yaml", "--from", "x", "--cdm", "duckdb:////x"], "is not there")],
 )  # fmt: skip
 def test_what_cannot_be_planned_is_a_sentence(place, words, said):
     _store(place)
