@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atoll.durable import private_file
 from atoll.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, table: pa.Table, what: str) -> None:
-    """A whole Parquet file or none, with a note that it is Atoll's.
+    """A whole Parquet file or none, with a note that it is Atoll's. Its rows are patients': for its owner alone.
 
     Raises
     ------
@@ -280,7 +281,8 @@ def write_table(path: Path, table: pa.Table, what: str) -> None:
     """
     import pyarrow.parquet as pq
 
-    write(path, lambda part: pq.write_table(marked(table, what), part, compression="zstd"))
+    with _told(path), private_file(path) as file:
+        pq.write_table(marked(table, what), file, compression="zstd")
 
 
 def write(path: Path, fill: Callable[[Path], object]) -> None:
@@ -293,10 +295,17 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
     """
     part = path.with_name(f".{path.name}.arriving")
     try:
-        fill(part)
-        part.replace(path)
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
+        with _told(path):
+            fill(part)
+            part.replace(path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error

@@ -183,6 +183,7 @@ def test_the_command_writes_what_a_site_registers(tmp_path):
     words = ["quality", "persons", "--cdm", f"duckdb:///{file}", "--out", str(tmp_path / "q.parquet"), "--json"]
     done = CliRunner().invoke(command, words)
     assert done.exit_code == 0, done.output
+    assert (tmp_path / "q.parquet").stat().st_mode & 0o777 == 0o600, "rows of patients"
     table = pq.read_table(tmp_path / "q.parquet")
     described = yaml.safe_load((tmp_path / "q.dictionary.yaml").read_text("utf-8"))["columns"]
     assert table.column_names == list(described)
