@@ -42,7 +42,8 @@ WORDS: dict[str, Pair] = {
     "number_possible": ("Quantities and days of supply are not negative.", "数量与供药天数不为负。"),
     "unit_plausible": ("A test is in one of its units.", "检验使用其合理单位之一。"),
     "sex_possible": ("What befalls one sex is recorded of no other.", "单一性别的情况只记录于该性别。"),
-    "no_gap": ("No month is without records.", "没有无记录的月份。"),
+    "no_gap": ("No month in between is as good as empty.", "期间没有几乎空白的月份。"),
+    "same_span": ("A table begins and ends when the others do.", "各表的起止时间一致。"),
     "no_jump": ("Records do not change tenfold from month to month.", "逐月记录数没有十倍的变化。"),
     "one_unit": ("A test is in one unit.", "同一检验使用同一单位。"),
     "no_negative": ("Values of a test are not negative.", "检验数值不为负。"),
@@ -194,6 +195,10 @@ ADVICE: dict[str, Pair] = {
     "no_gap": (
         "Ask whether the export leaves these months out, or whether a system was changed then.",
         "确认导出是否遗漏了这些月份，或当时是否更换过系统。",
+    ),
+    "same_span": (
+        "Ask whether this table was exported for fewer days, or whether its system came later or was replaced.",
+        "确认该表的导出日期范围是否较短，或其系统是否较晚启用或已被更换。",
     ),
     "no_jump": (
         "Ask what changed in that month: a department that joined, a system, or a doubled export.",

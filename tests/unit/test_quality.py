@@ -206,7 +206,7 @@ def test_a_gap_and_a_jump_in_time():
         many = {3: 0, 8: 5000}.get(month, 300)
         when = day.replace(month=month + 1)
         rows["condition_occurrence"] += [
-            {"condition_occurrence_id": 10_000 * month + k, "person_id": 1, "condition_concept_id": CONDITION,
+            {"condition_occurrence_id": 10_000 * month + k, "person_id": k, "condition_concept_id": CONDITION,
              "condition_start_date": when, "condition_type_concept_id": 1}
             for k in range(many)
         ]  # fmt: skip
