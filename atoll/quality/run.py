@@ -10,6 +10,7 @@ months   how many records and persons a month: one count, of every table before 
 persons  who has records: one count
 units, sexes   a concept with its units or sexes: one count
 pairs    two tests of one person and day: one join
+births   how many share a day of birth: one count
 doubles  rows that are the same but for their key: one count, on some of the persons of a large table
 tests    the commonest laboratory tests: see `tests`
 """
@@ -24,7 +25,7 @@ from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
 from atoll.cdm.tables import tables as model
 from atoll.errors import DataError
-from atoll.quality import completeness, conformance, months, plausibility, references, tests
+from atoll.quality import births, completeness, conformance, months, plausibility, references, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.scope import Scope
 
@@ -43,7 +44,7 @@ Progress = Callable[[str], None]
 
 def all_checks() -> list[Check]:
     """Every check that does not depend on what a database holds, in the order of families."""
-    modules = (conformance, completeness, plausibility, references)
+    modules = (conformance, completeness, plausibility, references, births)
     return [check for module in modules for family in module.FAMILIES for check in family()]
 
 
@@ -116,7 +117,7 @@ class People:
 def _of_table(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
     askers = {"type": _types, "rows": _rows, "codes": _codes, "links": _links, "key": _keys,
               "persons": _persons, "units": _units, "sexes": _sexes, "pairs": _pairs,
-              "doubles": _doubles}  # fmt: skip
+              "doubles": _doubles, "births": _births}  # fmt: skip
     for shape, ask in askers.items():
         chosen = [check for check in checks if check.shape == shape]
         for start in range(0, len(chosen), AT_ONCE):
@@ -222,6 +223,10 @@ def _persons(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[
     for check in checks:
         filled = check.family == "person_observed" or without < n  # a table that holds nothing is not used here
         yield judged(check, n if filled else 0, without)
+
+
+def _births(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    yield from births.look(workspace, checks)
 
 
 def _grouped(workspace: Workspace, query: Sql) -> dict[int, dict[int, int]]:

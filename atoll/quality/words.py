@@ -39,6 +39,7 @@ WORDS: dict[str, Pair] = {
     "end_after_start": ("What ends has begun.", "结束不早于开始。"),
     "within_observation": ("Records lie within observation.", "记录在观察期之内。"),
     "age_possible": ("Births are possible.", "出生日期合理。"),
+    "birth_shared": ("No day of birth is shared by far too many.", "没有过多的人同一天出生。"),
     "number_possible": ("Quantities and days of supply are not negative.", "数量与供药天数不为负。"),
     "unit_plausible": ("A test is in one of its units.", "检验使用其合理单位之一。"),
     "sex_possible": ("What befalls one sex is recorded of no other.", "单一性别的情况只记录于该性别。"),
@@ -179,6 +180,10 @@ ADVICE: dict[str, Pair] = {
     "age_possible": (
         "Look at the pattern of the date of birth: years of two digits fall into the wrong century.",
         "检查出生日期的格式：两位数的年份会落入错误的世纪。",
+    ),
+    "birth_shared": (
+        "Ask which day the source writes for an unknown birth, and leave it out in the mapping (`unless(value, …)`).",
+        "确认来源用哪一天表示出生日期不详，并在映射中排除（`unless(value, …)`）。",
     ),
     "number_possible": (
         "Look whether returns and cancellations are written as negative numbers; leave them out.",

@@ -15,7 +15,7 @@ import pytest
 
 from atoll.cdm.workspace import workspace_at
 from atoll.errors import StudyError
-from atoll.quality import completeness, conformance, plausibility, references
+from atoll.quality import births, completeness, conformance, plausibility, references
 from atoll.quality.plausibility import sexes, units_of_tests
 from atoll.quality.report import drift, to_document
 from atoll.quality.run import all_checks, run
@@ -262,7 +262,7 @@ def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
 
 
 def test_every_family_is_said_in_both_languages():
-    modules = (conformance, completeness, plausibility, references)
+    modules = (conformance, completeness, plausibility, references, births)
     families = {f.__name__ for m in modules for f in m.FAMILIES} | set(FAMILIES)
     assert families == set(WORDS)
 
