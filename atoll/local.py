@@ -32,7 +32,7 @@ from atoll.network.messages import Place, digest
 from atoll.privacy.disclosure import PUBLIC, STRICT, Policy
 from atoll.privacy.statistics import Statistics, combine
 from atoll.site.runner import Dataset, Permit, Runner
-from atoll.study.dictionary import Dictionary, agreed
+from atoll.study.dictionary import Column, Dictionary, agreed
 from atoll.study.protocol import Study
 from atoll.ui.results import Result
 
@@ -106,6 +106,7 @@ class Network:
             raise StudyError(
                 f"policy: {policy!r} is not possible.", "Give 'strict', 'public' or a Policy.", subject="policy"
             )
+        _check_columns(columns)
         self._limits = dict(limits or {})
         self._threads = threads or os.cpu_count() or 1
         self.public = policy == "public"
@@ -279,6 +280,18 @@ def refusal(site: str, code: str, subject: str) -> AtollError:
     """The error that a site's code stands for, with the word of the study that it concerns, and its remedy."""
     about = f" ({subject})" if subject else ""
     return error_for(code, f"{site}: {CATALOGUE[code][1].rstrip('.')}{about}.", REMEDIES[code], subject=subject)
+
+
+def _check_columns(columns: object) -> None:
+    if columns is not None and not isinstance(columns, Mapping):
+        what = f"columns: a {type(columns).__name__} is no data dictionary."
+    else:
+        wrong = [(name, one) for name, one in (columns or {}).items() if not isinstance(one, Column)]
+        if not wrong:
+            return
+        what = f"columns: {wrong[0][0]!r} is a {type(wrong[0][1]).__name__} and no Column."
+    remedy = "Give a Column (atoll.study.dictionary) by each name; Column.from_document makes one of a dict of a file."
+    raise StudyError(what, remedy, subject="columns")
 
 
 def _opened(tables: Mapping[str, Any]) -> dict[str, Table]:

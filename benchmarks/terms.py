@@ -7,8 +7,12 @@ lie beside the tests. The floor of the calibration error is what chance gives wh
 from __future__ import annotations
 
 import csv
+import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from scripts.fit_terms import half, read_names
 from tests.reference import test_terms as judge

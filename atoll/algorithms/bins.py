@@ -14,12 +14,13 @@ counts, the bounds hold for the rounded counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from atoll.algorithms.cells import groups
+from atoll.algorithms.cells import few, groups
 from atoll.algorithms.core import Data
+from atoll.algorithms.nested import nearest
 from atoll.privacy.statistics import Array
 from atoll.study.dictionary import OTHER, code_name
 
@@ -57,6 +58,32 @@ def persons_per_level(data: Data, name: str) -> dict[str, int]:
         other = data.persons(np.isin(codes, joined))
     kept = {word: persons[word] for code, word in enumerate(words) if code not in joined}
     return kept | ({OTHER: other} if joined else {})
+
+
+def bounds_per_level(data: Data, name: str, levels: Sequence[str]) -> tuple[list[int], list[int]]:
+    """At a site: bounds of the persons of each level, and of `OTHER`; equal where the number is told.
+
+    A level of fewer than K lies between nobody and K, whoever has it. When together they are fewer than K too, the
+    largest level counts them as its own and is told to within K: so nobody and a few give the same bytes. Else `OTHER`
+    tells how many they are, with words that are no level.
+    """
+    words, codes = coded_words(data, name)
+    place = {word: code for code, word in enumerate(words)}
+    own = [codes == place.get(level, -1) for level in levels]
+    persons = [data.persons(mine) for mine in own]
+    told = [n >= data.minimum for n in persons]
+    most, least = max(range(len(levels)), key=persons.__getitem__), few(data.minimum, data.rounding)
+    rest = (codes < len(words)) & ~np.any([mine for mine, enough in zip(own, told, strict=True) if enough], axis=0)
+    low = [n if enough else 0 for n, enough in zip(persons, told, strict=True)]
+    high = [n if enough else least for n, enough in zip(persons, told, strict=True)]
+    if data.persons(rest & ~own[most]) >= data.minimum:
+        other = data.persons(rest)
+        return [*low, other], [*high, other]
+    if rest.any() or not all(told):
+        high[most] = data.persons(rest | own[most])
+        reached = nearest(high[most], data.rounding) - least
+        low[most] = reached if reached >= data.minimum else 0
+    return [*low, 0], [*high, 0]
 
 
 def persons_per_bin(data: Data, name: str, edges: Array) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from atoll.algorithms.bins import persons_per_bin, persons_per_level, quantile
+from atoll.algorithms.bins import bounds_per_level, persons_per_bin, quantile
 from atoll.algorithms.core import Data, Program, at_site_whole
 from atoll.algorithms.options import ColumnName, Edges
 from atoll.errors import StudyError
@@ -41,13 +41,15 @@ FAR, VALLEY, MIXED = 4.5, 2.5, 0.02  # ratios to the own median, and the share o
 GAPS = 0.2  # difference of the shares of persons without a value
 SIGNED = 0.01  # share of values that are not above zero, from which a number has no scale
 DISTANCE = 0.3  # total variation between two distributions over levels
-ABSENT = 0.05  # share elsewhere of a level that nobody has here
+ABSENT, RARER = 0.05, 10  # share elsewhere of a level that nobody has here; at least so many times what few would be
 
 
 class Seen(Statistics):
     persons: int = count(apart=True)
     known: Array = table(apart=True)
-    held: Array = table(apart=True)
+    valued: Array = table(apart=True)
+    low: Array = table(apart=True)
+    high: Array = table(apart=True)
     decades: Array = table(apart=True)
     behind: dict[str, Array] = witness()
 
@@ -63,8 +65,8 @@ class Comparability:
 
     persons       of all hospitals
     columns       type and unit of each
-    sites_apart   for each hospital `persons`, `columns` (a number: median, q25, q75, mixed; a category: shares; both:
-                  missing, a share), and `findings`
+    sites_apart   for each hospital `persons`, `columns` (a number: median, q25, q75, mixed; a category: `shares`, each
+                  at the most, and `shares_least`; both: missing, a share), and `findings`
     """
 
     persons: int
@@ -76,13 +78,16 @@ class Comparability:
 @at_site_whole
 def seen(data: Data, numbers: tuple[str, ...], words: tuple[str, ...]) -> Seen:
     """Persons with a value of each column, per decade, and per word. `words` are `column=level`, `…` for the rest."""
-    persons, categories = data.persons(), tuple(dict.fromkeys(word.partition("=")[0] for word in words))
-    known = {name: _known(data, name, persons) for name in (*numbers, *categories)}
-    levels = {f"{c}={level}": n for c in categories if known[c] for level, n in persons_per_level(data, c).items()}
+    persons, levels = data.persons(), _by_column(words)
+    known = {name: _known(data, name, persons) for name in (*numbers, *levels)}
+    bounds = [bounds_per_level(data, c, own) if known[c] else ([0] * (len(own) + 1),) * 2 for c, own in levels.items()]
+    low, high = (np.array([n for ends in bounds for n in ends[side]], dtype=np.int64) for side in (0, 1))
     return Seen(
         persons=persons,
         known=np.array(list(known.values()), dtype=np.int64),
-        held=np.array([levels.get(word, 0) for word in words], dtype=np.int64),
+        valued=np.array([_valued(data, name) if known[name] else 0 for name in levels], dtype=np.int64),
+        low=low,
+        high=high,
         decades=np.array([_decades(data, name, persons) for name in numbers], np.int64).reshape(-1, len(DECADES) + 1),
         behind={"missing": np.array([persons - n for n in known.values()], dtype=np.int64)},
     )
@@ -94,11 +99,25 @@ def bins(data: Data, numbers: tuple[str, ...], edges: Edges) -> Bins:
     return Bins(**_histograms(data, numbers, edges))
 
 
+def _by_column(words: tuple[str, ...]) -> dict[str, list[str]]:
+    """The levels of each column, of `words`: `column=level`, the last of each is `…`."""
+    levels: dict[str, list[str]] = {}
+    for word in words:
+        name, _, level = word.partition("=")
+        levels.setdefault(name, []).extend([level] if level != OTHER else [])
+    return levels
+
+
+def _valued(data: Data, name: str) -> int:
+    values = data.column(name)
+    return data.persons(
+        ~np.isnan(values) if values.dtype.kind == "f" else np.array([value is not None for value in values])
+    )
+
+
 def _known(data: Data, name: str, persons: int) -> int:
     """Persons with a value: all, or nobody, where too few are without or with one."""
-    values = data.column(name)
-    is_known = ~np.isnan(values) if values.dtype.kind == "f" else np.array([value is not None for value in values])
-    known = data.persons(is_known)
+    known = _valued(data, name)
     return 0 if known < data.minimum else persons if persons - known < data.minimum else known
 
 
@@ -181,17 +200,16 @@ def _site(
     """A hospital's figures of each column."""
     persons = max(int(first.persons[s]), 1)
     gaps = {name: max(1 - int(n) / persons, 0.0) for name, n in zip((*numbers, *levels), first.known[s], strict=True)}
-    held = dict(zip(words, first.held[s].tolist(), strict=True))
     found: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(numbers):
         signed = (first.decades[:, i, 0] > SIGNED * first.decades[:, i].sum(axis=1)).any()
         low, high = (0 * cells if signed else cells for cells in (second.low[s, i], second.high[s, i]))
         found[name] = _number(low, high, edges[i]) | {"missing": gaps[name]}
-    for name, known in levels.items():
-        counts = {level: held[f"{name}={level}"] for level in (*known, OTHER)}
-        total = sum(counts.values())
-        shares = {level: n / total for level, n in counts.items() if n or level != OTHER} if total else {}
-        found[name] = {"shares": shares, "missing": gaps[name]}
+    low, high = (dict(zip(words, cells[s].tolist(), strict=True)) for cells in (first.low, first.high))
+    for (name, known), total in zip(levels.items(), first.valued[s].tolist(), strict=True):
+        listed = [level for level in (*known, OTHER) if total and (level != OTHER or high[f"{name}={level}"])]
+        most, least = ({level: min(ends[f"{name}={level}"] / total, 1.0) for level in listed} for ends in (high, low))
+        found[name] = {"shares": most, "shares_least": least, "missing": gaps[name]}
     return found
 
 
@@ -269,19 +287,26 @@ def _stands_apart(own: list[dict[str, Any]], s: int, known: list[int]) -> bool:
 
 
 def _shares_apart(own: list[dict[str, Any]], name: str, columns: Dictionary) -> list[tuple[int, dict[str, Any]]]:
+    """Of the levels that have a name; `…` holds few of each, whose bounds are told."""
     found = []
     known = [s for s, one in enumerate(own) if one["shares"]]
+    levels = sorted({level for s in known for level in own[s]["shares"]} - {OTHER})
     for s in known:
-        others = [own[t]["shares"] for t in known if t != s]
-        if not others:
-            continue
-        levels = sorted({level for shares in (own[s]["shares"], *others) for level in shares})
-        there = {level: float(np.median([shares.get(level, 0.0) for shares in others])) for level in levels}
-        here = {level: own[s]["shares"].get(level, 0.0) for level in levels}
-        gap = {level: abs(here[level] - there[level]) for level in levels}
-        worst = max(levels, key=lambda level: (round(gap[level], 2), here[level]))
-        absent = [level for level in levels if here[level] == 0 and there[level] >= ABSENT and OTHER not in here]
-        if sum(gap.values()) / 2 > DISTANCE or absent:
-            level = worst if sum(gap.values()) / 2 > DISTANCE else absent[0]
-            found.append((s, {"kind": "share", "level": level, "here": here[level], "elsewhere": there[level]}))
+        here = {level: _ends([own[s]], level) for level in levels}
+        there = {level: _ends([own[t] for t in known if t != s] or [own[s]], level) for level in levels}
+        gap = {level: max(here[level][0] - there[level][1], there[level][0] - here[level][1], 0.0) for level in levels}
+        distance, flag = sum(gap.values()) / 2, columns[name].type == "flag"  # of a flag one share says the other
+        worst = max(levels[flag:], key=lambda level: (round(gap[level], 2), here[level]))
+        absent = [n for n in levels if not here[n][0] and there[n][0] >= max(ABSENT, RARER * here[n][1])]
+        if distance > DISTANCE or absent:
+            level = worst if distance > DISTANCE or flag else absent[0]
+            (here_least, most), (there_least, there_most) = here[level], there[level]
+            found.append((s, {"kind": "share", "level": level, "here": most, "here_least": here_least,
+                              "elsewhere": there_most, "elsewhere_least": there_least}))  # fmt: skip
     return found
+
+
+def _ends(own: list[dict[str, Any]], level: str) -> tuple[float, float]:
+    """The least and the largest share of a level: the medians of these hospitals'."""
+    least, most = (float(np.median([one[key].get(level, 0.0) for one in own])) for key in ("shares_least", "shares"))
+    return least, most

@@ -114,7 +114,9 @@ def checks(output: Output, kind: str | None) -> None:
 def persons(
     output: Output, cdm: str, out: Path, dictionary: Path | None, threads: int | None, memory: str | None
 ) -> None:
-    """Make the checks a dataset, one flag a table and family, for hospitals to compare through the gate.
+    """Make the checks a dataset, for hospitals to compare through the gate: flags, and last values of tests.
+
+    One flag a table and family of checks, and of each test that is known the person's last value as it stands.
 
     The table stays in the hospital: `atoll site dataset add NAME --from TABLE --dictionary FILE` registers it.
     """

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atoll.durable import reason, try_out
+from atoll.durable import private_file, reason, try_out
 from atoll.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, table: pa.Table, what: str) -> None:
-    """A whole Parquet file or none, with a note that it is Atoll's.
+    """A whole Parquet file or none, with a note that it is Atoll's. Its rows are patients': for its owner alone.
 
     Raises
     ------
@@ -309,7 +309,8 @@ def write_table(path: Path, table: pa.Table, what: str) -> None:
     """
     import pyarrow.parquet as pq
 
-    write(path, lambda part: pq.write_table(marked(table, what), part, compression="zstd"))
+    with _told(path), private_file(path) as file:
+        pq.write_table(marked(table, what), file, compression="zstd")
 
 
 def write(path: Path, fill: Callable[[Path], object]) -> None:
@@ -322,10 +323,17 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
     """
     part = path.with_name(f".{path.name}.arriving")
     try:
-        fill(part)
-        part.replace(path)
-    except OSError as error:
-        raise OperatorError(f"{path} cannot be written: {reason(error)}.", ELSEWHERE) from error
+        with _told(path):
+            fill(part)
+            part.replace(path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {reason(error)}.", ELSEWHERE) from error

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from atoll.cdm.database import without_password
 from atoll.cdm.marks import release_of
 from atoll.cdm.workspace import workspace_at
 from atoll.cohort.kept import Marks, State, in_order, members, signature
 from atoll.cohort.run import CohortRun, Outcome
+from atoll.durable import private_file
 from atoll.errors import AtollError, OperatorError, StudyError
 from atoll.study.circe import CohortExpression
 from atoll.study.circe.as_yaml import is_yaml, named
@@ -172,7 +173,7 @@ class FolderRun:
         return document
 
     def write(self, out: Path, report: Path | None) -> None:
-        """The rows as Parquet and the report as JSON, each whole or not at all.
+        """The rows as Parquet and the report as JSON, each whole or not at all, and for its owner alone to read.
 
         Raises
         ------
@@ -182,10 +183,12 @@ class FolderRun:
         import pyarrow.parquet as pq
 
         rows = self.state.written(self.outcome.rows)
-        _whole(out, lambda part: pq.write_table(rows, part, compression="zstd"))
+        with _whole(out) as file:
+            pq.write_table(rows, file, compression="zstd")
         if report is not None:
             text = json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n"
-            _whole(report, lambda part: part.write_text(text, encoding="utf-8"))
+            with _whole(report) as file:
+                file.write(text.encode("utf-8"))
 
 
 def run_definitions(
@@ -280,12 +283,10 @@ def _counts(outcome: Outcome) -> dict[str, tuple[int, int]]:
     return {name: (n, k) for name, n, k in zip(names, *counted, strict=True)}
 
 
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.name}.part")
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
     try:
-        write(part)
-        part.replace(path)
+        with private_file(path) as file:
+            yield file
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error

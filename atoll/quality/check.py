@@ -16,15 +16,10 @@ from atoll.cdm.sql import Sql, name, sql
 
 Kind = Literal["conformance", "completeness", "plausibility"]
 Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "persons", "units", "sexes",
-                "tests", "pairs", "doubles"]  # fmt: skip
+                "tests", "pairs", "doubles", "births"]  # fmt: skip
 TRUE = sql("TRUE")
-ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes")
-TESTS_OF_ROWS = (
-    "one_unit",
-    "no_negative",
-    "one_scale",
-    "no_second_unit",
-)  # of `tests`, the families that look at single values
+ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes", "births")
+TESTS_OF_ROWS = ("one_unit", "no_negative", "one_scale", "no_second_unit")  # of `tests`, those of single values
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """A hospital's own checks as columns of a dataset, so that hospitals compare them through the gate.
 
 One row a person, one flag for each table and family of checks about rows, such as `measurement_unit_given`: 1 where one
-of the person's records is at fault, 0 where none is, nothing where no record of theirs is looked at. Registered as any
-other dataset, it is compared by `comparability` or counted by `describe`, under the rules that hold for every column:
-what leaves are numbers of persons. Every hospital has the same columns, also of tables that it does not hold.
+of the person's records is at fault, 0 where none is, nothing where no record of theirs is looked at. And one number for
+each laboratory test of `references.csv`, such as `test_hba1c_4548_4`: the person's last value as it stands, in whatever
+unit the record says or does not say, so that a hospital whose values are in another unit is told by their middle.
+
+Registered as any other dataset, it is compared by `comparability`, under the rules that hold for every column: what
+leaves are numbers of persons. Every hospital has the same columns, also of tables that it does not hold.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from atoll.cdm.tables import tables
 from atoll.errors import DataError
 from atoll.quality.check import Check
 from atoll.quality.completeness import EVENT_TABLES
+from atoll.quality.references import references
 from atoll.quality.run import People, all_checks, joins
 from atoll.quality.words import WORDS
 from atoll.study.dictionary import Column
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PERSON = "person_id"
+_READ = ("person_id", "measurement_concept_id", "measurement_date", "value_as_number")
 
 
 def columns() -> dict[str, list[Check]]:
@@ -46,7 +51,18 @@ def dictionary() -> Mapping[str, Column]:
         column: Column("flag", label=f"{checks[0].table}, a record at fault: {WORDS[checks[0].family][0]}")
         for column, checks in columns().items()
     }
-    return {PERSON: Column("person"), **flags}
+    found = {column: (concept, references()[concept][0]) for column, concept in tests().items()}
+    values = {
+        column: Column("number", unit=one.unit, label=f"{one.analyte or 'test'}, LOINC {one.loinc}: the last value")
+        for column, (_, one) in found.items()
+    }
+    return {PERSON: Column("person"), **flags, **values}
+
+
+def tests() -> dict[str, int]:
+    """The column of each test, and its concept."""
+    named = {concept: ("test", found[0].analyte, found[0].loinc) for concept, found in references().items()}
+    return {"_".join(filter(None, parts)).replace("-", "_"): concept for concept, parts in named.items()}
 
 
 def person_table(workspace: Workspace) -> pa.Table:
@@ -73,9 +89,36 @@ def person_table(workspace: Workspace) -> pa.Table:
             found = workspace.fetch(_query(workspace, table, flags))
             schema = pa.schema([(PERSON, pa.int64()), *((column, pa.int8()) for column in flags)])
             made = made.join(found.cast(schema), PERSON, join_type="left outer")
-    absent = pa.nulls(made.num_rows, pa.int8())
-    listed = {column: made[column] if column in made.column_names else absent for column in dictionary()}
+    if set(_READ) <= set(workspace.columns("measurement") or ()):
+        schema = pa.schema([(PERSON, pa.int64()), *((column, pa.float64()) for column in tests())])
+        made = made.join(workspace.fetch(_last_values()).cast(schema), PERSON, join_type="left outer")
+    kinds = {"flag": pa.int8(), "number": pa.float64(), "person": pa.int64()}
+    listed = {
+        column: made[column] if column in made.column_names else pa.nulls(made.num_rows, kinds[what.type])
+        for column, what in dictionary().items()
+    }
     return pa.table(listed).sort_by(PERSON)
+
+
+def _last_values() -> Sql:
+    """One row for each person with a value: of each test the one of the last day, the largest of several."""
+    of = sql("measurement_concept_id IN ({c}) AND value_as_number IS NOT NULL",
+             c=joined(", ", [sql("{c}", c=concept) for concept in tests().values()]))  # fmt: skip
+    last = sql(
+        "SELECT person_id, measurement_concept_id AS concept, MAX(measurement_date) AS last_day FROM measurement "
+        "WHERE {o} GROUP BY person_id, measurement_concept_id", o=of,
+    )  # fmt: skip
+    cells = (
+        sql(
+            "MAX(CASE WHEN m.measurement_concept_id = {v} THEN m.value_as_number END) AS {c}", v=concept, c=name(column)
+        )
+        for column, concept in tests().items()
+    )
+    return sql(
+        "SELECT m.person_id, {c} FROM measurement m JOIN ({l}) d ON d.person_id = m.person_id "
+        "AND d.concept = m.measurement_concept_id AND d.last_day = m.measurement_date GROUP BY m.person_id",
+        c=joined(", ", cells), l=last,
+    )  # fmt: skip
 
 
 def _there(workspace: Workspace, check: Check) -> bool:

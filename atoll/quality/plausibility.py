@@ -146,9 +146,15 @@ def sex_possible() -> Iterator[Check]:
 
 
 def no_gap() -> Iterator[Check]:
-    """Between the first and the last month with records no month is empty."""
+    """Between the first and the last month no month is as good as empty."""
     for table in EVENT_TABLES:
         yield Check("no_gap", "plausibility", "months", table, subject="gap")
+
+
+def same_span() -> Iterator[Check]:
+    """A table begins and ends when the others do."""
+    for table in EVENT_TABLES:
+        yield Check("same_span", "plausibility", "months", table, subject="span")
 
 
 def no_jump() -> Iterator[Check]:
@@ -165,5 +171,5 @@ def not_doubled() -> Iterator[Check]:
 
 FAMILIES = (
     after_birth, before_death, not_future, not_ancient, end_after_start, within_observation, age_possible,
-    number_possible, unit_plausible, sex_possible, no_gap, no_jump, not_doubled,
+    number_possible, unit_plausible, sex_possible, no_gap, same_span, no_jump, not_doubled,
 )  # fmt: skip

@@ -37,6 +37,7 @@ class Reference:
     """The interval of one test in one sex (or both: "") from an age on, up to another; in `unit`, a UCUM code."""
 
     concept: int
+    loinc: str
     unit: str
     analyte: str
     sex: str
@@ -60,7 +61,8 @@ def references() -> dict[int, tuple[Reference, ...]]:
     for row in csv.DictReader(text.splitlines()):
         concept = int(row["concept_id"])
         reference = Reference(
-            concept, row["unit"], row["analyte"], row["sex"], int(row["age_from"]), float(row["age_to"] or math.inf),
+            concept, row["loinc"], row["unit"], row["analyte"], row["sex"],
+            int(row["age_from"]), float(row["age_to"] or math.inf),
             float(row["low"]), float(row["middle"] or math.nan), float(row["high"]), float(row["factor"]),
         )  # fmt: skip
         made.setdefault(concept, []).append(reference)

@@ -13,7 +13,7 @@ from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import tables
 from atoll.errors import DataError
-from atoll.quality import tests
+from atoll.quality import births, tests
 from atoll.quality.check import Check
 from atoll.quality.run import UNKNOWN, People, absent, all_checks, joins, with_parent
 
@@ -86,6 +86,8 @@ def _found(workspace: Workspace, check: Check, made: Check) -> tuple[Sql, Sql]:
     if check.shape == "persons":
         records = sql("SELECT DISTINCT person_id AS known FROM {t}", t=name(check.table))
         return sql("person t LEFT JOIN ({r}) r ON r.known = t.person_id", r=records), UNKNOWN
+    if check.shape == "births":
+        return rows, births.at_fault(workspace)
     among = joined(", ", [sql("{a}", a=concept) for concept in check.among])
     if check.shape == "units":
         return rows, sql(

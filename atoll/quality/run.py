@@ -6,10 +6,11 @@ rows     conditions on a row, its person, death and observation: one pass over t
 codes    conditions on a concept: one count of each code, then the vocabulary
 links    is the row there that is referred to: one join a parent
 key      do keys repeat: one count
-months   how many records a month: one count
+months   how many records and persons a month: one count, of every table before one is judged (`months`)
 persons  who has records: one count
 units, sexes   a concept with its units or sexes: one count
 pairs    two tests of one person and day: one join
+births   how many share a day of birth: one count
 doubles  rows that are the same but for their key: one count, on some of the persons of a large table
 tests    the commonest laboratory tests: see `tests`
 """
@@ -24,15 +25,13 @@ from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
 from atoll.cdm.tables import tables as model
 from atoll.errors import DataError
-from atoll.quality import completeness, conformance, plausibility, references, tests
+from atoll.quality import births, completeness, conformance, months, plausibility, references, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.scope import Scope
 
 UNKNOWN = sql("r.known IS NULL")  # what a row refers to: see `with_parent`
 AT_ONCE = 80  # checks in one query
 MANY = 2_000_000  # rows from which on those of some persons tell whether rows are doubled
-JUMP = 10.0  # from one month to the next
-FEWEST = 200  # records of a month before a jump says something
 FITS = {  # what a column of each kind may hold
     "integer": ("integer",),
     "number": ("number", "integer"),
@@ -45,7 +44,7 @@ Progress = Callable[[str], None]
 
 def all_checks() -> list[Check]:
     """Every check that does not depend on what a database holds, in the order of families."""
-    modules = (conformance, completeness, plausibility, references)
+    modules = (conformance, completeness, plausibility, references, births)
     return [check for module in modules for family in module.FAMILIES for check in family()]
 
 
@@ -68,6 +67,9 @@ def run(workspace: Workspace, progress: Progress = lambda step: None, scope: Sco
             progress(table)
             for finding in _of_table(workspace, table, list(group)):
                 findings[finding.check.id] = finding
+    progress("months")
+    for finding in months.look(workspace, [check for check in open_ if check.shape == "months"]):
+        findings[finding.check.id] = finding
     progress("laboratory tests")
     has = set(workspace.columns("measurement") or ())
     operators = "operator_concept_id" in has
@@ -113,9 +115,9 @@ class People:
 
 
 def _of_table(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    askers = {"type": _types, "rows": _rows, "codes": _codes, "links": _links, "key": _keys, "months": _months,
+    askers = {"type": _types, "rows": _rows, "codes": _codes, "links": _links, "key": _keys,
               "persons": _persons, "units": _units, "sexes": _sexes, "pairs": _pairs,
-              "doubles": _doubles}  # fmt: skip
+              "doubles": _doubles, "births": _births}  # fmt: skip
     for shape, ask in askers.items():
         chosen = [check for check in checks if check.shape == shape]
         for start in range(0, len(chosen), AT_ONCE):
@@ -223,31 +225,8 @@ def _persons(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[
         yield judged(check, n if filled else 0, without)
 
 
-def _months(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
-    start = model()[table].start() or ""
-    query = sql(
-        "SELECT EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d}) AS month, COUNT(*) AS n FROM {t} "
-        "WHERE {d} IS NOT NULL GROUP BY EXTRACT(YEAR FROM {d}) * 12 + EXTRACT(MONTH FROM {d})",
-        d=name(start), t=name(table),
-    )  # fmt: skip
-    counts = {int(row["month"]): int(row["n"]) for row in workspace.fetch(query).to_pylist()}
-    for check in checks:
-        yield judged(check, *(_gaps(counts) if check.family == "no_gap" else _jumps(counts)))
-
-
-def _gaps(counts: dict[int, int]) -> tuple[int, int]:
-    """Months between the first and last with many records, and those of them that are empty."""
-    busy = [month for month, n in counts.items() if n >= FEWEST]
-    if not busy:
-        return 0, 0
-    span = range(min(busy), max(busy) + 1)
-    return len(span), sum(month not in counts for month in span)
-
-
-def _jumps(counts: dict[int, int]) -> tuple[int, int]:
-    pairs = [(counts[m], counts[m + 1]) for m in counts if m + 1 in counts and max(counts[m], counts[m + 1]) >= FEWEST]
-    inner = pairs[1:-1]  # the first and the last month are seldom whole
-    return len(inner), sum(max(a, b) > JUMP * min(a, b) for a, b in inner)
+def _births(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
+    yield from births.look(workspace, checks)
 
 
 def _grouped(workspace: Workspace, query: Sql) -> dict[int, dict[int, int]]:

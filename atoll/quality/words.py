@@ -39,10 +39,12 @@ WORDS: dict[str, Pair] = {
     "end_after_start": ("What ends has begun.", "结束不早于开始。"),
     "within_observation": ("Records lie within observation.", "记录在观察期之内。"),
     "age_possible": ("Births are possible.", "出生日期合理。"),
+    "birth_shared": ("No day of birth is shared by far too many.", "没有过多的人同一天出生。"),
     "number_possible": ("Quantities and days of supply are not negative.", "数量与供药天数不为负。"),
     "unit_plausible": ("A test is in one of its units.", "检验使用其合理单位之一。"),
     "sex_possible": ("What befalls one sex is recorded of no other.", "单一性别的情况只记录于该性别。"),
-    "no_gap": ("No month is without records.", "没有无记录的月份。"),
+    "no_gap": ("No month in between is as good as empty.", "期间没有几乎空白的月份。"),
+    "same_span": ("A table begins and ends when the others do.", "各表的起止时间一致。"),
     "no_jump": ("Records do not change tenfold from month to month.", "逐月记录数没有十倍的变化。"),
     "one_unit": ("A test is in one unit.", "同一检验使用同一单位。"),
     "no_negative": ("Values of a test are not negative.", "检验数值不为负。"),
@@ -181,6 +183,10 @@ ADVICE: dict[str, Pair] = {
         "Look at the pattern of the date of birth: years of two digits fall into the wrong century.",
         "检查出生日期的格式：两位数的年份会落入错误的世纪。",
     ),
+    "birth_shared": (
+        "Ask which day the source writes for an unknown birth, and leave it out in the mapping (`unless(value, …)`).",
+        "确认来源用哪一天表示出生日期不详，并在映射中排除（`unless(value, …)`）。",
+    ),
     "number_possible": (
         "Look whether returns and cancellations are written as negative numbers; leave them out.",
         "检查退药和取消是否以负数记录；请排除它们。",
@@ -196,6 +202,10 @@ ADVICE: dict[str, Pair] = {
     "no_gap": (
         "Ask whether the export leaves these months out, or whether a system was changed then.",
         "确认导出是否遗漏了这些月份，或当时是否更换过系统。",
+    ),
+    "same_span": (
+        "Ask whether this table was exported for fewer days, or whether its system came later or was replaced.",
+        "确认该表的导出日期范围是否较短，或其系统是否较晚启用或已被更换。",
     ),
     "no_jump": (
         "Ask what changed in that month: a department that joined, a system, or a doubled export.",

@@ -15,11 +15,14 @@ from atoll.ui.tables import Row
 from atoll.ui.vocabulary import APART
 from atoll.ui.words import Say
 
-_BLANK = dict.fromkeys(("q25", "median", "q75", "share"), math.nan)
+_BLANK = dict.fromkeys(("q25", "median", "q75", "share_least", "share"), math.nan)
 
 
 def rows(document: Mapping[str, Any]) -> list[Row]:
-    """One row a number and hospital, and one a level and hospital; `finding` says in a word what stands apart."""
+    """One row a number and hospital, and one a level and hospital; `finding` says in a word what stands apart.
+
+    A share lies between `share_least` and `share`, which are equal where it is told.
+    """
     table: list[Row] = []
     for name, column in document["columns"].items():
         for site, one in document["sites_apart"].items():
@@ -29,8 +32,8 @@ def rows(document: Mapping[str, Any]) -> list[Row]:
             tail = {"unit": column["unit"], "finding": found}
             if "shares" in figures:
                 table += [
-                    head | {"level": level} | _BLANK | {"share": float(share)} | tail
-                    for level, share in figures["shares"].items()
+                    head | {"level": level} | _BLANK | {"share_least": least, "share": most} | tail
+                    for level, (least, most) in ((level, _ends(figures, level)) for level in figures["shares"])
                 ]
             else:
                 known = {key: _number(figures[key]) for key in ("q25", "median", "q75")}
@@ -86,10 +89,15 @@ def chart(document: Mapping[str, Any], say: Translate = str, width: int = WIDE) 
 
 def _said(finding: Mapping[str, Any], unit: str, say: Say) -> str:
     show = number if finding["kind"] in ("unit", "level") else _percent
+    here, elsewhere = (
+        _between(float(finding[f"{key}_least"]), float(finding[key])) if finding["kind"] == "share"
+        else show(float(finding[key]))
+        for key in ("here", "elsewhere")
+    )  # fmt: skip
     return say(
         APART[finding["kind"]],
-        here=show(float(finding["here"])),
-        elsewhere=show(float(finding["elsewhere"])),
+        here=here,
+        elsewhere=elsewhere,
         unit=f" {unit}" if unit else "",
         likely=finding.get("looks_like", ""),
         level=finding.get("level", ""),
@@ -100,12 +108,24 @@ def _cell(figures: Mapping[str, Any], level: str) -> dict[str, str]:
     """What a hospital's cell shows: the middle value and the middle half, or a share; and gaps."""
     gaps = _percent(float(figures["missing"])) if float(figures["missing"]) >= 0.005 else ""
     if "shares" in figures:
-        return {"main": _percent(float(figures["shares"].get(level, 0.0))), "more": "", "missing": gaps}
+        return {"main": _between(*_ends(figures, level)), "more": "", "missing": gaps}
     values = {key: _number(figures[key]) for key in ("median", "q25", "q75")}
     if not math.isfinite(values["median"]):
         return {"main": "–", "more": "", "missing": gaps}
     half = f"{number(values['q25'])} – {number(values['q75'])}"
     return {"main": number(values["median"]), "more": half, "missing": gaps}
+
+
+def _ends(figures: Mapping[str, Any], level: str) -> tuple[float, float]:
+    """The least and the largest share of a level."""
+    return float(figures["shares_least"].get(level, 0.0)), float(figures["shares"].get(level, 0.0))
+
+
+def _between(least: float, most: float) -> str:
+    """A share, or the two between which it lies."""
+    if math.isclose(least, most, abs_tol=1e-9):
+        return _percent(most)
+    return f"{_percent(least)} – {_percent(most)}" if least else f"≤ {max(math.ceil(most * 100 - 1e-9), 1)} %"
 
 
 def _percent(share: float) -> str:

@@ -325,6 +325,17 @@ def test_a_table_that_cannot_be_read_names_its_site(table):
         atoll.Network({"north": SITES["s0"], "river": table})
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"age": {"type": "number"}}, "columns: 'age' is a dict and no Column."),
+     ({"age": [1.0]}, "columns: 'age' is a list and no Column."), (["age"], "columns: a list is no data dictionary.")],
+)  # fmt: skip
+def test_a_dictionary_of_something_else_is_told_when_the_network_is_made(columns, said):
+    with pytest.raises(StudyError) as told:
+        atoll.Network({"north": {"age": [50.0] * 30}}, columns=columns)
+    assert str(told.value).startswith(said) and "Column.from_document" in str(told.value)
+
+
 @pytest.mark.parametrize("policy", ["loose", 3, None])
 def test_a_policy_that_is_none(policy):
     with pytest.raises(StudyError, match=r"policy: .* is not possible\. Give 'strict', 'public' or a Policy"):

@@ -132,9 +132,47 @@ def test_what_is_missing_or_absent_at_one_hospital():
         "north": [("crp", "missing")], "river": [("stage", "share")], "shore": [("smoker", "share")],
         "tower": [("hba1c", "missing")],
     }  # fmt: skip
-    assert document["sites_apart"]["river"]["findings"][0] | {"elsewhere": 0} == {
-        "column": "stage", "kind": "share", "level": "II", "here": pytest.approx(2 / 3, abs=0.03), "elsewhere": 0
+    third = pytest.approx(1 / 3, abs=0.04)
+    assert document["sites_apart"]["river"]["findings"][0] == {
+        "column": "stage", "kind": "share", "level": "III", "here": pytest.approx(10 / 900), "here_least": 0.0,
+        "elsewhere": third, "elsewhere_least": third,
     }  # fmt: skip
+
+
+FEW = {"fault": Column("flag")}
+
+
+def faults(*numbers, n=500, policy="strict"):
+    """Hospitals of `n` persons, so many of them with a fault: shares of `1` (least, most), and findings."""
+    tables = {f"h{i}": {"fault": (np.arange(n) < bad) * 1.0} for i, bad in enumerate(numbers)}
+    document = atoll.Network(tables, policy=policy, columns=FEW).run("comparability", columns=["fault"]).document
+    own = [one["columns"]["fault"] for one in document["sites_apart"].values()]
+    return [(one["shares_least"]["1"], one["shares"]["1"]) for one in own], told(document), own
+
+
+def test_few_at_fault_everywhere_are_a_share_between_bounds_and_no_finding():
+    shares, findings, own = faults(5, 3, 2, n=510)
+    assert shares == [(0.0, pytest.approx(10 / 510))] * 3
+    assert all(list(one["shares"]) == ["0", "1"] for one in own), "no level that is nobody's"
+    assert all(one["shares_least"]["0"] <= 505 / 510 <= one["shares"]["0"] for one in own)
+    assert findings == {"h0": [], "h1": [], "h2": []}
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3, 9, 10, 11])
+def test_few_beside_some_are_no_finding_whatever_the_policy(bad):
+    shares, findings, _ = faults(bad, 40, 60)
+    assert shares[0] == ((0.0, 0.02) if bad < 10 else (0.02, 0.02)), "eleven are told as ten"
+    assert findings == {"h0": [], "h1": [], "h2": []}
+    exact, findings, _ = faults(bad, 40, 60, policy="public")
+    assert exact == [(share, share) for share in (bad / 500, 0.08, 0.12)]
+    assert findings == {"h0": [] if bad else [("fault", "share")], "h1": [], "h2": []}
+
+
+@pytest.mark.parametrize("bad", [0, 9])
+def test_few_where_others_have_many_stand_apart(bad):
+    assert faults(bad, 150, 170)[1] == {"h0": [("fault", "share")], "h1": [], "h2": []}
+    assert faults(150, bad, bad)[1]["h0"] == [], "three in ten are not yet another distribution"
+    assert faults(250, bad, bad)[1]["h0"] == [("fault", "share")]
 
 
 def test_a_column_that_few_have_is_empty_and_refuses_nothing():
@@ -192,6 +230,18 @@ def test_nothing_stands_apart_is_said_and_there_is_no_chart():
     shown = report.report(compared(), COLUMNS, Say("en"))
     assert not shown["charted"]
     assert "alike everywhere" in layout.render(layout.HERE / "templates", "result.html", "en", shown=shown)
+
+
+def test_a_share_between_bounds_is_said_as_that():
+    tables = {f"h{i}": {"fault": (np.arange(500) < bad) * 1.0} for i, bad in enumerate((3, 150, 170))}
+    document = atoll.Network(tables, policy="strict", columns=FEW).run("comparability", columns=["fault"]).document
+    for language in ("en", "zh"):
+        shown = report.report(document, FEW, Say(language))
+        text = layout.render(layout.HERE / "templates", "result.html", language, shown=shown)
+        assert "32 %" in text and "30 %" in text and "34 %" in text
+        assert text.count("≤ 2 %") == 2, "in the sentence and in the table"
+    assert [row["share_least"] for row in kinds.rows(document)][:2] == [0.98, 0.0]
+    assert [row["share"] for row in kinds.rows(document)][:2] == [1.0, 0.02]
 
 
 def test_the_table_has_a_row_a_column_and_hospital():

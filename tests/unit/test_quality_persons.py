@@ -19,6 +19,7 @@ from atoll.study.dictionary import Column
 from tests.cdm import Engine, load_duckdb, tables
 from tests.unit.test_quality import change, clean
 
+HBA1C = 3004410  # LOINC 4548-4, as references.csv has it
 SITES = ("north", "river", "shore", "tower")
 COMPARED = ["measurement_unit_given", "measurement_visit_linked", "visit_occurrence_end_after_start",
             "condition_occurrence_code_mapped"]  # fmt: skip
@@ -67,6 +68,20 @@ def test_a_flag_says_whose_records_are_at_fault(engine):
     assert found["measurement_after_birth"][3] == 1
     assert found["condition_occurrence_before_death"] == [None, None, 1, *[None] * 9]  # only the dead are looked at
     assert found["drug_exposure_code_mapped"] == [None] * 12
+
+
+def test_of_each_test_the_last_value_stands_as_it_is(engine):
+    rows = faulty()
+    of = {"measurement_concept_id": HBA1C, "measurement_type_concept_id": 1, "person_id": 5}
+    rows["measurement"] += [
+        of | {"measurement_id": 901, "measurement_date": "2021-01-01", "value_as_number": 9.5},
+        of | {"measurement_id": 902, "measurement_date": "2021-01-02", "value_as_number": 6.5},
+        of | {"measurement_id": 903, "measurement_date": "2021-01-02", "value_as_number": 46.25, "unit_concept_id": 1},
+        of | {"measurement_id": 904, "measurement_date": "2021-01-03", "value_as_number": None},
+    ]
+    found = flags(engine, rows)
+    assert found["test_hba1c_4548_4"] == [None] * 4 + [46.25] + [None] * 7
+    assert [value is None for value in found["test_glucose_2345_7"]] == [False] * 11 + [True]
 
 
 def test_a_database_without_a_table_has_its_columns(engine):
@@ -129,6 +144,38 @@ def test_hospitals_compare_their_quality_through_the_gate():
     assert described.document
 
 
+def sugar(site, n=400):
+    """A hospital's CDM with HbA1c: at river in mmol/mol, as its laboratory reports it, with no word of the unit."""
+    r = np.random.default_rng(SITES.index(site))
+    rows = clean(n)
+    rows["measurement"] = [
+        row | {"measurement_concept_id": HBA1C, "unit_concept_id": 0, "value_as_number": round(value, 1)}
+        for row in rows["measurement"] if (value := float(r.normal(6.4, 0.8))) and r.random() < 0.7
+    ]  # fmt: skip
+    if site == "river":
+        for row in rows["measurement"]:
+            row["value_as_number"] = round((row["value_as_number"] - 2.152) / 0.09148)  # as study.units
+    return rows
+
+
+def test_hba1c_in_mmol_mol_at_one_hospital_of_three_is_found_from_cdm_to_finding(tmp_path):
+    made = {}
+    for site in SITES[:3]:
+        with duckdb.connect(str(tmp_path / f"{site}.duckdb")) as connection:
+            load_duckdb(connection, tables(sugar(site)))
+        made[site] = tmp_path / f"{site}.parquet"
+        words = ["quality", "persons", "--cdm", f"duckdb:///{tmp_path}/{site}.duckdb", "--out", str(made[site])]
+        done = CliRunner().invoke(command, words)
+        assert done.exit_code == 0, done.output
+    network = atoll.Network(made, policy="strict", columns=dictionary())
+    document = network.run("comparability", columns=[*COMPARED, "test_hba1c_4548_4", "test_creatinine_2160_0"]).document
+    found = {site: seen["findings"] for site, seen in document["sites_apart"].items()}
+    assert found["north"] == found["shore"] == []
+    (finding,) = found["river"]
+    assert (finding["column"], finding["kind"], finding["looks_like"]) == ("test_hba1c_4548_4", "unit", "mmol/mol")
+    assert finding["here"] == pytest.approx(46, rel=0.1) and finding["elsewhere"] == pytest.approx(6.4, rel=0.1)
+
+
 def test_the_command_writes_what_a_site_registers(tmp_path):
     file = tmp_path / "cdm.duckdb"
     with duckdb.connect(str(file)) as connection:
@@ -136,6 +183,7 @@ def test_the_command_writes_what_a_site_registers(tmp_path):
     words = ["quality", "persons", "--cdm", f"duckdb:///{file}", "--out", str(tmp_path / "q.parquet"), "--json"]
     done = CliRunner().invoke(command, words)
     assert done.exit_code == 0, done.output
+    assert (tmp_path / "q.parquet").stat().st_mode & 0o777 == 0o600, "rows of patients"
     table = pq.read_table(tmp_path / "q.parquet")
     described = yaml.safe_load((tmp_path / "q.dictionary.yaml").read_text("utf-8"))["columns"]
     assert table.column_names == list(described)

@@ -102,6 +102,7 @@ def test_the_dictionary_has_a_name_of_its_own_and_a_corrected_one_stays(here):
     assert code == 0, stderr
     assert Path("screen.yaml").read_text() == own
     described = Path("screen.dictionary.yaml")
+    assert Path("c.parquet").stat().st_mode & 0o777 == Path("screen.parquet").stat().st_mode & 0o777 == 0o600
     assert "columns:" in described.read_text()
     assert run(*words)[0] == 0
     corrected = described.read_text().replace("columns:", "columns: # looked at", 1)
