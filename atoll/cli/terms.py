@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from atoll.cli.own_names import own_names
 from atoll.cli.targets import Target, replaces
 
 if TYPE_CHECKING:
+    from atoll.ingest.terminology import Name
     from atoll.ingest.terms.concepts import Concept
     from atoll.ingest.terms.review import Review
 
@@ -52,14 +53,14 @@ def suggest(
     NAMES is a CSV with the column name, and fluid, category, unit, domain and sample_values where they are known; or a
     code list that `atoll mapping propose` drafted, of which the codes without a concept are asked.
     """
-    from atoll.ingest.terminology import Matcher, words_of
+    from atoll.ingest.terminology import Matcher
     from atoll.ingest.terms.files import read_decisions, read_names, write_suggestions
 
     if vocabulary is not None and concepts:
         raise click.UsageError("Give either --concepts or --vocabulary.")
     asked = read_names(names)
     earlier = {name: number for path in decisions for name, number in read_decisions(path).items()}
-    found = Matcher(_candidates(out, concepts, vocabulary, words_of(asked)), earlier).suggest(asked, top)
+    found = Matcher(_candidates(out, concepts, vocabulary, asked, earlier.values()), earlier).suggest(asked, top)
     write_suggestions(target, asked, found)
     first = [s.probability for s in found if s.rank == 1]
     sure = sum(p >= 0.9 for p in first)
@@ -69,16 +70,18 @@ def suggest(
         f"{len(first) - sure:,} to look at, {len(asked) - len(first):,} without any. Written to {target}"
     )
     more = [word for path in concepts for word in ("--concepts", path)]
+    more += ["--vocabulary", vocabulary] if vocabulary is not None else []
     journal = target.with_suffix(".decisions.jsonl")
     review = command_line("atoll", "terms", "review", target, "--journal", journal, "--names", names, *more)
     out.note(f"Next: {review} --reviewer YOU --page")
 
 
 def _candidates(
-    out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, words: frozenset[str]
+    out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, names: Sequence[Name], decided: Iterable[int]
 ) -> list[Concept]:
     from atoll.cdm.vocabulary import unpacked
-    from atoll.ingest.terms.concepts import read_concepts, read_loaded, read_vocabulary, starter_candidates
+    from atoll.ingest.terms.concepts import read_concepts, starter_candidates
+    from atoll.ingest.terms.vocabulary import read_loaded, read_vocabulary
 
     if concepts:
         return [concept for path in concepts for concept in read_concepts(path)]
@@ -91,8 +94,8 @@ def _candidates(
         return found
     if vocabulary.is_dir() or vocabulary.suffix.lower() == ".zip":
         with unpacked(vocabulary, vocabulary.parent) as folder:
-            return read_vocabulary(folder, words)
-    return read_loaded(vocabulary, words)
+            return read_vocabulary(folder, names, decided)
+    return read_loaded(vocabulary, names, decided)
 
 
 def _opened(

@@ -2,6 +2,7 @@
 
 A name read     text, chinese
 Candidates      concepts (common tests in our own words among them), index
+                of a whole vocabulary: vocabulary, near
 What speaks for them    features, with its weights
 Files           files; usagi, that tool's
 People          review, what they decide; names, what they are shown
