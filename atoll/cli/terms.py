@@ -11,6 +11,7 @@ import click
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.own_names import own_names
 from atoll.cli.targets import Target, replaces
+from atoll.settings import settings
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -79,9 +80,8 @@ def suggest(
 def _candidates(
     out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, names: Sequence[Name], decided: Iterable[int]
 ) -> list[Concept]:
-    from atoll.cdm.vocabulary import unpacked
     from atoll.ingest.terms.concepts import read_concepts, starter_candidates
-    from atoll.ingest.terms.vocabulary import read_loaded, read_vocabulary
+    from atoll.ingest.terms.vocabulary import read_vocabulary
 
     if concepts:
         return [concept for path in concepts for concept in read_concepts(path)]
@@ -92,10 +92,7 @@ def _candidates(
             " --vocabulary takes all of an Athena download."
         )
         return found
-    if vocabulary.is_dir() or vocabulary.suffix.lower() == ".zip":
-        with unpacked(vocabulary, vocabulary.parent) as folder:
-            return read_vocabulary(folder, names, decided)
-    return read_loaded(vocabulary, names, decided)
+    return read_vocabulary(vocabulary, names, decided)
 
 
 def _opened(
@@ -106,19 +103,13 @@ def _opened(
     vocabulary: Path | None,
     both: bool,
 ) -> Review:
-    from atoll.ingest.terms.files import read_names
+    from atoll.ingest.terms.files import read_contexts
     from atoll.ingest.terms.names import ConceptNames
     from atoll.ingest.terms.review import Review, read_items
 
-    shown = ConceptNames(concepts, vocabulary, {number: english for number, (english, _) in own_names().items()})
-    if vocabulary is not None:
-        shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
-    contexts = []
-    if names is not None:
-        contexts = [
-            {"specimen": n.fluid, "category": n.category, "unit": n.unit, "values": n.sample_values}
-            for n in read_names(names)
-        ]
+    shown = ConceptNames(concepts, vocabulary, own_names(), settings().language)
+    shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
+    contexts = read_contexts(names) if names is not None else {}
     return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known)
 
 
@@ -126,9 +117,9 @@ def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which a review is opened."""
     for option in (
         click.option("--both", is_flag=True, help="A name is settled when two reviewers decided alike."),
-        click.option("--vocabulary", type=FILE, help="DuckDB file made by `atoll vocabulary load`, for names."),
+        click.option("--vocabulary", type=FILE, help="The vocabulary that `suggest` was given, for names."),
         click.option("--concepts", type=FILE, multiple=True, help="CSV whose concept names are shown."),
-        click.option("--names", type=FILE, help="The file of names, to show unit and specimen."),
+        click.option("--names", type=FILE, help="The file of names, to show code, rows, unit and specimen."),
         click.option("--journal", type=FILE, required=True, help="File of decisions; made when it is not there."),
         click.argument("suggestions", type=FILE),
     ):
@@ -173,7 +164,7 @@ def review(
     out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "
             f"{status['disputed']} disputed.")  # fmt: skip
     if status["settled"]:
-        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if both else [])]
+        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if opened.both else [])]
         out.note(f"Next: {command_line(*words)} --out LIST.csv")
 
 
@@ -202,6 +193,11 @@ def export(
     from atoll.ingest.terms.usagi import write_usagi
 
     opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    if opened.both and not both:
+        out.note("The journal was begun with --both: only what two reviewers decided alike is written.")
+    if disputed := opened.disputed():
+        what = "are left out" if opened.both else "are written with the decision that came last"
+        out.note(f"{len(disputed):,} names that reviewers decided differently {what}.")
     rows = (write_usagi if usagi else write_list)(target, opened)
     document = {"rows": rows, "file": str(target)}
     if code_list is not None:

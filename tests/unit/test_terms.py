@@ -16,6 +16,7 @@ from atoll.ingest.terms.chinese import translate
 from atoll.ingest.terms.concepts import parse, read_concepts, starter_candidates
 from atoll.ingest.terms.features import unit_kind
 from atoll.ingest.terms.files import fill_list
+from atoll.ingest.terms.names import ConceptNames
 from atoll.ingest.terms.text import read
 from atoll.ingest.terms.vocabulary import read_vocabulary
 
@@ -168,8 +169,10 @@ def test_a_whole_vocabulary_is_read_by_what_is_near(download: Path, tmp_path: Pa
     assert {concept.concept_id for concept in asked[99]} == {1, 2, 5, 6, 7, 8}
     kept = read_vocabulary(download, [Name("glucose")], [6, 999], whole=0)
     assert [concept.concept_id for concept in kept] == [1, 6, 7, 1], "an earlier decision stays"
-    with pytest.raises(DataError, match="is not a table of an Athena download"):
-        read_vocabulary(tmp_path / "nowhere", [Name("glucose")])
+    (tmp_path / "empty").mkdir()
+    for place, says in (("empty", "is not a table of an Athena download"), ("nowhere", "There is no file")):
+        with pytest.raises(DataError, match=says):
+            read_vocabulary(tmp_path / place, [Name("glucose")])
     with pytest.raises(DataError, match="No standard Drug in athena is like the names"):
         read_vocabulary(download, [Name("glucose", domain="Drug")])
 
@@ -190,6 +193,17 @@ def test_a_name_of_a_known_domain_has_candidates_of_no_other(download: Path) -> 
     assert {one.at for one in found if one.concept_id in (5, 6)} <= {1, 2}
     assert [one.concept_id for one in found if one.at == 0] in ([], [8])
     assert next(one.concept_id for one in found if one.at == 2) == 1
+
+
+def test_review_is_told_of_the_same_vocabulary(
+    download: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "names.csv").write_text("name\n肺炎\n", "utf-8")
+    words = ["terms", "suggest", str(tmp_path / "names.csv"), "--vocabulary", str(download)]
+    atoll([*words, "--out", str(tmp_path / "s.csv")], standalone_mode=False)
+    assert f"--vocabulary {download}" in capsys.readouterr().err
+    assert ConceptNames((), download).known(5)
+    assert ConceptNames((), download).known(999999999) is False
 
 
 def suggested(path: Path) -> dict[str, list[str]]:

@@ -106,7 +106,7 @@ class Pairs:
             said.append("decided so before")
         shared = [word for word in reading.words if word in concept.words]
         if x[AT["same words"]] and len(shared) == len(reading.words):
-            said.append(f"same analyte: {' '.join(reading.words)}")
+            said.append(f"same words: {' '.join(reading.words)}")
         elif x[AT["same words"]]:  # cut short, or misspelt
             said.append(f"{' '.join(reading.words)} read as {' '.join(concept.words)}")
         elif shared:

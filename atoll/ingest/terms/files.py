@@ -13,7 +13,12 @@ from atoll.ingest.lists import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 
 KNOWN = tuple(field.name for field in fields(Name))
-DOMAINS = {"drug": "Drug", "test": "Measurement", "diagnosis": "Condition", "procedure": "Procedure"}  # of lists
+DOMAINS = {
+    "drug": "Drug", "test": "Measurement", "diagnosis": "Condition", "procedure": "Procedure", "sex": "Gender",
+    "visit_kind": "Visit", "vitals": "Measurement",
+}  # fmt: skip  # of lists
+_SHOWN = {"code": "code", "specimen": "fluid", "category": "category", "unit": "unit", "rows": "rows",
+          "values": "sample_values"}  # fmt: skip  # to reviewers, and the column
 HEADINGS = ("name", "rank", "concept_id", "probability", "reason")
 
 
@@ -77,6 +82,28 @@ def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], kn
     return list(found.values())
 
 
+def read_contexts(path: Path) -> dict[str, list[dict[str, str]]]:
+    """What a file of names or a code list says beside each name, for reviewers; in order where a name stands twice.
+
+    Codes of one name are one entry: of several the commonest stands there, and all their rows count.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    columns = {(heading or "").strip().lower(): heading for heading in rows.fieldnames or ()}
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in whole_rows(rows, path.name):
+        said = {key: (row[heading] or "").strip() for key, heading in columns.items()}
+        context = {shown: said[column] for shown, column in _SHOWN.items() if said.get(column)}
+        name = said.get("name") or said.get("code", "")
+        before = found.setdefault(name, [])
+        if "code" in columns and before:
+            numbers = [before[0].get("rows", ""), context.get("rows", "")]
+            if all(number.isdecimal() for number in numbers):
+                before[0]["rows"] = str(sum(map(int, numbers)))
+        else:
+            before.append(context)
+    return found
+
+
 def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
     """Write decided concepts into a code list, where it has none yet, by the code's name; what else it holds stays.
 
@@ -120,7 +147,8 @@ def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggest
             for s in by_name.get(at, ()):
                 writer.writerow((name.name, s.rank, s.concept_id, f"{s.probability:.4f}", s.reason))
             if at not in by_name:
-                writer.writerow((name.name, 0, "", "0.0000", "no candidate shares a word or letters with it"))
+                of = f" of the domain {name.domain}" if name.domain else ""
+                writer.writerow((name.name, 0, "", "0.0000", f"no candidate{of} shares a word or letters with it"))
 
 
 def read_decisions(path: Path) -> dict[str, int]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atoll.cdm.vocabulary import unpacked
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
 from atoll.ingest.terms.concepts import Concept, parse, starter_candidates
@@ -28,40 +30,68 @@ BATCH = 50_000  # names of concepts that are looked at together
 _WORDS = f"list_distinct(list_transform(regexp_extract_all(lower(name), '[a-z0-9]+'), lambda w: w[1:{BEGINNING}]))"
 
 
-def read_vocabulary(folder: Path, names: Sequence[Name], ids: Iterable[int] = (), whole: int = WHOLE) -> list[Concept]:
-    """Standard, valid concepts of an Athena download that names may mean, with their English synonyms.
+def read_vocabulary(path: Path, names: Sequence[Name], ids: Iterable[int] = (), whole: int = WHOLE) -> list[Concept]:
+    """Standard, valid concepts that names may mean, with their English synonyms.
 
+    path    an Athena download (a folder or a zip), or the DuckDB file that `atoll vocabulary load` makes
     ids     concepts that are wanted in any case: earlier decisions
     whole   names of concepts up to which all are taken
 
     Raises
     ------
     DataError
-        When it is no download, or holds no standard concept.
+        When it is no vocabulary, or holds no standard concept of the names' domains.
     """
-    with tempfile.TemporaryDirectory(prefix="atoll-terms-") as spill, Workbench(scratch=Path(spill) / "spill") as bench:
-        for table, columns in _ATHENA.items():
-            _view(bench, folder, table, columns)
-        return _read(bench, folder.name, names, ids, whole)
+    with opened(path) as bench:
+        return _read(bench, path.name, names, ids, whole)
 
 
-def read_loaded(file: Path, names: Sequence[Name], ids: Iterable[int] = (), whole: int = WHOLE) -> list[Concept]:
-    """The same from the DuckDB file that `atoll vocabulary load` makes, which `atoll load` uses."""
-    with Workbench(file, read_only=True) as bench:
+def names_in(path: Path, concepts: Iterable[int]) -> dict[int, str]:
+    """Concept id → name, of those concepts that a vocabulary holds."""
+    wanted = ", ".join(str(int(concept)) for concept in concepts)
+    with opened(path) as bench:
+        if not wanted:
+            return {}
+        query = f"SELECT concept_id, concept_name FROM the_concept WHERE concept_id IN ({wanted})"
+        return {int(number): name for number, name in bench.rows(query) if name}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Workbench]:
+    """A vocabulary with the views `the_concept` and `the_concept_synonym`.
+
+    Raises
+    ------
+    DataError
+        When it is no vocabulary.
+    """
+    if not path.exists():
+        raise DataError(f"There is no file {path}.", "Make one with `atoll vocabulary load ATHENA --to FILE`.")
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        with (
+            unpacked(path, path.parent) as folder,
+            tempfile.TemporaryDirectory(prefix="atoll-terms-") as spill,
+            Workbench(scratch=Path(spill) / "spill") as bench,
+        ):
+            for table, columns in _VIEWS.items():
+                _view(bench, folder, table, columns)
+            yield bench
+        return
+    with Workbench(path, read_only=True) as bench:
         found = bench.tables()
         if "concept" not in found:
-            raise DataError(f"{file.name} holds no vocabulary.", "Make one with `atoll vocabulary load`.")
-        for table, columns in _ATHENA.items():
-            empty = "SELECT 0 AS concept_id, '' AS concept_synonym_name WHERE false"
-            given = f"SELECT {', '.join(columns)} FROM main.{table}" if table in found else empty
-            bench.run(f"CREATE TEMP VIEW the_{table} AS {given}")
-        return _read(bench, file.name, names, ids, whole)
+            remedy = "Make one with `atoll vocabulary load ATHENA --to FILE`."
+            raise DataError(f"{path.name} holds no vocabulary.", remedy)
+        for table in _VIEWS:
+            bench.run(f"CREATE TEMP VIEW the_{table} AS {f'FROM main.{table}' if table in found else _NONE}")
+        yield bench
 
 
-_ATHENA: Mapping[str, tuple[str, ...]] = {
+_VIEWS: Mapping[str, tuple[str, ...]] = {
     "concept": ("concept_id", "concept_name", "domain_id", "standard_concept", "invalid_reason"),
     "concept_synonym": ("concept_id", "concept_synonym_name"),
 }
+_NONE = "SELECT 0 AS concept_id, '' AS concept_synonym_name WHERE false"
 
 
 def _view(bench: Workbench, folder: Path, table: str, columns: tuple[str, ...]) -> None:
@@ -70,8 +100,7 @@ def _view(bench: Workbench, folder: Path, table: str, columns: tuple[str, ...]) 
 
     path = next((one for one in sorted(folder.rglob("*.csv")) if one.stem.lower() == table), None)
     if path is None and table == "concept_synonym":
-        bench.run("CREATE TEMP VIEW the_concept_synonym AS SELECT 0 AS concept_id, '' AS concept_synonym_name"
-                  " WHERE false")  # fmt: skip
+        bench.run(f"CREATE TEMP VIEW the_{table} AS {_NONE}")
         return
     read = (f"read_csv({literal(str(path))}, delim = '\t', quote = '', escape = '', header = true, all_varchar = true,"
             " nullstr = '')")  # fmt: skip
