@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from atoll.cli.mapping import say_doubts
 from atoll.cli.output import Output, command_line, with_output
 from atoll.cli.targets import Target, allow, replaces, write_text
 from atoll.durable import privately
@@ -43,6 +44,7 @@ def load(
     today: object,
 ) -> None:
     """Load an export into the OMOP model, as a whole or not at all."""
+    from atoll.ingest.doubts import doubts
     from atoll.ingest.load import load_url
     from atoll.ingest.mapping import read_mapping
 
@@ -52,7 +54,8 @@ def load(
     with out.progress("load") as step:
         day = getattr(today, "date", lambda: None)()
         made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
-    document = made.to_document()
+    doubted = doubts(read, vocabulary)
+    document = made.to_document() | {"doubts": [one.__dict__ for one in doubted]}
     if report is not None:
         with privately():
             write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
@@ -68,6 +71,7 @@ def load(
     _aside(out, made)
     if made.codes:
         _codes(out, made, read.lists, report)
+    say_doubts(out, doubted)
     out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 

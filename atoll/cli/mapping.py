@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 
+if TYPE_CHECKING:
+    from atoll.ingest.doubts import Doubt
+
+DOUBTS = 15  # lines that are said
 PATH = click.Path(path_type=Path)
 
 
@@ -24,13 +30,20 @@ def mapping() -> None:
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
     from atoll.ingest.checking import check_against, filled
+    from atoll.ingest.doubts import doubts
     from atoll.ingest.mapping import read_mapping
+    from atoll.study.nodes import Problem, Problems
 
     read = read_mapping(file)
     unused = check_against(read, source, vocabulary) if source is not None else {}
-    lists = filled(read)
+    lists, doubted = filled(read), doubts(read, vocabulary)
+    if certain := [Problem(0, f"{one.file}, line {one.line}", one.what, one.remedy) for one in doubted if one.certain]:
+        raise Problems("The code lists hold concepts that do not fit:", certain)
     document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest}
-    out.result(document | {"lists": [one.__dict__ for one in lists], "unused": unused})
+    out.result(
+        document
+        | {"lists": [one.__dict__ for one in lists], "unused": unused, "doubts": [one.__dict__ for one in doubted]}
+    )
     empty = [one for one in lists if not one.filled]
     fits = "can be read" if source is None else "name what the export has" if empty else "fit the export"
     out.say(f"{read.name}: {len(read.rules)} rules {fits}")
@@ -43,8 +56,19 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
             out.say(
                 f"{one.file}: {one.without_unit:,} codes have no unit there; a value whose row gives none has none."
             )
+    say_doubts(out, doubted)
     _say_unused(out, unused)
     _next(out, file, source, vocabulary, [one.file for one in empty])
+
+
+def say_doubts(out: Output, doubted: Sequence[Doubt]) -> None:
+    """Lines of code lists whose concepts do not fit, or may not."""
+    if doubted:
+        out.say(f"{len(doubted):,} lines of code lists are in doubt:")
+    for one in doubted[:DOUBTS]:
+        out.say(f"  {one}")
+    if len(doubted) > DOUBTS:
+        out.say(f"  and {len(doubted) - DOUBTS:,} more; --json names them all.")
 
 
 def _next(out: Output, file: Path, source: str | None, vocabulary: Path | None, empty: list[str]) -> None:

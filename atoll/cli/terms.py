@@ -16,6 +16,7 @@ from atoll.settings import settings
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
     from atoll.ingest.terms.concepts import Concept
+    from atoll.ingest.terms.names import ConceptNames
     from atoll.ingest.terms.review import Review
 
 FILE = click.Path(path_type=Path)
@@ -102,7 +103,7 @@ def _opened(
     concepts: tuple[Path, ...],
     vocabulary: Path | None,
     both: bool,
-) -> Review:
+) -> tuple[Review, ConceptNames]:
     from atoll.ingest.terms.files import read_contexts
     from atoll.ingest.terms.names import ConceptNames
     from atoll.ingest.terms.review import Review, read_items
@@ -110,7 +111,7 @@ def _opened(
     shown = ConceptNames(concepts, vocabulary, own_names(), settings().language)
     shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
     contexts = read_contexts(names) if names is not None else {}
-    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known)
+    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known), shown
 
 
 def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,7 +150,7 @@ def review(
 
     SUGGESTIONS is the file that `atoll terms suggest` wrote. Several reviewers may work on one journal.
     """
-    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    opened, _ = _opened(suggestions, journal, names, concepts, vocabulary, both)
     if page:
         from atoll.cli.review.page import serve
 
@@ -192,7 +193,7 @@ def export(
     from atoll.ingest.terms.review import decided, write_list
     from atoll.ingest.terms.usagi import write_usagi
 
-    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    opened, shown = _opened(suggestions, journal, names, concepts, vocabulary, both)
     if opened.both and not both:
         out.note("The journal was begun with --both: only what two reviewers decided alike is written.")
     if disputed := opened.disputed():
@@ -201,9 +202,11 @@ def export(
     rows = (write_usagi if usagi else write_list)(target, opened)
     document = {"rows": rows, "file": str(target)}
     if code_list is not None:
-        filled, left = fill_list(code_list, decided(opened))
-        document |= {"filled": filled, "without": left}
+        filled, left, converted = fill_list(code_list, decided(opened), shown.counted)
+        document |= {"filled": filled, "without": left, "converted": converted}
         out.say(f"{filled:,} codes of {code_list} got a concept; {left:,} have none still.")
+        if converted:
+            out.say(f"Their unit is now that of the concept, into which values are converted: {', '.join(converted)}.")
     out.result(document, f"{rows:,} rows written to {target}")
     if usagi:
         out.note("Next: open it in Usagi; atoll terms import-usagi FILE --out LIST.csv reads it.")

@@ -48,6 +48,7 @@ const REASONS = [  // a form, and its parts: a text, or [the words that were giv
   [/^specimen (\w+)$/, (a) => ["标本相同：", said(SPECIMENS, a)]],
   [/^another specimen: (\w+)$/, (a) => ["标本不同：", said(SPECIMENS, a)]],
   [/^(\w+) fits (\w+)$/, (a, b) => [said(PROPERTIES, a), "与", said(PROPERTIES, b), "相符"]],
+  [/^(\w+) is to be converted into (\w+)$/, (a, b) => [said(PROPERTIES, a), "须换算为", said(PROPERTIES, b)]],
   [/^(\w+) hardly fits (\w+)$/, (a, b) => [said(PROPERTIES, a), "与", said(PROPERTIES, b), "不太相符"]],
   [/^method words$/, () => ["有表示方法的词"]],
 ];

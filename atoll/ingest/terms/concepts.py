@@ -171,7 +171,7 @@ def starter_candidates() -> list[Concept]:
         read_as = translate(row["zh"], row["domain"]).english  # a name of ours may be shorter than the word for it
         if read_as and UNREAD not in read_as.split():
             chinese.append(parse(int(row["concept_id"]), read_as, row["domain"], 1))
-    for row in csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv")):
+    for row in common_tests():
         parts = (
             row["analyte"],
             f"[{row['property']}]" * bool(row["property"]),
@@ -179,6 +179,11 @@ def starter_candidates() -> list[Concept]:
         )
         found[int(row["concept_id"])] = (" ".join(filter(None, parts)), "Measurement")
     return [parse(number, name, domain) for number, (name, domain) in found.items()] + chinese
+
+
+def common_tests() -> list[dict[str, str]]:
+    """The commonest tests: concept_id, analyte, property, specimen, and for mass and moles a usual unit."""
+    return list(csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv")))
 
 
 def _of_package(package: str, name: str) -> list[str]:

@@ -16,6 +16,7 @@ from atoll.ingest.terms.chinese import is_chinese, plain, translate
 from atoll.ingest.terms.concepts import METHODS
 from atoll.ingest.terms.index import Index, coded, weighted
 from atoll.ingest.terms.text import HERE, Reading, chinese_systems, read, split, systems, unfold
+from atoll.study.units import canonical
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -122,6 +123,7 @@ class Pairs:
                 said.append(f"another specimen: {concept.system}")
         if (kind := block.property[row]) and concept.property != "none":
             fits = "fits" if x[AT["property fits"]] >= 0.5 else "hardly fits"
+            fits = "is to be converted into" if {kind, concept.property} == {"mass", "moles"} else fits
             said.append(f"{kind} {fits} {concept.property}")
         if x[AT["method words"]]:
             said.append("method words")
@@ -240,7 +242,8 @@ def unit_kind(unit: str) -> str:
         return ""
     if lower == "g/l":
         return "mass"
-    return next((kind for kind, pattern in UNIT_KINDS if re.search(pattern, lower)), "")
+    found = next((kind for kind, pattern in UNIT_KINDS if re.search(pattern, lower)), "")
+    return unit_kind(canonical(unit)) if not found and is_chinese(unit) else found
 
 
 def _property(reading: Reading, name: Name) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
+from atoll.ingest.terms.units import unit_of_concept
 
 KNOWN = tuple(field.name for field in fields(Name))
 DOMAINS = {
@@ -104,10 +105,17 @@ def read_contexts(path: Path) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
+def fill_list(
+    path: Path, decided: Mapping[str, int], counted: Callable[[int], str] = lambda concept: ""
+) -> tuple[int, int, list[str]]:
     """Write decided concepts into a code list, where it has none yet, by the code's name; what else it holds stays.
 
-    Returns how many codes got a concept, and how many have none still.
+    A test whose results are in moles while its concept counts mass, or the other way round, gets the unit of the
+    concept, so that its values are converted.
+
+    counted   what a concept counts (`units.property_of`)
+
+    Returns how many codes got a concept, how many have none still, and the names whose unit was changed.
 
     Raises
     ------
@@ -120,19 +128,26 @@ def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
         raise DataError(
             f"{path.name} has no columns `code` and `concept_id`.", "Give a list of `atoll mapping propose`."
         )
-    found, filled, left = list(rows), 0, 0
+    found, filled, left, converted = list(rows), 0, 0, list[str]()
     for row in found:
         if row["concept_id"].strip() in ("", "0"):
-            number = decided.get((row.get("name") or row["code"]).strip())
+            name = (row.get("name") or row["code"]).strip()
+            number = decided.get(name)
             row["concept_id"] = str(number) if number else row["concept_id"]
             filled, left = filled + bool(number), left + (not number)
+            unit = (row.get("unit") or "").strip()
+            if number and unit:
+                into = unit_of_concept(unit, (row.get("analyte") or "").strip(), number, counted(number))
+                if into not in ("", unit):
+                    row["unit"] = into
+                    converted.append(name)
     beside = path.with_name(path.name + ".partial")
     with beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, header, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(found)
     beside.replace(path)
-    return filled, left
+    return filled, left, converted
 
 
 def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggestion]) -> None:

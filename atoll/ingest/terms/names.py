@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from atoll.ingest.terms.concepts import read_concepts, starter_candidates
+from atoll.ingest.terms.units import property_of
 from atoll.ingest.terms.vocabulary import names_in
 from atoll.knowledge.called import called
 from atoll.settings import Language
@@ -41,6 +42,7 @@ class ConceptNames:
         self.vocabulary = vocabulary
         tests = {c.concept_id: (c.name, c.name) for c in starter_candidates() if not c.variant}
         self._own, self._language = {**tests, **own}, language
+        self._counted = {number: property_of(name) for number, (name, _) in tests.items()}
         text = files("atoll.cdm").joinpath("starter_concepts.csv").read_text("utf-8")
         named = {int(row["concept_id"]): row["concept_name"] for row in csv.DictReader(text.splitlines())}
         for path in paths:
@@ -53,10 +55,15 @@ class ConceptNames:
     def _take(self, named: Mapping[int, str]) -> None:
         self.names |= {number: called(name, self._own.get(number), self._language) for number, name in named.items()}
 
+    def counted(self, concept: int) -> str:
+        """Whether a concept counts `mass` or `moles` in a volume; empty where neither, or nothing says it."""
+        self.look([concept] if concept not in self.names else [])
+        return property_of(self.names.get(concept, "")) or self._counted.get(concept, "")
+
     def look(self, concepts: Iterable[int]) -> None:
         """Take the names of these concepts from the vocabulary."""
-        if self.vocabulary is not None:
-            self._take(names_in(self.vocabulary, concepts))
+        if self.vocabulary is not None and (wanted := list(concepts)):
+            self._take(names_in(self.vocabulary, wanted))
 
     def known(self, concept: int) -> bool | None:
         """Whether a concept is in what was given or comes with the package; None where nothing was given that could
