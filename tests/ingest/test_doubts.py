@@ -93,7 +93,8 @@ def test_check_and_load_say_it(mapping: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "exports" / "patients.csv").write_text("patient,born\n1,1950\n")
     mapping.write_text(
         "mapping: 1\nname: small\nlists: {sex: drug.csv}\nrules:\n  - to: person\n    from: patients\n"
-        '    key: patient\n    columns:\n      gender_concept_id: lookup("sex", patient)\n      year_of_birth: year(born)\n'
+        "    key: patient\n    columns:\n"
+        '      gender_concept_id: lookup("sex", patient)\n      year_of_birth: year(born)\n'
     )
     cdm = f"duckdb:///{tmp_path / 'cdm.duckdb'}"
     atoll(["load", str(mapping), "--from", str(tmp_path / "exports"), "--cdm", cdm], standalone_mode=False)

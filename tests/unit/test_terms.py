@@ -229,7 +229,7 @@ def test_a_drafted_list_is_asked_of_the_packages_concepts(tmp_path: Path, capsys
 def test_concepts_go_into_the_list_by_name_and_the_rest_stays(tmp_path: Path) -> None:
     listed = tmp_path / "test.csv"
     listed.write_text("code,name,concept_id,unit,rows\nA,葡萄糖,,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n", "utf-8")
-    assert fill_list(listed, {"葡萄糖": 3004501, "肌酐": 3016723}) == (1, 1)
+    assert fill_list(listed, {"葡萄糖": 3004501, "肌酐": 3016723}) == (1, 1, [])
     assert listed.read_text("utf-8") == (
         "code,name,concept_id,unit,rows\nA,葡萄糖,3004501,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n"
     )
