@@ -1,0 +1,12 @@
+"""OMOP databases, wherever they are. To be read in this order:
+
+The model      tables, what it says; vocabulary, concepts, and the starter set
+Text of SQL    sql, made of names and numbers only
+Its engines    database, tables by URL, read and written: the face; engines, what DuckDB, PostgreSQL and Spark spell
+               differently behind it
+Asking         scratch, what is done with scratch tables beside a CDM that may be read-only; workspace, the same on
+               each engine: cohorts, features and quality ask through it
+Making         workbench, the embedded engine that reads sources and builds releases, whatever the target;
+               delimited, CSV as hospitals write it; pace, how far it is; create, an empty database, and one validated
+Handing over   publish, a release to PostgreSQL or Spark; parquet, its folder of files; marks, whether it has changed
+"""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
-from atoll.cli.own_names import own_names
+from atoll.cli.own_names import best_names, own_names
 from atoll.cli.targets import Target, replaces, write_text
 from atoll.errors import DataError
 
 if TYPE_CHECKING:
+    from atoll.ingest.trace import Origin
     from atoll.settings import Language
 
 PATH = click.Path(path_type=Path, dir_okay=False)
@@ -64,7 +65,7 @@ def run(
     with output.progress("quality") as step, workspace_at(cdm, threads=threads, memory=memory) as workspace:
         scope = scope_of(read_study(study)[1], workspace) if study else None
         findings = run_all(workspace, step, scope)
-        names = names_of(workspace, findings)
+        names = best_names(names_of(workspace, findings))
     document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
     if report:
@@ -128,28 +129,57 @@ def persons(
 @click.argument("check_id")
 @click.option("--cdm", required=True, metavar="URL", help="duckdb:///FILE, postgresql://USER@HOST/DB?schema=…, spark:…")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many rows.")
+@click.option("--mapping", type=PATH, help="With --from: name the rows of the export, by the mapping that loaded it.")
+@click.option("--from", "source", help="The export that was loaded: a file, a folder, or a database's URL.")
+@click.option("--vocabulary", type=PATH, help="The DuckDB file that the load was given, where it was.")
 @click.option("--threads", type=int, help="At most so many threads of the database.")
 @click.option("--memory", metavar="4GB", help="At most so much memory of the database.")
 @with_output
-def rows(output: Output, check_id: str, cdm: str, limit: int, threads: int | None, memory: str | None) -> None:
+def rows(
+    output: Output, check_id: str, cdm: str, limit: int, mapping: Path | None, source: str | None,
+    vocabulary: Path | None, threads: int | None, memory: str | None,
+) -> None:  # fmt: skip
     """List rows at fault by their keys: person_id, the row's own id, and what stands in the column that is checked.
 
+    With --mapping and --from the rules are run once more, and the rows of the export are listed: table, key, columns.
     These are rows of patients, for the terminal of a steward at the hospital: they are never sent, kept or logged.
     """
     from atoll.cdm.workspace import workspace_at
-    from atoll.quality.rows import check_called, faulty_rows
+    from atoll.quality.rows import check_called, faulty_rows, table_of
 
+    if (mapping is None) != (source is None):
+        raise click.UsageError("--mapping and --from belong together: the mapping, and the export that it loaded.")
     check = check_called(check_id)
     with workspace_at(cdm, threads=threads, memory=memory) as workspace:
         found = faulty_rows(workspace, check, limit + 1)
     shown = found[:limit]
-    output.result({"check": check.id, "rows": [row._asdict() for row in shown], "more": len(found) > limit})
+    document = {"check": check.id, "rows": [row._asdict() for row in shown], "more": len(found) > limit}
+    made = []
+    if mapping is not None and source is not None:
+        from atoll.ingest.mapping import read_mapping
+        from atoll.ingest.trace import origins
+
+        ids = [int(row.row) for row in shown if row.row is not None]
+        made = origins(read_mapping(mapping), source, table_of(check), ids, vocabulary)
+        document["origins"] = [one._asdict() for one in made]
+    output.result(document)
     if not shown:
         output.say("No row is at fault.")
         return
     output.table(("person_id", "row", check.column or "value"), [[_cell(value) for value in row] for row in shown])
+    if mapping is not None:
+        _origins(output, made, {int(row.row) for row in shown if row.row is not None})
     if len(found) > limit:
         output.note(f"There are more: --limit {limit * 10} lists them.")
+
+
+def _origins(output: Output, made: list[Origin], ids: set[int]) -> None:
+    """The rows of the export from which rows were made, and how many rows came from none of them."""
+    lines = [(str(one.id), one.table, ", ".join(one.files), one.key.replace("\x1f", " | "), one.row) for one in made]
+    if lines:
+        output.table(("row", "table of the export", "file", "key", "columns"), lines)
+    if lost := len(ids - {one.id for one in made}):
+        output.note(f"{lost} of these rows come from no row of this export: is it the one that was loaded last?")
 
 
 def _cell(value: Any) -> str:
@@ -196,11 +226,12 @@ def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]
     )
     failed = [entry for entry in document["findings"] if entry["verdict"] == "failed"]
     rows = [
-        (entry["id"], f"{entry['faults']:,}", f"{entry['rows']:,}", f"{entry['share']:.2%}", f"{entry['allowed']:.0%}")
+        (entry["id"], entry["concept_name"], f"{entry['faults']:,}", f"{entry['looked_at']:,} {entry['counted']}",
+         f"{entry['share']:.2%}", f"{entry['allowed']:.0%}")
         for entry in failed[:LISTED]
-    ]
+    ]  # fmt: skip
     if rows:
-        output.table(("failed check", "faults", "rows", "share", "allowed"), rows)
+        output.table(("failed check", "of", "faults", "looked at", "share", "allowed"), rows)
     if any(entry["of_rows"] for entry in failed):
         output.note("`atoll quality rows CHECK --cdm URL` lists the rows at fault, here at the hospital.")
     if len(failed) > LISTED:

@@ -10,6 +10,7 @@ The mapping     mapping, the document; expressions (text to tree), kinds, functi
 Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
                 repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; release, in
                 force as a whole; report and unit_gaps, what is told of it
+The way back    trace, from a row of the model to the export's
 
 What a name means is a subject of its own, which the loader does not need: terminology, the matcher, and the folder
 `terms` behind it.

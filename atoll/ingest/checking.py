@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
+from atoll.durable import privately
 from atoll.ingest.expressions import ExpressionError, names
 from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
@@ -26,17 +29,30 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
     Problems
         With every finding, each with line and column.
     """
+    with trial(mapping, address, vocabulary) as (source, lookups):
+        check(mapping, source, lookups)
+        return unused(mapping, source)
+
+
+@contextmanager
+def trial(mapping: Mapping, address: str, vocabulary: Path | None = None) -> Iterator[tuple[Source, Lookups]]:
+    """An export opened for a mapping beside a vocabulary, in a release that nobody will see.
+
+    Raises
+    ------
+    DataError
+        When the export or the vocabulary cannot be used.
+    """
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
+    with privately(), tempfile.TemporaryDirectory(prefix="atoll-check-") as folder:
         build = Build(Path(folder) / "check.duckdb", "check", (), memory=MEMORY, vocabulary=vocabulary)
         try:
             if vocabulary is None:
                 starter(build.bench)
             require(version_of(vocabulary), mapping.vocabulary)
             source = open_source(address, build.bench, build.folder, mapping)
-            check(mapping, source, Lookups(build.bench, mapping.lists))
-            return unused(mapping, source)
+            yield source, Lookups(build.bench, mapping.lists)
         finally:
             build.bench.close()
 

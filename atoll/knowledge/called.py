@@ -16,16 +16,12 @@ def is_code(name: str) -> bool:
     return not name.strip() or CODE.fullmatch(name.strip()) is not None
 
 
-def called(name: str, own: tuple[str, str] | None, language: Language, code: str = "") -> str:
+def called(name: str, own: tuple[str, str] | None, language: Language) -> str:
     """The best name of a concept: its own unless that is a code alone, else our words for it, else the code.
 
     name   as the vocabulary has it; empty where it has none
-    own    our words in English and Chinese, or None
-    code   what is said where there is no name at all
+    own    our words in English and Chinese, one of them empty where there are none; or None
     """
-    if not is_code(name):
+    if own is None or not is_code(name):
         return name
-    if own is None:
-        return name or code
-    ours = own[("en", "zh").index(language)]
-    return f"{ours} ({name})" if name else ours
+    return own[("en", "zh").index(language)] or own[0] or name

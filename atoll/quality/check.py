@@ -19,7 +19,12 @@ Shape = Literal["table", "type", "rows", "codes", "links", "key", "months", "per
                 "tests", "pairs", "doubles"]  # fmt: skip
 TRUE = sql("TRUE")
 ROWS: tuple[Shape, ...] = ("rows", "codes", "links", "key", "persons", "units", "sexes")
-TESTS_OF_ROWS = ("one_unit", "no_negative", "one_scale")  # of `tests`, the families that look at single values
+TESTS_OF_ROWS = (
+    "one_unit",
+    "no_negative",
+    "one_scale",
+    "no_second_unit",
+)  # of `tests`, the families that look at single values
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,12 @@ class Check:
     def of_rows(self) -> bool:
         """Whether single rows are at fault, which `quality.rows` can list; else columns, months or groups are."""
         return self.shape in ROWS or (self.shape == "tests" and self.family in TESTS_OF_ROWS)
+
+    @property
+    def counted(self) -> str:
+        """What its two numbers count."""
+        shapes = {"table": "columns", "type": "columns", "months": "months", "persons": "persons", "pairs": "pairs"}
+        return shapes.get(self.shape, "rows" if self.of_rows or self.shape == "doubles" else "groups")
 
     @property
     def concept_alias(self) -> Sql:

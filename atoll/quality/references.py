@@ -67,15 +67,19 @@ def references() -> dict[int, tuple[Reference, ...]]:
     return {concept: tuple(found) for concept, found in made.items()}
 
 
-def middle_of(concept: int, unit: int, sex: int, age: int) -> tuple[float, float] | None:
-    """Between which values the median of a test may lie, in a unit (a concept); None where nothing is known of it."""
+def middle_of(concept: int, unit: int, sex: int, age: int, *, widened: bool = True) -> tuple[float, float] | None:
+    """Between which values the median of a test may lie, in a unit (a concept); None where nothing is known of it.
+
+    widened   by what illness moves; else the interval of people in general
+    """
     for reference in references().get(concept, ()):
         if reference.holds(sex, age):
             try:
                 slope, offset = conversion(reference.unit, _codes()[unit], reference.analyte)
             except (UnitError, KeyError):
                 return None
-            low, high = reference.low / reference.factor, reference.high * reference.factor
+            factor = reference.factor if widened else 1.0
+            low, high = reference.low / factor, reference.high * factor
             return slope * low + offset, slope * high + offset
     return None
 

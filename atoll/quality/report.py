@@ -16,13 +16,15 @@ DRIFT = 0.05  # change of a share of faults between two releases that is told
 
 
 def names_of(workspace: Workspace, findings: Iterable[Finding]) -> dict[int, str]:
-    """The names of the concepts that findings are about, as the database's vocabulary has them."""
+    """Concepts that findings are about → the name in the database's vocabulary; empty where it has none."""
     wanted = sorted({finding.check.concept for finding in findings} - {0})
     if not wanted or not {"concept_id", "concept_name"} <= set(workspace.columns("concept") or ()):
-        return {}
+        return dict.fromkeys(wanted, "")
     ids = joined(", ", (sql("{c}", c=concept) for concept in wanted))
     rows = workspace.fetch(sql("SELECT concept_id, concept_name FROM concept WHERE concept_id IN ({i})", i=ids))
-    return {int(row["concept_id"]): str(row["concept_name"] or "") for row in rows.to_pylist()}
+    return dict.fromkeys(wanted, "") | {
+        int(row["concept_id"]): str(row["concept_name"] or "") for row in rows.to_pylist()
+    }
 
 
 def to_document(
@@ -32,7 +34,9 @@ def to_document(
     database: str = "",
     names: Mapping[int, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """A run as plain JSON types: numbers of rows and names of the model and of concepts, nothing of a person.
+    """A run as plain JSON types: numbers and names of the model and of concepts, nothing of a person.
+
+    `looked_at` and `faults` count what `counted` says: rows, persons, columns, months, pairs, groups of values.
 
     Findings are in the order: failed with the largest share first, then by name.
     """
@@ -62,7 +66,8 @@ def _entry(finding: Finding, concept_name: str) -> dict[str, Any]:
         "concept": check.concept or None,
         "concept_name": concept_name,
         "subject": check.subject,
-        "rows": finding.total,
+        "looked_at": finding.total,
+        "counted": check.counted,
         "faults": finding.faults,
         "share": round(finding.share, 6),
         "allowed": check.allowed,

@@ -1,4 +1,4 @@
-"""From a failed check to its rows: the keys by which a steward finds them in the source.
+"""From a failed check to its rows: their keys, by which `ingest.trace` finds the rows of the export.
 
 These are rows of patients. They are shown on the terminal of who asks at the hospital; nothing here is written to a
 file, a report or a log, and nothing that leaves a hospital imports this module.
@@ -68,6 +68,11 @@ def faulty_rows(workspace: Workspace, check: Check, limit: int) -> list[Row]:
         return list(_fetched(workspace, check, *_found(workspace, check.by_row(), check), limit))
 
 
+def table_of(check: Check) -> str:
+    """The table whose rows are listed for a check."""
+    return "person" if check.shape == "persons" else check.table
+
+
 def _found(workspace: Workspace, check: Check, made: Check) -> tuple[Sql, Sql]:
     """Where the rows `t` stand, and which of them are at fault; `made` is the check before it was one about rows."""
     rows, column = sql("{t} t", t=name(check.table)), sql("t.{c}", c=name(check.column or "person_id"))
@@ -94,7 +99,7 @@ def _found(workspace: Workspace, check: Check, made: Check) -> tuple[Sql, Sql]:
 
 
 def _fetched(workspace: Workspace, check: Check, source: Sql, fault: Sql, limit: int) -> Iterator[Row]:
-    table = "person" if check.shape == "persons" else check.table
+    table = table_of(check)
     has, nothing = workspace.columns(table) or (), sql("CAST(NULL AS INTEGER)")
     key = tables()[table].key
     columns = ("person_id", key, None if check.shape == "persons" else check.column)

@@ -4,7 +4,8 @@ Units are what goes wrong most: a hospital that changes its analyser, a value in
 test is looked at by itself: one unit, no impossible sign, one scale, the same level in both sexes, over the ages and
 from year to year. What is normal is taken from the data themselves, the limits are ratios of medians; that a test is
 not wrong as a whole is held against people in general (`references`): its median in each sex and age, and which sex
-has the higher one.
+has the higher one. Where the factor between two units of a test is known, less than these limits is found: values of
+the second one (`second_units`), years apart by that factor, and medians that people have in the second unit alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.references import TOLERATED, higher_sex, middle_of, references
+from atoll.quality.second_units import LEAST, NO_HILL, Hill, factors, hills, in_hill
 
 PLACE = "measurement.value_as_number"  # what every check here is about
 READS = ("measurement_concept_id", "value_as_number", "unit_concept_id", "measurement_date", "person_id")
@@ -29,17 +31,20 @@ ALLOWED = {
     "one_unit": 0.05,
     "no_negative": 0.001,
     "one_scale": 0.02,
+    "no_second_unit": LEAST,
     "sexes_in_order": 0.5,
 }  # shares of values at fault; of others none
 SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
 GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
-YEAR_RATIO = 3.0  # of the medians of two years
+YEAR_RATIO = 3.0  # of the medians of two years, where no factor between units is known
+NEAR, SURE = 0.15, 6.0  # of two years: how near the factor (in parts of its logarithm), and errors of the medians apart
+MOST = 0.75  # share of sexes and ages
 BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
 LOG_FAR = Decimal("1.5")  # from the median, in natural logarithms: on another scale
 NOTHING = sql("1 = 0")
 BAND = 20  # years of age that are looked at together
-FAMILIES = ("one_unit", "no_negative", "one_scale", "same_for_sexes", "same_over_ages", "same_over_years",
-            "middle_plausible", "sexes_in_order")  # fmt: skip
+FAMILIES = ("one_unit", "no_negative", "one_scale", "no_second_unit", "same_for_sexes", "same_over_ages",
+            "same_over_years", "middle_plausible", "sexes_in_order")  # fmt: skip
 
 
 class Group(NamedTuple):
@@ -61,11 +66,17 @@ class Test:
     in_unit: int
     negative: int = 0
     far: int = 0
+    hill: Hill = NO_HILL
     median: float = math.nan
     sexes: dict[int, Group] = field(default_factory=dict)
     ages: dict[int, Group] = field(default_factory=dict)
     years: dict[int, Group] = field(default_factory=dict)
     people: dict[tuple[int, int], Group] = field(default_factory=dict)  # by sex, and age where the band begins
+
+    @property
+    def factors(self) -> Mapping[float, str]:
+        """See `second_units.factors`."""
+        return factors(self.concept, self.unit, self.median) if self.median > 0 else {}
 
     @property
     def signed(self) -> bool:
@@ -86,6 +97,7 @@ def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bo
     _medians(workspace, values, tests)
     _scales(workspace, values, tests)
     workspace.drop(values)
+    _hills(workspace, tests, operators)
     for test in tests.values():
         yield from _judge(test)
 
@@ -105,8 +117,11 @@ def at_fault(workspace: Workspace, check: Check, operators: bool) -> Sql:
     _medians(workspace, values, tests)
     _scales(workspace, values, tests)
     workspace.drop(values)
-    bounds = sql(" AND COALESCE(t.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
-    of = sql("{o} AND {u} = {n}{b}", o=of, u=unit, n=test.unit, b=bounds)
+    if check.family == "no_second_unit":
+        _hills(workspace, tests, operators)
+        bounds = _no_bound(operators)
+        return in_hill(workspace, test.concept, test.unit, test.hill, bounds) if test.hill.values else NOTHING
+    of = sql("{o} AND {u} = {n}{b}", o=of, u=unit, n=test.unit, b=_no_bound(operators))
     if check.family == "no_negative":
         return NOTHING if test.signed else sql("{o} AND t.value_as_number < 0", o=of)
     if not test.far:
@@ -152,23 +167,27 @@ def _collect(workspace: Workspace, values: Sql, tests: Mapping[int, Test], opera
 
     chosen = workspace.table("chosen_tests")
     concepts = pa.array(list(tests), pa.int64())
-    bounds = sql(" AND COALESCE(m.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
     workspace.upload(chosen, pa.table({"concept": concepts, "unit": pa.array([t.unit for t in tests.values()])}))
     workspace.create(
         values,
         sql(
-            "SELECT m.measurement_concept_id AS concept, m.value_as_number AS value, p.gender_concept_id AS sex, "
-            "FLOOR((EXTRACT(YEAR FROM m.measurement_date) - p.year_of_birth) / {band}) AS age, "
-            "EXTRACT(YEAR FROM m.measurement_date) AS year FROM measurement m "
-            "JOIN {c} c ON c.concept = m.measurement_concept_id AND c.unit = COALESCE(m.unit_concept_id, 0) "
-            "JOIN person p ON p.person_id = m.person_id WHERE m.value_as_number IS NOT NULL"
+            "SELECT t.measurement_concept_id AS concept, t.value_as_number AS value, p.gender_concept_id AS sex, "
+            "FLOOR((EXTRACT(YEAR FROM t.measurement_date) - p.year_of_birth) / {band}) AS age, "
+            "EXTRACT(YEAR FROM t.measurement_date) AS year FROM measurement t "
+            "JOIN {c} c ON c.concept = t.measurement_concept_id AND c.unit = COALESCE(t.unit_concept_id, 0) "
+            "JOIN person p ON p.person_id = t.person_id WHERE t.value_as_number IS NOT NULL"
             "{bounds}",
             c=chosen,
-            bounds=bounds,
+            bounds=_no_bound(operators),
             band=BAND,
         ),
     )
     workspace.drop(chosen)
+
+
+def _no_bound(operators: bool) -> Sql:
+    """A further condition on a row `t`: that its value is no bound."""
+    return sql(" AND COALESCE(t.operator_concept_id, 0) NOT IN ({b})", b=sql(BOUNDS)) if operators else sql("")
 
 
 def _medians(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> None:
@@ -229,6 +248,14 @@ def _scales(workspace: Workspace, values: Sql, tests: Mapping[int, Test]) -> Non
     workspace.drop(bounds)
 
 
+def _hills(workspace: Workspace, tests: Mapping[int, Test], operators: bool) -> None:
+    """Values that stand apart by the factor between two units; of a signed test there is none."""
+    known = {c: (t.unit, t.median) for c, t in tests.items() if t.median > 0}
+    size = sum(test.in_unit for test in tests.values())
+    for concept, hill in hills(workspace, known, size, _no_bound(operators)).items():
+        tests[concept].hill = hill
+
+
 def _judge(test: Test) -> Iterator[Finding]:
     def check(family: str) -> Check:
         return check_of(family, test.concept)
@@ -236,13 +263,16 @@ def _judge(test: Test) -> Iterator[Finding]:
     yield judged(check("one_unit"), test.n, test.n - test.in_unit if test.unit else 0)
     yield judged(check("no_negative"), test.in_unit, 0 if test.signed else test.negative)
     yield judged(check("one_scale"), test.in_unit, test.far)
+    if test.factors:
+        yield judged(check("no_second_unit"), test.hill.looked_at, test.hill.values)
     for family, groups in (("same_for_sexes", test.sexes), ("same_over_ages", test.ages)):
         steps = [_step(a, b) for a, b in _beside(groups)]
         yield judged(check(family), len(steps), sum(steps))
-    jumps = [_apart(a.median, b.median) > YEAR_RATIO for a, b in _beside(test.years)]
+    jumps = [_jumped(test, a, b) for a, b in _beside(test.years)]
     yield judged(check("same_over_years"), len(jumps), sum(jumps))
     if test.concept in references():
         outside = list(_outside(test))
+        outside = [True for _ in outside] if _in_another_unit(test) else outside
         yield judged(check("middle_plausible"), len(outside), sum(outside))
         reversed_ = list(_reversed(test))
         yield judged(check("sexes_in_order"), len(reversed_), sum(reversed_))
@@ -254,6 +284,20 @@ def _outside(test: Test) -> Iterator[bool]:
         bounds = middle_of(test.concept, test.unit, sex, age) if group.n >= FEWEST else None
         if bounds is not None:
             yield not bounds[0] <= group.median <= bounds[1]
+
+
+def _in_another_unit(test: Test) -> bool:
+    """Whether most medians (of a sex and age) are below what people have, and all what patients have in another unit.
+
+    Only below: illness raises what it moves, so that a median above its interval is held against the wider one alone.
+    """
+    groups = [(place, group.median) for place, group in test.people.items() if group.n >= FEWEST]
+    plain = [middle_of(test.concept, test.unit, *place, widened=False) for place, _ in groups]
+    below = [median < bounds[0] for (_, median), bounds in zip(groups, plain, strict=True) if bounds]
+    if len(below) < 2 or sum(below) < MOST * len(below):
+        return False
+    wide = [(median, middle_of(test.concept, test.unit, *place)) for place, median in groups]
+    return any(all(b[0] <= median / factor <= b[1] for median, b in wide if b) for factor in test.factors)
 
 
 def _reversed(test: Test) -> Iterator[bool]:
@@ -289,3 +333,15 @@ def _step(a: Group, b: Group) -> bool:
 def _apart(a: float, b: float) -> float:
     """The ratio of two medians, above 1; of signed ones there is none."""
     return max(a / b, b / a) if a > 0 and b > 0 else 1.0
+
+
+def _jumped(test: Test, a: Group, b: Group) -> bool:
+    """Whether the medians of two years are far apart, or by the factor between two units, and not by chance."""
+    apart = math.log(_apart(a.median, b.median))
+    if a.low > 0 and b.low > 0:  # the middle 98 % tell how far chance moves a median
+        spreads = (math.log(group.high / group.low) / 4.653 / math.sqrt(group.n) for group in (a, b))
+        if apart <= SURE * 1.2533 * math.hypot(*spreads):
+            return False
+        if any(abs(apart - abs(math.log(factor))) < NEAR * abs(math.log(factor)) for factor in test.factors):
+            return True
+    return apart > math.log(YEAR_RATIO)

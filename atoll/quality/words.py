@@ -48,6 +48,8 @@ WORDS: dict[str, Pair] = {
     "no_negative": ("Values of a test are not negative.", "检验数值不为负。"),
     "one_scale": ("Values of a test lie on one scale, not partly on that of another unit.",
                   "检验数值处于同一量级，没有混入另一单位的量级。"),
+    "no_second_unit": ("Values of a test do not stand the factor between two units apart.",
+                       "同一检验的数值之间没有相差两种单位的换算倍数。"),
     "same_for_sexes": ("The middle value of a test is of one size in both sexes.", "检验中位数在两性间量级一致。"),
     "same_over_ages": ("The middle value of a test does not leap from one age to the next.",
                        "检验中位数在相邻年龄间没有量级跳变。"),
@@ -205,6 +207,7 @@ ADVICE: dict[str, Pair] = {
         "检查负号是否表示“低于”或“缺失”，并在映射中如此读取。",
     ),
     "one_scale": _UNIT,
+    "no_second_unit": _UNIT,
     "same_for_sexes": _GROUP,
     "same_over_ages": _GROUP,
     "middle_plausible": (

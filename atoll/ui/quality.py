@@ -10,6 +10,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
+from atoll.knowledge.called import is_code
 from atoll.settings import Language
 from atoll.ui.layout import HERE, assets, render
 
@@ -50,8 +51,8 @@ def page(
 
     def named(entry: Entry) -> str:
         said = str(entry.get("concept_name") or "")
-        unsaid = language != "en" or not said or said.startswith("LOINC ")
-        return own[entry["concept"]][index] if unsaid and entry["concept"] in own else said
+        unsaid = language != "en" or is_code(said)
+        return (own[entry["concept"]][index] or said) if unsaid and entry["concept"] in own else said
 
     return render(
         HERE, "quality.html", language, run=document, families=families, named=named,
@@ -82,7 +83,7 @@ def _tables(findings: Iterable[Entry], kinds: Pairs) -> list[dict[str, Any]]:
     for table, group in groupby(sorted(findings, key=lambda entry: entry["table"]), key=lambda entry: entry["table"]):
         entries = list(group)
         numbers = _counted(entries)
-        if any(entry["verdict"] in ("failed", "passed") and entry["rows"] > 1 for entry in entries):
+        if any(entry["verdict"] in ("failed", "passed") and entry["looked_at"] > 1 for entry in entries):
             by = {kind: _counted(entry for entry in entries if entry["kind"] == kind) for kind in kinds}
             made.append({"name": table, "kinds": by, **numbers})
     return sorted(made, key=lambda table: -table["failed"])

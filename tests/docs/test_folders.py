@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ATOLL = Path(__file__).parents[2] / "atoll"
-FOLDERS = ["algorithms", "features", "ingest", "ingest/terms", "study", "study/circe"]
+FOLDERS = ["algorithms", "cdm", "features", "ingest", "ingest/terms", "quality", "simulate", "study", "study/circe"]
 
 
 def page(folder: str) -> str:

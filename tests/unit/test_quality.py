@@ -14,13 +14,14 @@ import pyarrow as pa
 import pytest
 
 from atoll.cdm.workspace import workspace_at
+from atoll.cli.own_names import best_names, own_names
 from atoll.errors import StudyError
 from atoll.quality import completeness, conformance, plausibility, references
 from atoll.quality.plausibility import sexes, units_of_tests
 from atoll.quality.report import drift, to_document
 from atoll.quality.run import all_checks, run
 from atoll.quality.scope import scope_of
-from atoll.quality.tests import FAMILIES
+from atoll.quality.tests import FAMILIES, check_of
 from atoll.quality.words import ADVICE, KINDS, VERDICTS, WORDS
 from atoll.study import protocol
 from atoll.study.dataset import files_beside
@@ -226,6 +227,7 @@ def test_there_are_two_thousand_checks_and_each_has_a_name_of_its_own():
 
 
 def test_every_family_says_what_to_do_in_both_languages():
+    assert set(WORDS) - set(ADVICE) == set(), "say in ADVICE of quality/words.py what to do where these fail"
     assert set(ADVICE) == set(WORDS)
     for english, chinese in ADVICE.values():
         assert english.endswith(".") and chinese.endswith("。")
@@ -261,10 +263,29 @@ def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
     assert 'id="only-failed" checked' not in clean_page
 
 
+def test_a_test_has_the_best_name_there_is():
+    given = {GLUCOSE: "LOINC 2345-7", 3001420: "", 3000963: "Hemoglobin of a vocabulary", 77: "LOINC 0-0"}
+    assert best_names(given) == {GLUCOSE: "glucose in serum", 3001420: "magnesium in serum",
+                                 3000963: "Hemoglobin of a vocabulary", 77: "LOINC 0-0"}  # fmt: skip
+    assert own_names()[3001420] == ("magnesium in serum", "镁")
+
+
+def test_the_numbers_say_what_they_count():
+    counted = {check.family: check.counted for check in all_checks()}
+    assert {counted[family] for family in ("unit_given", "code_mapped", "not_doubled")} == {"rows"}
+    assert (counted["no_gap"], counted["column_type"], counted["person_has_records"]) == (
+        "months",
+        "columns",
+        "persons",
+    )
+    assert [check_of(family, GLUCOSE).counted for family in ("one_scale", "middle_plausible")] == ["rows", "groups"]
+
+
 def test_every_family_is_said_in_both_languages():
     modules = (conformance, completeness, plausibility, references)
     families = {f.__name__ for m in modules for f in m.FAMILIES} | set(FAMILIES)
-    assert families == set(WORDS)
+    assert families - set(WORDS) == set(), "say in WORDS of quality/words.py, in two languages, what these look at"
+    assert set(WORDS) - families == set(), "these are no families any more: take them out of quality/words.py"
 
 
 def test_the_report_tells_numbers_and_drift_and_no_row(tmp_path):

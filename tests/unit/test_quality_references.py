@@ -17,8 +17,10 @@ from tests.reference.shared import SHARED
 HBA1C, GLUCOSE, HAEMOGLOBIN, SYSTOLIC, DIASTOLIC, PSA = 3004410, 3004501, 3000963, 3004249, 3012888, 3013603
 FEMALE, MALE, MGDL, MMOL = 8532, 8507, 8840, 8753
 FAMILIES = ("middle_plausible", "sexes_in_order", "not_zero", "supply_possible", "pressure_in_order", "not_doubled",
-            "sex_possible")  # fmt: skip
+            "sex_possible", "no_second_unit", "same_over_years")  # fmt: skip
+UREA, POTASSIUM = 3013682, 3023103
 OF = "UPDATE measurement SET value_as_number = {} WHERE measurement_concept_id = {}"
+SECOND = "no_second_unit:measurement.value_as_number:"
 FAULTS = {  # what was done to the data → the check that says so
     "HbA1c in mmol/mol called %": (
         OF.format("(value_as_number - 2.152) / 0.09148", HBA1C),
@@ -28,6 +30,17 @@ FAULTS = {  # what was done to the data → the check that says so
     "haemoglobin ten times what it is": (
         OF.format("value_as_number * 10", HAEMOGLOBIN),
         f"middle_plausible:measurement.value_as_number:{HAEMOGLOBIN}"),
+    "urea in mmol/L called mg/dL": (
+        OF.format("value_as_number * 0.357", UREA), f"middle_plausible:measurement.value_as_number:{UREA}"),
+    "a tenth of urea in mmol/L": (
+        OF.format("value_as_number * 0.357", f"{UREA} AND measurement_id % 10 = 3"), f"{SECOND}{UREA}"),
+    "urea in mmol/L from a year on": (
+        OF.format("value_as_number * 0.357", f"{UREA} AND year(measurement_date) >= 2021"),
+        f"same_over_years:measurement.value_as_number:{UREA}"),
+    "every twentieth potassium in mg/dL": (
+        OF.format("value_as_number * 3.91", f"{POTASSIUM} AND measurement_id % 20 = 3"), f"{SECOND}{POTASSIUM}"),
+    "potassium of a tenth of the persons in mg/dL": (
+        OF.format("value_as_number * 3.91", f"{POTASSIUM} AND person_id % 10 = 3"), f"{SECOND}{POTASSIUM}"),
     "systolic and diastolic exchanged": (
         f"UPDATE measurement SET measurement_concept_id = {SYSTOLIC + DIASTOLIC} - measurement_concept_id"
         f" WHERE measurement_concept_id IN ({SYSTOLIC}, {DIASTOLIC})",
@@ -75,8 +88,8 @@ def test_a_fault_of_a_whole_test_is_found(hospital, fault):
     change, check = FAULTS[fault]
     found, _ = failed(hospital, change)
     assert check in found
-    assert {one.partition(":")[0] for one in found} <= {check.partition(":")[0], "sex_possible", "sexes_in_order",
-                                                        "middle_plausible"}  # fmt: skip
+    beside = {"sex_possible", "sexes_in_order", "middle_plausible", "no_second_unit", "same_over_years"}
+    assert {one.partition(":")[0] for one in found} <= {check.partition(":")[0], *beside}
 
 
 def test_what_only_men_have_is_not_measured_of_women(hospital):

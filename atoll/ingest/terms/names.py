@@ -40,9 +40,10 @@ class ConceptNames:
     ):
         self.given = bool(paths or vocabulary)
         self.vocabulary = vocabulary
-        tests = {c.concept_id: (c.name, c.name) for c in starter_candidates() if not c.variant}
-        self._own, self._language = {**tests, **own}, language
-        self._counted = {number: property_of(name) for number, (name, _) in tests.items()}
+        tests = {c.concept_id: c.name for c in starter_candidates() if not c.variant}  # they say what is counted
+        ours = {number: (name, own.get(number, ("", ""))[1]) for number, name in tests.items()}
+        self._own, self._language = {**own, **ours}, language
+        self._counted = {number: property_of(name) for number, name in tests.items()}
         text = files("atoll.cdm").joinpath("starter_concepts.csv").read_text("utf-8")
         named = {int(row["concept_id"]): row["concept_name"] for row in csv.DictReader(text.splitlines())}
         for path in paths:
@@ -53,7 +54,9 @@ class ConceptNames:
             self.look([0])
 
     def _take(self, named: Mapping[int, str]) -> None:
-        self.names |= {number: called(name, self._own.get(number), self._language) for number, name in named.items()}
+        for number, name in named.items():
+            best = called(name, self._own.get(number), self._language)
+            self.names[number] = f"{best} ({name})" if name and best != name else best
 
     def counted(self, concept: int) -> str:
         """Whether a concept counts `mass` or `moles` in a volume; empty where neither, or nothing says it."""
