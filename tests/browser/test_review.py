@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -42,7 +43,11 @@ class Reviewer:
         words = ["terms", "review", "suggested.csv", "--journal", "journal.jsonl", "--names", "names.csv", "--concepts",
                  "concepts.csv", "--reviewer", who, "--page", *(["--both"] if both else [])]  # fmt: skip
         self.program = subprocess.Popen(
-            [sys.executable, "-u", "-m", "atoll", *words], cwd=folder, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-u", "-m", "atoll", *words],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: value for name, value in os.environ.items() if name != "ATOLL_LANGUAGE"},  # the browser's holds
         )
         address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", self.program.stdout.readline())
         self.watched = Watched(chromium, address.group(), language=language)

@@ -142,10 +142,7 @@ class Review:
     @property
     def both(self) -> bool:
         """Whether two reviewers must decide alike."""
-        return self._both or self._written_both()
-
-    def _written_both(self) -> bool:
-        return any(line.get("both") for line in self._lines)
+        return self._both or any(line.get("both") for line in self._lines)
 
     def decisions(self) -> dict[str, dict[str, Decision]]:
         """What stands now: item → reviewer → decision."""
@@ -185,9 +182,8 @@ class Review:
             source = self._doubt(who, key, concept_id, known)
         if not source:
             source = f"suggestion {ranks.index(concept_id) + 1}" if concept_id in ranks else "typed"
-        if self._both and not self._written_both():
-            self._append({"both": True})
-        self._append({"item": key, "who": who, "concept_id": concept_id, "source": source})
+        line = {"item": key, "who": who, "concept_id": concept_id, "source": source}
+        self._append(line | ({"both": True} if self._both else {}))
 
     def _doubt(self, who: str, key: str, concept_id: int, known: bool | None) -> str:
         """Refuse a concept that nothing at hand knows; where there is no vocabulary, only the first time."""
