@@ -29,6 +29,7 @@ class Settings:
 
     home: Path
     language: Language
+    language_chosen: bool  # by ATOLL_LANGUAGE, not by the machine's locale
     https_proxy: str | None
     no_proxy: tuple[str, ...]
     ca_file: Path | None
@@ -66,6 +67,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         home=_home(given),
         language=_language(given),
+        language_chosen="ATOLL_LANGUAGE" in given,
         https_proxy=_proxy(given.get("HTTPS_PROXY") or given.get("https_proxy")),
         no_proxy=tuple(host.strip().lower() for host in excepted.split(",") if host.strip()),
         ca_file=Path(ca_file) if ca_file else None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atoll.cli.mapping import say_doubts
 from atoll.cli.output import Output, command_line, with_output
 from atoll.cli.targets import Target, allow, replaces, write_text
 from atoll.durable import privately
@@ -45,6 +46,7 @@ def load(
     anyway: bool,
 ) -> None:
     """Load an export into the OMOP model, as a whole or not at all."""
+    from atoll.ingest.doubts import doubts
     from atoll.ingest.load import load_url
     from atoll.ingest.mapping import read_mapping
 
@@ -55,7 +57,8 @@ def load(
         day = getattr(today, "date", lambda: None)()
         options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": day, "anyway": anyway}
         made = load_url(read, source, cdm, **options, progress=step)
-    document = made.to_document()
+    doubted = doubts(read, vocabulary)
+    document = made.to_document() | {"doubts": [one.__dict__ for one in doubted]}
     if report is not None:
         with privately():
             write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
@@ -71,6 +74,7 @@ def load(
     _aside(out, made)
     if made.codes:
         _codes(out, made, read.lists, report)
+    say_doubts(out, doubted)
     out.note(f"Next: {command_line('atoll', 'cdm', 'validate', cdm)}")
 
 

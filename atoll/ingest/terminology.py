@@ -25,16 +25,19 @@ import numpy as np
 from atoll.ingest.terms.concepts import Concept
 from atoll.ingest.terms.features import FEATURES, Hospital, Pairs, features, hospital_side
 from atoll.ingest.terms.index import Index
-from atoll.ingest.terms.text import HERE, read, split
+from atoll.ingest.terms.text import HERE
 
 CANDIDATES = 150  # looked at for one name
-BLOCK = 500  # names at a time, so that memory stays bounded
+BLOCK, PAIRS = 500, 5_000_000  # names, and pairs of name and concept, at a time, so that memory stays bounded
 SHOWN = 0.001  # candidates below this probability are left out, save the first
 
 
 @dataclass(frozen=True)
 class Name:
-    """One name of a hospital, with whatever else is known of it; empty where it is not."""
+    """One name of a hospital, with whatever else is known of it; empty where it is not.
+
+    domain   OMOP's (`Condition`, `Drug` …): only concepts of it are candidates, and those of no known domain
+    """
 
     name: str
     fluid: str = ""
@@ -66,8 +69,9 @@ class Matcher:
     def suggest(self, names: Sequence[Name], top: int = 5) -> list[Suggestion]:
         """The `top` candidates of every name, best first; names without any candidate have no row."""
         found: list[Suggestion] = []
-        for start in range(0, len(names), BLOCK):
-            block = hospital_side(names[start : start + BLOCK], self.index)
+        step = max(1, min(BLOCK, PAIRS // max(len(self.index.concepts), 1)))
+        for start in range(0, len(names), step):
+            block = hospital_side(names[start : start + step], self.index)
             pairs = self.pairs(block)
             found += self._ranked(block, pairs, probabilities(pairs, weights()), top, start)
         return found
@@ -111,9 +115,3 @@ def probabilities(pairs: Pairs, w: Any) -> Any:
     total = np.exp(w[-1] - best)
     np.add.at(total, pairs.rows, e)
     return e / total[pairs.rows]
-
-
-def words_of(names: Sequence[Name]) -> frozenset[str]:
-    """Every word that a concept for one of these names might hold."""
-    found = {word for name in names for word in split(name.name)}
-    return frozenset(found.union(*({*reading.words, *reading.below} for reading in (read(n.name) for n in names))))

@@ -10,6 +10,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
+from atoll.knowledge.called import is_code
 from atoll.settings import Language
 from atoll.ui.layout import HERE, assets, render
 
@@ -50,7 +51,7 @@ def page(
 
     def named(entry: Entry) -> str:
         said = str(entry.get("concept_name") or "")
-        unsaid = language != "en" or not said or said.startswith("LOINC ")
+        unsaid = language != "en" or is_code(said)
         return (own[entry["concept"]][index] or said) if unsaid and entry["concept"] in own else said
 
     return render(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from atoll.ingest.terminology import Matcher, Name
 from atoll.ingest.terms.concepts import Concept, read_concepts
+from atoll.ingest.terms.near import BEGINNING, Near
 from scripts.fit_terms import calibration, half, read_names
 from tests.reference.shared import SHARED
 
@@ -60,6 +63,25 @@ def test_chinese_names(file: str) -> None:
     assert first >= 0.80
     assert five >= 0.95
     assert error <= 0.12
+
+
+@pytest.mark.parametrize("language", ["chinese", "english"])
+def test_of_a_large_vocabulary_everything_is_looked_at_that_shares_a_word(language: str) -> None:
+    """What the matcher ranks first of all concepts, or finds likely, it has among the few as well; not what is first
+    for its letters alone, where nothing fits."""
+    concepts = everything()
+    if language == "chinese":
+        with (HERE / "chinese_names.csv").open(encoding="utf-8", newline="") as lines:
+            names = [Name(row["name"], row["fluid"], "", row["unit"]) for row in csv.DictReader(lines)]
+    else:
+        names = [name for name in read_names(VOCABULARY / "lab_names_en.csv")[0] if half(name.name) == 1]
+    words = [sorted({w[:BEGINNING] for w in re.findall("[a-z0-9]+", c.name.lower())}) for c in concepts]
+    near = Near(names, dict(sorted(Counter(word for row in words for word in row).items())), 1000)
+    near.look(np.array([c.concept_id for c in concepts]), pa.array(words, pa.list_(pa.string())))
+    found = [s for s in Matcher(concepts).suggest(names) if s.rank == 1 or s.probability >= 0.05]
+    shared = [s for s in found if not s.reason.startswith("similar letters")]
+    assert len({s.at for s in shared}) > 0.9 * len(names)
+    assert [names[s.at].name for s in shared if s.concept_id not in near.best[s.at][1]] == []
 
 
 def test_many_names_against_many_concepts_take_seconds() -> None:

@@ -12,10 +12,15 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from atoll.cli.main import atoll
+from atoll.cli.own_names import own_names
 from atoll.cli.review.page import application
 from atoll.errors import DataError
+from atoll.ingest.terms.files import read_contexts
+from atoll.ingest.terms.names import ConceptNames
 from atoll.ingest.terms.review import NOTHING, Review, read_items, write_list
 from atoll.ingest.terms.usagi import COLUMNS, read_usagi, write_usagi
+from atoll.knowledge.called import is_code
+from atoll.settings import settings
 
 SUGGESTED = """name,rank,concept_id,probability,reason
 ALT,1,3,0.9700,same analyte
@@ -39,7 +44,8 @@ def opened(suggestions: Path, *, both: bool = False) -> Review:
 
 
 def test_one_name_in_two_places_is_two_items(suggestions: Path) -> None:
-    items = read_items(suggestions, [{}, {"unit": "mg/dL"}, {"unit": ""}], {3: "Alanine aminotransferase"})
+    contexts = {"Glucose": [{"unit": "mg/dL"}, {"unit": ""}]}
+    items = read_items(suggestions, contexts, {3: "Alanine aminotransferase"})
     assert [item.key for item in items] == ["ALT\t1", "Glucose\t1", "Glucose\t2", "Mystery\t1"]
     assert items[0].candidates[0].concept_name == "Alanine aminotransferase"
     assert items[1].context == {"unit": "mg/dL"}
@@ -140,10 +146,11 @@ def run(*arguments: str, keys: str = "") -> str:
 def test_the_terminal(suggestions: Path, tmp_path: Path) -> None:
     journal = str(tmp_path / "journal.jsonl")
     shown = run("terms", "review", str(suggestions), "--journal", journal, "--reviewer", "ana",
-                keys="1\n2\nu\n0\ns\nx\nt\n42\nq\n")  # fmt: skip
+                keys="1\n2\nu\n0\ns\nx\nt\n42\nt\n42\nq\n")  # fmt: skip
     assert "ALT" in shown
     assert "97.0%" in shown
     assert "Undone: Glucose" in shown
+    assert "Type it once more to take it." in shown
     assert "3 of 4 settled, 1 open for ana, 0 disputed." in shown
     out = tmp_path / "codes.csv"
     run("terms", "export", str(suggestions), "--journal", journal, "--out", str(out))
@@ -185,6 +192,58 @@ def test_names_come_from_the_starter_set_the_suggestions_and_a_vocabulary(tmp_pa
     assert '"concept_id": 99' in (tmp_path / "j.jsonl").read_text("utf-8")
 
 
+def test_concepts_that_are_named_by_a_code_have_our_words() -> None:
+    """SNOMED's own names are not in the package."""
+    for language, words in (("en", "raised blood lipids"), ("zh", "高脂血症")):
+        named = ConceptNames((), None, own_names(), language)
+        assert named.names[432867].startswith(words)
+        assert named.names[432867].endswith("(SNOMED 55822004)")
+    assert named.names[1503297] == "metformin"
+    bare = [number for number, name in named.names.items() if is_code(name)]
+    assert not set(bare) & set(own_names())
+
+
+def test_a_reviewer_sees_code_and_rows_beside_the_name(suggestions: Path, tmp_path: Path) -> None:
+    names = tmp_path / "test.csv"
+    names.write_text("code,name,concept_id,unit,rows\nA1,ALT,3,U/L,90\nA2,ALT,,U/L,5\nG,Glucose,,mmol/L,7\n")
+    assert read_contexts(names)["ALT"] == [{"code": "A1", "unit": "U/L", "rows": "95"}]
+    shown = run("terms", "review", str(suggestions), "--journal", str(tmp_path / "j.jsonl"), "--reviewer", "ana",
+                "--names", str(names), keys="q\n")  # fmt: skip
+    assert "ALT  (code A1, unit U/L, rows 95)" in shown
+
+
+def test_that_two_must_agree_is_written_in_the_journal(suggestions: Path, tmp_path: Path) -> None:
+    ana, bob = opened(suggestions, both=True), opened(suggestions, both=True)
+    ana.decide("ana", "ALT\t1", 3)
+    bob.decide("bob", "ALT\t1", 4)
+    ana.decide("ana", "Mystery\t1", 3)
+    bob.decide("bob", "Mystery\t1", 3)
+    ana.undo("ana")
+    ana.decide("ana", "Mystery\t1", 3)
+    assert opened(suggestions).both
+    said = run("terms", "export", str(suggestions), "--journal", str(ana.journal), "--out", str(tmp_path / "codes.csv"))
+    assert "only what two reviewers decided alike is written" in said
+    assert "1 names that reviewers decided differently are left out." in said
+    rows = list(csv.DictReader((tmp_path / "codes.csv").open(encoding="utf-8")))
+    assert [row["name"] for row in rows] == ["Mystery"]
+
+
+def test_decisions_that_differ_are_said_where_one_is_enough(suggestions: Path, tmp_path: Path) -> None:
+    review = opened(suggestions)
+    review.decide("ana", "ALT\t1", 3)
+    review.decide("bob", "ALT\t1", 4)
+    out = str(tmp_path / "codes.csv")
+    said = run("terms", "export", str(suggestions), "--journal", str(review.journal), "--out", out)
+    assert "1 names that reviewers decided differently are written with the decision that came last." in said
+
+
+def test_usagi_knows_no_day_where_it_writes_none(tmp_path: Path) -> None:
+    rows = [("ALT", "1"), ("AST", "0"), ("GGT", "")]
+    text = "".join(f"{name},{name},APPROVED,3,{moment}\n" for name, moment in rows)
+    (tmp_path / "u.csv").write_text("sourceCode,sourceName,mappingStatus,conceptId,statusSetOn\n" + text)
+    assert [row[3] for row in read_usagi(tmp_path / "u.csv")] == ["1970-01-01", "", ""]
+
+
 def page(suggestions: Path) -> tuple[TestClient, Review]:
     review = opened(suggestions)
     return TestClient(application(review, "ana", "secret", 80), base_url="http://127.0.0.1:80"), review
@@ -207,6 +266,31 @@ def test_the_page_decides_and_undoes(suggestions: Path) -> None:
         assert client.post("/secret/state", json={"do": "undo"}, headers=headers).json()["settled"] == 0
         assert client.get("/secret/atoll.css", headers=headers).text.startswith("/* Atoll's pages")
     assert len(review.journal.read_text("utf-8").splitlines()) == 4
+
+
+def test_a_concept_that_nothing_here_knows_is_asked_for_twice(suggestions: Path) -> None:
+    review = Review(read_items(suggestions), suggestions.with_name("j.jsonl"), known=lambda concept: None)
+    with TestClient(application(review, "ana", "secret", 80), base_url="http://127.0.0.1:80") as client:
+        client.headers["host"] = "127.0.0.1:80"
+        body = {"do": "decide", "item": "ALT\t1", "concept_id": 999999999}
+        first = client.post("/secret/state", json=body)
+        assert first.status_code == 400
+        assert "Concept 999999999 is none that Atoll has a name for" in first.json()["error"]
+        assert not review.journal.exists()
+        assert client.post("/secret/state", json=body).json()["settled"] == 1
+    assert '"source": "typed, not looked up"' in review.journal.read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", ["zh", ""])
+def test_the_page_speaks_the_language_that_the_program_was_given(
+    suggestions: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATOLL_LANGUAGE", language)
+    settings.cache_clear()
+    client, _ = page(suggestions)
+    with client:
+        assert client.get("/secret/state", headers={"host": "127.0.0.1:80"}).json()["language"] == language
+    settings.cache_clear()
 
 
 def test_the_page_is_for_this_machine_and_its_address_only(suggestions: Path) -> None:

@@ -13,10 +13,12 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError
 from atoll.ingest.terminology import Matcher, Name
 from atoll.ingest.terms.chinese import translate
-from atoll.ingest.terms.concepts import parse, read_concepts, read_vocabulary, starter_candidates
+from atoll.ingest.terms.concepts import parse, read_concepts, starter_candidates
 from atoll.ingest.terms.features import unit_kind
 from atoll.ingest.terms.files import fill_list
+from atoll.ingest.terms.names import ConceptNames
 from atoll.ingest.terms.text import read
+from atoll.ingest.terms.vocabulary import read_vocabulary
 
 CONCEPTS = """concept_id,concept_name
 1,Glucose [Mass/volume] in Serum or Plasma
@@ -140,20 +142,68 @@ def test_concepts_that_cannot_be_used(tmp_path: Path) -> None:
         read_concepts(path)
 
 
-def test_a_whole_vocabulary_is_read_by_what_is_near(tmp_path: Path) -> None:
-    head = "concept_id\tconcept_name\tdomain_id\tvocabulary_id\tstandard_concept\tinvalid_reason\n"
-    (tmp_path / "CONCEPT.csv").write_text(
-        head + "1\tGlucose [Mass/volume] in Serum or Plasma\tMeasurement\tLOINC\tS\t\n"
+HEAD = "concept_id\tconcept_name\tdomain_id\tvocabulary_id\tstandard_concept\tinvalid_reason\n"
+
+
+@pytest.fixture
+def download(tmp_path: Path) -> Path:
+    """An Athena download: tests, one of them in words that no name has, diagnoses, and what is not standard."""
+    folder = tmp_path / "athena"
+    folder.mkdir()
+    (folder / "CONCEPT.csv").write_text(
+        HEAD + "1\tGlucose [Mass/volume] in Serum or Plasma\tMeasurement\tLOINC\tS\t\n"
         "2\tSodium [Moles/volume] in Serum or Plasma\tMeasurement\tLOINC\tS\t\n"
         "3\tGlucose (old)\tMeasurement\tLOINC\tS\tD\n4\tGlucose local\tMeasurement\tLocal\t\t\n"
+        "5\tPneumonia\tCondition\tSNOMED\tS\t\n6\tType 2 diabetes mellitus\tCondition\tSNOMED\tS\t\n"
+        "7\tWhite blood cells [#/volume] in Blood\tMeasurement\tLOINC\tS\t\n8\tMALE\tGender\tGender\tS\t\n"
     )
-    (tmp_path / "CONCEPT_SYNONYM.csv").write_text(
-        "concept_id\tconcept_synonym_name\tlanguage\n1\tGluc SerPl\t4180186\n"
-    )
-    found = read_vocabulary(tmp_path, ["glucose"])
-    assert [(concept.concept_id, concept.variant) for concept in found] == [(1, 0), (1, 1)]
-    with pytest.raises(DataError, match="is not a table of an Athena download"):
-        read_vocabulary(tmp_path / "nowhere")
+    (folder / "CONCEPT_SYNONYM.csv").write_text("concept_id\tconcept_synonym_name\tlanguage\n1\tGluc SerPl\t4180186\n")
+    return folder
+
+
+def test_a_whole_vocabulary_is_read_by_what_is_near(download: Path, tmp_path: Path) -> None:
+    asked = {whole: read_vocabulary(download, [Name("glucose")], whole=whole) for whole in (0, 99)}
+    assert [(concept.concept_id, concept.variant) for concept in asked[0] if concept.concept_id != 7] == [
+        (1, 0), (1, 1),
+    ]  # fmt: skip  # 7 speaks of blood, as blood sugar does
+    assert {concept.concept_id for concept in asked[99]} == {1, 2, 5, 6, 7, 8}
+    kept = read_vocabulary(download, [Name("glucose")], [6, 999], whole=0)
+    assert [concept.concept_id for concept in kept] == [1, 6, 7, 1], "an earlier decision stays"
+    (tmp_path / "empty").mkdir()
+    for place, says in (("empty", "is not a table of an Athena download"), ("nowhere", "There is no file")):
+        with pytest.raises(DataError, match=says):
+            read_vocabulary(tmp_path / place, [Name("glucose")])
+    with pytest.raises(DataError, match="No standard Drug in athena is like the names"):
+        read_vocabulary(download, [Name("glucose", domain="Drug")])
+
+
+@pytest.mark.parametrize(
+    ("name", "right"), [("肺炎", 5), ("2型糖尿病", 6), ("WBC", 7), ("白细胞计数", 7), ("血钠", 2), ("GlucoseSerum", 1)]
+)
+def test_a_name_finds_its_concept_in_a_vocabulary_by_any_reading(name: str, right: int, download: Path) -> None:
+    """Also beside other names: what they hold decided what was looked at."""
+    asked = [Name("2型糖尿病"), Name(name)]
+    found = Matcher(read_vocabulary(download, asked, whole=0)).suggest(asked, 1)
+    assert [one.concept_id for one in found] == [6, right]
+
+
+def test_a_name_of_a_known_domain_has_candidates_of_no_other(download: Path) -> None:
+    asked = [Name("2", domain="Gender"), Name("glucose", domain="Condition"), Name("glucose")]
+    found = Matcher(read_vocabulary(download, asked)).suggest(asked)
+    assert {one.at for one in found if one.concept_id in (5, 6)} <= {1, 2}
+    assert [one.concept_id for one in found if one.at == 0] in ([], [8])
+    assert next(one.concept_id for one in found if one.at == 2) == 1
+
+
+def test_review_is_told_of_the_same_vocabulary(
+    download: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "names.csv").write_text("name\n肺炎\n", "utf-8")
+    words = ["terms", "suggest", str(tmp_path / "names.csv"), "--vocabulary", str(download)]
+    atoll([*words, "--out", str(tmp_path / "s.csv")], standalone_mode=False)
+    assert f"--vocabulary {download}" in capsys.readouterr().err
+    assert ConceptNames((), download).known(5)
+    assert ConceptNames((), download).known(999999999) is False
 
 
 def suggested(path: Path) -> dict[str, list[str]]:
@@ -179,7 +229,7 @@ def test_a_drafted_list_is_asked_of_the_packages_concepts(tmp_path: Path, capsys
 def test_concepts_go_into_the_list_by_name_and_the_rest_stays(tmp_path: Path) -> None:
     listed = tmp_path / "test.csv"
     listed.write_text("code,name,concept_id,unit,rows\nA,葡萄糖,,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n", "utf-8")
-    assert fill_list(listed, {"葡萄糖": 3004501, "肌酐": 3016723}) == (1, 1)
+    assert fill_list(listed, {"葡萄糖": 3004501, "肌酐": 3016723}) == (1, 1, [])
     assert listed.read_text("utf-8") == (
         "code,name,concept_id,unit,rows\nA,葡萄糖,3004501,mmol/L,9\nB,肌酐,7,,8\nC,谜,,,1\n"
     )

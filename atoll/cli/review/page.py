@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from atoll.errors import AtollError
 from atoll.ingest.terms.review import Item, Review
+from atoll.settings import settings
 from atoll.ui.guard import PRIVATE
 from atoll.ui.layout import assets
 
@@ -88,7 +89,8 @@ def _state(review: Review, who: str, undone: str, later: int) -> dict[str, Any]:
     """The next names and the one that was just undone; `later` of them wait."""
     waiting, most = review.open_for(who), 20 + min(later, 10_000)
     shown = [_shown(item) for at, item in enumerate(waiting) if at < most or item.key == undone]
-    return {"who": who, **review.status(who), "undone": undone, "items": shown}
+    chosen = settings().language if settings().language_chosen else ""  # else the browser's
+    return {"who": who, "language": chosen, **review.status(who), "undone": undone, "items": shown}
 
 
 def _shown(item: Item) -> dict[str, Any]:

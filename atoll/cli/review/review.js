@@ -1,7 +1,8 @@
 "use strict";
-// One name at a time, one key a decision. What is said stands in words.js.
-const language = navigator.language.startsWith("zh") ? "zh" : "en";
-const words = WORDS[language];
+// One name at a time, one key a decision. What is said stands in words.js, in the language that the program was given,
+// else in the browser's.
+let language = navigator.language.startsWith("zh") ? "zh" : "en";
+let words = WORDS[language];
 const by = (id) => document.getElementById(id);
 let state = { items: [] };
 let later = new Set();
@@ -59,6 +60,7 @@ async function ask(body) {
     const answer = await fetch(`state?later=${later.size}`, options);
     const found = await answer.json();
     by("message").textContent = found.error ? words.refused(found.error) : "";
+    if (found.language) { language = found.language; words = WORDS[language]; }
     if (!found.error) { state = found; undone = found.undone; later.delete(undone); }
   } catch {
     by("message").textContent = words.gone;

@@ -63,7 +63,7 @@ def _typed(out: Output, review: Review, who: str, item: Item) -> None:
         out.note("That is not a concept id.")
         return
     try:
-        review.decide(who, item.key, int(text), "typed")
+        review.decide(who, item.key, int(text))
     except DataError as error:
         out.note(str(error))
 

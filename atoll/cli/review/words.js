@@ -1,7 +1,8 @@
 "use strict";
-// What the page says, in the browser's language. A reason comes from the matcher in English, in a few forms: in Chinese each
+// What the page says, in the page's language. A reason comes from the matcher in English, in a few forms: in Chinese each
 // form has its sentence, and the words that someone else wrote (a test's, a concept's) stand as they are.
 const UNKNOWN = /^Concept (\d+) is in none/;
+const DOUBTED = /^Concept (\d+) is none that Atoll/;
 const WORDS = {
   en: {
     lang: "en", title: "Terms to review",
@@ -19,8 +20,9 @@ const WORDS = {
     keys: "按键：1–9 选候选 · 0 都不合适 · t 输入概念编号（Esc 离开）· s 稍后 · u 撤销",
     done: "全部已决定。", none: "没有候选：按 t 输入概念编号，按 0 表示都不合适。",
     refused: (said) => (UNKNOWN.test(said) ? `概念 ${said.match(UNKNOWN)[1]} 不在概念文件或术语表中。请改正编号，或给出含有它的文件后重新启动。`
+      : DOUBTED.test(said) ? `本程序不认识概念 ${said.match(DOUBTED)[1]}，也没有给出可供查找的术语表。编号正确吗？再输入一次即采用。`
       : "这一决定未被接受。请重新载入本页后再试。"), gone: "程序没有回应，可能已经结束。请重新启动；已作的决定都已保存。",
-    context: (key) => `${({ specimen: "标本", category: "类别", unit: "单位", values: "取值" })[key]}：`,
+    context: (key) => `${({ code: "代码", specimen: "标本", category: "类别", unit: "单位", rows: "行数", values: "取值" })[key]}：`,
   },
 };
 const SPECIMENS = {
@@ -39,13 +41,14 @@ const PROPERTIES = {
 };
 const REASONS = [  // a form, and its parts: a text, or [the words that were given]
   [/^decided so before$/, () => ["以前这样决定过"]],
-  [/^same analyte: (.*)$/, (given) => ["检测项目相同：", [given]]],
+  [/^same words: (.*)$/, (given) => ["词全部相同：", [given]]],
   [/^shared words: (.*)$/, (given) => ["共有的词：", [given]]],
   [/^similar letters \((.*)\)$/, (share) => [`字形相近（${share}）`]],
   [/^specimen (\w+) is close to (\w*)$/, (a, b) => ["标本", said(SPECIMENS, a), "与", said(SPECIMENS, b), "相近"]],
   [/^specimen (\w+)$/, (a) => ["标本相同：", said(SPECIMENS, a)]],
   [/^another specimen: (\w+)$/, (a) => ["标本不同：", said(SPECIMENS, a)]],
   [/^(\w+) fits (\w+)$/, (a, b) => [said(PROPERTIES, a), "与", said(PROPERTIES, b), "相符"]],
+  [/^(\w+) is to be converted into (\w+)$/, (a, b) => [said(PROPERTIES, a), "须换算为", said(PROPERTIES, b)]],
   [/^(\w+) hardly fits (\w+)$/, (a, b) => [said(PROPERTIES, a), "与", said(PROPERTIES, b), "不太相符"]],
   [/^method words$/, () => ["有表示方法的词"]],
 ];

@@ -2,8 +2,8 @@
 
 A LOINC long name says component, property, specimen and method (`Glucose [Mass/volume] in Urine by Test strip`); the
 parts are read from the name, so that any list of concepts will do. Other vocabularies' names are one component.
-Sources: a CSV (concept_id, concept_name and whatever else it has), an Athena download (CONCEPT.csv,
-CONCEPT_SYNONYM.csv; tab-separated), the vocabulary file that loads use, or what the package has names for.
+Sources: a CSV (concept_id, concept_name and whatever else it has), or what the package has names for; a whole
+vocabulary is read by `vocabulary`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
-from atoll.ingest.terms.chinese import translate
+from atoll.ingest.terms.chinese import UNREAD, translate
 from atoll.ingest.terms.text import canonical, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
@@ -33,8 +32,6 @@ METHODS = {
     "electrophoresis": "electrophoresis", "calculation": "calculation", "screen method": "screen",
     "naa with probe detection": "naa", "organism specific culture": "culture", "chromogenic method": "chromogenic",
 }  # fmt: skip
-VALID = ("", "null", "none")
-BEGINNING = 4  # letters that a concept must share with a name to be looked at in a whole vocabulary
 
 
 @dataclass(frozen=True)
@@ -158,71 +155,6 @@ def read_concepts(path: Path) -> list[Concept]:
     return found
 
 
-def read_vocabulary(folder: Path, near: Iterable[str] = (), domains: Iterable[str] = ()) -> list[Concept]:
-    """Standard, valid concepts of an Athena download, with their English synonyms.
-
-    near      words, of which a concept must share the beginning of one: a download holds millions of concepts, and only
-              those can be candidates
-    domains   keeps only concepts of these domains
-    """
-    wanted, found, kept = frozenset(domains), [], dict[int, str]()
-    beginnings = frozenset(word[:BEGINNING] for word in near)
-    for row in _athena(_file(folder, "CONCEPT.csv"), ("concept_id", "concept_name", "domain_id", "standard_concept",
-                                                "invalid_reason")):  # fmt: skip
-        number, name, domain, standard, invalid = row
-        if standard != "S" or invalid.lower() not in VALID or (wanted and domain not in wanted):
-            continue
-        kept[int(number)] = domain
-        if _is_near(name, beginnings):
-            found.append(parse(int(number), name, domain))
-    synonyms = _file(folder, "CONCEPT_SYNONYM.csv")
-    if synonyms.exists():
-        for number, name in _athena(synonyms, ("concept_id", "concept_synonym_name")):
-            if int(number) in kept and _is_near(name, beginnings):
-                found.append(parse(int(number), name, kept[int(number)], 1))
-    if not found:
-        raise DataError(f"No standard concept in {folder.name} is like the names.", "Is it the right download?")
-    return found
-
-
-def read_loaded(file: Path, near: Iterable[str]) -> list[Concept]:
-    """The same from the DuckDB file that `atoll vocabulary load` makes, which `atoll load` uses.
-
-    Raises
-    ------
-    DataError
-        When it holds no vocabulary, or nothing like the names.
-    """
-    with Workbench(file, read_only=True) as bench:
-        tables = bench.tables()
-        if "concept" not in tables:
-            raise DataError(f"{file.name} holds no vocabulary.", "Make one with `atoll vocabulary load`.")
-        words = literal(sorted({word[:BEGINNING] for word in near}))
-        alike = (
-            f"list_has_any(list_transform(regexp_extract_all(lower({{}}), '[a-z0-9]+'), lambda w: w[1:{BEGINNING}]),"
-            f" CAST({words} AS VARCHAR[]))"
-        )
-        good = "standard_concept = 'S' AND invalid_reason IS NULL"
-        found = [
-            parse(number, name, domain)
-            for number, name, domain in bench.rows(
-                f"SELECT concept_id, concept_name, domain_id FROM main.concept WHERE {good} AND"
-                f" {alike.format('concept_name')} ORDER BY 1"
-            )
-        ]
-        if "concept_synonym" in tables:
-            found += [
-                parse(number, name, domain, 1)
-                for number, name, domain in bench.rows(
-                    "SELECT concept_id, concept_synonym_name, domain_id FROM main.concept_synonym JOIN main.concept"
-                    f" USING (concept_id) WHERE {good} AND {alike.format('concept_synonym_name')} ORDER BY 1, 2"
-                )
-            ]
-    if not found:
-        raise DataError(f"No standard concept in {file.name} is like the names.", "Is it the right vocabulary?")
-    return found
-
-
 def starter_candidates() -> list[Concept]:
     """The concepts that the package has a name for: drugs, common tests by analyte, property and specimen
     (`common_tests.csv`), and in its own words diagnoses. LOINC's and SNOMED's own names are not in it: a vocabulary
@@ -236,9 +168,10 @@ def starter_candidates() -> list[Concept]:
     chinese: list[Concept] = []
     for row in csv.DictReader(_of_package("atoll.knowledge", "phenotypes/concepts.csv")):
         found.setdefault(int(row["concept_id"]), (row["own_name"], row["domain"]))
-        if read_as := translate(row["zh"], row["domain"]).english:  # a name of ours may be shorter than the word for it
+        read_as = translate(row["zh"], row["domain"]).english  # a name of ours may be shorter than the word for it
+        if read_as and UNREAD not in read_as.split():
             chinese.append(parse(int(row["concept_id"]), read_as, row["domain"], 1))
-    for row in csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv")):
+    for row in common_tests():
         parts = (
             row["analyte"],
             f"[{row['property']}]" * bool(row["property"]),
@@ -248,40 +181,13 @@ def starter_candidates() -> list[Concept]:
     return [parse(number, name, domain) for number, (name, domain) in found.items()] + chinese
 
 
+def common_tests() -> list[dict[str, str]]:
+    """The commonest tests: concept_id, analyte, property, specimen, and for mass and moles a usual unit."""
+    return list(csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv")))
+
+
 def _of_package(package: str, name: str) -> list[str]:
     return files(package).joinpath(name).read_text("utf-8").splitlines()
-
-
-def _file(folder: Path, name: str) -> Path:
-    """A file of a download; unpacked from a zip its name is in small letters."""
-    return next((path for path in sorted(folder.rglob("*.csv")) if path.name.lower() == name.lower()), folder / name)
-
-
-def _is_near(name: str, beginnings: frozenset[str]) -> bool:
-    return not beginnings or any(word[:BEGINNING] in beginnings for word in re.findall(r"[a-z0-9]+", name.lower()))
-
-
-def _athena(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
-    """Rows of a tab-separated file without quoting, in batches."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    try:
-        reader = arrow_csv.open_csv(
-            path,
-            parse_options=arrow_csv.ParseOptions(delimiter="\t", quote_char=False),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string())
-            ),
-        )
-        with reader:
-            for batch in reader:
-                yield from zip(*([v or "" for v in column.to_pylist()] for column in batch.columns), strict=True)
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        raise DataError(
-            f"{path.name} is not a table of an Athena download.",
-            "Give the folder into which the download was unpacked.",
-        ) from error
 
 
 def _rows(path: Path) -> Iterable[dict[str, str]]:

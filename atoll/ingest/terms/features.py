@@ -14,8 +14,9 @@ import numpy as np
 
 from atoll.ingest.terms.chinese import is_chinese, plain, translate
 from atoll.ingest.terms.concepts import METHODS
-from atoll.ingest.terms.index import Index, weighted
+from atoll.ingest.terms.index import Index, coded, weighted
 from atoll.ingest.terms.text import HERE, Reading, chinese_systems, read, split, systems, unfold
+from atoll.study.units import canonical
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -24,7 +25,6 @@ PROPERTIES = ("mass", "moles", "units", "enzyme", "count", "area", "presence", "
               "daily", "pressure", "entitic", "time", "none")  # fmt: skip
 CATEGORIES = ("chemistry", "hematology", "gas")
 BLOODS = ("serum", "blood", "arterial", "ppp")
-GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
 CELLS = frozenset((
     "leukocyte", "erythrocyte", "platelet", "neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil",
     "granulocyte", "reticulocyte", "blast", "hemoglobin", "hematocrit", "mcv", "mch", "mchc", "prothrombin", "aptt",
@@ -58,7 +58,11 @@ AT = {name: i for i, name in enumerate(FEATURES)}
 
 @dataclass(frozen=True)
 class Hospital:
-    """A block of names, read: matrices over the index's columns, and what is told beside the words."""
+    """A block of names, read: matrices over the index's columns, and what is told beside the words.
+
+    domain   the domain that is given, else the one that a Chinese name's words speak for
+    asked    the domain that is given
+    """
 
     readings: list[Reading]
     words: Any
@@ -72,6 +76,7 @@ class Hospital:
     property: list[str]
     category: list[str]
     domain: list[str]
+    asked: list[str]
     decided: list[int | None]
 
 
@@ -102,7 +107,7 @@ class Pairs:
             said.append("decided so before")
         shared = [word for word in reading.words if word in concept.words]
         if x[AT["same words"]] and len(shared) == len(reading.words):
-            said.append(f"same analyte: {' '.join(reading.words)}")
+            said.append(f"same words: {' '.join(reading.words)}")
         elif x[AT["same words"]]:  # cut short, or misspelt
             said.append(f"{' '.join(reading.words)} read as {' '.join(concept.words)}")
         elif shared:
@@ -118,6 +123,7 @@ class Pairs:
                 said.append(f"another specimen: {concept.system}")
         if (kind := block.property[row]) and concept.property != "none":
             fits = "fits" if x[AT["property fits"]] >= 0.5 else "hardly fits"
+            fits = "is to be converted into" if {kind, concept.property} == {"mass", "moles"} else fits
             said.append(f"{kind} {fits} {concept.property}")
         if x[AT["method words"]]:
             said.append("method words")
@@ -161,6 +167,7 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
             for (reading, _), name in zip(both, names, strict=True)
         ],
         domain=[domain for _, domain in both],
+        asked=[name.domain for name in names],
         decided=[index.decided.get(" ".join(split(name.name))) for name in names],
     )
 
@@ -235,7 +242,8 @@ def unit_kind(unit: str) -> str:
         return ""
     if lower == "g/l":
         return "mass"
-    return next((kind for kind, pattern in UNIT_KINDS if re.search(pattern, lower)), "")
+    found = next((kind for kind, pattern in UNIT_KINDS if re.search(pattern, lower)), "")
+    return unit_kind(canonical(unit)) if not found and is_chinese(unit) else found
 
 
 def _property(reading: Reading, name: Name) -> str:
@@ -293,28 +301,22 @@ def _text(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> Non
     x[:, AT["ratio only in the concept"]] = ~below_a[rows] & below_b[columns]
 
 
-def _coded(values: Sequence[str]) -> tuple[Any, list[str]]:
-    kinds = sorted(set(values))
-    at = {kind: i for i, kind in enumerate(kinds)}
-    return np.array([at[value] for value in values]), kinds
-
-
 def _grid(table: Mapping[tuple[str, str], float], left: Sequence[str], right: Sequence[str]) -> Any:
     return np.array([[1.0 if a == b else table.get((a, b), 0.0) for b in right] for a in left])
 
 
 def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> None:
     """Specimen, property, method, category, domain, decisions."""
-    system, own = _coded(block.system)
-    other, theirs = _coded([concept.system for concept in index.concepts])
+    system, own = coded(block.system)
+    other, theirs = index.parts["system"]
     near = _grid(closeness("kinship.csv"), own, theirs)[system[rows], other[columns]]
     said, has = np.array([bool(s) for s in own])[system[rows]], np.array([bool(s) for s in theirs])[other[columns]]
     x[:, AT["specimen same"]] = said & has & (near == 1)
     x[:, AT["specimen close"]] = np.where(said & has & (near < 1), near, 0)
     x[:, AT["specimen not said by the concept"]] = ~has
     x[:, AT["specimen other"]] = said & has & (near == 0)
-    kind, kinds = _coded(block.property)
-    prop, props = _coded([concept.property for concept in index.concepts])
+    kind, kinds = coded(block.property)
+    prop, props = index.parts["property"]
     fit = _grid(closeness("unit_properties.csv"), kinds, props)[kind[rows], prop[columns]]
     known = np.array([k not in ("", "qualitative") for k in kinds])[kind[rows]]
     told = np.array([bool(k) for k in kinds])[kind[rows]]
@@ -328,7 +330,7 @@ def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> No
     x[:, AT["a value asked, concentration given"]] = asked & np.isin(
         np.array(props)[prop[columns]], ["units", "mass", "moles", "enzyme", "count"]
     )
-    method, methods = _coded([concept.method for concept in index.concepts])
+    method, methods = index.parts["method"]
     for name in METHOD_NAMES:
         x[:, AT[f"method {name or 'none'}"]] = np.array([m == name for m in methods])[method[columns]]
     x[:, AT["qualitative name, screen method"]] = (
@@ -339,12 +341,11 @@ def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> No
     )
     decided = np.array([-1 if number is None else number for number in block.decided])[rows]
     x[:, AT["earlier decision"]] = decided == index.ids[columns]
-    domains = np.array([concept.domain for concept in index.concepts])[columns]
+    domains = index.domains[columns]
     wanted = np.array(block.domain)[rows]
     x[:, AT["domain other"]] = (wanted != "") & (domains != "") & (wanted != domains)
-    broad = np.array([GENERAL.search(concept.name) is not None and not concept.system for concept in index.concepts])
-    x[:, AT["a procedure rather than a result"]] = broad[columns]
-    x[:, AT["synonym"]] = np.array([concept.variant for concept in index.concepts])[columns] == 1
+    x[:, AT["a procedure rather than a result"]] = index.broad[columns]
+    x[:, AT["synonym"]] = index.variant[columns] == 1
 
 
 def _by_default(x: Any, block: Hospital, rows: Any, prop: list[str], untold: Any, system: list[str]) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.terminology import Name, Suggestion
+from atoll.ingest.terms.units import unit_of_concept
 
 KNOWN = tuple(field.name for field in fields(Name))
-DOMAINS = {"drug": "Drug", "test": "Measurement", "diagnosis": "Condition", "procedure": "Procedure"}  # of lists
+DOMAINS = {
+    "drug": "Drug", "test": "Measurement", "diagnosis": "Condition", "procedure": "Procedure", "sex": "Gender",
+    "visit_kind": "Visit", "vitals": "Measurement",
+}  # fmt: skip  # of lists
+_SHOWN = {"code": "code", "specimen": "fluid", "category": "category", "unit": "unit", "rows": "rows",
+          "values": "sample_values"}  # fmt: skip  # to reviewers, and the column
 HEADINGS = ("name", "rank", "concept_id", "probability", "reason")
 
 
@@ -77,10 +83,39 @@ def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], kn
     return list(found.values())
 
 
-def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
+def read_contexts(path: Path) -> dict[str, list[dict[str, str]]]:
+    """What a file of names or a code list says beside each name, for reviewers; in order where a name stands twice.
+
+    Codes of one name are one entry: of several the commonest stands there, and all their rows count.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    columns = {(heading or "").strip().lower(): heading for heading in rows.fieldnames or ()}
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in whole_rows(rows, path.name):
+        said = {key: (row[heading] or "").strip() for key, heading in columns.items()}
+        context = {shown: said[column] for shown, column in _SHOWN.items() if said.get(column)}
+        name = said.get("name") or said.get("code", "")
+        before = found.setdefault(name, [])
+        if "code" in columns and before:
+            numbers = [before[0].get("rows", ""), context.get("rows", "")]
+            if all(number.isdecimal() for number in numbers):
+                before[0]["rows"] = str(sum(map(int, numbers)))
+        else:
+            before.append(context)
+    return found
+
+
+def fill_list(
+    path: Path, decided: Mapping[str, int], counted: Callable[[int], str] = lambda concept: ""
+) -> tuple[int, int, list[str]]:
     """Write decided concepts into a code list, where it has none yet, by the code's name; what else it holds stays.
 
-    Returns how many codes got a concept, and how many have none still.
+    A test whose results are in moles while its concept counts mass, or the other way round, gets the unit of the
+    concept, so that its values are converted.
+
+    counted   what a concept counts (`units.property_of`)
+
+    Returns how many codes got a concept, how many have none still, and the names whose unit was changed.
 
     Raises
     ------
@@ -93,19 +128,26 @@ def fill_list(path: Path, decided: Mapping[str, int]) -> tuple[int, int]:
         raise DataError(
             f"{path.name} has no columns `code` and `concept_id`.", "Give a list of `atoll mapping propose`."
         )
-    found, filled, left = list(rows), 0, 0
+    found, filled, left, converted = list(rows), 0, 0, list[str]()
     for row in found:
         if row["concept_id"].strip() in ("", "0"):
-            number = decided.get((row.get("name") or row["code"]).strip())
+            name = (row.get("name") or row["code"]).strip()
+            number = decided.get(name)
             row["concept_id"] = str(number) if number else row["concept_id"]
             filled, left = filled + bool(number), left + (not number)
+            unit = (row.get("unit") or "").strip()
+            if number and unit:
+                into = unit_of_concept(unit, (row.get("analyte") or "").strip(), number, counted(number))
+                if into not in ("", unit):
+                    row["unit"] = into
+                    converted.append(name)
     beside = path.with_name(path.name + ".partial")
     with beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, header, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(found)
     beside.replace(path)
-    return filled, left
+    return filled, left, converted
 
 
 def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggestion]) -> None:
@@ -120,7 +162,8 @@ def write_suggestions(path: Path, names: Sequence[Name], found: Iterable[Suggest
             for s in by_name.get(at, ()):
                 writer.writerow((name.name, s.rank, s.concept_id, f"{s.probability:.4f}", s.reason))
             if at not in by_name:
-                writer.writerow((name.name, 0, "", "0.0000", "no candidate shares a word or letters with it"))
+                of = f" of the domain {name.domain}" if name.domain else ""
+                writer.writerow((name.name, 0, "", "0.0000", f"no candidate{of} shares a word or letters with it"))
 
 
 def read_decisions(path: Path) -> dict[str, int]:

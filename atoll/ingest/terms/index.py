@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ALIKE = 0.55  # Dice coefficient of trigrams from which an unknown word is taken for a misspelling
 PREFIX = 4  # letters from which an unknown word is taken for the beginning of another
 GRAM = 3
+GENERAL = re.compile(r"\b(measurement|determination|estimation|test|level|count)$", re.IGNORECASE)
 
 
 class Index:
@@ -32,6 +34,7 @@ class Index:
         self.concepts = list(concepts)
         self.decided = {" ".join(split(name)): number for name, number in decisions.items()}
         self.ids = np.array([concept.concept_id for concept in self.concepts], np.int64)
+        self.domains = np.array([concept.domain for concept in self.concepts], str)
         self.vocabulary: dict[str, int] = {}
         for concept in self.concepts:
             for word in (*concept.words, *concept.below, *concept.tail):
@@ -77,6 +80,22 @@ class Index:
         return self._grams(texts)
 
     @cached_property
+    def parts(self) -> dict[str, tuple[Any, list[str]]]:
+        """Specimen, property and method of every concept, each as codes and what they stand for."""
+        return {part: coded([getattr(concept, part) for concept in self.concepts])
+                for part in ("system", "property", "method")}  # fmt: skip
+
+    @cached_property
+    def broad(self) -> Any:
+        """Whether a concept is a procedure rather than a result."""
+        return np.array([GENERAL.search(concept.name) is not None and not concept.system for concept in self.concepts])
+
+    @cached_property
+    def variant(self) -> Any:
+        """Which of a concept's names it is."""
+        return np.array([concept.variant for concept in self.concepts])
+
+    @cached_property
     def _sorted(self) -> list[str]:
         return sorted(word for word in self.vocabulary if len(word) > PREFIX)
 
@@ -114,6 +133,9 @@ class Index:
         for row in range(score.shape[0]):
             begin, end = score.indptr[row], score.indptr[row + 1]
             found, value = score.indices[begin:end], score.data[begin:end]
+            if asked := block.asked[row]:
+                fits = (self.domains[found] == asked) | (self.domains[found] == "")
+                found, value = found[fits], value[fits]
             if len(found) > most:
                 found = found[np.argpartition(-value, most)[:most]]
             decided = block.decided[row]
@@ -122,6 +144,13 @@ class Index:
             rows.append(np.full(len(found), row))
             columns.append(np.sort(found))
         return np.concatenate(rows), np.concatenate(columns)
+
+
+def coded(values: Sequence[str]) -> tuple[Any, list[str]]:
+    """Words as numbers, and the word of each number."""
+    kinds = sorted(set(values))
+    at = {kind: i for i, kind in enumerate(kinds)}
+    return np.array([at[value] for value in values], np.int64), kinds
 
 
 def weighted(rows: Sequence[Mapping[int, float]], width: int) -> Any:

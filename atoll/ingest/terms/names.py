@@ -1,6 +1,6 @@
 """Names of concepts for reviewers, and whether a concept that somebody types is one.
 
-Known are the files of concepts and the vocabulary that are given, and the starter set of the package.
+Known are the files of concepts and the vocabulary that are given, and what comes with the package.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from atoll.cdm.workbench import Workbench
-from atoll.errors import DataError
-from atoll.ingest.terms.concepts import read_concepts
+from atoll.ingest.terms.concepts import read_concepts, starter_candidates
+from atoll.ingest.terms.units import property_of
+from atoll.ingest.terms.vocabulary import names_in
+from atoll.knowledge.called import called
+from atoll.settings import Language
 
 
 class ConceptNames:
-    """Concept id → name.
+    """Concept id → the best name that there is.
 
     paths        CSV files with concept_id and concept_name
-    vocabulary   the DuckDB file that `atoll vocabulary load` makes
-    own          names for concepts that the starter set names by their code alone
+    vocabulary   an Athena download, or the DuckDB file that `atoll vocabulary load` makes
+    own          our own words for concepts, in English and Chinese: for those that are named by their code alone
 
     Raises
     ------
@@ -33,39 +35,42 @@ class ConceptNames:
         self,
         paths: Sequence[Path] = (),
         vocabulary: Path | None = None,
-        own: Mapping[int, str] = MappingProxyType({}),
+        own: Mapping[int, tuple[str, str]] = MappingProxyType({}),
+        language: Language = "en",
     ):
         self.given = bool(paths or vocabulary)
         self.vocabulary = vocabulary
+        tests = {c.concept_id: c.name for c in starter_candidates() if not c.variant}  # they say what is counted
+        ours = {number: (name, own.get(number, ("", ""))[1]) for number, name in tests.items()}
+        self._own, self._language = {**own, **ours}, language
+        self._counted = {number: property_of(name) for number, name in tests.items()}
         text = files("atoll.cdm").joinpath("starter_concepts.csv").read_text("utf-8")
-        self.names = {int(row["concept_id"]): row["concept_name"] for row in csv.DictReader(text.splitlines())}
-        coded = [number for number, name in self.names.items() if name.startswith("LOINC ")]
-        self.names |= {number: f"{own[number]} ({self.names[number]})" for number in coded if number in own}
+        named = {int(row["concept_id"]): row["concept_name"] for row in csv.DictReader(text.splitlines())}
         for path in paths:
-            self.names |= {c.concept_id: c.name for c in read_concepts(path) if not c.variant}
+            named |= {c.concept_id: c.name for c in read_concepts(path) if not c.variant}
+        self.names = dict[int, str]()
+        self._take(dict.fromkeys(self._own, "") | named)
         if vocabulary is not None:
-            if not vocabulary.is_file():
-                raise DataError(
-                    f"There is no file {vocabulary}.", "Make one with `atoll vocabulary load ATHENA --to FILE`."
-                )
             self.look([0])
+
+    def _take(self, named: Mapping[int, str]) -> None:
+        for number, name in named.items():
+            best = called(name, self._own.get(number), self._language)
+            self.names[number] = f"{best} ({name})" if name and best != name else best
+
+    def counted(self, concept: int) -> str:
+        """Whether a concept counts `mass` or `moles` in a volume; empty where neither, or nothing says it."""
+        self.look([concept] if concept not in self.names else [])
+        return property_of(self.names.get(concept, "")) or self._counted.get(concept, "")
 
     def look(self, concepts: Iterable[int]) -> None:
         """Take the names of these concepts from the vocabulary."""
-        wanted = ", ".join(str(int(concept)) for concept in concepts)
-        if self.vocabulary is None or not wanted:
-            return
-        with Workbench(self.vocabulary, read_only=True) as bench:
-            if "concept" not in bench.tables():
-                raise DataError(
-                    f"{self.vocabulary.name} holds no vocabulary.",
-                    "Make one with `atoll vocabulary load ATHENA --to FILE`.",
-                )
-            query = f"SELECT concept_id, concept_name FROM main.concept WHERE concept_id IN ({wanted})"
-            self.names |= {int(number): name for number, name in bench.rows(query)}
+        if self.vocabulary is not None and (wanted := list(concepts)):
+            self._take(names_in(self.vocabulary, wanted))
 
-    def known(self, concept: int) -> bool:
-        """Whether a concept is in what was given; where nothing was given, everything may be right."""
-        if self.given and concept not in self.names:
+    def known(self, concept: int) -> bool | None:
+        """Whether a concept is in what was given or comes with the package; None where nothing was given that could
+        say so."""
+        if concept not in self.names:
             self.look([concept])
-        return not self.given or concept in self.names
+        return True if concept in self.names else False if self.given else None

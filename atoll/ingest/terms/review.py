@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from atoll.errors import DataError
@@ -60,11 +61,13 @@ class Decision:
 
 
 def read_items(
-    path: Path, contexts: Sequence[Mapping[str, str]] = (), names: Mapping[int, str] | None = None
+    path: Path,
+    contexts: Mapping[str, Sequence[Mapping[str, str]]] = MappingProxyType({}),
+    names: Mapping[int, str] | None = None,
 ) -> list[Item]:
     """The names of a file that `atoll terms suggest` wrote, in its order.
 
-    contexts   what else is known of each name, in the same order (unit, specimen …)
+    contexts   name → what else is known of it (unit, specimen …), for each place where it stands
     names      concept id → name, to be shown
 
     Raises
@@ -82,7 +85,7 @@ def read_items(
         groups[-1].append(row)
     seen: dict[str, int] = {}
     found = []
-    for at, group in enumerate(groups):
+    for group in groups:
         name = group[0]["name"]
         seen[name] = seen.get(name, 0) + 1
         candidates = tuple(
@@ -90,7 +93,7 @@ def read_items(
                       (names or {}).get(int(row["concept_id"])) or row.get("concept_name", ""))
             for row in group if row["concept_id"]
         )  # fmt: skip
-        context = dict(contexts[at]) if at < len(contexts) else {}
+        context = dict(next(iter(contexts.get(name, ())[seen[name] - 1 :]), {}))
         found.append(Item(f"{name}\t{seen[name]}", name, candidates, context))
     return found
 
@@ -98,8 +101,9 @@ def read_items(
 class Review:
     """Decisions over items, kept in a journal file.
 
-    both    two reviewers must decide alike before a name is settled
-    known   whether a concept that is typed is one
+    both    two reviewers must decide alike before a name is settled; once a decision was made so, the journal says so,
+            and it holds whoever opens it
+    known   whether a concept that is typed is one; None where nothing at hand can say so: then it is to be typed twice
     """
 
     def __init__(
@@ -108,11 +112,12 @@ class Review:
         journal: Path,
         *,
         both: bool = False,
-        known: Callable[[int], bool] = lambda concept: True,
+        known: Callable[[int], bool | None] = lambda concept: True,
     ):
         self.known = known
         self.items = {item.key: item for item in items}
-        self.journal, self.both = journal, both
+        self.journal, self._both = journal, both
+        self._doubted: tuple[str, str, int] | None = None
         self._lines: list[dict[str, Any]] = []
         self._read = 0
         self.refresh()
@@ -134,12 +139,17 @@ class Review:
                         f"{self.journal.name} is not a journal of decisions.", "Name a new file, or the right one."
                     ) from error
 
+    @property
+    def both(self) -> bool:
+        """Whether two reviewers must decide alike."""
+        return self._both or any(line.get("both") for line in self._lines)
+
     def decisions(self) -> dict[str, dict[str, Decision]]:
         """What stands now: item → reviewer → decision."""
         undone = {line["undoes"] for line in self._lines if "undoes" in line}
         found: dict[str, dict[str, Decision]] = {}
         for at, line in enumerate(self._lines):
-            if "undoes" not in line and at not in undone:
+            if "item" in line and at not in undone:
                 one = Decision(line["item"], line["who"], line["concept_id"], line["at"], line["source"])
                 found.setdefault(one.item, {})[one.who] = one
         return found
@@ -167,21 +177,35 @@ class Review:
         if not who.strip():
             raise DataError("A decision needs a reviewer.", "Give --reviewer NAME.")
         ranks = [c.concept_id for c in self.items[key].candidates]
-        if concept_id not in (NOTHING, *ranks) and not self.known(concept_id):
+        known = concept_id in (NOTHING, *ranks) or self.known(concept_id)
+        if known is not True:
+            source = self._doubt(who, key, concept_id, known)
+        if not source:
+            source = f"suggestion {ranks.index(concept_id) + 1}" if concept_id in ranks else "typed"
+        line = {"item": key, "who": who, "concept_id": concept_id, "source": source}
+        self._append(line | ({"both": True} if self._both else {}))
+
+    def _doubt(self, who: str, key: str, concept_id: int, known: bool | None) -> str:
+        """Refuse a concept that nothing at hand knows; where there is no vocabulary, only the first time."""
+        if known is False:
             raise DataError(
                 f"Concept {concept_id} is in none of the files of concepts, nor in the vocabulary.",
                 "Correct the number, or start again with the file that holds it (--concepts, --vocabulary).",
             )
-        if not source:
-            source = f"suggestion {ranks.index(concept_id) + 1}" if concept_id in ranks else "typed"
-        self._append({"item": key, "who": who, "concept_id": concept_id, "source": source})
+        if self._doubted != (who, key, concept_id):
+            self._doubted = who, key, concept_id
+            raise DataError(
+                f"Concept {concept_id} is none that Atoll has a name for, and no vocabulary is given to look it up in.",
+                "Is the number right? Type it once more to take it.",
+            )
+        return "typed, not looked up"
 
     def undo(self, who: str) -> Item | None:
         """Take back this reviewer's last decision that stands; returns its name, or None when there is none."""
         undone = {line["undoes"] for line in self._lines if "undoes" in line}
         for at in range(len(self._lines) - 1, -1, -1):
             line = self._lines[at]
-            if line.get("who") == who and "undoes" not in line and at not in undone:
+            if line.get("who") == who and "item" in line and at not in undone:
                 self._append({"who": who, "undoes": at})
                 return self.items.get(line["item"])
         return None

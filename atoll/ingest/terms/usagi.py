@@ -105,6 +105,8 @@ def _milliseconds(moment: str) -> int:
 
 def _date(milliseconds: str) -> str:
     try:
+        if int(milliseconds) <= 0:  # Usagi writes 0 where it knows no day
+            return ""
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError, OSError):
         return ""
