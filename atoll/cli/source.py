@@ -74,5 +74,7 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
         out.say()
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")
+    for text in found["notes"]:
+        out.note(text)
     asked = command_line("atoll", "mapping", "propose", "--from", address, "--out", "mapping.yaml")
     out.note(f"Next: {asked}")
