@@ -23,6 +23,7 @@ from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
 from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
+from atoll.ingest.formats import TABLES
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
@@ -145,7 +146,7 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-            not_read = unread(self.mapping, source)
+            not_read, noticed = unread(self.mapping, source), source.told() if source.kind == TABLES else []
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, VERSION]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
@@ -158,6 +159,7 @@ class _Load:
             "atoll": VERSION,
             "today": str(self.today),
             "unread": not_read,
+            "noticed": noticed,
         }
 
     def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:

@@ -37,7 +37,7 @@ from atoll.ingest.drafting import (
     word,
 )  # fmt: skip
 from atoll.ingest.formats import TABLES
-from atoll.ingest.roles import by_meaning, own_values, roles, row_key, widened
+from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.ingest.sources import LEFT_OUT
 
@@ -52,7 +52,8 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
 }
 _EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
-_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name"}
+_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name",
+          "answer": "answer_name"}  # fmt: skip
 _START = {
     "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
     "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
@@ -164,6 +165,9 @@ class _Writer:
             wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or _behind(wide, table)) else table
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
+        if to == "visit_occurrence":
+            visits = about_visits([table for table, columns in fit if "visit" in columns], self.found["kind"] != TABLES)
+            fit = [one for one in fit if "visit" not in one[1] or one[0] in visits]
         if to == "person":  # the table that tells most of patients; the others are about them
             helpful = (*_NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
@@ -203,8 +207,10 @@ class _Writer:
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
-            death = named(first(columns, "death"))
-            lines += [f"    where: {death} is not missing", "    distinct: true"]
+            dead = f"{named(first(columns, 'death'))} is not missing"
+            if said := first(columns, "deceased"):  # without a day none has a row of `death`: such patients are named
+                dead = f"{dead} or {named(said)}"
+            lines += [f"    where: {scalar(dead)}", "    distinct: true"]
         elif own and not own_values(table, own):
             what = "patient" if to == "person" else "visit"
             lines += [f"    distinct: true                # a {what} has several rows here"]
@@ -286,11 +292,16 @@ class _Writer:
         other = [] if plain else [written]
         if (said := first(columns, "value_string")) and plain:
             read, other = f"coalesce({read}, result({named(said)}))", [named(said)]
+        finding = [f"finding({one})" for one in other]
+        if answer := columns.get("answer"):
+            finding.append(called("lookup", self._list("answer", answer, table, columns), named_column(answer[0])))
         signs = [f"operator({one})" for one in (first(columns, "comparator"), *other) if one]
         lines = [f"operator_concept_id: {either(signs)}"] if signs else []
-        lines += [f"value_as_concept_id: {either([f'finding({one})' for one in other])}"] if other else []
+        lines += [f"value_as_concept_id: {either(finding)}"] if finding else []
         as_text = written if column["type"] == "text" or column.get("pattern") or not plain else f"text({written})"
-        as_text = f"coalesce({as_text}, {named(said)})" if said and plain else as_text
+        texts = [said] if said and plain else []
+        texts += [columns[one][0]["name"] for one in ("answer_name", "answer") if one in columns]
+        as_text = either([as_text, *map(named, texts)])
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
         if unit and code:
             coded = code.get("vocabulary") in self.known

@@ -33,6 +33,25 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
+def about_visits(found: Sequence[Mapping[str, Any]], messages: bool) -> list[Mapping[str, Any]]:
+    """Of tables with a visit's number, those whose rows are visits, not what refers to the visits of another.
+
+    A second rule for the same visits would contradict the first. In messages a visit says of which kind it is; among
+    tables the one whose numbers are another's keys refers to it, where that one tells at least as much of visits.
+    """
+    if messages:
+        return [table for table in found if "visit_kind" in by_meaning(table)]
+    told = {str(table["name"]): len({"visit_kind", "start", "end"} & set(by_meaning(table))) for table in found}
+    order = sorted(told, key=lambda name: -told[name])
+    return [
+        table for table in found
+        if not any(
+            link["table"] in told and order.index(link["table"]) < order.index(table["name"])
+            for link in table["links"] if link["column"] == by_meaning(table)["visit"][0]["name"]
+        )
+    ]  # fmt: skip
+
+
 def widened(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A table of a normalised schema with what its keys lead to, and `join`: other table → (own column, its key).
 
