@@ -15,6 +15,7 @@ engines answer differently, `workspace` has a class for each, and a query that n
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
+_MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 _SECRET = re.compile("pass|pwd|secret|token|key|credential", re.IGNORECASE)  # of a parameter's name: libpq, Spark
 _OIDS = {
     16: "bool",
@@ -139,11 +141,40 @@ def connection_to(
             f"A CDM cannot be reached by {scheme!r}.",
             "Give duckdb:///FILE, postgresql://USER@HOST/DATABASE, spark:local or spark://HOST:PORT.",
         )
+    limits(threads, memory)
+    return scheme, openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
+
+
+def limits(threads: int | None = None, memory: str | None = None) -> dict[str, Any]:
+    """What DuckDB is told of how much it may take: so many threads, so much memory (as 512MB or 4GB).
+
+    Raises
+    ------
+    OperatorError
+        For a limit that is none.
+    """
     if threads is not None and threads < 1:
         raise OperatorError(f"{threads} threads cannot work.", "Give a number of 1 or more.")
-    if memory is not None and not engines.MEMORY.fullmatch(memory):
+    if memory is not None and not _MEMORY.fullmatch(memory):
         raise OperatorError(f"{memory!r} is no amount of memory.", "Write it as 512MB or 4GB.")
-    return scheme, openers[scheme](url, read_only=read_only, threads=threads, memory=memory)
+    told = {"threads": threads, "memory_limit": memory}
+    return {name: limit for name, limit in told.items() if limit}
+
+
+@contextlib.contextmanager
+def opening(path: str | Path, remedy: str = "Is the path right, and is no one writing to it?") -> Iterator[None]:
+    """Say of a DuckDB file, ours or a hospital's, that it cannot be opened; limits are looked at before, by `limits`.
+
+    Raises
+    ------
+    DataError
+        When DuckDB does not open it.
+    """
+    duckdb = driver("duckdb", "cdm")
+    try:
+        yield
+    except duckdb.Error as error:
+        raise DataError(f"{path} cannot be opened as a DuckDB file.", remedy) from error
 
 
 def no_file(path: str) -> DataError:
@@ -168,17 +199,16 @@ def _duckdb(path: str, table: str) -> Iterator[pa.RecordBatch]:
 
     if not Path(path).exists():
         raise no_file(path)
-    try:
-        # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
-        with duckdb.connect(path, read_only=True, config={"enable_external_access": "false"}) as connection:
-            names = ".".join(_quoted(part) for part in table.split("."))
-            yield from connection.execute(f"SELECT * FROM {names}").to_arrow_reader(BATCH)  # noqa: S608 (quoted)
-    except duckdb.CatalogException as error:
-        raise DataError(f"{path} has no table {table!r}.", "Look at its tables with any DuckDB client.") from error
-    except duckdb.Error as error:
-        raise DataError(
-            f"{path} cannot be read as a DuckDB file.", "Is the path right, and is no one writing to it?"
-        ) from error
+    # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
+    config = {"enable_external_access": "false"}
+    with opening(path), duckdb.connect(path, read_only=True, config=config) as connection:
+        names = ".".join(_quoted(part) for part in table.split("."))
+        try:
+            rows = connection.execute(f"SELECT * FROM {names}")  # noqa: S608 (quoted)
+        except duckdb.CatalogException as error:
+            remedy = "Look at its tables with any DuckDB client."
+            raise DataError(f"{path} has no table {table!r}.", remedy) from error
+        yield from rows.to_arrow_reader(BATCH)
 
 
 def _quoted(name: str) -> str:

@@ -6,21 +6,19 @@ escape character in DuckDB, a backslash in PostgreSQL and Spark: here it has non
 
 from __future__ import annotations
 
-import re
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from atoll.cdm.database import driver, no_file
+from atoll.cdm.database import driver, limits, no_file, opening
 from atoll.cdm.parquet import in_force
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.held import Held, own_temporary, sweep
 
 SPILL = "rows-"  # what an engine puts on disk when memory is short
-MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 
 
 @dataclass(frozen=True)
@@ -109,12 +107,11 @@ def _opened(
     duckdb: Any, url: str, config: dict[str, Any], read_only: bool, threads: int | None, memory: str | None
 ) -> Any:
     path, options = _options(url)
-    config |= {"threads": threads} if threads else {}
-    config |= {"memory_limit": memory} if memory else {}
+    config |= limits(threads, memory)
     place = Path(path)
     if read_only and not place.exists():
         raise no_file(path)
-    try:
+    with opening(path, "Is it one, is its schema there, and is no one writing?"):
         if place.is_dir():
             return _folder(duckdb, place, config)
         # A view of a stranger's file may read other files or fetch an extension: neither is allowed.
@@ -125,10 +122,6 @@ def _opened(
             catalog = connection.execute("SELECT current_database()").fetchone()[0].replace('"', '""')
             path_of = ",".join(f'"{catalog}".{schema}' for schema in _schemas(options["schema"]))
             connection.execute("SET search_path = " + "'" + path_of.replace("'", "''") + "'")
-    except duckdb.Error as error:
-        raise DataError(
-            f"{path} cannot be opened as a DuckDB file.", "Is it one, is its schema there, and is no one writing?"
-        ) from error
     return connection
 
 

@@ -129,6 +129,13 @@ _ENDS = re.compile(r"(^|_)(end|valid|birth)(_|$)")
 
 
 @functools.cache
+def referred() -> frozenset[str]:
+    """Tables whose rows some column of a table refers to: persons, visits, providers, places, episodes …"""
+    owners = {column.references.partition(".")[0] for column in _columns() if not column.key}
+    return frozenset(owners - {""})
+
+
+@functools.cache
 def tables(version: str = "5.4") -> Mapping[str, Table]:
     """All tables of a version, by name, columns under the names of that version.
 

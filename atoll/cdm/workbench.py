@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.database import limits, opening
 from atoll.cdm.numbers import macros
 from atoll.errors import OperatorError
 
@@ -108,8 +109,7 @@ class Workbench:
         from atoll.settings import settings
 
         config: dict[str, Any] = {
-            "memory_limit": memory,
-            "threads": threads or min(settings().threads, 8),
+            **limits(threads or min(settings().threads, 8), memory),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
@@ -117,13 +117,8 @@ class Workbench:
             config["temp_directory"] = str(scratch)
         place = path or scratch
         self.folder, self.again = place.parent if place else None, again
-        try:
-            with room_in(self.folder, again):
-                self.duckdb = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
-        except duckdb.Error as error:
-            raise OperatorError(
-                f"{path} cannot be opened as a DuckDB file.", "Is the path right, and is no one writing to it?"
-            ) from error
+        with opening(path or "The engine"), room_in(self.folder, again):
+            self.duckdb = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
         for statement in _FUNCTIONS:
             self.duckdb.execute(statement)
         self.duckdb.execute("SET TimeZone = 'UTC'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,7 @@ CODES = Target("csv", heading=("list", "code", "name", "rows"))
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
+@click.option("--anyway", is_flag=True, help="Put it in force even if no row of some rule can stay.")
 @replaces
 @with_output
 def load(
@@ -41,6 +42,7 @@ def load(
     vocabulary: Path | None,
     memory: str,
     today: object,
+    anyway: bool,
 ) -> None:
     """Load an export into the OMOP model, as a whole or not at all."""
     from atoll.ingest.load import load_url
@@ -51,7 +53,8 @@ def load(
     read = read_mapping(mapping)
     with out.progress("load") as step:
         day = getattr(today, "date", lambda: None)()
-        made = load_url(read, source, cdm, vocabulary=vocabulary, memory=memory, today=day, progress=step)
+        options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": day, "anyway": anyway}
+        made = load_url(read, source, cdm, **options, progress=step)
     document = made.to_document()
     if report is not None:
         with privately():

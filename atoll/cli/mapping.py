@@ -23,14 +23,18 @@ def mapping() -> None:
 @with_output
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
-    from atoll.ingest.checking import check_against, filled
+    from atoll.ingest.checking import check_against, complete, filled
+    from atoll.ingest.explain import shared_keys
     from atoll.ingest.mapping import read_mapping
 
     read = read_mapping(file)
+    if source is None:
+        complete(read)
     unused = check_against(read, source, vocabulary) if source is not None else {}
+    shared = shared_keys(read)
     lists = filled(read)
     document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest}
-    out.result(document | {"lists": [one.__dict__ for one in lists], "unused": unused})
+    out.result(document | {"lists": [one.__dict__ for one in lists], "unused": unused, "shared_keys": shared})
     empty = [one for one in lists if not one.filled]
     fits = "can be read" if source is None else "name what the export has" if empty else "fit the export"
     out.say(f"{read.name}: {len(read.rules)} rules {fits}")
@@ -43,6 +47,8 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
             out.say(
                 f"{one.file}: {one.without_unit:,} codes have no unit there; a value whose row gives none has none."
             )
+    for sentence in shared:
+        out.say(sentence)
     _say_unused(out, unused)
     _next(out, file, source, vocabulary, [one.file for one in empty])
 

@@ -24,6 +24,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--at", default="02:00", show_default=True, metavar="HH:MM", help="By this machine's clock.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
+@click.option("--anyway", is_flag=True, help="Put it in force even if no row of some rule can stay.")
 @home_option
 @with_output
 def load(
@@ -35,14 +36,17 @@ def load(
     at: str,
     vocabulary: Path | None,
     memory: str,
+    anyway: bool,
     home: Path,
 ) -> None:
     """Have the running site load an export every night, or say how the last load ended. `--every never` ends it."""
+    from atoll.cdm.database import limits
     from atoll.ingest.mapping import read_mapping
     from atoll.site.nightly import Schedule, read_schedule, write_schedule
 
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", at):
         raise StudyError(f"--at: {at!r} is no time of day.", "Write hours and minutes: 02:00.")
+    limits(memory=memory)
     with opened(home) as (_, store):
         if every == "never":
             write_schedule(store, None)
@@ -54,7 +58,8 @@ def load(
             read_mapping(mapping)
             own = str(Path(source).resolve()) if "://" not in source else source
             known = str(vocabulary.resolve()) if vocabulary else ""
-            chosen = Schedule(str(mapping.resolve()), own, place, every, at, known, memory)  # type: ignore[arg-type]
+            words = (str(mapping.resolve()), own, place, every, at, known, memory, anyway)
+            chosen = Schedule(*words)  # type: ignore[arg-type]
             write_schedule(store, chosen)
         _told(out, read_schedule(store), store)
 

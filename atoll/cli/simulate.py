@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from atoll.cli.output import Output, with_output
-from atoll.simulate.hospitals import SHAPES
+from atoll.simulate.hospitals import SHAPES, choose
 
 
 @click.command(epilog="Example: atoll simulate --hospitals 5 --persons 200000 --shapes all simulated")
@@ -17,7 +17,10 @@ from atoll.simulate.hospitals import SHAPES
     "--persons", default=20_000, show_default=True, type=click.IntRange(1), help="Persons in the whole world."
 )
 @click.option(
-    "--shapes", default="all", show_default=True, help="Export shapes: all, none, or some of: " + ", ".join(SHAPES)
+    "--shapes",
+    default="all",
+    show_default=True,
+    help="Export shapes: all (each hospital's own), none, or some of: " + ", ".join(SHAPES),
 )
 @click.option("--csv/--no-csv", "as_csv", default=False, help="Write the OMOP tables as CSV too.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same world.")
@@ -27,9 +30,9 @@ def simulate(out: Output, out_folder: Path, hospitals: int, persons: int, shapes
     from atoll.simulate.world import BLOCK
     from atoll.simulate.world import simulate as run
 
-    wanted = {"all": SHAPES, "none": ()}.get(shapes) or tuple(filter(None, (s.strip() for s in shapes.split(","))))
-    if shapes == "none":
-        wanted = ()
+    named = tuple(filter(None, (shape.strip() for shape in shapes.split(","))))
+    own = tuple(dict.fromkeys(hospital.shape for hospital in choose(hospitals)))
+    wanted = {"all": own, "none": ()}.get(shapes, named)
     if unknown := [shape for shape in wanted if shape not in SHAPES]:
         raise click.BadParameter(f"There is no shape {unknown[0]!r}. There are: {', '.join(SHAPES)}.")
     with out.progress("simulate", -(-persons // BLOCK)) as step:

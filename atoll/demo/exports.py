@@ -25,7 +25,7 @@ from atoll.errors import OperatorError
 from atoll.features.recipe import table_at
 from atoll.governance.signatures import SignedStudy
 from atoll.privacy.statistics import Array
-from atoll.simulate.hospitals import HOSPITALS
+from atoll.simulate.hospitals import HOSPITALS, SHAPES
 from atoll.simulate.world import simulate
 from atoll.site.datasets import made_name
 from atoll.site.home import Home
@@ -86,10 +86,8 @@ class ExportsDemo(Story):
     def _simulate(self) -> None:
         shapes = tuple(h.shape for h in self.hospitals)
         world = simulate(self.folder / "world", self.persons, len(shapes), shapes=shapes)
-        kinds = {"his": "files of a Chinese HIS, GB18030", "sql": "a database", "fhir": "FHIR, one resource a line",
-                 "hl7": "HL7 v2 messages", "synthea": "CSV as Synthea writes it"}  # fmt: skip
         rows = [
-            [h["name"], kinds[h["shape"]], *(f"{h['rows'].get(t, 0):,}" for t in ("person", "visit_occurrence"))]
+            [h["name"], SHAPES[h["shape"]], *(f"{h['rows'].get(t, 0):,}" for t in ("person", "visit_occurrence"))]
             for h in world["hospitals"]
         ]
         self.table(["site", "export", "persons", "visits"], rows)

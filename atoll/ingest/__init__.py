@@ -8,8 +8,9 @@ The mapping     mapping, the document; expressions (text to tree), kinds, functi
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export
 Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
-                repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; release, in
-                force as a whole; report and unit_gaps, what is told of it
+                repeats, one key on several rows; emptied, rules of which no row stays; derive,
+                periods and eras; reuse, what has not changed; release, in force as a whole; report and unit_gaps,
+                what is told of it
 
 What a name means is a subject of its own, which the loader does not need: terminology, the matcher, and the folder
 `terms` behind it.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Entries
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
+from atoll.ingest.compiler import faulty
 from atoll.ingest.expressions import ExpressionError, names
 from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
-from atoll.ingest.rules import Compiled, Context, compile_rule
+from atoll.ingest.rule_source import RuleScope, faults, sourced
+from atoll.ingest.rules import Compiled, Context, compile_rule, needed
 from atoll.ingest.sources import LEFT_OUT, Source, open_source
 from atoll.study.nodes import Problem, Problems
 
@@ -36,7 +41,8 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
             require(version_of(vocabulary), mapping.vocabulary)
             source = open_source(address, build.bench, build.folder, mapping)
             check(mapping, source, Lookups(build.bench, mapping.lists))
-            return unused(mapping, source)
+            tables = {name: list(table.columns) for name, table in source.tables.items()}
+            return unused(mapping, tables) | {name: [] for name in source.others}
         finally:
             build.bench.close()
 
@@ -70,8 +76,8 @@ def filled(mapping: Mapping) -> list[Filled]:
     return found
 
 
-def unused(mapping: Mapping, source: Source) -> dict[str, list[str]]:
-    """Tables and columns of a source that no rule reads."""
+def unused(mapping: Mapping, tables: Entries[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Columns of some tables (name → columns) that no rule reads."""
     read: dict[str, set[str]] = {}
     for rule in mapping.rules:
         for name in (rule.source, *rule.join):
@@ -80,15 +86,11 @@ def unused(mapping: Mapping, source: Source) -> dict[str, list[str]]:
         found = (name.name for one in (mapping.same.key, mapping.same.other) for name in names(one.tree))
         read.setdefault(mapping.same.table, set()).update(found)
     matched = {name.name for one in mapping.match for name in names(one.tree)}
-    left = {
-        name: [
-            c
-            for c in table.columns
-            if c != LEFT_OUT and c not in read.get(name, ()) and not (name in read and c in matched)
-        ]
-        for name, table in source.tables.items()
-    }
-    return {**{name: columns for name, columns in left.items() if columns}, **{name: [] for name in source.others}}
+    left = {}
+    for name, columns in tables.items():
+        known = {LEFT_OUT, *read.get(name, ()), *(matched if name in read else ())}
+        left[name] = [column for column in columns if column not in known]
+    return {name: columns for name, columns in left.items() if columns}
 
 
 def unread(mapping: Mapping, source: Source) -> list[dict[str, object]]:
@@ -105,31 +107,76 @@ def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100
     Problems
         With every finding, each with line and column.
     """
-    problems: list[Problem] = []
+    problems = _incomplete(mapping) + _persons(mapping, source, lookups)
     for rule in mapping.rules:
-        missing = [name for name in (rule.source, *rule.join) if name not in source.tables]
-        if missing:
-            found = ", ".join(sorted({*source.tables, *source.others})) or "none"
-            problems.append(
-                Problem(
-                    rule.place[0],
-                    f"rules[{rule.position}].from",
-                    f"the source has no table {missing[0]!r}.",
-                    f"Found: {found}.",
-                )
-            )
+        if missing := [name for name in (rule.source, *rule.join) if name not in source.tables]:
+            problems += [_no_table(source, name, rule.place, f"rules[{rule.position}].from") for name in missing]
             continue
-        try:
-            compiled_rule(rule, source, lookups, Context(None, {}, today))
-        except ExpressionError as error:
-            problems.append(
-                Problem(error.place[0], f"rules[{rule.position}]", error.what, error.remedy, error.place[1])
-            )
+        found = faults(rule, _tables(rule, source), lookups)
+        if not found:  # what only the whole shows
+            try:
+                compiled_rule(rule, source, lookups, Context(None, {}, today))
+            except ExpressionError as error:
+                found = [error]
+        problems += [_problem(error, f"rules[{rule.position}]") for error in found]
+    _refuse(problems, "The mapping does not fit the source:")
+
+
+def complete(mapping: Mapping) -> None:
+    """Hold a mapping against the model alone.
+
+    Raises
+    ------
+    Problems
+        For each rule that lacks a column without which no row can stay.
+    """
+    _refuse(_incomplete(mapping), "The mapping cannot be used:")
+
+
+def _refuse(problems: list[Problem], title: str) -> None:
     if problems:
-        raise Problems("The mapping does not fit the source:", sorted(problems, key=lambda one: (one.line, one.column)))
+        unique = {(one.line, one.column, one.what): one for one in problems}
+        raise Problems(title, sorted(unique.values(), key=lambda one: (one.line, one.column)))
+
+
+def _incomplete(mapping: Mapping) -> list[Problem]:
+    return [
+        Problem(
+            rule.place[0], f"rules[{rule.position}].columns", f"{rule.to} needs {name}, and the rule does not give it.",
+            "No row can stay without it: write it, or leave the rule out.",
+        )
+        for rule in mapping.rules for name in needed(rule.table) if name not in rule.columns
+    ]  # fmt: skip
+
+
+def _persons(mapping: Mapping, source: Source, lookups: Lookups) -> list[Problem]:
+    """What `persons` says of the source: who is the same, and by what patients are matched."""
+    problems: list[Problem] = []
+    asked = [(rule.source, "persons.match", mapping.match) for rule in mapping.rules if rule.to == "person"]
+    if mapping.same:
+        asked.append((mapping.same.table, "persons.same", (mapping.same.key, mapping.same.other)))
+    for name, key, expressions in asked:
+        if name in source.tables:
+            scope = RuleScope(sourced(source.table(name)), lookups)
+            problems += [_problem(error, key) for one in expressions for error in faulty(one.tree, scope)]
+        elif key == "persons.same":
+            problems.append(_no_table(source, name, expressions[0].place, key))
+    return problems
+
+
+def _no_table(source: Source, name: str, place: tuple[int, int], key: str) -> Problem:
+    found = ", ".join(sorted({*source.tables, *source.others})) or "none"
+    return Problem(place[0], key, f"the source has no table {name!r}.", f"Found: {found}.")
+
+
+def _problem(error: ExpressionError, key: str) -> Problem:
+    return Problem(error.place[0], key, error.what, error.remedy, error.place[1])
 
 
 def compiled_rule(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
     """A rule over the tables of an opened source."""
-    tables = {name: source.table(name) for name in (rule.source, *rule.join)}
-    return compile_rule(rule, tables, lookups, context)
+    return compile_rule(rule, _tables(rule, source), lookups, context)
+
+
+def _tables(rule: Rule, source: Source) -> dict[str, Any]:
+    return {name: source.table(name) for name in (rule.source, *rule.join)}

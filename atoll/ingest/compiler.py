@@ -28,12 +28,7 @@ def compiled(tree: Expression, scope: Scope) -> Value:
         return _case(tree, scope)
     function = FUNCTIONS.get(tree.function)
     if function is None:
-        from difflib import get_close_matches
-
-        known = [name for name in FUNCTIONS if name.isidentifier() and name not in ("and", "or", "not", "negative")]
-        near = get_close_matches(tree.function, known, 1)
-        remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}."
-        raise ExpressionError(tree.place, f"there is no function `{tree.function}`.", remedy)
+        raise _unknown(tree)
     _count(tree, function)
     arguments = [compiled(argument, scope) for argument in tree.arguments]
     _kinds(tree, function, arguments)
@@ -47,6 +42,33 @@ def compiled(tree: Expression, scope: Scope) -> Value:
         kept=next((one.kept for one in (made, *arguments) if one.kept is not None), None),
         converted=next((one.converted for one in (made, *arguments) if one.converted is not None), None),
     )
+
+
+def faulty(tree: Expression, scope: Scope) -> list[ExpressionError]:
+    """All that does not fit in an expression: of its parts, and of itself where its parts are whole."""
+    parts: list[Expression] = []
+    if isinstance(tree, Call):
+        parts = list(tree.arguments)
+    elif isinstance(tree, Case):
+        parts = [*(part for branch in tree.branches for part in branch), tree.otherwise]
+    found = [fault for part in parts for fault in faulty(part, scope)]
+    if isinstance(tree, Call) and tree.function not in FUNCTIONS:
+        return [_unknown(tree), *found]
+    if not found:
+        try:
+            compiled(tree, scope)
+        except ExpressionError as error:
+            return [error]
+    return found
+
+
+def _unknown(call: Call) -> ExpressionError:
+    from difflib import get_close_matches
+
+    known = [name for name in FUNCTIONS if name.isidentifier() and name not in ("and", "or", "not", "negative")]
+    near = get_close_matches(call.function, known, 1)
+    remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}."
+    return ExpressionError(call.place, f"there is no function `{call.function}`.", remedy)
 
 
 def fitted(value: Value, kind: str, place: tuple[int, int], column: str) -> Value:

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atoll.ingest.expressions import Name, written
+from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
 _DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
-MERGES = {"fhir": ("Patient", "id", "replaced_by"), "hl7": ("merges", "patient", "kept")}  # table, number, the one kept
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
 
 
 def as_written(kind: str, table: dict[str, Any]) -> dict[str, Any]:
     """A table of messages with its days and times as their standard writes them, whatever part of them is given."""
-    form = {"fhir": "yyyy-MM-ddTHH:mm:ss", "hl7": "yyyyMMddHHmmss"}.get(kind)
+    form = times_of(kind)
     for column in table["columns"] if form else ():
         if column["meaning"] in _DAYS:
             column.update(type="datetime", pattern=form)
@@ -90,6 +90,12 @@ def number_of(column: Mapping[str, Any], kind: str) -> str:
     """A column as a number."""
     name = named(column["name"])
     return f'{kind}({name}, ",")' if column.get("pattern") == "," and kind == "number" else f"{kind}({name})"
+
+
+def died(columns: Columns) -> str:
+    """Whether a patient is dead; without a day none has a row of `death`, and the load names those."""
+    day, said = first(columns, "death"), first(columns, "deceased")
+    return scalar(f"{named(day)} is not missing" + (f" or {named(said)}" if said else ""))
 
 
 def word(text: str) -> str:

@@ -34,7 +34,7 @@ def explain(mapping: Mapping) -> list[str]:
     lines = [f"{mapping.name}: {len(mapping.rules)} rules from {len(mapping.used())} tables."]
     for rule in mapping.rules:
         lines += ["", *_rule(rule)]
-    lines += ["", _periods(mapping)]
+    lines += ["", *shared_keys(mapping), _periods(mapping)]
     if mapping.same:
         lines.append(f"Patients that the table {mapping.same.table} says are one become one person.")
     if mapping.match:
@@ -43,6 +43,20 @@ def explain(mapping: Mapping) -> list[str]:
     if mapping.link_visits:
         lines.append("An event without a visit gets the visit of its patient in whose days it lies.")
     return lines
+
+
+def shared_keys(mapping: Mapping) -> list[str]:
+    """A sentence for each table that several rules fill and whose rows others refer to by their keys."""
+    filled: dict[str, list[str]] = {}
+    for rule in mapping.rules:
+        if not rule.space and rule.table.key:
+            filled.setdefault(rule.to, []).append(rule.source)
+    return [
+        f"{len(sources)} rules fill {to}, whose rows others refer to by key: the same key from"
+        f" {' and '.join(dict.fromkeys(sources))} is one row. Where each counts by itself, write concat("
+        f'"{sources[-1]} ", …) as its key, and wherever a rule refers to it.'
+        for to, sources in filled.items() if len(sources) > 1
+    ]  # fmt: skip
 
 
 def _periods(mapping: Mapping) -> str:
@@ -65,7 +79,8 @@ def _rule(rule: Rule) -> list[str]:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:
         lines.append("  Rows that say the same count once.")
-    lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}.")
+    whose = " among those of this rule" if rule.space and rule.table.key else ""
+    lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}{whose}.")
     return lines + [f"  {name} is {words(one.tree)}." for name, one in rule.columns.items()]
 
 
@@ -162,7 +177,7 @@ def counts(old: Mapping, new: Mapping, address: str, vocabulary: Path | None) ->
     made = []
     with tempfile.TemporaryDirectory(prefix="atoll-diff-") as folder:
         for name, mapping in (("old", old), ("new", new)):
-            made.append(load(mapping, address, Path(folder) / f"{name}.duckdb", vocabulary=vocabulary))
+            made.append(load(mapping, address, Path(folder) / f"{name}.duckdb", vocabulary=vocabulary, anyway=True))
     before, after = (_counted(report) for report in made)
     keys = dict.fromkeys((*before, *after))
     rows = [{"table": t, "what": w, "before": before.get((t, w), 0), "after": after.get((t, w), 0)} for t, w in keys]

@@ -9,7 +9,6 @@ other types are counted and named.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +17,10 @@ from atoll.cdm.delimited import opened
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
-from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile
+from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile, hash_of
 
+TIMES = "yyyy-MM-ddTHH:mm:ss"
+MERGES = ("Patient", "id", "replaced_by")
 _CODING = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR, display VARCHAR)[], text VARCHAR)"
 _REF = "STRUCT(reference VARCHAR, display VARCHAR)"
 _PERIOD = 'STRUCT(start VARCHAR, "end" VARCHAR)'
@@ -195,7 +196,7 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
         progress(f"{file.name} ({file.stat().st_size:,} bytes)")
         readable = _lines(bench, file, folder)
         found, with_components = _counts(bench, readable, file, source, folder)
-        mark = SourceFile(file.name, _sha256(file), file.stat().st_size, "utf-8", "", sum(found.values()))
+        mark = SourceFile(file.name, hash_of(file), file.stat().st_size, "utf-8", "", sum(found.values()))
         for kind, rows in found.items():
             source.counts[kind] = source.counts.get(kind, 0) + rows
             if kind in TYPES:
@@ -214,11 +215,6 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
     return source
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
     """The file, or for a bundle its resources as lines."""
     import duckdb
@@ -227,7 +223,7 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
         head = content.read(65_536)
     if b'"Bundle"' not in head.split(b"\n", 1)[0] and b'"entry"' not in head:
         return file
-    target = folder / f"{_sha256(file)[:16]}.ndjson"
+    target = folder / f"{hash_of(file)[:16]}.ndjson"
     if not target.exists():
         most = max(16_777_216, file.stat().st_size + 1024)
         options = f"maximum_object_size = {most}, format = 'auto', columns = {{entry: 'STRUCT(resource JSON)[]'}}"
@@ -269,7 +265,7 @@ def _counts(bench: Workbench, path: Path, file: Path, source: Source, folder: Pa
 
 def _without_broken(path: Path, file: Path, source: Source, folder: Path) -> Path:
     """A copy of the lines that are JSON; the others are remembered with their numbers."""
-    target = folder / f"{_sha256(path)[:16]}.clean.ndjson"
+    target = folder / f"{hash_of(path)[:16]}.clean.ndjson"
     last, broken = 0, []
     with opened(path) as lines, target.open("wb") as out:
         for last, line in enumerate(lines, 1):

@@ -1,9 +1,11 @@
 """Formats of messages: exports whose files are no tables, each turned into tables by a module of its own.
 
-A new one is a module and a line in `FORMATS`. The module has two functions:
+A new one is a module and a line in `FORMATS`. The module has two functions, and two facts for drafts of mappings:
 
     is_message(name, head) → bool                                     from a file's name, in lower case, and first bytes
     open_messages(files, bench, folder, progress) → sources.Source    as `sources.open_source`
+    TIMES     how its standard writes days and times, whatever part of them is given; as patterns of mappings
+    MERGES    table, the patient's number, the number that is kept, where it says who is one person; else None
 """
 
 from __future__ import annotations
@@ -26,6 +28,17 @@ def kinds() -> tuple[str, ...]:
 def opener(kind: str) -> Any:
     """The function that opens messages of a kind. Its module is imported here, since it knows what a source is."""
     return import_module(FORMATS[kind]).open_messages
+
+
+def times_of(kind: str) -> str:
+    """How days and times are written in messages of a kind; empty for files of rows, which write them as they like."""
+    return str(import_module(FORMATS[kind]).TIMES) if kind in FORMATS else ""
+
+
+def merges_of(kind: str) -> tuple[str, str, str] | None:
+    """Table, number and kept number with which messages of a kind say that patients are one, if they do."""
+    found: tuple[str, str, str] | None = import_module(FORMATS[kind]).MERGES if kind in FORMATS else None
+    return found
 
 
 def kind_of(files: Sequence[Path]) -> str:

@@ -28,6 +28,8 @@ from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile
 
+TIMES = "yyyyMMddHHmmss"
+MERGES = ("merges", "patient", "kept")
 _NAMED = {"UNICODE UTF-8": "utf-8", "UNICODE": "utf-16", "GB 18030-2000": "gb18030", "GB18030": "gb18030",
           "GBK": "gb18030", "GB2312": "gb18030", "ASCII": "utf-8", "8859/1": "latin-1", "BIG-5": "big5"}  # fmt: skip
 _FEW = ("merges", "own")  # tables that are counted: what a mapping does not read is named with its rows

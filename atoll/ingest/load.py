@@ -17,11 +17,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.database import limits
 from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
-from atoll.ingest import derive, persons, repeats, reuse, unit_gaps
+from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.formats import TABLES
 from atoll.ingest.lookups import Lookups
@@ -44,6 +45,7 @@ def load_url(
     vocabulary: Path | None = None,
     memory: str = MEMORY,
     today: date | None = None,
+    anyway: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """The same for a database by its URL. For PostgreSQL and Spark it is made in a file of the site and carried over.
@@ -55,7 +57,9 @@ def load_url(
     """
     from urllib.parse import unquote, urlsplit
 
-    options: dict[str, Any] = {"vocabulary": vocabulary, "memory": memory, "today": today, "progress": progress}
+    options: dict[str, Any] = {
+        "vocabulary": vocabulary, "memory": memory, "today": today, "anyway": anyway, "progress": progress
+    }  # fmt: skip
     if url.startswith("duckdb:"):
         return load(mapping, address, Path(unquote(urlsplit(url).path)), **options)
     from atoll.cdm.publish import place_of, publish
@@ -79,6 +83,7 @@ def load(
     vocabulary: Path | None = None,
     memory: str = MEMORY,
     today: date | None = None,
+    anyway: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Make the next release of a DuckDB file from an export, and put it in force.
@@ -88,6 +93,7 @@ def load(
     target       the DuckDB file; made when it is not there
     vocabulary   a DuckDB file with vocabulary tables; the package's starter set when left out
     today        the last day that is not in the future
+    anyway       put it in force even if no row of some rule can stay
 
     Raises
     ------
@@ -96,19 +102,20 @@ def load(
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
+    limits(memory=memory)  # before all files are read
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
-        return _Load(mapping, address, target, vocabulary, memory, today or date.today(), progress).run()
+        return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()
 
 
 class _Load:
     def __init__(
         self, mapping: Mapping, address: str, target: Path, vocabulary: Path | None, memory: str, today: date,
-        progress: Progress | None,
+        anyway: bool, progress: Progress | None,
     ):  # fmt: skip
         self.mapping, self.address, self.target, self.vocabulary = mapping, address, target, vocabulary
         self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
-        self.began = time.monotonic()
+        self.anyway, self.began = anyway, time.monotonic()
 
     def run(self) -> Report:
         self.progress("reading the files' encodings and hashes")
@@ -148,7 +155,7 @@ class _Load:
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
             not_read, noticed = unread(self.mapping, source), source.told() if source.kind == TABLES else []
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION]
+        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -178,6 +185,8 @@ class _Load:
         for name in self._order():
             self._fill(name, [rule for rule in self.mapping.rules if rule.to == name], filled)
             filled.append(name)
+            if not self.anyway and (name == "person" or name == self._order()[-1]):  # all others stand on persons
+                emptied.refuse(bench, self.mapping.rules)
         self._derive(filled)
         return self._finish(plan, previous)
 
@@ -213,6 +222,7 @@ class _Load:
                     if self.mapping.link_visits and "visit_occurrence" in filled:
                         self._link(name)
                 keep_broken_lines(self.bench, self.source)
+                emptied.note(self.bench, name, rules, self.source)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:

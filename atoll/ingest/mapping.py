@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as Entries
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.tables import RESULTS, VOCABULARY, Table, tables
+from atoll.cdm.tables import RESULTS, VOCABULARY, Table, referred, tables
 from atoll.errors import DataError
 from atoll.ingest.expressions import Expression, ExpressionError, names, parse
 from atoll.ingest.formats import TABLES, kinds
@@ -89,6 +89,13 @@ class Rule:
     join: Entries[str, tuple[str, str]] = field(default_factory=dict)  # table → (own column, its column)
     place: tuple[int, int] = (0, 0)
     position: int = 0
+    turn: int = 1  # which one it is of the rules from its source into its table
+
+    @property
+    def space(self) -> str:
+        """Whose keys its own are told apart from: rows of events are its own, whatever other rules call theirs; a row
+        that others refer to by its key is one row, whichever rule it comes from, and the space is empty."""
+        return "" if self.to in referred() else self.source + (f"\x1e{self.turn}" if self.turn > 1 else "")
 
     @property
     def table(self) -> Table:
@@ -187,12 +194,6 @@ def mapping_from(text: str, folder: Path) -> Mapping:
     reader = _Reader(Form(problems), folder)
     made = reader.mapping(root)
     reader.form.finish(title)
-    return _with_digest(made, text)
-
-
-def _with_digest(made: Mapping, text: str) -> Mapping:
-    from dataclasses import replace
-
     hashed = hashlib.sha256(text.encode("utf-8"))
     for name, path in sorted(made.lists.items()):
         hashed.update(name.encode("utf-8") + b"\0" + path.read_bytes())
@@ -300,7 +301,9 @@ class _Reader:
         items = self.form.items(node, "rules")
         if isinstance(node.content, list) and not items:
             self.form.refuse(node, "rules", "there is no rule.", "Begin with one for `person`.")
-        return tuple(self._rule(item, position) for position, item in enumerate(items))
+        made = [self._rule(item, position) for position, item in enumerate(items)]
+        pairs = [(rule.to, rule.source) for rule in made]
+        return tuple(replace(rule, turn=pairs[: at + 1].count(pairs[at])) for at, rule in enumerate(made))
 
     def _rule(self, node: Node, position: int) -> Rule:
         form, key = self.form, f"rules[{position}]"
@@ -324,7 +327,7 @@ class _Reader:
                 form.refuse(entry, f"{key}.columns.{name}", "ids are made from `key`.", "Write `key:` beside `from:`.")
             elif written := self._written(entry, f"{key}.columns.{name}"):
                 columns[name] = written
-        parts = {
+        parts: dict[str, Any] = {
             one: self._written(fields[one], f"{key}.{one}")
             for one in ("key", "where", "deleted", "first")
             if one in fields

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
+from atoll.ingest.checking import unused
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
 from atoll.ingest.drafting import (
-    MERGES,
     Columns,
     as_written,
     called,
     day_of,
+    died,
     each_group,
     either,
     first,
@@ -36,10 +37,12 @@ from atoll.ingest.drafting import (
     scalar,
     word,
 )  # fmt: skip
-from atoll.ingest.formats import TABLES
+from atoll.ingest.formats import TABLES, merges_of
+from atoll.ingest.mapping import Mapping as Written
+from atoll.ingest.mapping import mapping_from
 from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
-from atoll.ingest.sources import LEFT_OUT
+from atoll.study.nodes import Problems
 
 _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
     "person": (("person",), ("sex", "birth", "birth_year", "race")),
@@ -96,7 +99,7 @@ def propose(
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, Workbench(scratch=Path(folder) / "spill") as own:
         found = scan(address, folder=Path(folder), bench=own, progress=progress)
         writer = _Writer(found, name, vocabularies(vocabulary), own)
-        text = writer.text()
+        text = writer.text(Path(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text.encode("utf-8"))
     for file, made in writer.lists.items():
@@ -113,11 +116,10 @@ class _Writer:
         self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
         self.unused: dict[str, list[str]] = {}
-        self.readers: dict[str, set[str]] = {}  # table → tables whose rules join it
         self.rules = 0
 
-    def text(self) -> str:
-        """The whole document."""
+    def text(self, folder: Path) -> str:
+        """The whole document; its code lists are written into `folder`, where the document is read back once."""
         rules = [line for to in _NEEDS for line in self._of(to)]
         rules += [line for table in self.tables for line in (*self._vitals(table), *self._smoking(table))]
         head = ["mapping: 1", f"name: {word(self.name)}"]
@@ -129,32 +131,29 @@ class _Writer:
         if not rules:
             self.notes.append("No table looks like patients: write the first rule by hand.")
             rules = ["  # TODO: - {to: person, from: TABLE, key: COLUMN, columns: {year_of_birth: …}}"]
-        return "\n".join([*head, "rules:", *rules, *self._rest(rules)]) + "\n"
+        text = "\n".join([*head, "rules:", *rules]) + "\n"
+        return text + "".join(line + "\n" for line in self._rest(text, folder))
 
     def _merges(self) -> list[str]:
         """Which numbers a message says are one patient's."""
-        table, key, kept = MERGES.get(self.found["kind"], ("", "", ""))
+        table, key, kept = merges_of(self.found["kind"]) or ("", "", "")
         said = [c for one in self.tables if one["name"] == table for c in one["columns"] if c["name"] == kept]
         if not any(column["distinct"] for column in said):
             return []
         return [f"persons: {{same: {{table: {table}, key: {key}, is: {kept}}}}}"]
 
-    def _rest(self, rules: Sequence[str]) -> list[str]:
-        """What no rule reads, as comments at the end."""
-        read: dict[str, str] = {}
-        table = ""
-        for line in rules:
-            table = line.removeprefix("    from: ") if line.startswith("    from: ") else table
-            if not line.lstrip().startswith("#"):
-                read[table] = read.get(table, "") + line + "\n"
-        for one in self.tables:
-            readers = (one["name"], *self.readers.get(one["name"], ()))
-            text = "".join(read.get(word(name), "") for name in readers)
-            left = [c["name"] for c in one["columns"] if c["name"] != LEFT_OUT and not _reads(text, c["name"])]
-            if one["name"] == MERGES.get(self.found["kind"], ("",))[0] and self._merges():
-                left = [name for name in left if name not in MERGES[self.found["kind"]]]
-            if left:
-                self.unused[one["name"]] = left
+    def _rest(self, text: str, folder: Path) -> list[str]:
+        """What no rule reads, as comments at the end: as `mapping check` says it of the same document."""
+        for file, made in self.lists.items():
+            (folder / file).write_text(made.text, "utf-8")
+        drafted = Written(self.name, ())
+        if self.rules:
+            try:
+                drafted = mapping_from(text, folder)
+            except Problems as error:  # names that its language cannot write
+                self.notes.append(f"The draft cannot be read yet. {error.problems[0]}")
+                return []
+        self.unused = unused(drafted, {one["name"]: [c["name"] for c in one["columns"]] for one in self.tables})
         lines = [f"  # TODO not used: {name} (columns {', '.join(left)})" for name, left in self.unused.items()]
         return ["  " + re.sub(r"\s+", " ", line.strip()) for line in lines]
 
@@ -166,12 +165,11 @@ class _Writer:
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
         if to == "visit_occurrence":
-            visits = about_visits([table for table, columns in fit if "visit" in columns], self.found["kind"] != TABLES)
-            fit = [one for one in fit if "visit" not in one[1] or one[0] in visits]
+            fit = about_visits(fit, self.found["kind"] != TABLES)
         if to == "person":  # the table that tells most of patients; the others are about them
             helpful = (*_NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
-        if to == "drug_exposure" and len(fit) > 1 and self.found["kind"] == "fhir":
+        if to == "drug_exposure" and len(fit) > 1 and self.found["kind"] != TABLES:
             names = ", ".join(table["name"] for table, _ in fit)
             self.notes.append(f"{names} may tell of the same drugs: keep the rule of one of them, or say which rows.")
         return [line for table, columns in fit for line in self._rule(to, table, columns)]
@@ -185,7 +183,6 @@ class _Writer:
         for other, (column, key) in table["join"].items():
             sides.append(f"LEFT JOIN {quoted(f'source:{other}')} {quoted(other)}"
                          f" ON {quoted(other, key)} = t.{quoted(column)}")  # fmt: skip
-            self.readers.setdefault(other, set()).add(table["name"])
         view = f"{table['name']} joined"
         self.bench.view(
             view, f"SELECT t.*{''.join(f', {quoted(name)}' for name in added)} FROM"
@@ -207,10 +204,7 @@ class _Writer:
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
-            dead = f"{named(first(columns, 'death'))} is not missing"
-            if said := first(columns, "deceased"):  # without a day none has a row of `death`: such patients are named
-                dead = f"{dead} or {named(said)}"
-            lines += [f"    where: {scalar(dead)}", "    distinct: true"]
+            lines += [f"    where: {died(columns)}", "    distinct: true"]
         elif own and not own_values(table, own):
             what = "patient" if to == "person" else "visit"
             lines += [f"    distinct: true                # a {what} has several rows here"]
@@ -394,10 +388,6 @@ def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
     """Whether a code takes the place of the number that stands for it."""
     own = {column["name"]: column["meaning"] for column in table["columns"]}
     return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])
-
-
-def _reads(text: str, column: str) -> bool:
-    return bool(re.search(rf"(?<!\w){re.escape(column)}(?![\w(])", text))
 
 
 def vocabularies(file: Path | None) -> list[str]:

@@ -5,10 +5,11 @@ whoever reads the old one reads on. Every step of the making is one transaction 
 load that was killed, or whose disk was full, goes on behind its last step when the same command is typed again, with
 the same result. A release that is sealed (manifest written) has only to be put in force.
 
-The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest),
-`file`, `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`, `unmapped`,
-`unit_inferred` (values without a unit, with the likeliest one and its probability), `coming` (the day on which the
-first of a table's rows that lie in the future will have come).
+The schema `ingest` of a release holds what the hospital needs to know about it: `release` (number, manifest; the files
+stand there), `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`,
+`unmapped`, `unit_inferred` (values without a unit, with the likeliest one and its probability), `unit_converted` (how
+many values came into which unit, and by what), `part` (what each table was made from, and whether it was taken over),
+`coming` (the day on which the first of a table's rows that lie in the future will have come).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _OWN = (
     "CREATE TABLE ingest.plan (digest VARCHAR)",
     "CREATE TABLE ingest.rule (position SMALLINT, target VARCHAR, source VARCHAR)",
     "CREATE TABLE ingest.note (position SMALLINT, bit INTEGER, note VARCHAR)",
+    "CREATE TABLE ingest.emptied (position SMALLINT, reason VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.step (name VARCHAR, rows BIGINT)",
     "CREATE TABLE ingest.release (number INTEGER, manifest VARCHAR)",
     'CREATE TABLE ingest.rejected ("table" VARCHAR, source VARCHAR, what VARCHAR, reason VARCHAR,'
@@ -217,7 +219,7 @@ class Build:
             )
             text = json.dumps(manifest, ensure_ascii=False, sort_keys=True)
             bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
-            for scaffold in ("plan", "step", "rule", "note"):
+            for scaffold in ("plan", "step", "rule", "note", "emptied"):
                 bench.run(f"DROP TABLE ingest.{scaffold}")
 
     def put_in_force(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of the hospital's own may stand for
 _NAMED = ("name", "title", "description", "label", "名称")
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
+Table = Mapping[str, Any]  # of the scan
+Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
 ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
 
@@ -33,21 +35,21 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
-def about_visits(found: Sequence[Mapping[str, Any]], messages: bool) -> list[Mapping[str, Any]]:
-    """Of tables with a visit's number, those whose rows are visits, not what refers to the visits of another.
+def about_visits(found: Sequence[tuple[Table, Columns]], messages: bool) -> list[tuple[Table, Columns]]:
+    """Of tables with their columns by meaning those whose rows are visits, not what refers to the visits of another.
 
     A second rule for the same visits would contradict the first. In messages a visit says of which kind it is; among
     tables the one whose numbers are another's keys refers to it, where that one tells at least as much of visits.
     """
     if messages:
-        return [table for table in found if "visit_kind" in by_meaning(table)]
-    told = {str(table["name"]): len({"visit_kind", "start", "end"} & set(by_meaning(table))) for table in found}
+        return [(table, columns) for table, columns in found if "visit_kind" in columns]
+    told = {str(table["name"]): len({"visit_kind", "start", "end"} & set(columns)) for table, columns in found}
     order = sorted(told, key=lambda name: -told[name])
     return [
-        table for table in found
+        (table, columns) for table, columns in found
         if not any(
             link["table"] in told and order.index(link["table"]) < order.index(table["name"])
-            for link in table["links"] if link["column"] == by_meaning(table)["visit"][0]["name"]
+            for link in table["links"] if "visit" in columns and link["column"] == columns["visit"][0]["name"]
         )
     ]  # fmt: skip
 

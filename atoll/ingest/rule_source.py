@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from atoll.ingest.compiler import compiled
+from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
 from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
@@ -110,14 +110,13 @@ def _lookups_in(tree: Expression) -> Iterator[str]:
 
 def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
     """The rows that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
+    if misplaced := _misplaced(rule, tables):
+        raise misplaced[0]
     table = sourced(tables[rule.source])
     for name, (own, theirs) in rule.join.items():
-        table = _joined(rule, table, name, own, sourced(tables[name]), theirs)
+        table = _joined(table, own, sourced(tables[name]), theirs)
     if rule.each is None:
         return table
-    missing = [name for name in rule.each.columns if SOURCE + name not in table.columns]
-    if missing:
-        raise ExpressionError(rule.each.place, f"the source has no column `{missing[0]}`.", "Correct `each: columns`.")
     import ibis
 
     each = rule.each
@@ -130,13 +129,60 @@ def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
     return long.filter(long[made[0]].notnull())
 
 
-def _joined(rule: Rule, table: Any, name: str, own: str, other: Any, theirs: str) -> Any:
+def _misplaced(rule: Rule, tables: Mapping[str, Any]) -> list[ExpressionError]:
+    """Columns that `join` and `each` name and that are not there."""
+    known, found = set(tables[rule.source].columns), []
+    for name, (own, theirs) in rule.join.items():
+        for column, there, title in ((own, known, rule.source), (theirs, tables[name].columns, name)):
+            if column not in there:
+                what = f"`join`: {title} has no column {column!r}."
+                found.append(ExpressionError(rule.place, what, "Correct the rule's `join`."))
+        known |= set(tables[name].columns)
+    each = rule.each
+    for column in each.columns if each else ():
+        if column not in known and each:
+            what = f"the source has no column `{column}`."
+            found.append(ExpressionError(each.place, what, "Correct `each: columns`."))
+    return found
+
+
+def faults(rule: Rule, tables: Mapping[str, Any], lookups: Lookups) -> list[ExpressionError]:
+    """All that does not fit of a rule's `join`, `each` and expressions, not only the first."""
+    found = _misplaced(rule, tables)
+    scope = RuleScope(_as_if(rule, tables) if found else source_rows(rule, tables), lookups)
+    for name, one in rule.expressions().items():
+        parts = faulty(one.tree, scope)
+        if not parts:
+            try:
+                _kind(rule, name, one, scope)
+            except ExpressionError as error:
+                parts = [error]
+        found += parts
+    return found
+
+
+def _kind(rule: Rule, name: str, one: Written, scope: RuleScope) -> None:
+    """Whether an expression gives what its place takes."""
+    column = rule.table.columns.get(name)
+    if name in ("where", "deleted"):
+        condition_of(one, scope)
+    elif column and column.references.partition(".")[0] in ("", "concept"):
+        fitted(compiled(one.tree, scope), column.kind, one.place, name)
+
+
+def _as_if(rule: Rule, tables: Mapping[str, Any]) -> Any:
+    """A rule's source with the names of all columns that its `join` and `each` would bring, so that the rest can be
+    looked at though these are wrong."""
+    import ibis
+
+    table = sourced(tables[rule.source])
+    types = {SOURCE + name: str(kind) for other in rule.join for name, kind in tables[other].schema().items()}
+    types |= {SOURCE + name: "string" for name in (rule.each.made if rule.each else ())}
+    return table.mutate(**{name: ibis.null(kind) for name, kind in types.items() if name not in table.columns})
+
+
+def _joined(table: Any, own: str, other: Any, theirs: str) -> Any:
     """Rows with the columns of another table, found by a key; a column that both have keeps the first one's value."""
-    for column, there, title in ((own, table, rule.source), (theirs, other, name)):
-        if SOURCE + column not in there.columns:
-            raise ExpressionError(
-                rule.place, f"`join`: {title} has no column {column!r}.", "Correct the rule's `join`."
-            )
     other = other.distinct(on=SOURCE + theirs, keep="first")
     other = other.drop(LEFT_OUT) if LEFT_OUT in other.columns else other
     other = other.rename({f"joined:{column}": column for column in other.columns})
@@ -162,11 +208,12 @@ def key_of(rule: Rule, scope: Any) -> Any:
     return text
 
 
-def row_id(table: str, text: Any) -> Any:
-    """The id of the row of a table with this key."""
+def row_id(table: str, text: Any, space: str = "") -> Any:
+    """The id of the row of a table with this key; `space` is the rule's (see `Rule.space`), empty where a key is one
+    row whichever rule it comes from. Who changes what an id is made of raises `reuse.IDS`."""
     import ibis
 
-    return stable_id(ibis.literal(f"{table}{SEPARATOR}") + text)
+    return stable_id(ibis.literal(f"{table}{SEPARATOR}" + (f"{space}{SEPARATOR}" if space else "")) + text)
 
 
 def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:

@@ -6,11 +6,11 @@ bit i of `_note` is `Compiled.notes[i]`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import AFTER_DEATH, Column, source_columns
+from atoll.cdm.tables import AFTER_DEATH, Column, Table, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -85,6 +85,11 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     scope, asked = with_lookups(rule, rows, lookups)
     made = _Rule(rule, scope, context)
     return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
+
+
+def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
+    """Columns without which no row can stay, and for which the loader has no value of its own."""
+    return [c.name for c in table.columns.values() if c.required and not c.concept and not c.key and c.name not in but]
 
 
 class _Rule:
@@ -232,7 +237,7 @@ class _Rule:
             if "rank" in layer.columns:
                 more = self.ibis.literal(SEPARATOR) + layer["rank"].cast("string")
                 text = text + (layer["rank"] > 1).fill_null(False).ifelse(more, "")
-            made[rule.table.key] = row_id(rule.to, text)
+            made[rule.table.key] = row_id(rule.to, text, rule.space)
             self.reasons.append((layer["key"].isnull(), "no key"))
         if "person" in layer.columns and rule.to != "person":
             made["person_id"] = layer["person"]
@@ -319,9 +324,8 @@ class _Rule:
                 days = columns["days_supply"]
                 after = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
             columns[end] = self.ibis.coalesce(columns[end], after)
-        for column in self.rule.table.columns.values():
-            if column.required and not column.concept and not column.key and column.name != "person_id":
-                self.reasons.append((columns[column.name].isnull(), f"no {column.name}"))
+        for name in needed(self.rule.table, but=("person_id",)):
+            self.reasons.append((columns[name].isnull(), f"no {name}"))
 
     def _comes(self, coming: Any, day: Any) -> None:
         """Keep the day on which what lies in the future will have come: a load of that day takes it."""

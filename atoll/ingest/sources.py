@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from atoll.cdm import delimited
-from atoll.cdm.database import is_url, record_batches
+from atoll.cdm.database import is_url, opening, record_batches
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
@@ -274,17 +274,20 @@ def _same_columns(name: str, found: Sequence[tuple[str, ...]], files: Sequence[P
     return first
 
 
-def _hash(path: Path) -> tuple[str, int]:
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
     import hashlib
 
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    return hash_of(path), path.stat().st_size
 
 
 def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocument | None) -> Source:
     """Tables of a database. A DuckDB file is attached; another database's tables are read once into Parquet."""
-    import hashlib
-
     import pyarrow.parquet as pq
 
     source = Source(bench, formats.TABLES)
@@ -307,21 +310,16 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
             continue
         written.close()
         _view(bench, name, f"read_parquet({literal(str(target))})")
-        content = hashlib.file_digest(target.open("rb"), "sha256").hexdigest()
-        _add(source, name, (SourceFile(name, content, target.stat().st_size),))
+        _add(source, name, (SourceFile(name, *_hash(target)),))
     return source
 
 
 def _attached(path: Path, source: Source) -> Source:
-    import duckdb
-
     if not path.is_file():
         raise DataError(f"There is no file {path}.", "Check the path.")
     bench = source.bench
-    try:
+    with opening(path):
         bench.run(f"ATTACH {literal(str(path))} AS {quoted(EXPORT)} (READ_ONLY)")
-    except duckdb.Error as error:
-        raise DataError(f"{path} cannot be read as a DuckDB file.", "Is anyone writing to it?") from error
     sha256, size = _hash(path)
     rows = bench.rows(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'atoll_export' AND NOT internal"

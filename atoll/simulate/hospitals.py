@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-SHAPES = ("his", "sql", "fhir", "hl7", "synthea")
+from atoll.errors import OperatorError
+
+SHAPES = {  # how hospitals export: module of `shapes` → what it is, in words; the one list of them
+    "his": "files of a Chinese HIS, GB18030", "sql": "a database", "fhir": "FHIR, one resource a line",
+    "hl7": "HL7 v2 messages", "synthea": "CSV as Synthea writes it",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,6 @@ SECOND, THIRD = 0.10, 0.015  # shares of persons who are also patients of a seco
 
 def choose(count: int) -> tuple[Hospital, ...]:
     """The first `count` hospitals; further ones repeat the five with a number."""
-    from dataclasses import replace
-
     found = []
     for at in range(count):
         hospital, again = HOSPITALS[at % len(HOSPITALS)], at // len(HOSPITALS)
@@ -55,3 +59,29 @@ def choose(count: int) -> tuple[Hospital, ...]:
             hospital = replace(hospital, name=f"{hospital.name}{again + 1}", prefix=f"{hospital.prefix}{again + 1}")
         found.append(hospital)
     return tuple(found)
+
+
+def exporting(hospitals: Sequence[Hospital], shapes: Sequence[str]) -> tuple[Hospital, ...]:
+    """The hospitals with the shape in which each exports: its own where that is asked for, else one that is asked for
+    and that no other has, else none ("").
+
+    Raises
+    ------
+    OperatorError
+        For a shape that there is not, or more shapes than hospitals.
+    """
+    if unknown := [shape for shape in shapes if shape not in SHAPES]:
+        raise OperatorError(f"There is no shape {unknown[0]!r}.", f"There are: {', '.join(SHAPES)}.")
+    own = {hospital.shape for hospital in hospitals}
+    left = [shape for shape in dict.fromkeys(shapes) if shape not in own]
+    made = []
+    for hospital in hospitals:
+        shape = hospital.shape if hospital.shape in shapes else left.pop(0) if left else ""
+        made.append(replace(hospital, shape=shape))
+    if left:
+        wanted = len(set(shapes))
+        raise OperatorError(
+            f"{wanted} export shapes need {wanted} hospitals, and there are {len(made)}: none is left for"
+            f" {', '.join(left)}.", f"Give --hospitals {wanted}, or fewer shapes."
+        )  # fmt: skip
+    return tuple(made)

@@ -21,6 +21,7 @@ from pyarrow import parquet
 
 from atoll.errors import DataError
 from atoll.simulate.facts import MEASUREMENTS, numbers, whole
+from atoll.simulate.shapes import shape_of
 
 EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first and last day of the key
     "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
@@ -33,14 +34,6 @@ EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table →
 KEPT = {  # planted rows that a load may keep without their bad part: kind → table
     "missing_unit": "measurement", "unknown_unit": "measurement", "not_a_number": "measurement",
     "negative_length": "drug_exposure", "ends_before_start": "visit_occurrence",
-}  # fmt: skip
-UNKNOWN_CODES = {  # planted codes that no list has: table of the export → table of OMOP, and the code there
-    **dict.fromkeys(("就诊记录", "diagnosis"), ("condition_occurrence", "R99X")),
-    **dict.fromkeys(("Condition", "diagnoses", "conditions"), ("condition_occurrence", "R99X")),
-    "处方明细": ("drug_exposure", "YP00000"), "prescription": ("drug_exposure", "local drug"),
-    **dict.fromkeys(("MedicationRequest", "drugs", "medications"), ("drug_exposure", "X-4711")),
-    "检验结果": ("measurement", "JY0000"), "lab_result": ("measurement", "local test"),
-    **dict.fromkeys(("Observation", "labs", "observations"), ("measurement", "99999-X")),
 }  # fmt: skip
 RELATIVE = 0.012  # a value may differ by so much: the factors of unit conversion are rounded in practice
 PERSON = ("person_id", "person_source_value", "year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id")
@@ -286,11 +279,15 @@ def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
         if table and found.tables[table].false:  # such a row may stay, without its bad part
             found.tables[table].false -= 1
     once = all(part.false == 0 for part in found.tables.values())
+    unknown = {
+        shape: {source: (to, code) for source, to, code in shape_of(shape).unknown}
+        for shape in {row["shape"] for row in planted}
+    }
     for row in planted:
         kind = found.faults.setdefault(row["kind"], {"planted": 0, "named": 0})
         kind["planted"] += 1
         if row["kind"] == "unknown_code":
-            code = UNKNOWN_CODES[row["table"]]
+            code = unknown[row["shape"]][row["table"]]
             unmapped[code] = unmapped.get(code, 0) - 1
             kind["named"] += unmapped[code] >= 0
         elif row["kind"] == "duplicate_row":

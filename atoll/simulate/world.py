@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from atoll.errors import OperatorError
 from atoll.simulate.facts import CHRONIC
-from atoll.simulate.hospitals import Hospital, choose
+from atoll.simulate.hospitals import Hospital, choose, exporting
 from atoll.simulate.life import NEVER, Persons, persons
 from atoll.simulate.omop import Writer
 from atoll.simulate.records import Counters, Records, patient_numbers, split
@@ -46,19 +46,20 @@ def simulate(
 ) -> dict[str, Any]:
     """Write `count` persons at `hospitals` hospitals into the folder `out`, and return the manifest.
 
-    shapes   export shapes to write (names of `hospitals.SHAPES`); a hospital whose shape is not among them has none
+    shapes   export shapes to write (names of `hospitals.SHAPES`); who gets which: `hospitals.exporting`
 
     Raises
     ------
     OperatorError
-        When `out` exists and is not empty.
+        When `out` exists and is not empty, or the shapes cannot be had.
     """
     if out.exists() and any(out.iterdir()):
         raise OperatorError(f"{out} is not empty.", "Name a new folder.")
     chosen = choose(hospitals)
+    placed = exporting(chosen, shapes)
     writers = [Writer(out / h.name / "omop", h.title, as_csv=as_csv) for h in chosen]
     truth = Truth(out / "truth")
-    exports = _exports(out, chosen, shapes, truth, seed)
+    exports = _exports(out, placed, truth, seed)
     counters = [Counters() for _ in chosen]
     try:
         for at, first in enumerate(range(0, count, BLOCK)):
@@ -77,8 +78,8 @@ def simulate(
         "persons": count,
         "seed": seed,
         "hospitals": [
-            {"name": h.name, "title": h.title, "shape": h.shape if export else "", "rows": writer.rows}
-            for h, export, writer in zip(chosen, exports, writers, strict=True)
+            {"name": h.name, "title": h.title, "shape": h.shape, "rows": writer.rows}
+            for h, writer in zip(placed, writers, strict=True)
         ],
         "faults": truth.faults,
     }
@@ -96,12 +97,10 @@ def make(
     return block, split(block, seen, values(rng, block, seen), hospitals, counters)
 
 
-def _exports(out: Path, hospitals: Sequence[Hospital], shapes: Sequence[str], truth: Truth, seed: int) -> list[Any]:
-    if not shapes:
-        return [None] * len(hospitals)
+def _exports(out: Path, hospitals: Sequence[Hospital], truth: Truth, seed: int) -> list[Any]:
     from atoll.simulate.shapes import open_export
 
-    return [open_export(h, out / h.name / "export", truth, seed) if h.shape in shapes else None for h in hospitals]
+    return [open_export(h, out / h.name / "export", truth, seed) if h.shape else None for h in hospitals]
 
 
 class Truth:

@@ -40,6 +40,7 @@ class Schedule:
     at: str = "02:00"
     vocabulary: str = ""
     memory: str = "1200MB"
+    anyway: bool = False
 
     def next_after(self, moment: datetime) -> datetime:
         """The first time after a moment, on the same clock."""
@@ -102,7 +103,8 @@ def main() -> None:
     vocabulary = Path(schedule.vocabulary) if schedule.vocabulary else None
     try:
         mapping = read_mapping(Path(schedule.mapping))
-        report = load_url(mapping, schedule.source, schedule.cdm, vocabulary=vocabulary, memory=schedule.memory)
+        options: dict[str, Any] = {"memory": schedule.memory, "anyway": schedule.anyway}
+        report = load_url(mapping, schedule.source, schedule.cdm, vocabulary=vocabulary, **options)
         told: dict[str, Any] = {"code": 0, "release": report.release, "changed": report.changed}
     except AtollError as error:
         told = {"code": error.exit_code, "said": str(error)[:500]}

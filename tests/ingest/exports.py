@@ -78,10 +78,12 @@ def mapping(folder: Path, text: str = MAPPING, **lists: str) -> Any:
     return mapping_from(text, folder)
 
 
-def loaded(folder: Path, text: str = MAPPING, target: str = "cdm.duckdb", **tables: str | bytes) -> Report:
-    """Write an export and load it."""
+def loaded(
+    folder: Path, text: str = MAPPING, target: str = "cdm.duckdb", *, anyway: bool = False, **tables: str | bytes
+) -> Report:
+    """Write an export and load it; `anyway` also where no row of some rule stays."""
     export = write(folder / "export", **tables)
-    return load(mapping(folder / "mapping", text), str(export), folder / target, today=TODAY)
+    return load(mapping(folder / "mapping", text), str(export), folder / target, today=TODAY, anyway=anyway)
 
 
 def rows(folder: Path, query: str, target: str = "cdm.duckdb") -> list[tuple[Any, ...]]:

@@ -165,7 +165,7 @@ def test_a_day_with_its_year_first_is_read_in_whichever_signs(tmp_path, text):
 
 @pytest.mark.parametrize("text", ["03/05/2023", "2023年13月3日", "20230231", "2023-5-312", "5月3日"])
 def test_another_text_is_not_guessed(tmp_path, text):
-    report = loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},2023-05-04\n")
+    report = loaded(tmp_path, visits=f"visit,patient,from,to\nv1,1,{text},2023-05-04\n", anyway=True)
     assert reasons(report)["unreadable visit_start_date"] == 1
 
 
@@ -201,3 +201,21 @@ def test_a_normalised_schema_is_joined_by_its_keys(tmp_path):
     found = rows(tmp_path, "SELECT DISTINCT measurement_concept_id, unit_concept_id, round(value_as_number)"
                  " FROM measurement ORDER BY 1, 3")  # fmt: skip
     assert found == [(3000963, 8713, 14.0), (3004501, 8840, 90.0)]
+
+
+def test_a_column_called_as_a_word_of_an_expression_is_not_used(tmp_path):
+    """`analyte` stands in the draft as the name of a list's column; draft and check give one answer."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    patients = "".join(f"{i},F,1950-01-01\n" for i in range(9))
+    (folder / "patients.csv").write_text("patient_id,sex,birth_date\n" + patients)
+    (folder / "labs.csv").write_text(
+        "id,patient_id,test_code,test_name,analyte,test_date,result,unit\n"
+        + "".join(f"{i},{i},GLU,Glucose,x{i % 2},2020-01-01,5.{i},mmol/L\n" for i in range(9))
+    )
+    made = propose(str(folder), tmp_path / "m" / "own.yaml", "own")
+    text = (tmp_path / "m" / "own.yaml").read_text("utf-8")
+    assert "measurement_date: date(test_date)" in text or "measurement_date: test_date" in text
+    assert text.endswith("  # TODO not used: labs (columns analyte)\n")
+    assert made.unused == {"labs": ["analyte"]}
+    assert check_against(read_mapping(tmp_path / "m" / "own.yaml"), str(folder)) == made.unused

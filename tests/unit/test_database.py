@@ -99,14 +99,14 @@ def test_a_view_cannot_read_other_files(tmp_path):
     (tmp_path / "secret.csv").write_text("a\n1\n")
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"CREATE VIEW v AS SELECT * FROM read_csv('{tmp_path}/secret.csv')")
-    with pytest.raises(DataError, match=r"cannot be read as a DuckDB file"):
+    with pytest.raises(DataError, match=r"cannot be opened as a DuckDB file"):
         list(record_batches(f"duckdb:///{path}?table=v"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no database"])
 def test_a_file_that_is_no_database(tmp_path, content):
     (tmp_path / "x.duckdb").write_bytes(content)
-    with pytest.raises(DataError, match=r"cannot be read as a DuckDB file|has no table"):
+    with pytest.raises(DataError, match=r"cannot be opened as a DuckDB file|has no table"):
         list(record_batches(f"duckdb:///{tmp_path}/x.duckdb?table=t"))
     with pytest.raises(DataError, match=r"There is no file"):
         list(record_batches(f"duckdb:///{tmp_path}/nowhere.duckdb?table=t"))

@@ -20,9 +20,10 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError, OperatorError
 from atoll.simulate.facts import CHRONIC, CONDITIONS, DRUGS, MEASUREMENTS, table
 from atoll.simulate.faults import EXPECTED
-from atoll.simulate.hospitals import HOSPITALS, SHAPES
+from atoll.simulate.hospitals import HOSPITALS, SHAPES, choose, exporting
 from atoll.simulate.life import START, YEAR, persons
 from atoll.simulate.score import score
+from atoll.simulate.shapes import shape_of
 from atoll.simulate.world import simulate
 
 PERSONS = 2_000
@@ -291,3 +292,26 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_every_id_names_its_source() -> None:
     for rows in (CONDITIONS, DRUGS, MEASUREMENTS):
         assert all(row["source"] and int(row["concept_id"]) > 0 for row in rows)
+
+
+def test_a_shape_that_is_asked_for_is_written_or_refused(tmp_path: Path) -> None:
+    manifest = simulate(tmp_path / "one", 50, hospitals=1, shapes=["synthea"])
+    assert [hospital["shape"] for hospital in manifest["hospitals"]] == ["synthea"]
+    assert (tmp_path / "one" / "coral" / "export" / "patients.csv").is_file()
+    assert [h.shape for h in exporting(choose(3), ["sql", "hl7"])] == ["hl7", "sql", ""]
+    assert [h.shape for h in exporting(choose(6), list(SHAPES))] == [*(h.shape for h in HOSPITALS), "his"]
+    with pytest.raises(OperatorError, match="2 export shapes need 2 hospitals, and there are 1: none is left for hl7"):
+        simulate(tmp_path / "two", 50, hospitals=1, shapes=["his", "hl7"])
+    with pytest.raises(OperatorError, match=r"There is no shape 'xml'\. There are: his, sql"):
+        exporting(choose(1), ["xml"])
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_on_the_list_can_be_written_and_scored(shape: str) -> None:
+    assert {to for _, to, _ in shape_of(shape).unknown} == {"condition_occurrence", "drug_exposure", "measurement"}
+
+
+def test_a_shape_without_a_module_is_a_sentence() -> None:
+    with pytest.raises(OperatorError, match=r"needs a class Shape in atoll/simulate/shapes/export\.py"):
+        shape_of("export")

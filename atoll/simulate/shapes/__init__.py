@@ -1,4 +1,4 @@
-"""The five shapes in which simulated hospitals export: one file each."""
+"""The shapes in which simulated hospitals export: one file each, listed in `simulate.hospitals.SHAPES`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atoll.errors import OperatorError
 from atoll.simulate.shapes.export import Export
 
 if TYPE_CHECKING:
@@ -13,8 +14,23 @@ if TYPE_CHECKING:
     from atoll.simulate.world import Truth
 
 
+def shape_of(name: str) -> type[Export]:
+    """The class that writes a shape.
+
+    Raises
+    ------
+    OperatorError
+        When the shape has no module, or its module no class `Shape`.
+    """
+    try:
+        found: type[Export] = importlib.import_module(f"atoll.simulate.shapes.{name}").Shape
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise OperatorError(
+            f"The shape {name!r} cannot be written.", f"It needs a class Shape in atoll/simulate/shapes/{name}.py."
+        ) from error
+    return found
+
+
 def open_export(hospital: Hospital, folder: Path, truth: Truth, seed: int) -> Export:
     """A writer of the hospital's shape."""
-    module = importlib.import_module(f"atoll.simulate.shapes.{hospital.shape}")
-    export: Export = module.Shape(hospital, folder, truth, seed)
-    return export
+    return shape_of(hospital.shape)(hospital, folder, truth, seed)

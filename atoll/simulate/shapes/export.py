@@ -28,6 +28,7 @@ class Export:
     chinese_units: ClassVar[float] = 0.0
     spellings: ClassVar[Mapping[str, Sequence[str]]] = {}
     impossible: ClassVar[Sequence[str]] = ()  # faults that the shape cannot hold
+    unknown: ClassVar[Sequence[tuple[str, str, str]]] = ()  # export's table, OMOP's, planted code that no list has
 
     def __init__(self, hospital: Hospital, folder: Path, truth: Truth, seed: int):
         self.hospital, self.folder, self.truth, self.seed = hospital, folder, truth, seed

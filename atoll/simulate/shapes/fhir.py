@@ -24,6 +24,11 @@ RESOURCES = ("Patient", "Encounter", "Condition", "MedicationRequest", "Observat
 class Shape(Export):
     """One NDJSON file a resource type."""
 
+    unknown = (
+        ("Condition", "condition_occurrence", "R99X"),
+        ("MedicationRequest", "drug_exposure", "X-4711"),
+        ("Observation", "measurement", "99999-X"),
+    )
     chinese_units = 0.5
 
     def start(self) -> None:

@@ -39,6 +39,11 @@ HEADINGS = {
 class Shape(Export):
     """Four CSV files in GB18030 and a dictionary."""
 
+    unknown = (
+        ("就诊记录", "condition_occurrence", "R99X"),
+        ("处方明细", "drug_exposure", "YP00000"),
+        ("检验结果", "measurement", "JY0000"),
+    )
     chinese_units = 0.85
     impossible = ("diagnoses.duplicate_row",)  # a diagnosis is a part of a row here
     spellings: ClassVar[Mapping[str, Sequence[str]]] = {

@@ -25,6 +25,11 @@ KINDS = {"adt": "ADT^A04", "oru": "ORU^R01", "rde": "RDE^O11"}
 class Shape(Export):
     """adt.hl7, oru.hl7, rde.hl7."""
 
+    unknown = (
+        ("diagnoses", "condition_occurrence", "R99X"),
+        ("drugs", "drug_exposure", "X-4711"),
+        ("labs", "measurement", "99999-X"),
+    )
     chinese_units = 0.7
     spellings: ClassVar[Mapping[str, Sequence[str]]] = {"10^9/L": ("10*9/L", "10\\S\\9/L")}  # ^ is a separator
 

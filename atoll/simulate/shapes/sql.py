@@ -31,6 +31,11 @@ FIRST_ITEM, UNKNOWN = 100, 999
 class Shape(Export):
     """One file, hospital.duckdb."""
 
+    unknown = (
+        ("diagnosis", "condition_occurrence", "R99X"),
+        ("prescription", "drug_exposure", "local drug"),
+        ("lab_result", "measurement", "local test"),
+    )
     impossible = ("impossible_date",)  # a DATE cannot hold it
 
     def start(self) -> None:

@@ -33,6 +33,12 @@ FILES = {
 class Shape(Export):
     """patients, encounters, conditions, medications, observations, each a CSV."""
 
+    unknown = (
+        ("conditions", "condition_occurrence", "R99X"),
+        ("medications", "drug_exposure", "X-4711"),
+        ("observations", "measurement", "99999-X"),
+    )
+
     def start(self) -> None:
         """Open the five files."""
         self.files = {name: Lines(self.folder / f"{name}.csv", headings) for name, headings in FILES.items()}
