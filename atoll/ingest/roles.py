@@ -10,7 +10,7 @@ CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of 
 _NAMED = ("name", "title", "description", "label", "名称")
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
 Table = Mapping[str, Any]  # of the scan
-Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
+Columns = dict[str, list[dict[str, Any]]]  # meaning → columns of a table
 ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
 
