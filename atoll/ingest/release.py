@@ -248,9 +248,11 @@ def keep_broken_lines(bench: Workbench, source: Source) -> None:
         if swallowed := text.rstrip("\r\n").count("\n"):
             lost = max(lines.get(file, 0) - line, swallowed)  # the engine stops long before the file's end
             if text.count('"') % 2 == 0:
+                below = f"{swallowed:,} line{'s' * (swallowed > 1)} below"
                 raise DataError(
-                    f"Line {line:,} of {file} opens a quote that closes {swallowed:,} lines below; they would be lost.",
-                    "Correct that line, or export the file again. The release in force was not touched.",
+                    f"Line {line:,} of {file} opens a quote that closes {below}.",
+                    "What lies between would be lost. Correct the line, or export the file again. The release in force"
+                    " was not touched.",
                 )
             raise DataError(
                 f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",

@@ -90,8 +90,8 @@ class Source:
         """What is odd about the files and may be right, as sentences. Reads files again whose fields may span lines."""
         spanning = {name: self.bench.value(query) for name, query in self.quoted.items()}
         return self.notes + [
-            f"{name}: a field in quotation marks spans lines in {rows:,} rows; two stray marks would swallow the lines"
-            " between them"
+            f"{name}: a field in quotation marks spans lines in {rows:,} row{'s' * (rows > 1)}; two stray marks would"
+            " swallow the lines between them"
             for name, rows in spanning.items()
             if rows
         ]
