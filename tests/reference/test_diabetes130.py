@@ -39,7 +39,8 @@ def test_counts_are_those_of_the_source(tmp_path):
     with Workbench(tmp_path / "diabetes130.duckdb", read_only=True) as bench:
         arrived = bench.rows(
             "SELECT value_source_value, value_as_number, operator_concept_id, value.concept_code, count(*)"
-            " FROM measurement LEFT JOIN concept value ON value.concept_id = value_as_concept_id GROUP BY ALL ORDER BY 1"
+            " FROM measurement LEFT JOIN concept value ON value.concept_id = value_as_concept_id"
+            " GROUP BY ALL ORDER BY 1"
         )
     columns = [text["A1Cresult"].to_pylist(), text["max_glu_serum"].to_pylist()]
     written = {word: sum(column.count(word) for column in columns) for word in (">200", ">300", ">7", ">8", "Norm")}
