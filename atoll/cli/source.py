@@ -59,7 +59,7 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
             (
                 c["name"],
                 c["type"],
-                c.get("pattern", ""),
+                c.get("pattern") or " or ".join(c.get("open", ())),
                 f"{c['missing'] / max(table['rows'], 1):.0%}",
                 f"{c['distinct']:,}",
                 c["meaning"],
@@ -69,6 +69,11 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
         out.table(
             ("  column", "type", "pattern", "missing", "distinct", "looks like"), [("  " + r[0], *r[1:]) for r in rows]
         )
+        for c in table["columns"]:
+            if c.get("open"):
+                out.note(
+                    f"{table['name']}, {c['name']}: its values fit both {' and '.join(c['open'])}; ask which it is"
+                )
         for link in table["links"]:
             out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%})")
         out.say()

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
+from atoll.cdm.numbers import MACROS
 from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.terms.chinese import is_chinese, translate
@@ -115,7 +117,7 @@ def vital_list(bench: Workbench, table: str, columns: Sequence[tuple[str, str]])
 
 
 def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:
-    value = f"try_cast({quoted(column)}::VARCHAR AS DOUBLE)"
+    value = f"{MACROS['']}({quoted(column)}::VARCHAR)"
     middle = bench.value(f"SELECT median({value}) FROM {quoted(f'source:{table}')} WHERE {value} > 0")
     found = [unit for unit, low, high in VITAL_UNITS.get(kind, ()) if middle is not None and low <= middle <= high]
     return found[0] if len(found) == 1 else ""
@@ -156,3 +158,13 @@ def _written(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(lines)
     return out.getvalue()
+
+
+def vocabularies(file: Path | None) -> list[str]:
+    """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
+    from atoll.cdm.vocabulary import starter_vocabularies
+
+    if file is None:
+        return starter_vocabularies()
+    with Workbench(file, read_only=True) as bench:
+        return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atoll.cdm.numbers import SIGNS
 from atoll.ingest.expressions import Name, written
 from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
 _DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
+OPEN = "?"  # stands where the values do not tell a pattern or a decimal sign
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
 
 
@@ -72,7 +74,7 @@ def day_of(column: Mapping[str, Any] | None) -> str:
     """A column as a day, with its pattern where it has one."""
     if column is None:
         return "TODO"
-    name, form = named(column["name"]), column.get("pattern", "")
+    name, form = named(column["name"]), pattern_of(column)
     if form == YEAR_FIRST:
         return f"date({name})"
     if column["type"] == "date" and not form:
@@ -86,10 +88,38 @@ def day_of(column: Mapping[str, Any] | None) -> str:
     return f'date({name}, "{form}")' if form else f"date({name})"
 
 
-def number_of(column: Mapping[str, Any], kind: str) -> str:
-    """A column as a number."""
-    name = named(column["name"])
-    return f'{kind}({name}, ",")' if column.get("pattern") == "," and kind == "number" else f"{kind}({name})"
+def number_of(column: Mapping[str, Any], function: str) -> str:
+    """A column read by a function that takes the decimal sign, where it has one."""
+    sign = pattern_of(column)
+    return f"{function}({named(column['name'])}{f', {word(sign)}' if sign in (*SIGNS, OPEN) else ''})"
+
+
+def pattern_of(column: Mapping[str, Any]) -> str:
+    """The pattern in which a column is written; where the scan leaves it open, a sign that a mapping refuses."""
+    return OPEN if column.get("open") else str(column.get("pattern", ""))
+
+
+def alike(columns: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """What stands for several columns under one name: written as they are, where none says otherwise."""
+    found = {pattern_of(column) for column in columns} - {""}
+    sign = found.pop() if len(found) == 1 else ""
+    return {"name": name, "type": "number", "pattern": sign, "open": list(SIGNS) if sign == OPEN else []}
+
+
+def questions(columns: Sequence[Mapping[str, Any]], lines: Sequence[str]) -> list[str]:
+    """What somebody who knows must say of the columns that a rule's lines read, as comments."""
+    read = "\n".join(lines)
+    return [
+        f"# TODO {named_column(column)}: its values fit {' and '.join(map(word, column['open']))} alike: write which"
+        f' in place of "{OPEN}"'
+        for column in columns
+        if column.get("open") and reads(read, column["name"])
+    ]
+
+
+def reads(text: str, column: str) -> bool:
+    """Whether some expressions read a column."""
+    return bool(re.search(rf"(?<!\w){re.escape(column)}(?![\w(])", text))
 
 
 def died(columns: Columns) -> str:

@@ -20,9 +20,10 @@ from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
-from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
+from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list, vocabularies
 from atoll.ingest.drafting import (
     Columns,
+    alike,
     as_written,
     called,
     day_of,
@@ -34,13 +35,15 @@ from atoll.ingest.drafting import (
     named_column,
     number_of,
     paired,
+    pattern_of,
+    questions,
     scalar,
     word,
 )  # fmt: skip
 from atoll.ingest.formats import TABLES, merges_of
 from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
-from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
+from atoll.ingest.roles import about_visits, behind, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.study.nodes import Problems
 
@@ -161,7 +164,7 @@ class _Writer:
         fit = []
         for table in self.tables:
             wide = widened(table, self.tables) if to in _EVENT_TABLES else table
-            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or _behind(wide, table)) else table
+            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or behind(wide, table)) else table
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
         if to == "visit_occurrence":
@@ -214,7 +217,14 @@ class _Writer:
         if to == "condition_occurrence" and len(diagnoses) > 1:
             lines += each_group(diagnoses, columns.get("diagnosed", []))
         lines += ["    columns:", *self._links(to, columns)]
-        return lines + [f"      {line}" for line in self._columns(to, table, columns)]
+        return self._asking(table, [*lines, *(f"      {line}" for line in self._columns(to, table, columns))])
+
+    def _asking(self, table: Mapping[str, Any], lines: list[str]) -> list[str]:
+        """A rule's lines, and before its columns what is to be asked of them."""
+        asked = questions(table["columns"], lines)
+        self.notes += [f"{table['name']}: {one.removeprefix('# TODO ')}." for one in asked]
+        at = lines.index("    columns:") + 1
+        return [*lines[:at], *(f"      {one}" for one in asked), *lines[at:]]
 
     def _links(self, to: str, columns: Columns) -> list[str]:
         person, visit = first(columns, "person"), first(columns, "visit")
@@ -282,20 +292,19 @@ class _Writer:
         """A result: its number, converted into the unit that the list of tests gives, and what it says in words."""
         written = named_column(column)
         plain = column["type"] in ("integer", "number") and not column.get("not_fitting")
-        read = number_of(column, "number") if plain else f"result({written})"
-        other = [] if plain else [written]
-        if (said := first(columns, "value_string")) and plain:
-            read, other = f"coalesce({read}, result({named(said)}))", [named(said)]
-        finding = [f"finding({one})" for one in other]
+        read = number_of(column, "number" if plain else "result")
+        said = columns.get("value_string", [])[:1] if plain else [column]  # where words may stand
+        if said and plain:
+            read = f"coalesce({read}, {number_of(said[0], 'result')})"
+        finding = [f"finding({named_column(one)})" for one in said]
         if answer := columns.get("answer"):
             finding.append(called("lookup", self._list("answer", answer, table, columns), named_column(answer[0])))
-        signs = [f"operator({one})" for one in (first(columns, "comparator"), *other) if one]
+        signs = [number_of(one, "operator") for one in (*columns.get("comparator", [])[:1], *said)]
         lines = [f"operator_concept_id: {either(signs)}"] if signs else []
         lines += [f"value_as_concept_id: {either(finding)}"] if finding else []
-        as_text = written if column["type"] == "text" or column.get("pattern") or not plain else f"text({written})"
-        texts = [said] if said and plain else []
-        texts += [columns[one][0]["name"] for one in ("answer_name", "answer") if one in columns]
-        as_text = either([as_text, *map(named, texts)])
+        as_text = written if column["type"] == "text" or pattern_of(column) or not plain else f"text({written})"
+        texts = [*(said if plain else []), *(columns[one][0] for one in ("answer_name", "answer") if one in columns)]
+        as_text = either([as_text, *map(named_column, texts)])
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
         if unit and code:
             coded = code.get("vocabulary") in self.known
@@ -316,6 +325,7 @@ class _Writer:
         day = next((columns[m][0] for m in ("measured", "start", "diagnosed", "prescribed") if m in columns), None)
         if not signs or "person" not in columns or day is None:
             return []
+        reading = alike([c for c in table["columns"] if c["name"] in dict(signs)], "reading")
         self.rules += 1
         made = vital_list(self.bench, table["name"], signs)
         name = self._add("vitals", table["name"], made)
@@ -329,10 +339,10 @@ class _Writer:
         lines += ["    columns:", *self._links("measurement", columns)]
         lines_of = (
             f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
-            "value_as_number: number(reading)", "value_source_value: text(reading)",
+            f"value_as_number: {number_of(reading, 'number')}", "value_source_value: text(reading)",
             f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values, see {name}.csv',
         )  # fmt: skip
-        return [*lines, *(f"      {line}" for line in lines_of)]
+        return self._asking(table, [*lines, *(f"      {line}" for line in lines_of)])
 
     def _smoking(self, table: Mapping[str, Any]) -> list[str]:
         """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""
@@ -347,7 +357,8 @@ class _Writer:
         lines = ["  - to: observation", f"    from: {word(table['name'])}", "    columns:"]
         made = (f"observation_concept_id: {SMOKING}", f"observation_date: {scalar(day_of(day))}",
                 f"value_as_string: {said}", f"observation_source_value: {said}")  # fmt: skip
-        return [*lines, *self._links("observation", columns), *(f"      {line}" for line in made)]
+        lines += [*self._links("observation", columns), *(f"      {line}" for line in made)]
+        return self._asking(table, lines)
 
     def _list(self, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any], columns: Columns) -> str:
         """The name of a code list for a column; made when first asked for."""
@@ -382,19 +393,3 @@ def _fits(to: str, table: Mapping[str, Any]) -> bool:
         return False
     # rows with codes or values are events of visits, not visits
     return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns
-
-
-def _behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
-    """Whether a code takes the place of the number that stands for it."""
-    own = {column["name"]: column["meaning"] for column in table["columns"]}
-    return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])
-
-
-def vocabularies(file: Path | None) -> list[str]:
-    """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
-    from atoll.cdm.vocabulary import starter_vocabularies
-
-    if file is None:
-        return starter_vocabularies()
-    with Workbench(file, read_only=True) as bench:
-        return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]

@@ -137,3 +137,9 @@ def own_values(table: Mapping[str, Any], name: str) -> bool:
     """Whether nearly every row has a value of its own in a column."""
     column = next(column for column in table["columns"] if column["name"] == name)
     return not column["missing"] and bool(table["rows"]) and column["distinct"] >= ALMOST * table["rows"]
+
+
+def behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether a code takes the place of the number that stands for it."""
+    own = {column["name"]: column["meaning"] for column in table["columns"]}
+    return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])

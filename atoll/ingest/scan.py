@@ -2,7 +2,8 @@
 
 Still it is made so that it could be shown: values are named only when at least K rows (K persons, where a column looks
 like the patient's number) hold them, ranges run from the 5th to the 95th percentile, and a column in which nearly every
-value is another one shows none. A column's type is found on the first rows and then held against all of them.
+value is another one shows none. A column's type is found on the first rows and then held against all of them. Where the
+values fit two readings alike (05/03/1960, 1,234) both are named as `open`, and neither is taken.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from atoll.cdm.numbers import MACROS, SIGNS
 from atoll.cdm.pace import Pace, Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
@@ -25,9 +27,9 @@ K = 10
 SAMPLE = 20_000  # rows on which types are found
 FEW = 1_000  # distinct values up to which they are counted
 DATES = ("yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "yyyyMMdd", "dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "dd-MM-yyyy",
-         "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
+         "MM-dd-yyyy", "yyyy年MM月dd日", "yyyy/M/d", "yyyy-M-d")  # fmt: skip
 TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy/MM/dd HH:mm",
-         "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
+         "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm", "MM/dd/yyyy HH:mm", "yyyy/M/d H:mm", "yyyy-MM-ddTHH:mm:ssZ")  # fmt: skip
 YEAR_FIRST = "several, year first"  # several patterns in one column, all read by date(x) without a pattern
 EXACT = 100_000  # rows up to which distinct values are counted, not estimated
 SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
@@ -103,7 +105,9 @@ def _column(
     bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int
 ) -> dict[str, Any]:
     dtype = table.columns[name]
-    kind, form = _kind(bench, name, dtype)
+    kind, form, either = _kind(bench, name, dtype, "sampled")
+    if either and rows > SAMPLE:  # a later row may tell
+        kind, form, either = _kind(bench, name, dtype, view)
     column: dict[str, Any] = {
         "name": name,
         "type": kind,
@@ -112,19 +116,18 @@ def _column(
         "meaning": meaning_of(name, table.name),
         "unique": False,
     }
-    if form:
-        column["pattern"] = form
+    column |= ({"pattern": form} if form else {}) | ({"open": list(either)} if either else {})
     if filled and (filled <= EXACT or distinct > 0.8 * filled):
         exact = bench.value(f"SELECT count(DISTINCT {quoted(name)}) FROM {view}")
         distinct = exact
         column |= {"distinct": exact, "unique": exact == filled and filled == rows}
-    read = _read(name, kind, form, dtype)
+    read = _read(name, kind, form or "".join(either[:1]), dtype)
     if kind in ("integer", "number", "date", "datetime") and filled:
         low, high, fitting = bench.rows(
             f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"
         )[0]
         column["not_fitting"] = filled - fitting
-        if not column["unique"] and distinct > 2 and fitting >= 20 * k:
+        if not either and not column["unique"] and distinct > 2 and fitting >= 20 * k:
             column["range"] = [str(low), str(high)] if kind in ("date", "datetime") else [low, high]
     elif filled:
         column["vocabulary"] = _vocabulary(bench, name)
@@ -139,41 +142,62 @@ def _column(
     return column
 
 
-def _kind(bench: Workbench, name: str, dtype: str) -> tuple[str, str]:
-    """Type and, for dates and numbers with another sign, the pattern that the mapping's functions take."""
+def _kind(bench: Workbench, name: str, dtype: str, rows: str) -> tuple[str, str, tuple[str, ...]]:
+    """Type and, for dates and numbers with another sign, the pattern that the mapping's functions take; in its place
+    the patterns between which the values of these rows leave open which is theirs."""
     plain = dtype.lstrip("!")
     for start, kind in (("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
                         ("date", "date"), ("timestamp", "datetime"), ("boolean", "truth")):  # fmt: skip
         if plain.startswith(start):
-            return kind, ""
+            return kind, "", ()
     if not plain.startswith("string"):
-        return plain.split("<")[0].split("(")[0], ""
+        return plain.split("<")[0].split("(")[0], "", ()
     column = quoted(name)
     checks = {
         "n": f"count({column})",
         "code": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?0[0-9]'))",
         "integer": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9]{{1,15}}$'))",
         "number": f"count(try_cast({column} AS DOUBLE))",
-        "comma": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9.]*,[0-9]+$'))",
+        **{sign: f"count({MACROS[sign]}({column}))" for sign in SIGNS},
+        "either": f"count(coalesce({', '.join(f'{MACROS[sign]}({column})' for sign in SIGNS)}))",
+        "unsure": f"count(*) FILTER (WHERE {MACROS['.']}({column}) <> {MACROS[',']}({column}))",
     }
     checks[YEAR_FIRST] = f"count(try_cast(year_first({column}) AS DATE))"
     for form in (*DATES, *TIMES):
         checks[form] = f"count(try_strptime({column}, {literal(_signs(form))}))"
-    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM sampled")[0], strict=True))
+    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM {rows}")[0], strict=True))
     n = counted["n"]
     if not n:
-        return "empty", ""
+        return "empty", "", ()
     best = max((*DATES, *TIMES), key=lambda form: (counted[form], len(form)))
     if counted[best] >= SURE * n and not (best == "yyyyMMdd" and not _days(bench, name)):
-        return ("datetime" if best in TIMES else "date"), best
+        kind, other = ("datetime" if best in TIMES else "date"), _other_way_round(best)
+        alike = counted.get(other) == counted[best] and other != best
+        return (kind, "", tuple(sorted((best, other)))) if alike else (kind, best, ())
     if counted[YEAR_FIRST] >= SURE * n and counted["integer"] < SURE * n:
-        return "date", YEAR_FIRST
+        return "date", YEAR_FIRST, ()
     if counted["code"] > 0.01 * n:
-        return "text", ""
-    for kind in ("integer", "number"):
-        if counted[kind] >= SURE * n:
-            return kind, ""
-    return ("number", ",") if counted["comma"] + counted["integer"] >= SURE * n and counted["comma"] else ("text", "")
+        return "text", "", ()
+    if counted["integer"] >= SURE * n:
+        return "integer", "", ()
+    return _decimal(counted, n)
+
+
+def _other_way_round(form: str) -> str:
+    """A day's pattern with day and month in each other's place."""
+    return form.replace("MM", "?").replace("dd", "MM").replace("?", "dd")
+
+
+def _decimal(counted: Mapping[str, int], n: int) -> tuple[str, str, tuple[str, ...]]:
+    """Number or text. The decimal sign is told by the values that only one of the two lets be numbers, also of results
+    some of which are words."""
+    best = max(SIGNS, key=counted.__getitem__)
+    kind = "number" if counted[best] >= SURE * n else "text"
+    if counted["unsure"] and counted["."] == counted[","]:
+        return (kind, "", SIGNS) if kind == "number" else (kind, "", ())
+    told = counted[best] >= max(SURE * counted["either"], n / 2) and counted["."] != counted[","]
+    usual = best == "." and counted["number"] == counted["."]  # a point, and nothing between the thousands
+    return kind, best if told and not usual else "", ()
 
 
 def _signs(form: str) -> str:
@@ -195,8 +219,8 @@ def _read(name: str, kind: str, form: str, dtype: str) -> str:
         return f"try_cast(year_first({column}) AS DATE)"
     if kind in ("date", "datetime"):
         return f"CAST(try_strptime({column}, {literal(_signs(form))}) AS {'DATE' if kind == 'date' else 'TIMESTAMP'})"
-    if form == ",":
-        column = f"replace(replace({column}, '.', ''), ',', '.')"
+    if form in SIGNS:
+        return f"{MACROS[form]}({column})"
     return f"try_cast({column} AS {'BIGINT' if kind == 'integer' else 'DOUBLE'})"
 
 

@@ -70,7 +70,8 @@ def canonical(written: str) -> str:
     text = unicodedata.normalize("NFKC", written).strip().replace("μ", "u").replace("µ", "u").replace(" /", "/")
     if not text:
         return ""
-    found = spellings().get(text.lower().replace("∕", "/").replace("／", "/"))
+    slashed = text.replace("∕", "/")
+    found = spellings().get(slashed) or spellings().get(slashed.lower())
     if found:
         return found
     for candidate in (_cased(text), text):
@@ -84,9 +85,10 @@ def canonical(written: str) -> str:
 
 @cache
 def spellings() -> dict[str, str]:
-    """Spelling in lower case → UCUM."""
+    """Spelling → UCUM. One in lower case stands for all; one with capitals for itself: G/L is giga per litre, g/L is
+    not."""
     with (HERE / "unit_spellings.csv").open(encoding="utf-8", newline="") as file:
-        return {unicodedata.normalize("NFKC", row["written"]).lower(): row["ucum"] for row in csv.DictReader(file)}
+        return {unicodedata.normalize("NFKC", row["written"]): row["ucum"] for row in csv.DictReader(file)}
 
 
 @cache

@@ -50,6 +50,9 @@ from atoll.study.units import (
         (40, "IU/L", "U/L", "", 40, 1e-9),
         (2.1, "μIU/mL", "mIU/L", "", 2.1, 1e-9),
         (120, "mmHg", "kPa", "", 16.0, 0.01),
+        (15, "‰", "%", "", 1.5, 1e-9),
+        (450, "万/mm3", "10^12/L", "", 4.5, 1e-9),
+        (250, "G/L", "10^3/uL", "", 250, 1e-9),
     ],
 )
 def test_conversions_that_clinicians_know(
@@ -91,6 +94,8 @@ def test_what_does_not_convert_says_why() -> None:
     [
         ("g/L", 8636), ("ng/L", 8725), ("10¹²/L", 8734), ("×10^12/L", 8734), ("10⁹/L", 9444), ("L/L", 44777604),
         ("mL/min/1.73 m²", 720870), ("ml/(min·1.73m^2)", 720870), ("mL/min", 8795), ("pmol/L", 0), ("kU/L", 0),
+        ("×10³/μL", 8848), ("×10^6/μL", 8815), ("G/L", 9444), ("g/l", 8636), ("T/L", 8734), ("mg/24小时", 8909),
+        ("个/HP", 8889), ("‰", 0), ("万/mm3", 0),
     ],
 )  # fmt: skip
 def test_concepts_of_units(written: str, concept: int) -> None:
