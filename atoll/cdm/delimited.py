@@ -43,7 +43,13 @@ _CJK = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2}")  # a Chinese character in UTF-8
 
 @dataclass(frozen=True)
 class Look:
-    """What one reading of a file showed. `lines` counts line ends; `mixed` says that both kinds of line ends occur."""
+    """What one reading of a file showed.
+
+    lines    line ends
+    mixed    both kinds of line ends occur
+    within   line ends behind an odd number of quotation marks: a field may span lines there, or hold a stray mark
+    ends     the last line has a line end
+    """
 
     sha256: str
     size: int
@@ -51,6 +57,8 @@ class Look:
     lines: int
     mixed: bool
     bom: bool
+    within: int = 0
+    ends: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def look(path: Path, encoding: str | None = None, progress: Progress = silent) -
 def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, progress: Progress) -> Look:
     hashed, size, lines, crlf, last = hashlib.sha256(), 0, 0, 0, b""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    plain, head = True, b""
+    plain, head, within, inside = True, b"", 0, False
     try:
         for block in _blocks(path, size_on_disk, progress):
             hashed.update(block)
@@ -95,6 +103,9 @@ def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, pro
             size, lines = size + len(block), lines + block.count(b"\n")
             crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
             last = block[-1:]
+            if inside or b'"' in block:
+                found_within, inside = _within(block, inside)
+                within += found_within
             if plain and not (block.isascii() and not decoder.getstate()[0]):
                 plain = _decodes(decoder, block)
         plain = plain and _decodes(decoder, b"", final=True)
@@ -106,7 +117,18 @@ def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, pro
         what = f"{path.name} is empty: not even a line with column names."
         raise DataError(what, "Is it the right file?", code="EMPTY")
     found = encoding or _encoding(path, head, plain)
-    return Look(hashed.hexdigest(), size, found, lines, 0 < crlf < lines, head[:3] == codecs.BOM_UTF8)
+    bom, ends = head[:3] == codecs.BOM_UTF8, last in (b"\n", b"\r", b"\0")  # UTF-16 ends its lines with a zero
+    return Look(hashed.hexdigest(), size, found, lines, 0 < crlf < lines, bom, within, ends)
+
+
+def _within(block: bytes, inside: bool) -> tuple[int, bool]:
+    """Line ends behind an odd number of quotation marks, and whether the block ends so; `inside` where it begins so."""
+    import numpy as np
+
+    signs = np.frombuffer(block, np.uint8)
+    marks = signs[(signs == ord('"')) | (signs == ord("\n"))]
+    odd = np.logical_xor.accumulate(marks == ord('"')) ^ inside
+    return int((odd & (marks == ord("\n"))).sum()), bool(odd[-1]) if len(odd) else inside
 
 
 def _blocks(path: Path, packed: int, progress: Progress) -> Iterator[bytes]:

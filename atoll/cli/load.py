@@ -96,25 +96,33 @@ def _codes(out: Output, made: Report, lists: Mapping[str, Path], report: Path | 
 
 def _aside(out: Output, made: Report) -> None:
     """What was kept aside, what has no concept, and what lacks a unit."""
+    from atoll.ingest.lists import UNITS
+
     if made.rejected:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
-        kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept, unit unknown",
+        kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept in its unit, or none",
                  "line": "line not read", "match": "loaded, not matched"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
+    for text in made.manifest.get("notes", []):
+        out.say(f"Note: {text}.")
     if others := made.manifest.get("unread"):
         said = ", ".join(f"{one['table']} ({one['rows']:,} rows)" for one in others)
         out.say()
         out.say(f"Not read, for no rule of the mapping asks for them: {said}")
-    for note in made.manifest.get("notes", ()):
-        out.say(f"From the database: {note}")
-    if made.unmapped:
+    units = [u for u in made.unmapped if u["vocabulary"] == UNITS]
+    for one in units:
+        out.say()
+        out.say(
+            f"Not known, or not converted: {one['codes']:,} units, in which {one['rows']:,} values stay as written."
+        )
+    if len(made.unmapped) > len(units):
         out.say()
         out.say("Codes without a standard concept, kept as concepts of your own (ingest.unmapped):")
         out.table(
             ("vocabulary or list", "codes", "rows"),
-            [(u["vocabulary"], f"{u['codes']:,}", f"{u['rows']:,}") for u in made.unmapped],
+            [(u["vocabulary"], f"{u['codes']:,}", f"{u['rows']:,}") for u in made.unmapped if u not in units],
         )
     if made.units:
         out.say()

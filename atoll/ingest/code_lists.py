@@ -11,12 +11,15 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from atoll.cdm.numbers import MACROS
 from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.terms.chinese import is_chinese, translate
 from atoll.ingest.terms.text import canonical
+from atoll.ingest.values import value_words
 from atoll.study.units import UnitError, analyte_in, conversion
 
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
@@ -83,15 +86,15 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
     )
     columns = ["code", *(["name"] if wanted.names else []), *(["concept_id"] if wanted.meaning != "units" else [])]
     columns += ["unit", "analyte"] if wanted.unit else []
-    known, lines, units = dict(KNOWN.get(wanted.meaning, {})), [], dict[str, str]()
+    known = dict(_answers() if wanted.meaning == "answer" else KNOWN.get(wanted.meaning, {}))
+    lines, units = [], dict[str, str]()
     numbers = {code.strip() for code, *_ in rows if code.strip().isdecimal()}
-    by_number = wanted.meaning == "sex" and {"1", "2"} <= numbers <= set(
-        SEX_BY_NUMBER
-    )  # 0 and 1 alone are another code
+    by_number = wanted.meaning == "sex" and {"1", "2"} <= numbers <= set(SEX_BY_NUMBER)  # 0 and 1: another code
     known |= SEX_BY_NUMBER if by_number else {}
     for code, name, unit, n in rows[:MOST]:
-        row = {"code": code, "name": name or "", "concept_id": known.get(code.strip().casefold(), ""), "rows": n}
-        analyte = analyte_of(name or code) if unit else ""
+        concepts = (known[one] for one in (code.strip().casefold(), (name or "").strip().casefold()) if one in known)
+        row = {"code": code, "name": name or "", "concept_id": next(concepts, ""), "rows": n}
+        analyte = analyte_of(name or code) or analyte_in(_common_tests().get(code.strip(), "")) if unit else ""
         row |= {"unit": _one_unit(units, unit or "", analyte), "analyte": analyte}
         lines.append([row[column] for column in (*columns, "rows")])
     note = "1 and 2 are read as male and female, as GB/T 2261.1 has them." if by_number else ""
@@ -124,6 +127,29 @@ def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:
     middle = bench.value(f"SELECT median({value}) FROM {quoted(f'source:{table}')} WHERE {value} > 0")
     found = [unit for unit, low, high in VITAL_UNITS.get(kind, ()) if middle is not None and low <= middle <= high]
     return found[0] if len(found) == 1 else ""
+
+
+@cache
+def _common_tests() -> dict[str, str]:
+    """LOINC code → what it counts."""
+    rows = csv.DictReader(_of_package("atoll.ingest.terms", "common_tests.csv"))
+    return {row["loinc"]: row["analyte"] for row in rows}
+
+
+@cache
+def _answers() -> dict[str, int]:
+    """A result in words, or its code in SNOMED or LOINC → its concept."""
+    rows = csv.DictReader(_of_package("atoll.cdm", "starter_concepts.csv"))
+    coded = {
+        row["concept_code"].casefold(): int(row["concept_id"])
+        for row in rows
+        if row["domain_id"] == "Meas Value" and row["vocabulary_id"] in ("SNOMED", "LOINC")
+    }
+    return {**coded, **value_words()}
+
+
+def _of_package(package: str, name: str) -> list[str]:
+    return files(package).joinpath(name).read_text("utf-8").splitlines()
 
 
 def analyte_of(name: str) -> str:

@@ -39,6 +39,7 @@ def compiled(tree: Expression, scope: Scope) -> Value:
         bad=inherited + made.bad,
         bare=made.bare + tuple(one for argument in arguments for one in argument.bare),
         graded=made.graded + tuple(one for argument in arguments for one in argument.graded),
+        kept=next((one.kept for one in (made, *arguments) if one.kept is not None), None),
         converted=next((one.converted for one in (made, *arguments) if one.converted is not None), None),
     )
 
@@ -161,8 +162,9 @@ def _case(tree: Case, scope: Scope) -> Value:
         each = [getattr(value, part) for value in values]
         if all(one is None for one in each):
             return None
-        dtype = "int32" if part == "concept" else "string"
+        dtype = "int32" if part in ("concept", "kept") else "string"
         filled = [ibis().null(dtype) if one is None else one.cast(dtype) for one in each]
         return ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
 
-    return Value(made, kind, bad, told("source"), told("concept"), said("bare"), said("graded"), told("converted"))
+    return Value(made, kind, bad, told("source"), told("concept"), said("bare"), said("graded"), told("kept"),
+                 told("converted"))  # fmt: skip

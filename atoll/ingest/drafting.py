@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atoll.cdm.numbers import SIGNS
+from atoll.ingest.expressions import Name, written
 from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
@@ -55,7 +57,7 @@ def named(name: str | None) -> str:
     """A column as an expression names it."""
     if name is None:
         return "TODO"
-    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
+    return written(Name(name))
 
 
 def named_column(column: Mapping[str, Any]) -> str:
@@ -120,15 +122,21 @@ def reads(text: str, column: str) -> bool:
     return bool(re.search(rf"(?<!\w){re.escape(column)}(?![\w(])", text))
 
 
+def died(columns: Columns) -> str:
+    """Whether a patient is dead; without a day none has a row of `death`, and the load names those."""
+    day, said = first(columns, "death"), first(columns, "deceased")
+    return scalar(f"{named(day)} is not missing" + (f" or {named(said)}" if said else ""))
+
+
 def word(text: str) -> str:
     """A text as YAML takes it: in double quotes where it is no plain word."""
-    return text if re.fullmatch(r"[^\W\d][\w.-]*", text) else '"' + text.replace('"', '\\"') + '"'
+    plain = re.fullmatch(r"[^\W\d][\w.-]*", text) and text.lower() != "null"
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def scalar(expression: str) -> str:
-    """An expression as YAML takes it: in single quotes where it begins with a sign of YAML's own."""
-    return (
-        "'" + expression.replace("'", "''") + "'"
-        if expression[0] in "`\"'@%&*!|>#[]{},?-:" or ": " in expression
-        else expression
+    """An expression as YAML takes it: in single quotes where it begins with a sign of YAML's own, or holds one."""
+    plain = expression[0] not in "`\"'@%&*!|>#[]{},?-:" and not re.search(
+        r":(\s|$)|\s#|^null$", expression, re.IGNORECASE
     )
+    return expression if plain else "'" + expression.replace("'", "''") + "'"

@@ -1,8 +1,8 @@
 """The small language of a mapping's right-hand sides: text to a tree, each part with its line and column.
 
-    date(visit_day, "yyyy/MM/dd")            a function of columns and constants
+    date(visit_day, "yyyy/MM/dd")      a function of columns and constants
     case when sex = "男" then 8507 else 0 end
-    `Serum Na+` * 2.5                        a column whose name is not a plain word stands in backquotes
+    `Serum Na+` * 2.5                  a column whose name is no plain word: in backquotes, one within it twice
 
 It has neither SQL nor Python in it: no statement, no loop, no name but the source's columns and the functions of
 `ingest.functions`, which also holds the types. Operators, from weakest to strongest: or · and · not ·
@@ -67,7 +67,7 @@ _TOKEN = re.compile(
     r"""(?P<blank>\s+)
       | (?P<number>\d+(\.\d+)?([eE][-+]?\d+)?(?![^\W\d]))
       | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<column>`[^`\n]+`)
+      | (?P<column>`(?:[^`\n]|``)+`)
       | (?P<word>[^\W\d]\w*)
       | (?P<sign><=|>=|!=|<>|==|[-+*/()=<>,])""",
     re.VERBOSE | re.DOTALL,
@@ -282,7 +282,7 @@ def _leaf(token: _Token) -> Expression:
     if token.kind == "text":
         plain = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), token.text[1:-1], flags=re.DOTALL)
         return Constant(plain, token.place)
-    return Name(token.text.strip("`"), token.place)
+    return Name(token.text[1:-1].replace("``", "`") if token.kind == "column" else token.text, token.place)
 
 
 def names(tree: Expression) -> Iterator[Name]:
@@ -305,7 +305,7 @@ def written(tree: Expression) -> str:
         return _constant(tree.value)
     if isinstance(tree, Name):
         plain = re.fullmatch(r"[^\W\d]\w*", tree.name) and tree.name.lower() not in _WORDS
-        return tree.name if plain else f"`{tree.name}`"
+        return tree.name if plain else f"`{tree.name.replace('`', '``')}`"
     if isinstance(tree, Case):
         branches = " ".join(f"when {written(condition)} then {written(value)}" for condition, value in tree.branches)
         return f"case {branches} else {written(tree.otherwise)} end"

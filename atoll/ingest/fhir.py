@@ -1,9 +1,10 @@
 """FHIR R4 as tables: bulk exports (NDJSON, one resource a line) and bundles, read by the engine with the types of R4.
 
 Each resource type is a table of plain columns: `patient` and `encounter` are the ids behind the references, `code`,
-`system` and `display` the first coding of what the resource is about, `code_2` and `system_2` the second. Dates stay as
-they are written, with their offset. Components of an observation are rows of their own (id, then `#` and a number).
-Resources of other types are counted and named.
+`system` and `display` the first coding of what the resource is about, `code_2` and `system_2` the second. Codings of a
+system that everybody knows (`_KNOWN`) come before a hospital's own, whatever their order. Dates stay as they are
+written, with their offset. Components of an observation are rows of their own (id, then `#` and a number). Resources of
+other types are counted and named.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ _MEDICINE = {"medicationCodeableConcept": _CODING, "medicationReference": _REF,
 _MISTAKE = {"entered-in-error": "entered in error"}
 _UNDONE = {"cancelled": "cancelled", "not-done": "not done", "planned": "only planned", "draft": "only a draft"}
 _NO_ORDER = "('proposal', 'plan', 'option')"
+# how addresses of code systems begin; FHIR R4, Terminology Registry (namingsystem-terminologies) and Code Systems
+_KNOWN = ("http://loinc.org", "http://snomed.info/sct", "http://www.nlm.nih.gov/research/umls/rxnorm",
+          "http://hl7.org/fhir/sid/", "http://www.whocc.no/atc", "http://terminology.hl7.org/CodeSystem/",
+          "urn:oid:2.16.840.1.113883.6.")  # fmt: skip
 _ORDERED = f"CASE WHEN doNotPerform THEN 'not to be performed' WHEN intent IN {_NO_ORDER} THEN 'no order' END"
 
 
@@ -40,14 +45,21 @@ def _id(column: str) -> str:
     return f"replace(split_part(split_part({column}.reference, '/_history/', 1), '/', -1), 'urn:uuid:', '')"
 
 
+def _codings(column: str) -> str:
+    """The codings of a CodeableConcept, those of a known system first."""
+    known = " OR ".join(f"starts_with(coalesce(c.system, ''), {literal(system)})" for system in _KNOWN)
+    return f"list_concat(list_filter({column}.coding, c -> {known}), list_filter({column}.coding, c -> NOT ({known})))"
+
+
 def _coded(column: str, prefix: str = "") -> str:
-    """The first two codings and the text; who gives no code is read by the text, so that nothing is without a name."""
-    names = {"code": "code", "system": "system", "display": "display"}
-    either = {} if prefix else {"code": f", {column}.text, {column}.coding[1].display", "display": f", {column}.text"}
-    parts = [f"coalesce({column}.coding[1].{field}{either.get(field, '')}) AS {prefix}{name}"
-             for field, name in names.items()]  # fmt: skip
-    parts += [f"{column}.coding[2].{field} AS {prefix}{name}_2" for field, name in list(names.items())[:2]]
-    return ", ".join([*parts, f"{column}.text AS {prefix}text"])
+    """Two codings and the text; who gives no code is read by the text, so that nothing is without a name."""
+    first, second = f"{_codings(column)}[1]", f"{_codings(column)}[2]"
+    code = f"coalesce({first}.code, {column}.text, {first}.display) AS {prefix}code"
+    said = f"coalesce({first}.display, {column}.text) AS {prefix}display"
+    return (
+        f"{code}, {first}.system AS {prefix}system, {said}, {second}.code AS {prefix}code_2,"
+        f" {second}.system AS {prefix}system_2, {column}.text AS {prefix}text"
+    )
 
 
 def _why(column: str, words: Mapping[str, str], *others: str) -> str:
@@ -75,7 +87,7 @@ _VALUE = (
 )
 _REPLACED_BY = "list_filter(link, l -> l.type = 'replaced-by')[1].other"
 _DURATION = "STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR)"
-_VERIFIED = _why("verificationStatus.coding[1].code", {**_MISTAKE, "refuted": "refuted",
+_VERIFIED = _why(f"{_codings('verificationStatus')}[1].code", {**_MISTAKE, "refuted": "refuted",
                  "differential": "one of several possible diagnoses"})  # fmt: skip
 # resource type -> (fields with their types, what is selected)
 TYPES: dict[str, tuple[dict[str, str], str]] = {
@@ -100,14 +112,14 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         {**_ABOUT, "code": _CODING, "onsetDateTime": "VARCHAR", "onsetPeriod": _PERIOD, "abatementDateTime": "VARCHAR",
          "recordedDate": "VARCHAR", "clinicalStatus": _CODING, "verificationStatus": _CODING},
         f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, onsetPeriod.start, recordedDate) AS start_time,"
-        " coalesce(abatementDateTime, onsetPeriod.end) AS end_time, clinicalStatus.coding[1].code AS clinical_status,"
-        f" verificationStatus.coding[1].code AS verification_status, {_VERIFIED}",
+        f" coalesce(abatementDateTime, onsetPeriod.end) AS end_time, {_codings('clinicalStatus')}[1].code AS"
+        f" clinical_status, {_codings('verificationStatus')}[1].code AS verification_status, {_VERIFIED}",
     ),
     "Observation": (
         {**_ABOUT, **_VALUES, "code": _CODING, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
          "issued": "VARCHAR", "category": f"{_CODING}[]"},
         f"{_WHO}, {_coded('code')}, coalesce(effectiveDateTime, effectivePeriod.start, issued) AS time, {_VALUE},"
-        f" category[1].coding[1].code AS category, {_why('status', {**_MISTAKE, **_UNDONE})}",
+        f" {_codings('category[1]')}[1].code AS category, {_why('status', {**_MISTAKE, **_UNDONE})}",
     ),
     "Medication": (
         {"id": "VARCHAR", "code": _CODING, "status": "VARCHAR"},

@@ -17,7 +17,6 @@ from atoll.ingest.kinds import (
     Kind,
     Making,
     Value,
-    any_of,
     as_kind,
     as_number,
     builtin,
@@ -160,7 +159,18 @@ def _coalesce(making: Making, *values: Value) -> Value:
     # the first that can be read wins: a later one mends an unreadable earlier one
     made = ibis().coalesce(*(as_kind(value, kind) for value in values))
     bad = tuple(made.isnull() & each for value in values for each in value.bad)
-    return Value(made, kind, bad)
+
+    def told(part: str, dtype: str) -> Any:
+        """What the look-up that is taken read, or found."""
+        said = [(value.ibis.notnull(), getattr(value, part)) for value in values]
+        if all(one is None for _, one in said):
+            return None
+        nothing = ibis().null(dtype)
+        return ibis().cases(
+            *((taken, nothing if one is None else one.cast(dtype)) for taken, one in said), else_=nothing
+        )
+
+    return Value(made, kind, bad, told("source", "string"), told("concept", "int32"))
 
 
 def _lookup(making: Making, listed: Value, x: Value, column: Value | None = None) -> Value:
@@ -191,13 +201,12 @@ def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: 
     keys = tuple(_text(making, each) for each in (unit, wanted, analyte) if each)
     found = making.scope.joined("convert", "", keys, making.call)
     number, without = as_kind(value, "number"), keys[0].ibis.isnull()
-    graded = any_of(value.graded)
-    plain = without if graded is None else without | graded
-    # without a unit there is nothing to convert: the number stays, and the loader writes no unit and names the row
-    made = ibis().ifelse(plain, number, number * found["factor"] + found["offset"])
-    bad = number.notnull() & ~plain & found["factor"].isnull()
+    stays = without | found["factor"].isnull()
+    # where there is nothing to convert the number stays as it is, and the loader says in which unit, or names the row
+    made = ibis().ifelse(stays, number, number * found["factor"] + found["offset"])
+    kept = ibis().ifelse(number.notnull() & ~without & stays, found["concept_id"].fill_null(0), None)
     return Value(
-        made, "number", (bad,), bare=(number.notnull() & without,), converted=together([key.ibis for key in keys])
+        made, "number", bare=(number.notnull() & without,), kept=kept, converted=together([key.ibis for key in keys])
     )
 
 

@@ -33,7 +33,8 @@ class Value:
     source   the Ibis expression of the text that a look-up read, or None
     concept  the Ibis expression of the concept of that text itself, or None
     bare     Ibis conditions: a number that was to be converted has no unit, and is left as it was
-    graded   Ibis conditions: the number is the grade of a result in words (1+), which has no unit
+    graded   Ibis conditions: the result is in words, or a grade (1+): it has neither number nor unit
+    kept     the Ibis expression of the concept of the unit that a number keeps since it does not convert, or None
     converted  the Ibis expression of what a conversion read: unit, wanted unit and analyte as one text, or None
     """
 
@@ -44,6 +45,7 @@ class Value:
     concept: Any = None
     bare: tuple[Any, ...] = ()
     graded: tuple[Any, ...] = ()
+    kept: Any = None
     converted: Any = None
 
 

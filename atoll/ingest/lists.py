@@ -8,6 +8,8 @@ from typing import Any
 
 from atoll.errors import DataError
 
+UNITS = "units as written"  # the list, in what has no concept, of units that are not known or do not convert
+
 
 def whole_rows(reader: Any, name: str) -> Iterator[Any]:
     """The rows of a reader of `csv`.

@@ -266,8 +266,9 @@ def _units(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
     return pa.table({"key": list(keys), "concept_id": pa.array([find(key) for key in keys], pa.int32())})
 
 
-def _conversions(_: Workbench, __: str, keys: Sequence[str]) -> Any:
-    """Factor and offset for unit, wanted unit and analyte in one key; nothing where they do not convert."""
+def _conversions(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
+    """Factor and offset for unit, wanted unit and analyte in one key, nothing where they do not convert; the unit's
+    concept."""
     import pyarrow as pa
 
     made: list[tuple[float | None, float | None]] = []
@@ -277,10 +278,10 @@ def _conversions(_: Workbench, __: str, keys: Sequence[str]) -> Any:
             made.append((1.0, 0.0) if unit == wanted else conversion(unit, wanted, *analyte))
         except UnitError:
             made.append((None, None))
-    factors, offsets = zip(*made, strict=True)
-    return pa.table(
-        {"key": list(keys), "factor": pa.array(factors, pa.float64()), "offset": pa.array(offsets, pa.float64())}
-    )
+    find, columns = unit_finder(bench), zip(*made, strict=True)
+    parts = dict(zip(("factor", "offset"), (pa.array(column, pa.float64()) for column in columns), strict=True))
+    concepts = pa.array([find(key.split(SEPARATOR)[0]) for key in keys], pa.int32())
+    return pa.table({"key": list(keys), **parts, "concept_id": concepts})
 
 
 def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
@@ -291,7 +292,7 @@ def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
 
 _COMPUTED: Mapping[str, tuple[Mapping[str, str], Callable[[Workbench, str, Sequence[str]], Any]]] = {
     "unit": ({"concept_id": "int32"}, _units),
-    "convert": ({"factor": "float64", "offset": "float64"}, _conversions),
+    "convert": ({"factor": "float64", "offset": "float64", "concept_id": "int32"}, _conversions),
     "result": (COLUMNS, _results),
 }
 _TYPES = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32"}  # of other look-ups' columns; else text

@@ -28,6 +28,7 @@ from atoll.ingest.drafting import (
     as_written,
     called,
     day_of,
+    died,
     each_group,
     either,
     first,
@@ -43,7 +44,7 @@ from atoll.ingest.drafting import (
 from atoll.ingest.formats import TABLES, merges_of
 from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
-from atoll.ingest.roles import behind, by_meaning, own_values, roles, row_key, widened
+from atoll.ingest.roles import about_visits, behind, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.study.nodes import Problems
 
@@ -59,7 +60,8 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
 _EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
 _JOINING = (*_EVENT_TABLES, "visit_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
-_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name"}
+_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name",
+          "answer": "answer_name"}  # fmt: skip
 _START = {
     "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
     "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
@@ -168,6 +170,8 @@ class _Writer:
             wide = wide if wide.get("join") and _says_more(to, wide, table) else table
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
+        if to == "visit_occurrence":
+            fit = about_visits(fit, self.found["kind"] != TABLES)
         if to == "person":  # the table that tells most of patients; the others are about them
             helpful = (*_NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
@@ -206,8 +210,7 @@ class _Writer:
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
-            death = named(first(columns, "death"))
-            lines += [f"    where: {death} is not missing", "    distinct: true"]
+            lines += [f"    where: {died(columns)}", "    distinct: true"]
         elif own and not own_values(table, own):
             what = "patient" if to == "person" else "visit"
             lines += [f"    distinct: true                # a {what} has several rows here"]
@@ -293,13 +296,17 @@ class _Writer:
         plain = column["type"] in ("integer", "number") and not column.get("not_fitting")
         read = number_of(column, "number" if plain else "result")
         said = columns.get("value_string", [])[:1] if plain else [column]  # where words may stand
-        as_text = written if column["type"] == "text" or pattern_of(column) or not plain else f"text({written})"
         if said and plain:
             read = f"coalesce({read}, {number_of(said[0], 'result')})"
-            as_text = f"coalesce({as_text}, {named_column(said[0])})"
+        finding = [f"finding({named_column(one)})" for one in said]
+        if answer := columns.get("answer"):
+            finding.append(called("lookup", self._list("answer", answer, table, columns), named_column(answer[0])))
         signs = [number_of(one, "operator") for one in (*columns.get("comparator", [])[:1], *said)]
         lines = [f"operator_concept_id: {either(signs)}"] if signs else []
-        lines += [f"value_as_concept_id: finding({named_column(said[0])})"] if said else []
+        lines += [f"value_as_concept_id: {either(finding)}"] if finding else []
+        as_text = written if column["type"] == "text" or pattern_of(column) or not plain else f"text({written})"
+        texts = [*(said if plain else []), *(columns[one][0] for one in ("answer_name", "answer") if one in columns)]
+        as_text = either([as_text, *map(named_column, texts)])
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
         if unit and code:
             coded = code.get("vocabulary")

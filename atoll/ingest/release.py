@@ -27,10 +27,11 @@ from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.durable import move, reason, sync
 from atoll.errors import DataError, OperatorError
+from atoll.ingest.lists import UNITS
 from atoll.ingest.repeats import REPEATS
 from atoll.ingest.report import BROKEN
 from atoll.ingest.reuse import attached
-from atoll.ingest.rules import UNKNOWN_UNIT, WITHOUT_UNIT
+from atoll.ingest.rules import NOT_CONVERTED, UNKNOWN_UNIT, WITHOUT_UNIT
 from atoll.ingest.sources import Source
 
 AGAIN = (
@@ -186,14 +187,17 @@ class Build:
             "SELECT position, bit, note FROM ingest.note JOIN ingest.rule USING (position)"
             f" WHERE target = {literal(name)} ORDER BY 1, 2"
         ):
-            what = "unit" if text in (WITHOUT_UNIT, UNKNOWN_UNIT) else "value"
+            what = "unit" if text in (WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED) else "value"
+            noted = f"_rule = {int(position)} AND _reason IS NULL AND (_note >> {int(bit)}) & 1 = 1"
             bench.run(
                 f"INSERT INTO ingest.rejected SELECT {literal(name)}, r.source, {literal(what)}, {literal(text)}, _key,"
-                " _row"
-                f" FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE _rule = {int(position)} AND _reason IS"
-                " NULL"
-                f" AND (_note >> {int(bit)}) & 1 = 1"
+                f" _row FROM {full} JOIN ingest.rule r ON r.position = _rule WHERE {noted}"
             )
+            if text in (UNKNOWN_UNIT, NOT_CONVERTED):
+                bench.run(
+                    f"INSERT INTO ingest.unmapped SELECT {literal(name)}, {literal(UNITS)}, unit_source_value, count(*)"
+                    f" FROM {full} WHERE {noted} GROUP BY ALL ORDER BY ALL"
+                )
         bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
         if name == "measurement":
             bench.run(
@@ -252,6 +256,13 @@ def keep_broken_lines(bench: Workbench, source: Source) -> None:
     for file, line, _, text in broken:
         if swallowed := text.rstrip("\r\n").count("\n"):
             lost = max(lines.get(file, 0) - line, swallowed)  # the engine stops long before the file's end
+            if text.count('"') % 2 == 0:
+                below = f"{swallowed:,} line{'s' * (swallowed > 1)} below"
+                raise DataError(
+                    f"Line {line:,} of {file} opens a quote that closes {below}.",
+                    "What lies between would be lost. Correct the line, or export the file again. The release in force"
+                    " was not touched.",
+                )
             raise DataError(
                 f"Line {line:,} of {file} opens a quote that never closes; the {lost:,} lines after it cannot be read.",
                 "Correct that line, or export the file again. The release in force was not touched.",

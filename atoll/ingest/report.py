@@ -25,7 +25,8 @@ _COUNTED = {
 _QUERIES = {
     "rejected": 'SELECT "table", source, what, reason, count(*) FROM ingest.rejected'
     " GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4",
-    "unmapped": "SELECT vocabulary, count(*), sum(rows)::BIGINT FROM ingest.unmapped GROUP BY 1 ORDER BY 3 DESC",
+    "unmapped": "SELECT vocabulary, count(DISTINCT concept_code), sum(rows)::BIGINT FROM ingest.unmapped"
+    " GROUP BY 1 ORDER BY 3 DESC",
     "units": "SELECT concept_id, unit_concept_id, count(*), count(*) FILTER (WHERE filled), round(avg(probability), 4)"
     " FROM ingest.unit_inferred GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
 }

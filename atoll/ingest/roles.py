@@ -12,6 +12,8 @@ CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of 
 _NAMED = ("name", "title", "description", "label", "名称")
 SOME = 100  # rows from which on values that are all different say that a column of another name is a key, too
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
+Table = Mapping[str, Any]  # of the scan
+Columns = dict[str, list[dict[str, Any]]]  # meaning → columns of a table
 
 
 def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -33,6 +35,25 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if visits and not any("visit" in by_meaning(table) for table in made):
         _call(made, _number_of(visits[0], made, ("person",)), "visit", always=False)
     return made
+
+
+def about_visits(found: Sequence[tuple[Table, Columns]], messages: bool) -> list[tuple[Table, Columns]]:
+    """Of tables with their columns by meaning those whose rows are visits, not what refers to the visits of another.
+
+    A second rule for the same visits would contradict the first. In messages a visit says of which kind it is; among
+    tables the one whose numbers are another's keys refers to it, where that one tells at least as much of visits.
+    """
+    if messages:
+        return [(table, columns) for table, columns in found if "visit_kind" in columns]
+    told = {str(table["name"]): len({"visit_kind", "start", "end"} & set(columns)) for table, columns in found}
+    order = sorted(told, key=lambda name: -told[name])
+    return [
+        (table, columns) for table, columns in found
+        if not any(
+            link["table"] in told and order.index(link["table"]) < order.index(table["name"])
+            for link in table["links"] if "visit" in columns and link["column"] == columns["visit"][0]["name"]
+        )
+    ]  # fmt: skip
 
 
 def widened(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

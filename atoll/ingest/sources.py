@@ -71,6 +71,7 @@ class Source:
     aside: list[tuple[str, int, str, str]] = field(default_factory=list)  # broken lines found before the engine reads
     kinds: dict[str, list[Path]] = field(default_factory=dict)  # of FHIR: type of resource → files that hold it
     counts: dict[str, int] = field(default_factory=dict)  # of messages: table → rows
+    quoted: dict[str, str] = field(default_factory=dict)  # table whose fields may span lines → the query of such rows
     others: list[str] = field(default_factory=list)  # tables that are there and that the mapping does not read
 
     def table(self, name: str) -> Any:
@@ -85,6 +86,16 @@ class Source:
                 if file.name not in seen:
                     seen.add(file.name)
                     yield file
+
+    def told(self) -> list[str]:
+        """What is odd about the files and may be right, as sentences. Reads files again whose fields may span lines."""
+        spanning = {name: self.bench.value(query) for name, query in self.quoted.items()}
+        return self.notes + [
+            f"{name}: a field in quotation marks spans lines in {rows:,} row{'s' * (rows > 1)}; two stray marks would"
+            " swallow the lines between them"
+            for name, rows in spanning.items()
+            if rows
+        ]
 
     def broken(self) -> list[tuple[str, int, str, str]]:
         """Broken CSV lines met so far: file, line, what is wrong, the line."""
@@ -195,11 +206,15 @@ class _Files:
         missing = (*(self.mapping.missing if self.mapping else ()), *declared.missing)
         forms: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
         seen: list[SourceFile] = []
+        within = 0
         for file in files:
             found = delimited.look(file, encoding or None, self.progress)
             readable = delimited.readable(file, found, self.folder)
             form = delimited.dialect(readable, declared.columns, declared.delimiter or None)
             self.source.paths[str(readable)] = file.name
+            if found.lines > 1 and not found.ends:
+                self.source.notes.append(f"{file.name}: the last line has no end; it may be cut")
+            within += found.within
             seen.append(SourceFile(file.name, found.sha256, found.size, found.encoding, form.delimiter, found.lines))
             forms.setdefault((form.delimiter, form.columns), []).append(readable)
         columns = _same_columns(name, [columns for _, columns in forms], files)
@@ -209,6 +224,9 @@ class _Files:
         ]
         listed = ", ".join(f"cleaned({quoted(column)}) AS {quoted(column)}" for column in columns)
         self.bench.view(name, " UNION ALL ".join(f"SELECT {listed} FROM ({part})" for part in parts))
+        if within:
+            spans = " OR ".join(f"contains({quoted(column)}, chr(10))" for column in columns)
+            self.source.quoted[name] = f"SELECT count(*) FROM {quoted(f'source:{name}')} WHERE {spans}"
         self.source.tables[name] = Opened(name, dict.fromkeys(columns, "string"), tuple(seen))
 
     def _excel(self, name: str, files: Sequence[Path]) -> None:

@@ -5,14 +5,12 @@ probability (`study.units.infer`); the measurement itself gets the unit only whe
 probability on (`units: {infer: 0.99}`), and is marked there as filled. Where the mapping converts a test's values,
 their distribution is that of the numbers as they were written, before the conversion (`ingest.unit_converted` holds
 how each unit was converted), and a value that is filled in is converted like the others. Values that were filled are
-no evidence for others, so a table that was taken from an earlier release gives the same; nor are grades (1+), which
-have no unit.
+no evidence for others, so a table that was taken from an earlier release gives the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ import numpy as np
 from atoll.cdm.workbench import Workbench, literal
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import unit_finder
-from atoll.ingest.values import value_words
 from atoll.study.units import UnitError, conversion, infer
 
 FEWEST = 20  # values in a unit before they say how it looks
@@ -68,7 +65,7 @@ def _known(bench: Workbench, concept: int, made: Conversions, concept_of: Finder
     """
     wanted = (
         f"FROM main.measurement WHERE measurement_concept_id = {concept} AND value_as_number > 0"
-        f" AND unit_concept_id <> 0 AND measurement_id NOT IN ({_OWN}) AND NOT {_graded()}"
+        f" AND unit_concept_id <> 0 AND measurement_id NOT IN ({_OWN})"
     )
     found, rows = dict[str, list[Any]](), dict[str, int]()
     for into, written, n in bench.rows(
@@ -98,7 +95,7 @@ def _infer(bench: Workbench, concept: int, known: dict[str, Any], unknown: float
 
     reader = bench.duckdb.execute(
         f"SELECT measurement_id, value_as_number FROM main.measurement WHERE {_EMPTY}"
-        f" AND NOT {_graded()} AND measurement_concept_id = ? ORDER BY measurement_id", [concept]
+        " AND measurement_concept_id = ? ORDER BY measurement_id", [concept]
     ).to_arrow_table()  # fmt: skip
     for batch in reader.to_batches(BATCH):
         units, weight = infer(batch.column(1).to_numpy(zero_copy_only=False), known, unknown)
@@ -128,10 +125,3 @@ def _fill(bench: Workbench, concept: int, made: Mapping[int, tuple[int, float, f
             f"UPDATE main.measurement SET unit_concept_id = {into}, value_as_number = value_as_number * {slope!r}"
             f" + {offset!r} WHERE {_EMPTY} AND measurement_id IN (SELECT id {filled} AND unit_concept_id = {unit})"
         )
-
-
-@cache
-def _graded() -> str:
-    """The SQL of whether a number is the grade of a result in words, which no unit belongs to."""
-    words = ", ".join(literal(word) for word in value_words())
-    return f"(coalesce(value_as_concept_id, 0) <> 0 OR coalesce(lower(trim(value_source_value)), '') IN ({words}))"

@@ -1,6 +1,6 @@
 """Results as laboratories write them (`<0.5`, `阴性`, `1+`, `12.3↑`, `3-5`), read column by column.
 
-number               the number, when there is one; of a grade its grade; neither a range nor a titre is one
+number               the number, when there is one; neither a word or a grade (1+) nor a range or a titre is one
 low, high            ends of a range: of 3-5 both, of <0.5 the upper, of >40 the lower
 operator_concept_id  concept of <, >, <= or >=
 value_as_concept_id  concept of a result in words, or of a grade (`value_words.csv`)
@@ -37,13 +37,10 @@ _SIZE = "[0-9.,'\u2019\x1fe]*(?:e[+-]?[0-9]+)?"  # what may be a number; whether
 
 
 @cache
-def value_words() -> dict[str, tuple[float | None, int]]:
-    """Written result → grade, concept."""
+def value_words() -> dict[str, int]:
+    """Written result → concept."""
     with Path(__file__).with_name("value_words.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["written"].lower(): (float(row["grade"]) if row["grade"] else None, int(row["concept_id"]))
-            for row in csv.DictReader(file)
-        }
+        return {row["written"].lower(): int(row["concept_id"]) for row in csv.DictReader(file)}
 
 
 def parse_values(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray, decimal: str = "") -> pa.Table:
@@ -94,16 +91,15 @@ def _distinct(texts: pa.Array, decimal: str) -> pa.Table:
     )
     words = value_words()
     at = pc.index_in(bare, pa.array(list(words), pa.string()))
-    grades, concepts = (list(column) for column in zip(*words.values(), strict=True))
     low, high = _ends(bare, operator, number, decimal)
     found = {
-        "number": pc.if_else(pc.is_valid(at), pa.array(grades, pa.float64()).take(at), number),
+        "number": pc.if_else(pc.is_valid(at), pa.scalar(None, pa.float64()), number),  # 1+ is no 1
         "low": low,
         "high": high,
         "operator_concept_id": pa.array(list(OPERATORS.values())).take(
             pc.index_in(operator, pa.array(list(OPERATORS)))
         ),
-        "value_as_concept_id": pa.array(concepts).take(at),
+        "value_as_concept_id": pa.array(list(words.values())).take(at),
     }
     return pa.table({name: found[name].cast(dtype) for name, dtype in _schema().items()})
 

@@ -334,6 +334,31 @@ def test_a_quote_that_never_closes_stops_the_load(tmp_path):
             loaded(tmp_path, results=broken)
 
 
+def test_a_quote_that_closes_amid_a_field_is_told_so(tmp_path):
+    broken = RESULTS + 'd,1,v1,2020-01-11,"2345-7,1,mg/dL\ne,1,v1,2020-01-11,2345-7,1,mg/dL"\n'
+    with pytest.raises(DataError, match=r"Line 5 of results.csv opens a quote that closes 1 line below"):
+        loaded(tmp_path, results=broken)
+
+
+def noticed(report):
+    return report.manifest["notes"]
+
+
+def test_two_stray_quotes_and_a_last_line_without_an_end_are_told(tmp_path):
+    """Both read as sound rows: the lines between the quotes are one field, and a 55.0 that was cut is a 5."""
+    swallowed = (
+        RESULTS + 'd,1,v1,2020-01-11,2345-7,1,"mg\ne,1,v1,2020-01-11,2345-7,1,mg\nf,1,v1,2020-01-11,2345-7,1,dL"\n'
+    )
+    assert noticed(loaded(tmp_path / "a", results=swallowed)) == [
+        "results: a field in quotation marks spans lines in 1 row; two stray marks would swallow the lines between them"
+    ]
+    assert noticed(loaded(tmp_path / "b", results=RESULTS + "d,1,v1,2020-01-11,2345-7,5")) == [
+        "results.csv: the last line has no end; it may be cut"
+    ]
+    inches = RESULTS + 'd,1,v1,2020-01-11,2345-7,1,5" tube\n'
+    assert noticed(loaded(tmp_path / "c", results=inches)) == [], "a mark within a field opens nothing"
+
+
 def test_all_lines_after_an_open_quote_are_counted(tmp_path):
     broken = RESULTS + 'd,1,v1,2020-01-11,"2345-7,1,mg/dL\n' + "e,1,v1,2020-01-11,2345-7,1,mg/dL\n" * 200_000
     with pytest.raises(DataError, match="the 200,000 lines after it cannot be read"):
@@ -363,10 +388,10 @@ def test_only_what_changed_is_made_again(tmp_path):
 def test_a_second_export_gives_what_it_gives_alone(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("second")
     lines = {"patients": PATIENTS, "visits": VISITS, "results": RESULTS}
-    loaded(folder, **{name: _some(data, text) for name, text in lines.items()})
+    loaded(folder, anyway=True, **{name: _some(data, text) for name, text in lines.items()})
     second = {name: _some(data, text) for name, text in lines.items()}
-    loaded(folder, **second)
-    loaded(folder / "alone", **second)
+    loaded(folder, anyway=True, **second)
+    loaded(folder / "alone", anyway=True, **second)
     ours, alone = content(folder / "cdm.duckdb"), content(folder / "alone" / "cdm.duckdb")
     for name in ("concept", "measurement"):  # a hospital's own concepts keep numbers that an empty site would give anew
         ours.pop(name), alone.pop(name)

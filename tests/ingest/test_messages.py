@@ -316,7 +316,7 @@ def test_a_result_that_is_corrected_or_deleted_does_not_stand_beside_the_other(t
 @pytest.mark.parametrize(
     ("kind", "written", "said", "number", "operator"),
     [("SN", "^1^:^40", "1:40", None, None), ("SN", "<^5", "<5", 5.0, 4171756), ("NM", ">=^5", ">=5", 5.0, 4171754),
-     ("SN", "=^5", "5", 5.0, None), ("SN", "^3^-^5", "3-5", None, None), ("CE", "POS^positive^L", "POS", 1.0, None)],
+     ("SN", "=^5", "5", 5.0, None), ("SN", "^3^-^5", "3-5", None, None), ("CE", "POS^positive^L", "POS", None, None)],
 )  # fmt: skip
 def test_structured_numbers(tmp_path, kind, written, said, number, operator):
     hl7_loaded(tmp_path, (kind, written, "F"))

@@ -37,7 +37,13 @@ def test_counts_are_those_of_the_source(tmp_path):
     severe = [finding for finding in validate(url).findings if finding.severe]
     assert severe == []
     with Workbench(tmp_path / "diabetes130.duckdb", read_only=True) as bench:
-        above = bench.value(
-            "SELECT count(*) FROM measurement WHERE value_as_number = 8 AND operator_concept_id = 4172704"
+        arrived = bench.rows(
+            "SELECT value_source_value, value_as_number, operator_concept_id, value.concept_code, count(*)"
+            " FROM measurement LEFT JOIN concept value ON value.concept_id = value_as_concept_id"
+            " GROUP BY ALL ORDER BY 1"
         )
-    assert above == pc.sum(pc.equal(text["A1Cresult"], ">8")).as_py()
+    columns = [text["A1Cresult"].to_pylist(), text["max_glu_serum"].to_pylist()]
+    written = {word: sum(column.count(word) for column in columns) for word in (">200", ">300", ">7", ">8", "Norm")}
+    assert written["Norm"] == 7_587
+    above = [(word, float(word[1:]), 4172704, None, n) for word, n in written.items() if word != "Norm"]
+    assert arrived == [*above, ("Norm", None, None, "Norm", written["Norm"])], "as number and sign, or as a concept"

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.lists import whole_rows
+from atoll.ingest.lists import UNITS, whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 from atoll.ingest.terms.units import unit_of_concept
 
@@ -76,6 +76,8 @@ def _of_list(path: Path, rows: list[dict[str, str]], columns: dict[str, str], kn
         said = {key: (row[heading] or "").strip() for key, heading in known.items()}
         said["name"] = said.get("name") or (row[columns["code"]] or "").strip()
         of = row[columns["list"]] if "list" in columns else path.stem  # `…-unmapped.csv` holds codes of several lists
+        if of == UNITS:
+            continue  # they are no names of things
         domain = next((domain for word, domain in DOMAINS.items() if of.startswith(word)), "")
         found.setdefault(said["name"], Name(**{"domain": domain, **said}))
     if not found:
