@@ -41,25 +41,14 @@ from atoll.ingest.drafting import (
     scalar,
     word,
 )  # fmt: skip
+from atoll.ingest.fitting import JOINING, NEEDS, fits, says_more
 from atoll.ingest.formats import TABLES, merges_of
 from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
-from atoll.ingest.roles import about_visits, behind, by_meaning, own_values, roles, row_key, widened
+from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
 from atoll.study.nodes import Problems
 
-_NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
-    "person": (("person",), ("sex", "birth", "birth_year", "race")),
-    "death": (("person", "death"), ()),
-    "visit_occurrence": (("person", "start"), ("visit", "visit_kind")),
-    "condition_occurrence": (("person",), ("diagnosis", "diagnosis_name")),
-    "drug_exposure": (("person",), ("drug", "drug_name")),
-    "measurement": (("person", "value"), ("test", "test_name")),
-    "procedure_occurrence": (("person", "procedure"), ()),
-}
-_EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
-_JOINING = (*_EVENT_TABLES, "visit_occurrence")
-_EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
 _NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name",
           "answer": "answer_name"}  # fmt: skip
 _START = {
@@ -126,7 +115,7 @@ class _Writer:
 
     def text(self, folder: Path) -> str:
         """The whole document; its code lists are written into `folder`, where the document is read back once."""
-        rules = [line for to in _NEEDS for line in self._of(to)]
+        rules = [line for to in NEEDS for line in self._of(to)]
         rules += [line for table in self.tables for line in (*self._vitals(table), *self._smoking(table))]
         head = ["mapping: 1", f"name: {word(self.name)}"]
         if self.found["kind"] != TABLES:
@@ -166,14 +155,14 @@ class _Writer:
     def _of(self, to: str) -> list[str]:
         fit = []
         for table in self.tables:
-            wide = widened(table, self.tables) if to in _JOINING else table
-            wide = wide if wide.get("join") and _says_more(to, wide, table) else table
-            if _fits(to, wide):
+            wide = widened(table, self.tables) if to in JOINING else table
+            wide = wide if wide.get("join") and says_more(to, wide, table) else table
+            if fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
         if to == "visit_occurrence":
             fit = about_visits(fit, self.found["kind"] != TABLES)
         if to == "person":  # the table that tells most of patients; the others are about them
-            helpful = (*_NEEDS[to][1], "death")
+            helpful = (*NEEDS[to][1], "death")
             fit = sorted(fit, key=lambda pair: -sum(meaning in pair[1] for meaning in helpful))[:1]
         if to == "drug_exposure" and len(fit) > 1 and self.found["kind"] != TABLES:
             names = ", ".join(table["name"] for table, _ in fit)
@@ -387,20 +376,3 @@ class _Writer:
         self.lists[f"{name}.csv"] = made
         self.notes += [f"{name}.csv: {made.note}"] if made.note else []
         return name
-
-
-def _fits(to: str, table: Mapping[str, Any]) -> bool:
-    """Whether a table tells what a table of the model needs."""
-    columns, (needed, one_of) = by_meaning(table), _NEEDS[to]
-    if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
-        return False
-    # rows with codes or values are events of visits, not visits
-    whole = "end" in columns and "visit" in columns and own_values(table, columns["visit"][0]["name"])  # one row a stay
-    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns or whole
-
-
-def _says_more(to: str, wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
-    """Whether what a table's keys lead to is needed for a table of the model."""
-    if to == "visit_occurrence":
-        return _fits(to, table) and "visit_kind" in set(by_meaning(wide)) - set(by_meaning(table))
-    return _fits(to, wide) > _fits(to, table) or behind(wide, table)
