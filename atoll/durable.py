@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_IN_THE_WAY = "a file stands in the place of a folder"
+_SAID = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: "it is a folder",
+    errno.EACCES: "you have no right to",
+    errno.EPERM: "you have no right to",
+    errno.ENOENT: "its folder is not there, or takes no files",
+    errno.EROFS: "that disk is read-only",
+    errno.ENAMETOOLONG: "the name is too long",
+}
 
 
 @contextmanager
@@ -50,6 +63,24 @@ def move(path: Path, name: Path) -> None:
     """Give a file that is on disk another name, for good."""
     path.replace(name)
     sync(name.parent)
+
+
+def try_out(folder: Path) -> None:
+    """Make a file in a folder and take it away again: rights alone do not tell whether that can be done.
+
+    Raises
+    ------
+    OSError
+        When it cannot.
+    """
+    probe = folder / f".{secrets.token_hex(8)}"
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    probe.unlink()
+
+
+def reason(error: OSError) -> str:
+    """Why a file cannot be written, in words."""
+    return _SAID.get(error.errno or 0, error.strerror or "the system refuses it")
 
 
 def sync(place: Path) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("duckdb", "postgresql")
 BATCH = 50_000  # rows
+MOST_THREADS = 1_024  # more take memory away and give nothing
 _MEMORY = re.compile(r"[1-9][0-9]{0,6}(MB|GB)")
 _SECRET = re.compile("pass|pwd|secret|token|key|credential", re.IGNORECASE)  # of a parameter's name: libpq, Spark
 _OIDS = {
@@ -153,8 +154,8 @@ def limits(threads: int | None = None, memory: str | None = None) -> dict[str, A
     OperatorError
         For a limit that is none.
     """
-    if threads is not None and threads < 1:
-        raise OperatorError(f"{threads} threads cannot work.", "Give a number of 1 or more.")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise OperatorError(f"{threads:,} threads cannot work.", f"Give a number from 1 to {MOST_THREADS:,}.")
     if memory is not None and not _MEMORY.fullmatch(memory):
         raise OperatorError(f"{memory!r} is no amount of memory.", "Write it as 512MB or 4GB.")
     told = {"threads": threads, "memory_limit": memory}

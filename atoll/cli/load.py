@@ -30,7 +30,7 @@ CODES = Target("csv", heading=("list", "code", "name", "rows"))
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is not in the future.")
-@click.option("--anyway", is_flag=True, help="Put it in force even if no row of some rule can stay.")
+@click.option("--anyway", is_flag=True, help="Put it in force even if it loses much, or no row of some rule can stay.")
 @replaces
 @with_output
 def load(

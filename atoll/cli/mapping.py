@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
+from atoll.cli.targets import make_room
 
 PATH = click.Path(path_type=Path)
 
@@ -78,6 +79,7 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
     from atoll.ingest.proposal import propose as draft
 
+    make_room(target)
     with out.progress("propose") as step:
         made = draft(source, target, name or target.stem, vocabulary, step)
     out.result(made.to_document())

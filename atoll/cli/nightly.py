@@ -24,7 +24,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--at", default="02:00", show_default=True, metavar="HH:MM", help="By this machine's clock.")
 @click.option("--vocabulary", type=PATH, help="DuckDB file made by `atoll vocabulary load`.")
 @click.option("--memory", default="1200MB", show_default=True, help="Of the engine; the process takes a little more.")
-@click.option("--anyway", is_flag=True, help="Put it in force even if no row of some rule can stay.")
+@click.option("--anyway", is_flag=True, help="Put it in force even if it loses much, or no row of some rule can stay.")
 @home_option
 @with_output
 def load(

@@ -27,11 +27,14 @@ from typing import Any
 import click
 
 from atoll.cdm.database import without_password
-from atoll.cli.targets import guard, told_when_stopped
+from atoll.cli.targets import ELSEWHERE, guard, told_when_stopped
+from atoll.durable import reason
 from atoll.errors import AtollError, OperatorError
 from atoll.settings import settings
 
 FAULT = 70
+PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT,
+          errno.ENAMETOOLONG}  # what is wrong is the place that was named  # fmt: skip
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
@@ -202,9 +205,15 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
 def _of_the_disk(error: BaseException) -> OperatorError | None:
     """What the operator is told where the disk, and not Atoll, is at fault."""
     error = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the hub's store said
+    if isinstance(error, MemoryError):
+        return OperatorError("There is not enough memory.", "Close other programs, or allow fewer --threads.")
     again = "Free some space, and type the command again."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OperatorError("The disk is full.", again)
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return OperatorError("Another program listens on this port.", "Give another --port, or leave it out.")
+    if isinstance(error, OSError) and error.filename and error.errno in PLACES:
+        return OperatorError(f"{error.filename} cannot be used: {reason(error)}.", ELSEWHERE)
     name = str(getattr(error, "sqlite_errorname", ""))  # and sqlite3 is not loaded for this
     if name == "SQLITE_FULL":
         return OperatorError("The disk is full.", again)

@@ -55,7 +55,7 @@ def run(
     from atoll.cdm.database import without_password
     from atoll.cdm.workspace import workspace_at
     from atoll.cli.study import read_study
-    from atoll.quality.report import drift, names_of, to_document
+    from atoll.quality.report import drift, names_of, sizes, to_document
     from atoll.quality.run import run as run_all
     from atoll.quality.scope import scope_of
 
@@ -67,12 +67,15 @@ def run(
         names = names_of(workspace, findings)
     document = to_document(findings, seconds=time.perf_counter() - started, database=without_password(cdm), names=names)
     changes = drift(before, document) if before else []
+    if before:
+        document |= {"changes": changes, "sizes": sizes(before, document)}
     if report:
         write_text(report, json.dumps(document, ensure_ascii=False, indent=1))
     if page:
-        write_text(page, _page(document, changes, language))
+        write_text(page, _page(document, language))
     output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
-    _show(output, document, changes)
+    _show(output, document)
+    _show_changes(output, document)
     _next(output, document, cdm, report, page)
 
 
@@ -180,15 +183,15 @@ def _report(file: Path) -> dict[str, Any]:
     return document
 
 
-def _page(document: dict[str, Any], changes: list[dict[str, Any]], language: Language | None) -> str:
+def _page(document: dict[str, Any], language: Language | None) -> str:
     from atoll.quality.words import ADVICE, KINDS, VERDICTS, WORDS
     from atoll.settings import settings
     from atoll.ui.quality import page
 
-    return page(document, WORDS, KINDS, VERDICTS, changes, language or settings().language, ADVICE, own_names())
+    return page(document, WORDS, KINDS, VERDICTS, language or settings().language, ADVICE, own_names())
 
 
-def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+def _show(output: Output, document: dict[str, Any]) -> None:
     verdicts = document["verdicts"]
     output.say(
         f"{document['checks']:,} checks in {document['seconds']:.1f} s: {verdicts['failed']} failed, "
@@ -205,5 +208,17 @@ def _show(output: Output, document: dict[str, Any], changes: list[dict[str, Any]
         output.note("`atoll quality rows CHECK --cdm URL` lists the rows at fault, here at the hospital.")
     if len(failed) > LISTED:
         output.note(f"{len(failed) - LISTED} more failed: --report FILE and --page FILE hold them all.")
+
+
+def _show_changes(output: Output, document: dict[str, Any]) -> None:
+    """What is different from the earlier report."""
+    for size in document.get("sizes", ()):
+        output.say(f"changed: {size['table']} from {size['was']:,} rows to {size['is']:,}")
+    changes = document.get("changes", [])
     for change in changes[:LISTED]:
-        output.say(f"changed: {change['id']} from {change['was']:.2%} to {change['is']:.2%}")
+        if change["verdict_is"] == "empty":
+            output.say(f"changed: {change['id']} looked at {change['rows_was']:,} rows and finds none")
+        else:
+            output.say(f"changed: {change['id']} from {change['was']:.2%} to {change['is']:.2%}")
+    if len(changes) > LISTED:
+        output.note(f"{len(changes) - LISTED} more changed: --report FILE and --page FILE hold them all.")

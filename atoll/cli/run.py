@@ -10,8 +10,9 @@ import click
 
 from atoll.cli.output import Output, with_output
 from atoll.cli.study import read_study
-from atoll.cli.targets import Target, allow, replaces
-from atoll.errors import AtollError, StudyError
+from atoll.cli.targets import Target, allow, make_room, replaces
+from atoll.durable import reason
+from atoll.errors import AtollError, OperatorError, StudyError
 
 if TYPE_CHECKING:
     from atoll.study.protocol import Study
@@ -138,7 +139,8 @@ def _made(out: Output, study: Study, urls: Mapping[str, str]) -> dict[str, dict[
 
 
 def allow_results(names: Iterable[str], folder: Path) -> None:
-    """Refuse a folder in which files that Atoll did not write have the names of results."""
+    """Refuse a folder in which files that Atoll did not write have the names of results, or that cannot be made."""
+    make_room(folder / "results.json")
     if folder.is_dir():
         for name in names:
             allow(folder / f"{name}.json", Target("json"), "Choose another folder.")
@@ -156,4 +158,4 @@ def write_results(results: dict[str, Any], folder: Path) -> None:
             except ValueError:
                 continue  # this kind of result has no chart
     except OSError as error:
-        raise AtollError(f"{folder} cannot be written: {error.strerror}.", "Choose another folder.") from error
+        raise OperatorError(f"{folder} cannot be written: {reason(error)}.", "Choose another folder.") from error

@@ -75,7 +75,8 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
                     f"{table['name']}, {c['name']}: its values fit both {' and '.join(c['open'])}; ask which it is"
                 )
         for link in table["links"]:
-            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%})")
+            almost = ", almost unique there" if link.get("almost") else ""
+            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%}{almost})")
         out.say()
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")

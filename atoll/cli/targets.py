@@ -7,12 +7,14 @@ An option that names a file to write has the type `Target`, and its command the 
     a file that Atoll did not write     is refused without --replace
     a former output of Atoll            is replaced; it is known by what stands in it (`KNOWN`). A list or a definition,
                                         which people change by hand, never is
-    a folder that is not there          is refused, not made
+    a folder that is not there, or in   is refused, not made
+    which nothing can be written
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import re
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atoll.durable import reason, try_out
 from atoll.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 ENDINGS = {"parquet": (".parquet", ".pq"), "json": (".json",), "yaml": (".yaml", ".yml"), "html": (".html", ".htm"),
            "svg": (".svg",), "csv": (".csv", ".tsv"), "duckdb": (".duckdb", ".db"), "text": (".txt", ".md"),
            "workbook": (".xlsx", ".xls")}  # fmt: skip
+ELSEWHERE = "Choose another place, or ask for the right to write there."
 HEAD = 4000  # characters of a page or drawing in which its mark stands
 _YAML = re.compile(r"# Written by Atoll; changed by hand it is not replaced \(([0-9a-f]{16})\)\n")
 
@@ -142,6 +146,7 @@ def allow(path: Path, kind: Target, said: str = "Choose another name.") -> None:
         raise OperatorError(
             f"{path} cannot be written: there is no folder {path.parent}.", "Make the folder, or choose another place."
         )
+    _try_out(path, path.parent)
     if not path.exists():
         return
     if path.resolve() in set(_read(context)):
@@ -150,6 +155,30 @@ def allow(path: Path, kind: Target, said: str = "Choose another name.") -> None:
         known = kind.heading or KNOWN.keys() & set(kind.kinds)
         why = ", and was not written by Atoll, or was changed since" if known else ""
         raise OperatorError(f"{path} is there already{why}.", f"{said} With --replace it is replaced.")
+
+
+def make_room(path: Path) -> None:
+    """The folder of a file that a command makes with its folder: made, and found to take files, before it begins.
+
+    Raises
+    ------
+    OperatorError
+        When it cannot be.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {reason(error)}.", ELSEWHERE) from error
+    _try_out(path, path.parent)
+
+
+def _try_out(path: Path, folder: Path) -> None:
+    try:
+        try_out(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the disk is full: said where it is said of all commands
+        raise OperatorError(f"{path} cannot be written: {reason(error)}.", ELSEWHERE) from error
 
 
 def _read(context: click.Context) -> Iterator[Path]:
@@ -296,7 +325,7 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
         fill(part)
         part.replace(path)
     except OSError as error:
-        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
+        raise OperatorError(f"{path} cannot be written: {reason(error)}.", ELSEWHERE) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -3,12 +3,14 @@
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); excel; formats, those of messages
                 (a new one goes there): fhir, hl7v2
 Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
-                code_lists and drafting, what it writes
+                coded, the
+                vocabulary of its codes; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export
 Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
-                repeats, one key on several rows; emptied, rules of which no row stays; derive,
+                repeats, one key on several rows; emptied and
+                losses, what keeps a release from being in force; derive,
                 periods and eras; reuse, what has not changed; release, in force as a whole; report and unit_gaps,
                 what is told of it
 

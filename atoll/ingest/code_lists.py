@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 from atoll.cdm.numbers import MACROS
 from atoll.cdm.tables import FEMALE, MALE
@@ -158,13 +157,3 @@ def _written(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(lines)
     return out.getvalue()
-
-
-def vocabularies(file: Path | None) -> list[str]:
-    """Vocabularies in which codes can be looked up: those of a file, or of the starter set."""
-    from atoll.cdm.vocabulary import starter_vocabularies
-
-    if file is None:
-        return starter_vocabularies()
-    with Workbench(file, read_only=True) as bench:
-        return [name for (name,) in bench.rows("SELECT vocabulary_id FROM main.vocabulary")]

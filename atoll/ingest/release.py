@@ -15,6 +15,7 @@ many values came into which unit, and by what), `part` (what each table was made
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import shutil
@@ -24,7 +25,7 @@ from typing import Any
 
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
-from atoll.durable import move, sync
+from atoll.durable import move, reason, sync
 from atoll.errors import DataError, OperatorError
 from atoll.ingest.lists import UNITS
 from atoll.ingest.repeats import REPEATS
@@ -74,11 +75,19 @@ def only_one(target: Path, called: str = "") -> Iterator[None]:
     Raises
     ------
     OperatorError
-        When another load holds it.
+        When another load holds it, or no file can be made there.
     """
     lock = target.with_name(target.name + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("w")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise OperatorError(
+            f"{target} cannot be made: {reason(error)}.", "Choose another place for --cdm, or ask for the right to it."
+        ) from error
+    with held as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

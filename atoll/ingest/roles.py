@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from atoll.ingest.scan import ALMOST, meaning_of
+
 CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of the hospital's own may stand for
 _NAMED = ("name", "title", "description", "label", "名称")
+SOME = 100  # rows from which on values that are all different say that a column of another name is a key, too
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
 Table = Mapping[str, Any]  # of the scan
 Columns = dict[str, list[dict[str, Any]]]  # meaning → columns of a table
-ALMOST = 0.99  # share of rows with a value of their own from which on a column is a key: exports repeat some rows
 
 
 def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -65,7 +67,10 @@ def widened(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> di
     join: dict[str, tuple[str, str]] = {}
     for link in table["links"]:
         number = next(column for column in columns if column["name"] == link["column"])
-        theirs = _explained(next(one for one in tables if one["name"] == link["table"]), number["meaning"], link["key"])
+        if link.get("almost"):
+            continue  # a row for each of the doubled ones would be one too many
+        meant = number["meaning"] or meaning_of(re.sub(r"_?id$", "", number["name"], flags=re.IGNORECASE))
+        theirs = _explained(next(one for one in tables if one["name"] == link["table"]), meant, link["key"])
         behind = number["meaning"] in CODES and any(c["meaning"] == number["meaning"] for c in theirs)
         there = {column["name"] for column in columns}
         new = [
@@ -93,6 +98,11 @@ def _explained(table: Mapping[str, Any], meaning: str, key: str) -> list[dict[st
             elif name in _NAMED and of not in said and column["meaning"] in ("", "name"):
                 column["meaning"] = of
                 said.add(of)
+    if meaning == "visit_kind" and "visit_kind" not in {column["meaning"] for column in columns}:
+        for column in columns:
+            if column["name"].casefold() in _NAMED:
+                column["meaning"] = "visit_kind"
+                break
     return columns
 
 
@@ -124,8 +134,12 @@ def by_meaning(table: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def row_key(table: Mapping[str, Any], without: Collection[str | None]) -> str | None:
-    """The column that tells a table's rows apart, also where some rows are repeated."""
-    exact = next((name for name in table["keys"] if name not in without), None)
+    """The column that tells a table's rows apart, also where some rows are repeated; never a name or a day."""
+    numbers = [
+        c["name"] for c in table["columns"] if c["meaning"] in ("", "visit", "person", *CODES)
+        and (_KEYS_ARE.search(c["name"]) or (table["rows"] >= SOME and c["type"] in ("text", "integer")))
+    ]  # fmt: skip
+    exact = next((name for name in table["keys"] if name in numbers and name not in without), None)
     return exact or next(
         (c["name"] for c in table["columns"] if c["name"] not in without and c["meaning"] in ("", "visit", "person")
          and _KEYS_ARE.search(c["name"]) and own_values(table, c["name"])),

@@ -292,7 +292,9 @@ class _Rule:
     def _reference(self, name: str, owner: str) -> Any:
         if owner == self.rule.to:
             return self.layer[f"ref:{name}"]
-        if "found" not in self.parts[name]:
+        if "found" not in self.parts[name]:  # no rule fills that table
+            if f"value:{name}" in self.layer.columns:
+                self._note(self.layer[f"value:{name}"].notnull(), f"unknown {owner}")
             return self.ibis.null("int64")
         found = self.layer[f"found:{name}"]
         self.notes.append(f"unknown {owner}")

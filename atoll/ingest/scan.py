@@ -33,6 +33,7 @@ TIMES = ("yyyy-MM-dd HH:mm:ss", "yyyy-MM-ddTHH:mm:ss", "yyyy/MM/dd HH:mm:ss", "y
 YEAR_FIRST = "several, year first"  # several patterns in one column, all read by date(x) without a pattern
 EXACT = 100_000  # rows up to which distinct values are counted, not estimated
 SURE = 0.98  # share of values that must fit a type; the rest is counted as not fitting
+ALMOST = 0.99  # share of rows with a value of their own from which on a number is nearly a key: some rows are doubled
 _CODES = (
     ("ICD10", r"^[A-TV-Z]\d[0-9A-Z](\.[0-9A-Zx]{1,6})?$"),
     ("LOINC", r"^\d{1,5}-\d$"),
@@ -97,6 +98,7 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int, progress: Pr
         ],
         "columns": columns,
         "keys": [c["name"] for c in columns if rows and c["missing"] == 0 and c["unique"]],
+        "almost_keys": [c["name"] for c in columns if not c["unique"] and _almost(c, rows)],
         "links": [],
     }
 
@@ -268,10 +270,16 @@ def meaning_of(name: str, table: str = "") -> str:
     return ""
 
 
+def _almost(column: Mapping[str, Any], rows: int) -> bool:
+    """Whether a column is a key but for a few doubled rows and gaps, such as exports have."""
+    looks = column["meaning"] in ("person", "visit")
+    return looks and rows >= K and column["distinct"] >= ALMOST * rows and column["missing"] <= (1 - ALMOST) * rows
+
+
 def _links(bench: Workbench, source: Source, tables: Sequence[dict[str, Any]]) -> None:
     """Columns whose values are found among another table's keys."""
     for other in tables:
-        for key in other["keys"]:
+        for key in (*other["keys"], *other["almost_keys"]):
             for table in tables:
                 column = next((c for c in table["columns"] if _alike(c, key, other, table)), None)
                 if table is other or column is None or not table["rows"]:
@@ -280,13 +288,13 @@ def _links(bench: Workbench, source: Source, tables: Sequence[dict[str, Any]]) -
                     f"SELECT avg(CAST(o.k IS NOT NULL AS INTEGER)) FROM (SELECT {quoted(column['name'])}::VARCHAR AS v"
                     f" FROM {quoted('source:' + table['name'])} WHERE {quoted(column['name'])} IS NOT NULL LIMIT"
                     f" {SAMPLE}) t"
-                    f" LEFT JOIN (SELECT {quoted(key)}::VARCHAR AS k FROM {quoted('source:' + other['name'])}) o ON"
-                    " o.k = t.v"
+                    f" LEFT JOIN (SELECT DISTINCT {quoted(key)}::VARCHAR AS k FROM"
+                    f" {quoted('source:' + other['name'])}) o ON o.k = t.v"
                 )
                 if share is not None and share > 0.9:
-                    table["links"].append(
-                        {"column": column["name"], "table": other["name"], "key": key, "share": round(float(share), 4)}
-                    )
+                    link = {"column": column["name"], "table": other["name"], "key": key,
+                            "share": round(float(share), 4)}  # fmt: skip
+                    table["links"].append(link | ({} if key in other["keys"] else {"almost": True}))
 
 
 def _alike(column: Mapping[str, Any], key: str, other: Mapping[str, Any], table: Mapping[str, Any]) -> bool:

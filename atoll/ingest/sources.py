@@ -111,7 +111,7 @@ def open_source(
 ) -> Source:
     """Open an export.
 
-    address   a file, a folder, or the URL of a database (duckdb:///FILE, postgresql://…)
+    address   a file (also of DuckDB), a folder, or the URL of a database (duckdb:///FILE, postgresql://…)
     folder    where readable copies may be written
     mapping   says which files make which table, and how they are written; without one, each file is a table
     progress  is told which file is read, and how far
@@ -127,10 +127,14 @@ def open_source(
     path = Path(address)
     if not path.exists():
         raise DataError(f"There is no file or folder {address}.", "Check the path.")
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"{path} is neither a file nor a folder.", "Give the file or folder with the export.")
     kind = mapping.source if mapping else formats.TABLES
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
     if not files:
         raise DataError(f"{path} is an empty folder.", "Give the folder with the export.", code="EMPTY")
+    if len(files) == 1 and _is_duckdb(files[0]):
+        return _attached(files[0], Source(bench, formats.TABLES))
     found = kind if kind != formats.TABLES else formats.kind_of(files)
     if found != formats.TABLES:
         source: Source = formats.opener(found)(files, bench, folder, progress)
@@ -158,7 +162,7 @@ class _Files:
             names = ", ".join(sorted(file.name for file in files)[:10])
             raise DataError(
                 f"{root} holds no table that the mapping reads." if self.mapping else f"{root} holds no table.",
-                f"Found there: {names}. CSV, TSV, Excel and Parquet files are read.",
+                f"Found there: {names}. CSV, TSV, Excel, Parquet and, by its own path, a DuckDB file are read.",
                 code="EMPTY",
             )
         return self.source
@@ -312,6 +316,12 @@ def _database(address: str, bench: Workbench, folder: Path, mapping: MappingDocu
         _view(bench, name, f"read_parquet({literal(str(target))})")
         _add(source, name, (SourceFile(name, *_hash(target)),))
     return source
+
+
+def _is_duckdb(path: Path) -> bool:
+    """By its first bytes, whatever it is called."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
 
 
 def _attached(path: Path, source: Source) -> Source:

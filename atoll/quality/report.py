@@ -11,8 +11,10 @@ from typing import Any
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import joined, sql
 from atoll.quality.check import Finding
+from atoll.quality.tests import FAMILIES
 
-DRIFT = 0.05  # change of a share of faults between two releases that is told
+DRIFT = 0.05  # change of a share of faults, or of a table's rows, between two releases that is told
+LOOKED = ("passed", "failed")
 
 
 def names_of(workspace: Workspace, findings: Iterable[Finding]) -> dict[int, str]:
@@ -72,15 +74,52 @@ def _entry(finding: Finding, concept_name: str) -> dict[str, Any]:
 
 
 def drift(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Checks whose verdict changed between two releases, or whose share of faults moved by more than `DRIFT`."""
-    before = {entry["id"]: entry for entry in earlier["findings"]}
+    """Checks that are told of between two releases: entries as in a report, with what `was` and `is`.
+
+    Told are another verdict, a share of faults that moved by more than `DRIFT`, and a check that had something to look
+    at and has nothing now, in a table that still has rows (of one that lost them all, `sizes` tells).
+    """
+    now = {entry["id"]: entry for entry in later["findings"]} | _gone(earlier, later)
+    emptied = {table for table, rows in _rows(later).items() if not rows}
     found = []
-    for entry in later["findings"]:
-        old = before.get(entry["id"])
-        if old is None or "empty" in (old["verdict"], entry["verdict"]):
+    for old in earlier["findings"]:
+        if (new := now.get(old["id"])) is None:
             continue
-        moved = entry["share"] - old["share"]
-        if old["verdict"] != entry["verdict"] or abs(moved) > DRIFT:
-            found.append({"id": entry["id"], "was": old["share"], "is": entry["share"],
-                          "verdict_was": old["verdict"], "verdict_is": entry["verdict"]})  # fmt: skip
-    return sorted(found, key=lambda change: -abs(change["is"] - change["was"]))
+        was, verdict = old["verdict"], new["verdict"]
+        if "empty" in (was, verdict):
+            told = verdict == "empty" and was in LOOKED and old.get("of_rows") and old["table"] not in emptied
+        else:
+            told = was != verdict or abs(new["share"] - old["share"]) > DRIFT
+        if told:
+            found.append({**new, "was": old["share"], "is": new["share"], "verdict_was": was, "verdict_is": verdict,
+                          "rows_was": old["rows"], "rows_is": new["rows"]})  # fmt: skip
+    return sorted(found, key=lambda change: (change["verdict_is"] == "empty", -abs(change["is"] - change["was"])))
+
+
+def _gone(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Laboratory tests that the later run, of the same checks, did not find any more: one check of each, as empty."""
+    if {e["id"] for e in earlier["findings"] if e["family"] not in FAMILIES} != {
+        e["id"] for e in later["findings"] if e["family"] not in FAMILIES
+    }:
+        return {}
+    there = {entry["concept"] for entry in later["findings"] if entry["family"] in FAMILIES}
+    tests = (e for e in earlier["findings"] if e["family"] in FAMILIES and e.get("of_rows"))
+    lost = {entry["concept"]: entry for entry in tests if entry["concept"] not in there}
+    return {e["id"]: {**e, "verdict": "empty", "share": 0.0, "rows": 0, "faults": 0} for e in lost.values()}
+
+
+def sizes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tables whose number of rows moved by more than `DRIFT` between two releases; the largest loss first."""
+    before, now = _rows(earlier), _rows(later)
+    moved = [
+        {"table": table, "was": was, "is": now[table]}
+        for table, was in before.items()
+        if table in now and abs(now[table] - was) > DRIFT * was
+    ]
+    return sorted(moved, key=lambda one: ((one["is"] - one["was"]) / max(one["was"], 1), one["table"]))
+
+
+def _rows(document: Mapping[str, Any]) -> dict[str, int]:
+    """Table → its rows, as the checks on values that every row must have found them."""
+    every = (entry for entry in document["findings"] if entry["family"] == "required")
+    return {entry["table"]: entry["rows"] for entry in every if entry["verdict"] != "missing"}

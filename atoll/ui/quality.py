@@ -23,13 +23,13 @@ def page(
     words: Pairs,
     kinds: Pairs,
     verdicts: Pairs,
-    changes: Iterable[Entry],
     language: Language,
     advice: Pairs = MappingProxyType({}),
     own: Mapping[int, tuple[str, str]] = MappingProxyType({}),
 ) -> str:
-    """The page. `words` says what each family looks at, `advice` what to do where it fails, `changes` what is different
-    from an earlier release, `own` how this package calls a concept that the vocabulary names by its code."""
+    """The page. `words` says what each family looks at, `advice` what to do where it fails, `own` how this package
+    calls a concept that the vocabulary names by its code. What is different from an earlier release stands in the
+    document, as `changes` and `sizes`."""
     index = ("en", "zh").index(language)
     families = []
     ordered = sorted(document["findings"], key=lambda entry: entry["family"])
@@ -59,7 +59,8 @@ def page(
         tables=_tables(document["findings"], kinds),
         kinds={kind: pair[index] for kind, pair in kinds.items()},
         said={verdict: pair[index] for verdict, pair in verdicts.items()},
-        changes=_placed(document["findings"], changes, words, index), style=assets()["atoll.css"].decode("utf-8"),
+        sizes=document.get("sizes", ()), changes=_placed(document.get("changes", ()), words, index),
+        style=assets()["atoll.css"].decode("utf-8"),
     )  # fmt: skip
 
 
@@ -88,10 +89,6 @@ def _tables(findings: Iterable[Entry], kinds: Pairs) -> list[dict[str, Any]]:
     return sorted(made, key=lambda table: -table["failed"])
 
 
-def _placed(findings: Iterable[Entry], changes: Iterable[Entry], words: Pairs, index: int) -> list[dict[str, Any]]:
+def _placed(changes: Iterable[Entry], words: Pairs, index: int) -> list[dict[str, Any]]:
     """Changes with what they are about, in words."""
-    known = {entry["id"]: entry for entry in findings}
-    return [
-        {**change, "entry": known[change["id"]], "words": words[known[change["id"]]["family"]][index]}
-        for change in changes
-    ]
+    return [{**change, "words": words[change["family"]][index]} for change in changes]

@@ -81,7 +81,7 @@ def mapping(folder: Path, text: str = MAPPING, **lists: str) -> Any:
 def loaded(
     folder: Path, text: str = MAPPING, target: str = "cdm.duckdb", *, anyway: bool = False, **tables: str | bytes
 ) -> Report:
-    """Write an export and load it; `anyway` also where no row of some rule stays."""
+    """Write an export and load it; `anyway` also where much is lost, or no row of some rule stays."""
     export = write(folder / "export", **tables)
     return load(mapping(folder / "mapping", text), str(export), folder / target, today=TODAY, anyway=anyway)
 

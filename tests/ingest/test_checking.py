@@ -9,7 +9,7 @@ from atoll.ingest import reuse
 from atoll.ingest.checking import check_against, complete
 from atoll.ingest.explain import explain, shared_keys
 from atoll.ingest.load import load
-from atoll.ingest.mapping import Rule
+from atoll.ingest.mapping import Rule, read_mapping
 from atoll.ingest.scan import meaning_of
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, RESULTS, TODAY, loaded, mapping, reasons, rows, write
@@ -137,3 +137,8 @@ def test_an_amount_of_memory_that_is_none_is_refused_before_anything_is_read(tmp
 @pytest.mark.parametrize("name", ["test_date", "TestDate", "lab_time", "result_date", "measurement date"])
 def test_the_day_of_a_test_is_a_day(name):
     assert meaning_of(name) == "measured"
+
+
+def test_a_mapping_that_is_not_there_is_said_to_be_none(tmp_path):
+    with pytest.raises(DataError, match="is not there"):
+        read_mapping(tmp_path / "nothere.yaml")

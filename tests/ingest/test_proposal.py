@@ -219,3 +219,71 @@ def test_a_column_called_as_a_word_of_an_expression_is_not_used(tmp_path):
     assert text.endswith("  # TODO not used: labs (columns analyte)\n")
     assert made.unused == {"labs": ["analyte"]}
     assert check_against(read_mapping(tmp_path / "m" / "own.yaml"), str(folder)) == made.unused
+
+
+def test_codes_are_looked_up_in_the_edition_that_holds_most_of_them(tmp_path):
+    file, codes = tmp_path / "vocabulary.duckdb", ("E11.900", "I10.x00", "J18.901", "K29.500")
+    with Workbench(file) as bench:
+        bench.run("CREATE TABLE vocabulary AS SELECT unnest(['ICD10', 'ICD10CM', 'ICD10CN']) AS vocabulary_id")
+        bench.run("CREATE TABLE concept AS SELECT 'ICD10CN' AS vocabulary_id, unnest(['E11.900', 'I10.x00', 'J18.901'])"
+                  " AS concept_code UNION ALL SELECT 'ICD10CM', 'E11.900'")  # fmt: skip
+    export = tmp_path / "export"
+    export.mkdir()
+    lines = "".join(f"{i},V{i},2023-01-01,{codes[i % 4]}\n" for i in range(N))
+    (export / "diagnoses.csv").write_text("patient_id,visit_id,diagnosis_date,diagnosis_code\n" + lines)
+    propose(str(export), tmp_path / "m" / "own.yaml", "own", file)
+    assert 'condition_concept_id: code("ICD10CN", diagnosis_code)' in (tmp_path / "m" / "own.yaml").read_text()
+    propose(str(export), tmp_path / "n" / "own.yaml", "own")  # nothing in hand holds them: a list to fill in
+    assert 'lookup("diagnosis", diagnosis_code)' in (tmp_path / "n" / "own.yaml").read_text()
+
+
+def drafted(tmp_path, **tables):
+    export = tmp_path / "export"
+    export.mkdir()
+    for name, text in tables.items():
+        (export / f"{name}.csv").write_text(text, "utf-8")
+    propose(str(export), tmp_path / "m" / "own.yaml", "own")
+    return (tmp_path / "m" / "own.yaml").read_text("utf-8")
+
+
+def test_one_row_a_stay_is_a_visit_too_and_a_name_is_no_key(tmp_path):
+    head = "患者ID,住院号,姓名,性别,出生日期,入院时间,出院时间,出院诊断\n"
+    made = head + "".join(
+        f"P{i},Z{i},某{i},男,1950-01-0{1 + i % 9},2023-01-01,2023-01-0{1 + i % 9},高血压\n" for i in range(N)
+    )
+    text = drafted(tmp_path, 出院=made)
+    stays = text.partition("- to: visit_occurrence")[2].partition("- to:")[0]
+    assert "key: 住院号" in stays and "visit_start_date" in stays and "visit_end_date" in stays
+    few = tmp_path / "few"
+    few.mkdir()
+    assert "key: 姓名" not in drafted(few, 出院="".join(made.splitlines(keepends=True)[:4]))
+
+
+def test_the_kind_of_a_visit_comes_from_the_table_that_names_it(tmp_path):
+    kinds = "encounter_type_id,name\n0,outpatient\n1,inpatient\n"
+    stays = "".join(f"V{i},P{i % 9},{i % 2},2023-01-01,2023-01-02\n" for i in range(N))
+    stays = "encounter_no,patient_no,encounter_type_id,admitted,discharged\n" + stays
+    text = drafted(tmp_path, encounter=stays, encounter_type=kinds)
+    assert "join: {encounter_type: encounter_type_id}" in text
+    assert 'visit_concept_id: lookup("visit_kind", name)' in text
+    assert listed(tmp_path, "visit_kind")["outpatient"]["concept_id"] == "9202"
+
+
+def test_a_database_is_opened_by_its_path_and_in_its_folder(tmp_path):
+    (tmp_path / "base").mkdir()
+    file = tmp_path / "base" / "hospital.duckdb"
+    with Workbench(file) as bench:
+        bench.run("CREATE TABLE patient AS SELECT 'P' || range AS patient_no, 'M' AS sex FROM range(20)")
+    for address in (file, file.parent):
+        assert [table["name"] for table in scan(str(address), folder=tmp_path / "w")["tables"]] == ["patient"]
+
+
+def test_a_key_with_some_doubled_rows_is_almost_unique(tmp_path):
+    (tmp_path / "e").mkdir()
+    patients = "".join(f"P{i},M\n" for i in range(200)) + "P1,M\n"
+    (tmp_path / "e" / "patients.csv").write_text("patient_id,sex\n" + patients)
+    (tmp_path / "e" / "results.csv").write_text("patient_id,day\n" + "P1,2023-01-01\nP2,2023-01-01\n" * 20)
+    tables = {table["name"]: table for table in scan(str(tmp_path / "e"), folder=tmp_path / "w")["tables"]}
+    assert tables["results"]["links"] == [
+        {"column": "patient_id", "table": "patients", "key": "patient_id", "share": 1.0, "almost": True}
+    ]

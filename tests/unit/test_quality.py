@@ -17,7 +17,7 @@ from atoll.cdm.workspace import workspace_at
 from atoll.errors import StudyError
 from atoll.quality import completeness, conformance, plausibility, references
 from atoll.quality.plausibility import sexes, units_of_tests
-from atoll.quality.report import drift, to_document
+from atoll.quality.report import drift, sizes, to_document
 from atoll.quality.run import all_checks, run
 from atoll.quality.scope import scope_of
 from atoll.quality.tests import FAMILIES
@@ -241,10 +241,11 @@ def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
         before = to_document(run(workspace))
     engine.close()
     document = to_document(findings, names={GLUCOSE: "LOINC 2345-7"})
+    document["changes"] = drift(before, document)
     (entry,) = [entry for entry in document["findings"] if entry["id"].startswith("one_scale:")]
     assert entry["concept_name"] == "LOINC 2345-7"
     own = {GLUCOSE: ("glucose in serum", "葡萄糖")}
-    english = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "en", ADVICE, own)
+    english = page(document, WORDS, KINDS, VERDICTS, "en", ADVICE, own)
     assert "glucose in serum 3004501" in english and "LOINC" not in english
     assert "What to do" in english and "Give these values their unit in the mapping" in english
     changed = english.partition("Different from the earlier release")[2].partition("</section>")[0]
@@ -253,10 +254,10 @@ def test_the_page_says_what_was_checked_what_to_do_and_names_of_tests():
     assert f'List the rows at home: <code translate="no">{listing}</code>' in english
     assert "quality rows table_there" not in english  # failed, too, and about no row
     assert "What was checked" in english and "plausibility" in english and "can be true" not in english.split("<h2>")[1]
-    chinese = page(document, WORDS, KINDS, VERDICTS, drift(before, document), "zh", ADVICE, own)
+    chinese = page(document, WORDS, KINDS, VERDICTS, "zh", ADVICE, own)
     assert f'在院内列出这些行： <code translate="no">{listing}</code>' in chinese
     assert "葡萄糖 3004501" in chinese and "怎么办" in chinese and "合理性" in chinese
-    clean_page = page(before | {"verdicts": before["verdicts"] | {"failed": 0}}, WORDS, KINDS, VERDICTS, [], "en")
+    clean_page = page(before | {"verdicts": before["verdicts"] | {"failed": 0}}, WORDS, KINDS, VERDICTS, "en")
     assert "No check failed." in clean_page and ">visit_occurrence</th>" in clean_page
     assert 'id="only-failed" checked' not in clean_page
 
@@ -280,8 +281,41 @@ def test_the_report_tells_numbers_and_drift_and_no_row(tmp_path):
     assert "unit_given:measurement.unit_concept_id" in [change["id"] for change in drift(before, after)]
     text = json.dumps(after)
     assert "987654321" not in text and "123456.789" not in text and after["verdicts"]["failed"] >= 1
-    html = page(after, WORDS, KINDS, VERDICTS, drift(before, after), "zh")
+    html = page(after | {"changes": drift(before, after)}, WORDS, KINDS, VERDICTS, "zh")
     assert "数据质量" in html and "数值带有已知单位" in html and "Quality" not in html
+
+
+def test_a_table_that_shrank_and_a_test_that_is_gone_are_told():
+    def entry(family, table, column, rows, verdict="passed", concept=None):
+        return {"id": f"{family}:{table}.{column}:{concept or ''}", "family": family, "kind": "conformance",
+                "table": table, "column": column, "concept": concept,
+                "concept_name": "", "subject": "", "rows": rows, "faults": 0,
+                "share": 0.0, "allowed": 0.0, "verdict": verdict, "of_rows": True}  # fmt: skip
+
+    def run_of(measured, drugs, values):
+        empty = "passed" if drugs else "empty"
+        return {"findings": [
+            entry("required", "measurement", "person_id", measured),
+            entry("required", "drug_exposure", "person_id", drugs, empty),
+            entry("not_future", "drug_exposure", "start", drugs, empty),
+            entry("value_given", "measurement", "value", values, "passed" if values else "empty"),
+        ]}  # fmt: skip
+
+    before, after = run_of(200, 50, 90), run_of(100, 0, 0)
+    before["findings"].append(entry("one_unit", "measurement", "value_as_number", 60, concept=GLUCOSE))
+    assert sizes(before, after) == [
+        {"table": "drug_exposure", "was": 50, "is": 0}, {"table": "measurement", "was": 200, "is": 100},
+    ]  # fmt: skip
+    told = {change["family"]: change["verdict_is"] for change in drift(before, after)}
+    assert told == {"value_given": "empty", "one_unit": "empty"}  # of the empty table its rows say it once
+    assert sizes(before, before) == drift(before, before) == []
+    fewer = {"findings": after["findings"][:1]}  # a run for a study: tests that it does not ask about are not gone
+    assert {change["family"] for change in drift(before, fewer)} == set()
+    whole = {"seconds": 1.0, "database": "x", "when": "2026-01-01T00:00:00Z", "checks": 5,
+             "verdicts": {"failed": 0, "passed": 1, "empty": 0, "missing": 0}}  # fmt: skip
+    document = {**whole, **after, "sizes": sizes(before, after), "changes": drift(before, after)}
+    shown = page(document, WORDS, KINDS, VERDICTS, "zh")
+    assert "现在的行数" in shown and "drug_exposure" in shown.partition("现在的行数")[2].partition("</section>")[0]
 
 
 @pytest.mark.skipif(not (SHARED / "vocabulary").exists(), reason="the shared facts are not on this machine")
