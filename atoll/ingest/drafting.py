@@ -13,6 +13,12 @@ from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
 _DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
+START = {  # table → the day that it needs, and meanings that may be it
+    "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
+    "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
+    "measurement": ("measurement_date", ("measured", "start")),
+    "procedure_occurrence": ("procedure_date", ("start", "measured")),
+}
 OPEN = "?"  # stands where the values do not tell a pattern or a decimal sign
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
 

