@@ -250,7 +250,7 @@ def _show_changes(output: Output, document: dict[str, Any]) -> None:
     changes = document.get("changes", [])
     for change in changes[:LISTED]:
         if change["verdict_is"] == "empty":
-            output.say(f"changed: {change['id']} looked at {change['rows_was']:,} rows and finds none")
+            output.say(f"changed: {change['id']} looked at {change['looked_at_was']:,} rows and finds none")
         else:
             output.say(f"changed: {change['id']} from {change['was']:.2%} to {change['is']:.2%}")
     if len(changes) > LISTED:

@@ -97,7 +97,7 @@ def drift(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str
             told = was != verdict or abs(new["share"] - old["share"]) > DRIFT
         if told:
             found.append({**new, "was": old["share"], "is": new["share"], "verdict_was": was, "verdict_is": verdict,
-                          "rows_was": old["rows"], "rows_is": new["rows"]})  # fmt: skip
+                          "looked_at_was": _looked_at(old), "looked_at_is": _looked_at(new)})  # fmt: skip
     return sorted(found, key=lambda change: (change["verdict_is"] == "empty", -abs(change["is"] - change["was"])))
 
 
@@ -110,7 +110,7 @@ def _gone(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, dic
     there = {entry["concept"] for entry in later["findings"] if entry["family"] in FAMILIES}
     tests = (e for e in earlier["findings"] if e["family"] in FAMILIES and e.get("of_rows"))
     lost = {entry["concept"]: entry for entry in tests if entry["concept"] not in there}
-    return {e["id"]: {**e, "verdict": "empty", "share": 0.0, "rows": 0, "faults": 0} for e in lost.values()}
+    return {e["id"]: {**e, "verdict": "empty", "share": 0.0, "looked_at": 0, "faults": 0} for e in lost.values()}
 
 
 def sizes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -127,4 +127,9 @@ def sizes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[dict[str
 def _rows(document: Mapping[str, Any]) -> dict[str, int]:
     """Table → its rows, as the checks on values that every row must have found them."""
     every = (entry for entry in document["findings"] if entry["family"] == "required")
-    return {entry["table"]: entry["rows"] for entry in every if entry["verdict"] != "missing"}
+    return {entry["table"]: _looked_at(entry) for entry in every if entry["verdict"] != "missing"}
+
+
+def _looked_at(entry: Mapping[str, Any]) -> int:
+    """How many a check looked at; reports of earlier versions call it `rows`."""
+    return int(entry["looked_at"] if "looked_at" in entry else entry["rows"])

@@ -310,7 +310,7 @@ def test_a_table_that_shrank_and_a_test_that_is_gone_are_told():
     def entry(family, table, column, rows, verdict="passed", concept=None):
         return {"id": f"{family}:{table}.{column}:{concept or ''}", "family": family, "kind": "conformance",
                 "table": table, "column": column, "concept": concept,
-                "concept_name": "", "subject": "", "rows": rows, "faults": 0,
+                "concept_name": "", "subject": "", "looked_at": rows, "counted": "rows", "faults": 0,
                 "share": 0.0, "allowed": 0.0, "verdict": verdict, "of_rows": True}  # fmt: skip
 
     def run_of(measured, drugs, values):
