@@ -25,7 +25,7 @@ from atoll.cdm.sql import Sql, joined, name, sql
 from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
 from atoll.cdm.tables import tables as model
 from atoll.errors import DataError
-from atoll.quality import births, completeness, conformance, months, plausibility, references, tests
+from atoll.quality import births, completeness, conformance, months, plausibility, possible, references, tests
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.scope import Scope
 
@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 
 def all_checks() -> list[Check]:
     """Every check that does not depend on what a database holds, in the order of families."""
-    modules = (conformance, completeness, plausibility, references, births)
+    modules = (conformance, completeness, plausibility, references, possible, births)
     return [check for module in modules for family in module.FAMILIES for check in family()]
 
 

@@ -34,7 +34,7 @@ ALLOWED = {
     "no_second_unit": LEAST,
     "sexes_in_order": 0.5,
 }  # shares of values at fault; of others none
-SIGNED = 0.05  # with more negative values than this the test has a sign, as a base excess has
+SIGNED = 0.25  # with more negative values than this a test of which nothing is known has a sign, as a base excess has
 GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each other
 YEAR_RATIO = 3.0  # of the medians of two years, where no factor between units is known
 NEAR, SURE = 0.15, 6.0  # of two years: how near the factor (in parts of its logarithm), and errors of the medians apart
@@ -80,8 +80,9 @@ class Test:
 
     @property
     def signed(self) -> bool:
-        """Whether so many of its values are negative that they are no fault."""
-        return bool(self.in_unit) and self.negative > SIGNED * self.in_unit
+        """Whether so many values are negative that they are no fault; never where nobody's are, as is known."""
+        known = references().get(self.concept, ())
+        return not (known and min(r.low for r in known) >= 0) and self.negative > SIGNED * self.in_unit
 
 
 def look(workspace: Workspace, only: frozenset[int] | None = None, operators: bool = False) -> Iterator[Finding]:

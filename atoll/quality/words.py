@@ -60,6 +60,7 @@ WORDS: dict[str, Pair] = {
                          "检验中位数符合该性别与年龄的人群。"),
     "sexes_in_order": ("The sex with the higher values of a test is the one of people in general.",
                        "检验数值较高的性别与一般人群一致。"),
+    "value_possible": ("Results lie where those of living people can.", "检验数值处于活人可能的范围内。"),
     "not_zero": ("What everybody alive has some of is not zero.", "人人皆有的指标不为零。"),
     "supply_possible": ("No supply of drugs lasts longer than a year.", "供药天数不超过一年。"),
     "pressure_in_order": ("The systolic pressure is above the diastolic one.", "收缩压高于舒张压。"),
@@ -228,6 +229,10 @@ ADVICE: dict[str, Pair] = {
     "sexes_in_order": (
         "Look whether the code list of sexes is exchanged.",
         "检查性别编码表是否颠倒。",
+    ),
+    "value_possible": (
+        "Look whether a number stands for “not measured”, and whether decimal points are read as they are written.",
+        "检查是否用某个数字表示“未测”，以及小数点是否按原样读取。",
     ),
     "not_zero": (
         "Name the zero that stands for “not measured” in the mapping (`unless(value, 0)`).",

@@ -16,7 +16,7 @@ import pytest
 from atoll.cdm.workspace import workspace_at
 from atoll.cli.own_names import best_names, own_names
 from atoll.errors import StudyError
-from atoll.quality import births, completeness, conformance, plausibility, references
+from atoll.quality import births, completeness, conformance, plausibility, possible, references
 from atoll.quality.plausibility import sexes, units_of_tests
 from atoll.quality.report import drift, sizes, to_document
 from atoll.quality.run import all_checks, run
@@ -283,7 +283,7 @@ def test_the_numbers_say_what_they_count():
 
 
 def test_every_family_is_said_in_both_languages():
-    modules = (conformance, completeness, plausibility, references, births)
+    modules = (conformance, completeness, plausibility, references, possible, births)
     families = {f.__name__ for m in modules for f in m.FAMILIES} | set(FAMILIES)
     assert families - set(WORDS) == set(), "say in WORDS of quality/words.py, in two languages, what these look at"
     assert set(WORDS) - families == set(), "these are no families any more: take them out of quality/words.py"

@@ -9,6 +9,8 @@ import duckdb
 import pytest
 
 from atoll.cdm.workspace import DuckDBWorkspace
+from atoll.quality import tests as single
+from atoll.quality.possible import limits
 from atoll.quality.references import higher_sex, middle_of, references
 from atoll.quality.run import run
 from atoll.simulate.world import simulate
@@ -17,7 +19,7 @@ from tests.reference.shared import SHARED
 HBA1C, GLUCOSE, HAEMOGLOBIN, SYSTOLIC, DIASTOLIC, PSA = 3004410, 3004501, 3000963, 3004249, 3012888, 3013603
 FEMALE, MALE, MGDL, MMOL = 8532, 8507, 8840, 8753
 FAMILIES = ("middle_plausible", "sexes_in_order", "not_zero", "supply_possible", "pressure_in_order", "not_doubled",
-            "sex_possible", "no_second_unit", "same_over_years")  # fmt: skip
+            "sex_possible", "no_second_unit", "same_over_years", "value_possible", "no_negative")  # fmt: skip
 UREA, POTASSIUM = 3013682, 3023103
 OF = "UPDATE measurement SET value_as_number = {} WHERE measurement_concept_id = {}"
 SECOND = "no_second_unit:measurement.value_as_number:"
@@ -48,6 +50,15 @@ FAULTS = {  # what was done to the data → the check that says so
     "every measurement twice": (
         "INSERT INTO measurement SELECT * REPLACE (measurement_id + 1000000000 AS measurement_id) FROM measurement",
         "not_doubled:measurement"),
+    "999 for a potassium that was not measured": (
+        OF.format("999", f"{POTASSIUM} AND measurement_id % 80 = 3"),
+        f"value_possible:measurement.value_as_number:{POTASSIUM}"),
+    "a systolic pressure that lost its point": (
+        OF.format("9999", f"{SYSTOLIC} AND measurement_id % 60 = 3"),
+        f"value_possible:measurement.value_as_number:{SYSTOLIC}"),
+    "a minus before four of ten potassiums": (
+        OF.format("-value_as_number", f"{POTASSIUM} AND measurement_id % 10 < 4"),
+        f"no_negative:measurement.value_as_number:{POTASSIUM}"),
     "a tenth of glucose is 0": (
         OF.format("0", f"{GLUCOSE} AND measurement_id % 10 = 0"), f"not_zero:measurement.value_as_number:{GLUCOSE}"),
     "days of supply a hundred times": (
@@ -88,7 +99,14 @@ def test_a_fault_of_a_whole_test_is_found(hospital, fault):
     change, check = FAULTS[fault]
     found, _ = failed(hospital, change)
     assert check in found
-    beside = {"sex_possible", "sexes_in_order", "middle_plausible", "no_second_unit", "same_over_years"}
+    beside = {
+        "sex_possible",
+        "sexes_in_order",
+        "middle_plausible",
+        "no_second_unit",
+        "same_over_years",
+        "value_possible",
+    }
     assert {one.partition(":")[0] for one in found} <= {check.partition(":")[0], *beside}
 
 
@@ -103,6 +121,20 @@ def test_an_interval_is_converted_into_the_unit_of_the_values():
     assert middle_of(GLUCOSE, MGDL, MALE, 45) == (46.5, 313.12)
     assert middle_of(GLUCOSE, 8576, MALE, 45) is None or middle_of(GLUCOSE, 8582, MALE, 45) is None
     assert middle_of(GLUCOSE, MGDL, MALE, 5) is None, "no interval for children is known"
+
+
+def test_what_a_living_person_can_have_in_each_unit():
+    found = limits(GLUCOSE)
+    assert found[MGDL] == (85.0 / 64, max(r.high for r in references()[GLUCOSE]) * 64)
+    assert found[MGDL][1] / found[MMOL][1] == pytest.approx(18.016, rel=0.01)
+    assert limits(POTASSIUM)[MMOL] == pytest.approx((0.35, 50.0))
+    assert limits(999_999) == {}, "of what nothing is known"
+
+
+@pytest.mark.parametrize(("negative", "signed"), [(0.2, False), (0.3, True)])
+def test_a_test_of_which_nothing_is_known_has_a_sign_with_many_negative_values(negative, signed):
+    assert single.Test(1, 100, MMOL, 100, negative=round(100 * negative)).signed is signed
+    assert not single.Test(POTASSIUM, 100, MMOL, 100, negative=90).signed
 
 
 def test_the_order_of_the_sexes_is_that_of_the_survey():
