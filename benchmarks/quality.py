@@ -8,12 +8,12 @@ PARTS=quality.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from whole import command, row
 
 PERSONS = 1_000_000
 MINUTES, GIGABYTES = 5, 4
@@ -28,15 +28,9 @@ def rows(persons: int = PERSONS) -> list[dict[str, object]]:
         report = Path(folder) / "quality.json"
         words = ["quality", "run", "--cdm", f"duckdb:///{file}", "--report", str(report), "--threads", "2",
                  "--memory", "2GB"]  # fmt: skip
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "atoll", *words], stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 3):
-            raise SystemExit(f"quality failed with {process.returncode}")
+        seconds, peak = command(*words, ends=(0, 3))
         found = json.loads(report.read_text("utf-8"))
-    peak, said = used.ru_maxrss * 1024 / 1e9, found["verdicts"]
+    said = found["verdicts"]
     looked = said["passed"] + said["failed"]
     note = (
         f"{found['checks']:,} checks, {looked:,} of them with something to look at, {said['missing']:,} not there;"
@@ -44,9 +38,9 @@ def rows(persons: int = PERSONS) -> list[dict[str, object]]:
     )
     failed = ", ".join(sorted(entry["id"] for entry in found["findings"] if entry["verdict"] == "failed"))
     return [
-        _row(f"all checks on {persons:,} persons, time", seconds, 60 * MINUTES, "s", note),
-        _row("the same, peak memory", peak, GIGABYTES, "GB", ""),
-        _row("false alarms of the checks that looked at something", 100 * said["failed"] / looked, 100 * FALSE, "%",
+        row(f"all checks on {persons:,} persons, time", seconds, 60 * MINUTES, "s", note),
+        row("the same, peak memory", peak, GIGABYTES, "GB", ""),
+        row("false alarms of the checks that looked at something", 100 * said["failed"] / looked, 100 * FALSE, "%",
              failed or "none"),
     ]  # fmt: skip
 
@@ -77,11 +71,6 @@ def whole(folder: Path, persons: int) -> Path:
     return file
 
 
-def _row(what: str, ours: float, most: float, unit: str, note: str) -> dict[str, object]:
-    sides = {"ours": f"{ours:.1f} {unit}", "theirs": f"{most} {unit}", "ratio": ours / most}
-    return {"what": what, "against": "the most it may take", **sides, "target": 1.0, "note": note}
-
-
 if __name__ == "__main__":
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else PERSONS):
-        print(row)
+    for line in rows(int(sys.argv[1]) if len(sys.argv) > 1 else PERSONS):
+        print(line)

@@ -7,13 +7,13 @@ the files is Athena's, the names are not. It runs only when it is named: PARTS=v
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from whole import command, row
 
 CONCEPTS, BELOW = 10_000_000, 8
 MINUTES, MILLISECONDS, LOOKS = 5, 50, 300
@@ -25,17 +25,17 @@ def rows(concepts: int = CONCEPTS) -> list[dict[str, object]]:
         source, file = Path(folder) / "athena", Path(folder) / "vocabulary.duckdb"
         source.mkdir()
         pairs = _download(source, concepts)
-        seconds, peak = _command("vocabulary", "load", str(source), "--to", str(file))
+        seconds, peak = command("vocabulary", "load", str(source), "--to", str(file))
         found = _looks(file, concepts)
     first, *later = found
     middle, slowest = statistics.median(each for each, _ in later), max(later)
     many = max(later, key=lambda each: each[1])
     return [
-        _row(f"reading {concepts:,} concepts, {pairs:,} ancestors", seconds, 60 * MINUTES, "s", f"peak {peak:.1f} GB"),
-        _row(f"descendants of a concept, median of {LOOKS}", 1e3 * middle, MILLISECONDS, "ms", "each concept once"),
-        _row("the slowest of them", 1e3 * slowest[0], MILLISECONDS, "ms", f"{slowest[1]:,} descendants"),
-        _row("the one with most descendants", 1e3 * many[0], MILLISECONDS, "ms", f"{many[1]:,} descendants"),
-        _row("the first, in a file just opened", 1e3 * first[0], MILLISECONDS, "ms", f"{first[1]:,} descendants"),
+        row(f"reading {concepts:,} concepts, {pairs:,} ancestors", seconds, 60 * MINUTES, "s", f"peak {peak:.1f} GB"),
+        row(f"descendants of a concept, median of {LOOKS}", 1e3 * middle, MILLISECONDS, "ms", "each concept once"),
+        row("the slowest of them", 1e3 * slowest[0], MILLISECONDS, "ms", f"{slowest[1]:,} descendants"),
+        row("the one with most descendants", 1e3 * many[0], MILLISECONDS, "ms", f"{many[1]:,} descendants"),
+        row("the first, in a file just opened", 1e3 * first[0], MILLISECONDS, "ms", f"{first[1]:,} descendants"),
     ]
 
 
@@ -71,17 +71,6 @@ def _download(folder: Path, concepts: int) -> int:
     return int(pairs)
 
 
-def _command(*words: str) -> tuple[float, float]:
-    """Seconds and the peak in GB of a whole command, from the kernel."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "atoll", *words], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{words[0]} failed with {process.returncode}")
-    return time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9
-
-
 def _looks(file: Path, concepts: int) -> list[tuple[float, int]]:
     """Seconds and descendants of each look-up: concepts of every level of the tree, down from the fourth."""
     from atoll.cdm.vocabulary import descendants
@@ -98,11 +87,6 @@ def _looks(file: Path, concepts: int) -> list[tuple[float, int]]:
     return found
 
 
-def _row(what: str, ours: float, most: float, unit: str, note: str) -> dict[str, object]:
-    sides = {"ours": f"{ours:.1f} {unit}", "theirs": f"{most} {unit}", "ratio": ours / most}
-    return {"what": what, "against": "the most it may take", **sides, "target": 1.0, "note": note}
-
-
 if __name__ == "__main__":
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else CONCEPTS):
-        print(row)
+    for line in rows(int(sys.argv[1]) if len(sys.argv) > 1 else CONCEPTS):
+        print(line)
