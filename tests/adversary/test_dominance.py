@@ -111,7 +111,7 @@ def test_an_honest_outcome_passes(family):
 @given(st.integers(0, 10**6), st.integers(1, 9))
 @settings(max_examples=30, deadline=None)
 def test_fewer_than_ten_who_differ_from_a_flag_of_the_model_are_refused(seed, few):
-    """y is x but for a few: Σ xₖy − Σ xₖx would be their rows. Who left before the first event is in no sum of Cox's."""
+    """y is x but for a few: Σ xₖy − Σ xₖx would be their rows. (Who left before the first event is in no sum.)"""
     y = TABLE["x"].copy()
     flip = np.random.default_rng(seed).choice(np.flatnonzero(TABLE["t"] >= 10), few, replace=False)
     y[flip] = 1 - y[flip]
