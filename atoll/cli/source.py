@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,34 +56,37 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
         write_text(page, draw(found, language or settings().language))
     out.result(found)
     for table in found["tables"]:
-        files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])
-        out.say(f"{table['name']}: {table['rows']:,} rows ({files})")
-        rows = [
-            (
-                c["name"],
-                c["type"],
-                c.get("pattern") or " or ".join(c.get("open", ())),
-                f"{c['missing'] / max(table['rows'], 1):.0%}",
-                f"{c['distinct']:,}",
-                c["meaning"],
-            )
-            for c in table["columns"]
-        ]
-        out.table(
-            ("  column", "type", "pattern", "missing", "distinct", "looks like"), [("  " + r[0], *r[1:]) for r in rows]
-        )
-        for c in table["columns"]:
-            if c.get("open"):
-                out.note(
-                    f"{table['name']}, {c['name']}: its values fit both {' and '.join(c['open'])}; ask which it is"
-                )
-        for link in table["links"]:
-            almost = ", almost unique there" if link.get("almost") else ""
-            out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%}{almost})")
-        out.say()
+        _show(out, table)
     for broken in found["broken_lines"][:20]:
         out.note(f"{broken['file']}, line {broken['line']:,}: {broken['what']}")
     for note in found["notes"]:
         out.note(note)
     asked = command_line("atoll", "mapping", "propose", "--from", address, "--out", "mapping.yaml")
     out.note(f"Next: {asked}")
+
+
+def _show(out: Output, table: dict[str, Any]) -> None:
+    """One table of a scan: its files, its columns, what is left open, where its keys lead."""
+    files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])
+    out.say(f"{table['name']}: {table['rows']:,} rows ({files})")
+    rows = [
+        (
+            c["name"],
+            c["type"],
+            c.get("pattern") or " or ".join(c.get("open", ())),
+            f"{c['missing'] / max(table['rows'], 1):.0%}",
+            f"{c['distinct']:,}",
+            c["meaning"],
+        )
+        for c in table["columns"]
+    ]
+    out.table(
+        ("  column", "type", "pattern", "missing", "distinct", "looks like"), [("  " + r[0], *r[1:]) for r in rows]
+    )
+    for c in table["columns"]:
+        if c.get("open"):
+            out.note(f"{table['name']}, {c['name']}: its values fit both {' and '.join(c['open'])}; ask which it is")
+    for link in table["links"]:
+        almost = ", almost unique there" if link.get("almost") else ""
+        out.say(f"  {link['column']} → {link['table']}.{link['key']} ({link['share']:.0%}{almost})")
+    out.say()
