@@ -20,6 +20,16 @@ settings.load_profile("atoll")
 os.environ["ATOLL_LANGUAGE"] = "en"  # commands follow the terminal's language, and tests read what they say
 
 
+@pytest.fixture(scope="session", autouse=True)
+def project_as_it_was():
+    """No test leaves a file in the project's folder, where it would be taken for a part of it."""
+    root = Path(__file__).parents[1]
+    before = set(root.iterdir())
+    yield
+    left = {path.name for path in set(root.iterdir()) - before if not path.name.startswith((".", "__"))}
+    assert left == set(), f"a test wrote {', '.join(sorted(left))} into the project's folder"
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
     """A throw-away PostgreSQL cluster on loopback: its URL without a database's name."""

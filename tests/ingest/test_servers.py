@@ -153,6 +153,7 @@ def test_a_scan_and_a_draft_are_the_same(world, url, tmp_path):
 
 def test_the_command_line_scans_and_shows_no_password(url, tmp_path, monkeypatch):
     monkeypatch.setenv("ATOLL_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(atoll, ["source", "scan", url.replace("/his", "/odd?table=dates"), "--out", "scan.json"])
     said = done.stdout + done.stderr
     assert done.exit_code == 0, said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from atoll import client
@@ -43,15 +45,14 @@ def hub_that_says(monkeypatch, *documents) -> tuple[Hub, Answers]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
-    """Time passes when somebody sleeps, and only then."""
+    """Time passes when the client sleeps, and only then: other threads of the process have the real clock."""
     now, slept = [1000.0], []
 
     def sleep(seconds):
         slept.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(client.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(client.time, "sleep", sleep)
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     return slept
 
 
