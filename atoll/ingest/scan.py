@@ -59,7 +59,7 @@ def scan(
     own = bench or Workbench(scratch=folder / "spill")
     try:
         source = open_source(address, own, folder, progress=progress)
-        tables = [_table(own, source, table, k, progress) for table in source.tables.values()]
+        tables = [_table(own, source, table, k, folder, progress) for table in source.tables.values()]
         _links(own, source, tables)
         broken = [{"file": f, "line": n, "what": what.lower()} for f, n, what, _ in source.broken()]
         return {
@@ -75,9 +75,13 @@ def scan(
             own.close()
 
 
-def _table(bench: Workbench, source: Source, table: Opened, k: int, progress: Progress) -> dict[str, Any]:
+def _table(
+    bench: Workbench, source: Source, table: Opened, k: int, folder: Path, progress: Progress
+) -> dict[str, Any]:
     view, pace = quoted(f"source:{table.name}"), Pace(progress, f"columns of {table.name}", 1 + len(table.columns))
     bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
+    if any(file.delimiter for file in table.files):
+        _by_columns(bench, table.name, folder)
     names = list(table.columns)
     parts = [
         f"count({quoted(n)}), approx_count_distinct({quoted(n)}), any_value(length({quoted(n)}::VARCHAR))"
@@ -101,6 +105,13 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int, progress: Pr
         "almost_keys": [c["name"] for c in columns if not c["unique"] and _almost(c, rows)],
         "links": [],
     }
+
+
+def _by_columns(bench: Workbench, name: str, folder: Path) -> None:
+    """Read a table's text once: each column is looked at several times, and text would be read whole each time."""
+    file = folder / f"by-columns-{len(list(folder.glob('by-columns-*')))}.parquet"
+    bench.run(f"COPY (SELECT * FROM {quoted(f'source:{name}')}) TO {literal(str(file))} (FORMAT parquet)")
+    bench.view(name, f"SELECT * FROM read_parquet({literal(str(file))})")
 
 
 def _column(
@@ -154,20 +165,10 @@ def _kind(bench: Workbench, name: str, dtype: str, rows: str) -> tuple[str, str,
             return kind, "", ()
     if not plain.startswith("string"):
         return plain.split("<")[0].split("(")[0], "", ()
-    column = quoted(name)
-    checks = {
-        "n": f"count({column})",
-        "code": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?0[0-9]'))",
-        "integer": f"count(*) FILTER (WHERE regexp_matches({column}, '^[-+]?[0-9]{{1,15}}$'))",
-        "number": f"count(try_cast({column} AS DOUBLE))",
-        **{sign: f"count({MACROS[sign]}({column}))" for sign in SIGNS},
-        "either": f"count(coalesce({', '.join(f'{MACROS[sign]}({column})' for sign in SIGNS)}))",
-        "unsure": f"count(*) FILTER (WHERE {MACROS['.']}({column}) <> {MACROS[',']}({column}))",
-    }
-    checks[YEAR_FIRST] = f"count(try_cast(year_first({column}) AS DATE))"
-    for form in (*DATES, *TIMES):
-        checks[form] = f"count(try_strptime({column}, {literal(_signs(form))}))"
-    counted = dict(zip(checks, bench.rows(f"SELECT {', '.join(checks.values())} FROM {rows}")[0], strict=True))
+    parts = ", ".join(f"coalesce(sum(n) FILTER (WHERE {check}), 0)" for check in _checks().values())
+    values = f"SELECT {quoted(name)} AS v, count(*) AS n FROM {rows} WHERE v IS NOT NULL GROUP BY 1"
+    dated = f"SELECT *, CASE WHEN length(v) BETWEEN 8 AND 32 AND v[1] BETWEEN '0' AND '9' THEN v END AS d FROM ({values})"
+    counted = dict(zip(_checks(), map(int, bench.rows(f"SELECT {parts} FROM ({dated})")[0]), strict=True))
     n = counted["n"]
     if not n:
         return "empty", "", ()
@@ -183,6 +184,23 @@ def _kind(bench: Workbench, name: str, dtype: str, rows: str) -> tuple[str, str,
     if counted["integer"] >= SURE * n:
         return "integer", "", ()
     return _decimal(counted, n)
+
+
+@functools.cache
+def _checks() -> Mapping[str, str]:
+    """What may be true of a text v, or of d, which is v where it is long enough for a day and begins with a digit."""
+    point, comma = (f"{MACROS[sign]}(v)" for sign in SIGNS)
+    return {
+        "n": "true",
+        "code": "regexp_matches(v, '^[-+]?0[0-9]')",
+        "integer": "regexp_matches(v, '^[-+]?[0-9]{1,15}$')",
+        "number": "try_cast(v AS DOUBLE) IS NOT NULL",
+        **{sign: f"{MACROS[sign]}(v) IS NOT NULL" for sign in SIGNS},
+        "either": f"coalesce({point}, {comma}) IS NOT NULL",
+        "unsure": f"{point} <> {comma}",
+        YEAR_FIRST: "try_cast(year_first(v) AS DATE) IS NOT NULL",
+        **{form: f"try_strptime(d, {literal(_signs(form))}) IS NOT NULL" for form in (*DATES, *TIMES)},
+    }
 
 
 def _other_way_round(form: str) -> str:
