@@ -75,9 +75,7 @@ def scan(
             own.close()
 
 
-def _table(
-    bench: Workbench, source: Source, table: Opened, k: int, folder: Path, progress: Progress
-) -> dict[str, Any]:
+def _table(bench: Workbench, source: Source, table: Opened, k: int, folder: Path, progress: Progress) -> dict[str, Any]:
     view, pace = quoted(f"source:{table.name}"), Pace(progress, f"columns of {table.name}", 1 + len(table.columns))
     bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
     if any(file.delimiter for file in table.files):
@@ -167,7 +165,9 @@ def _kind(bench: Workbench, name: str, dtype: str, rows: str) -> tuple[str, str,
         return plain.split("<")[0].split("(")[0], "", ()
     parts = ", ".join(f"coalesce(sum(n) FILTER (WHERE {check}), 0)" for check in _checks().values())
     values = f"SELECT {quoted(name)} AS v, count(*) AS n FROM {rows} WHERE v IS NOT NULL GROUP BY 1"
-    dated = f"SELECT *, CASE WHEN length(v) BETWEEN 8 AND 32 AND v[1] BETWEEN '0' AND '9' THEN v END AS d FROM ({values})"
+    dated = (
+        f"SELECT *, CASE WHEN length(v) BETWEEN 8 AND 32 AND v[1] BETWEEN '0' AND '9' THEN v END AS d FROM ({values})"
+    )
     counted = dict(zip(_checks(), map(int, bench.rows(f"SELECT {parts} FROM ({dated})")[0]), strict=True))
     n = counted["n"]
     if not n:
