@@ -236,7 +236,7 @@ class Workbench:
         delimiter: str,
         quote: str,
         header: bool,
-        missing: Sequence[str],
+        skip: int = 0,
     ) -> str:
         """The query that reads CSV files of one form, every column as text. Broken lines are set aside, not lost: see
         `broken_lines`."""
@@ -247,7 +247,7 @@ class Workbench:
             "delim": delimiter,
             "quote": quote,
             "escape": quote,
-            "nullstr": [*dict.fromkeys(["", *missing])],
+            "skip": skip,
             "ignore_errors": True,
             "store_rejects": True,
             "rejects_limit": 0,

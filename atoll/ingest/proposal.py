@@ -103,7 +103,7 @@ class _Writer:
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
         name_vocabularies(bench, self.tables, vocabulary)
         self.lists: dict[str, CodeList] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = list(found["notes"])
         self.unused: dict[str, list[str]] = {}
         self.rules = 0
 

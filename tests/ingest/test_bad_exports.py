@@ -12,6 +12,7 @@ from atoll.cdm import delimited, pace
 from atoll.cdm.vocabulary import require
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
+from atoll.features.imports import import_source
 from atoll.ingest import excel
 from atoll.ingest.lookups import read_list
 from atoll.ingest.scan import scan
@@ -239,3 +240,42 @@ def test_a_long_reading_says_file_bytes_and_time(tmp_path, monkeypatch):
     assert re.fullmatch(r"a\.csv \([\d,]+ bytes\): [\d,]+ bytes read, about \d+ s left", told[1])
     assert "columns of a" in told
     assert re.fullmatch(r"columns of a: 2,000 rows, 1 of 2 done, about \d+ s left", told[-1])
+
+
+def test_an_encoding_that_is_not_the_files_own_is_found_wherever_the_byte_stands(tmp_path):
+    lines = "no,名称\n" + "".join(f"{n},abcdefghij\n" for n in range(200_000))
+    (tmp_path / "a.csv").write_bytes(lines.encode() + "x,糖\n".encode("gb18030"))
+    text = "mapping: 1\nname: a\nsource: {encoding: UTF8}\nrules: [{to: person, from: a, columns: {}}]\n"
+    with Workbench() as bench, pytest.raises(DataError, match=r"Line 200,002 of a\.csv cannot be read as utf-8"):
+        open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work", mapping(tmp_path / "m", text))
+
+
+def test_an_encoding_that_nobody_knows(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"There is no encoding 'utf-9'"):
+        delimited.look(tmp_path / "a.csv", "utf-9")
+
+
+BIG5 = "編號,診斷名稱,備註\n" + "".join(f"{n},糖尿病及高血壓之追蹤檢查,門診處方{n}\n" for n in range(9))
+GB18030 = "编号,诊断名称,备注\n" + "".join(f"{n},糖尿病和高血压的随访检查,门诊处方{n}\n" for n in range(9))
+
+
+@pytest.mark.parametrize(("text", "encoding", "doubted"), [(BIG5, "big5", True), (GB18030, "gb18030", False),
+                                                           (BIG5, "gb18030", False)])  # fmt: skip
+def test_what_may_be_big5_is_told_and_read_when_it_is_said(tmp_path, text, encoding, doubted):
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    with Workbench() as bench:
+        told = open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work").told()
+        assert [("Big5" in note) for note in told] == [True] * doubted
+        said = (
+            f"mapping: 1\nname: a\nsource: {{encoding: {encoding}}}\nrules: [{{to: person, from: a, columns: {{}}}}]\n"
+        )
+        source = open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work", mapping(tmp_path / "m", said))
+        assert list(source.tables["a"].columns) == text.splitlines()[0].split(",") and not source.told()
+
+
+def test_what_may_be_big5_is_told_of_one_table_too(tmp_path):
+    (tmp_path / "a.csv").write_bytes(("title\n" + BIG5).encode("big5"))
+    notes: list[str] = []
+    import_source(str(tmp_path / "a.csv"), tmp_path / "a.parquet", notes=notes)
+    assert len(notes) == 2 and "Big5" in notes[0] and "passed over a line" in notes[1]
