@@ -102,8 +102,8 @@ def titles(rows: Sequence[Sequence[str]]) -> int:
     empty = next((at for at, given in enumerate(filled) if given), 0)
     first = filled[empty : empty + TITLE + 1]
     names = next((at for at, given in enumerate(first) if len(given) > 2), 0)
-    names = names if len(first[0]) == 1 else 0
-    return empty + names if not any(map(_NUMBER.fullmatch, first[names])) else 0
+    names = names if names and len(first[0]) == 1 else 0
+    return empty + names if first and not any(map(_NUMBER.fullmatch, first[names])) else 0
 
 
 def _consistency(records: Sequence[tuple[list[str], int]]) -> tuple[int, int]:
