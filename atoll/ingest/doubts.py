@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from atoll.cdm.tables import LOCAL
 from atoll.ingest.expressions import Call, Case, Constant, Expression
+from atoll.ingest.lists import read_text
 from atoll.ingest.lookups import read_list
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.terms.concepts import starter_candidates
@@ -108,7 +109,7 @@ def _lines(name: str, path: Path) -> Iterator[_Line]:
     columns, _ = read_list(name, path)  # says what is wrong with it
     if "concept_id" not in columns:
         return
-    rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
+    rows = list(csv.reader(io.StringIO(read_text(path))))
     header = [column.strip() for column in rows[0]]
     for number, cells in enumerate(rows[1:], 2):
         row = dict(zip(header, (cell.strip() for cell in cells), strict=False))

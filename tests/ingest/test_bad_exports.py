@@ -14,6 +14,9 @@ from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.features.imports import import_source
 from atoll.ingest import excel
+from atoll.ingest.checking import check_against, filled
+from atoll.ingest.doubts import doubts
+from atoll.ingest.load import load
 from atoll.ingest.lookups import read_list
 from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
@@ -21,7 +24,7 @@ from atoll.ingest.terms.concepts import read_concepts
 from atoll.ingest.terms.files import read_decisions, read_names
 from atoll.ingest.terms.review import read_items
 from atoll.study.nodes import Problems
-from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
+from tests.ingest.exports import MAPPING, RESULTS, TODAY, loaded, mapping, rows, write
 
 
 def opened(path, folder):
@@ -144,6 +147,22 @@ def test_a_code_list_with_a_duplicate(tmp_path):
     (tmp_path / "sex.csv").write_text("code,concept_id\nM,8507\nF,8532\nM,8507\n")
     with pytest.raises(DataError, match=r"Line 4 of the list sex\.csv repeats the code 'M' of line 2"):
         read_list("sex", tmp_path / "sex.csv")
+
+
+def test_a_code_list_in_gb18030_is_read_by_all_who_read_lists(tmp_path):
+    made = mapping(tmp_path / "m")
+    path = tmp_path / "m" / "sex.csv"
+    path.write_bytes("code,name,concept_id\nM,男,8507\nF,女,8532\nU,未知,\n".encode("gb18030"))
+    assert read_list("sex", path)[1][0] == ("M", "男", "8507")
+    assert [name.name for name in read_names(path)] == ["未知"]
+    assert doubts(made, None) == [] and [one.filled for one in filled(made)] == [2]
+    export = write(tmp_path / "export")
+    check_against(made, str(export))
+    assert load(made, str(export), tmp_path / "cdm.duckdb", today=TODAY).tables["person"] == 3
+    assert rows(tmp_path, "SELECT count(*) FROM person WHERE gender_concept_id = 8507") == [(1,)]
+    path.write_bytes(b"code,concept_id\n\xff\xff\xff,1\n")
+    with pytest.raises(DataError, match=r"sex\.csv is neither UTF-8 nor GB18030\. Save it as CSV in UTF-8"):
+        read_list("sex", path)
 
 
 def test_a_code_list_with_a_word_for_a_concept(tmp_path):
