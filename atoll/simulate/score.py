@@ -26,7 +26,7 @@ from atoll.simulate.shapes import shape_of
 EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first and last day of the key
     "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
     "condition_occurrence": ("condition_concept_id", "condition_start_date", None),
-    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", None),
+    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", "drug_exposure_end_date"),
     "measurement": ("measurement_concept_id", "measurement_date", None),
     "observation": ("observation_concept_id", None, None),  # asked once; exports do not say when
     "death": (None, "death_date", None),
