@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def _rule(rule: Rule) -> list[str]:
     if rule.join:
         found = ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items())
         lines.append(f"  Beside it stand the columns of {found}.")
+    if rule.each and len(rule.each.values) > 1:
+        lines += [f"  {_group(rule.each.values, group)}." for group in rule.each.groups]
     if rule.first:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:
@@ -82,6 +85,11 @@ def _rule(rule: Rule) -> list[str]:
     whose = " among those of this rule" if rule.space and rule.table.key else ""
     lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}{whose}.")
     return lines + [f"  {name} is {words(one.tree)}." for name, one in rule.columns.items()]
+
+
+def _group(values: Sequence[str], columns: Sequence[str]) -> str:
+    """Which columns stand for the names of `each`: [result] is GLU, [unit] is GLU_UNIT."""
+    return ", ".join(f"[{value}] is {column or 'nothing'}" for value, column in zip(values, columns, strict=True))
 
 
 def words(tree: Expression) -> str:
