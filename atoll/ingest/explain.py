@@ -77,7 +77,7 @@ def _rule(rule: Rule) -> list[str]:
         found = ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items())
         lines.append(f"  Beside it stand the columns of {found}.")
     if rule.each and len(rule.each.values) > 1:
-        lines += [f"  {_group(rule.each.values, group)}." for group in rule.each.groups]
+        lines += [f"  {_group(rule.each.values, group)}." for group in rule.each.groups if any(group[1:])]
     if rule.first:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:
@@ -88,8 +88,9 @@ def _rule(rule: Rule) -> list[str]:
 
 
 def _group(values: Sequence[str], columns: Sequence[str]) -> str:
-    """Which columns stand for the names of `each`: [result] is GLU, [unit] is GLU_UNIT."""
-    return ", ".join(f"[{value}] is {column or 'nothing'}" for value, column in zip(values, columns, strict=True))
+    """What stands beside the first column of a group of `each`: With GLU, [unit] is GLU_UNIT."""
+    beside = [f"[{value}] is {column}" for value, column in zip(values, columns, strict=True) if column]
+    return f"With {columns[0]}, {' and '.join(beside[1:])}"
 
 
 def words(tree: Expression) -> str:
@@ -110,6 +111,8 @@ def _call(tree: Call) -> str:
     parts = [words(argument) for argument in tree.arguments]
     if tree.function == "in":
         return f"{parts[0]} is one of {', '.join(parts[1:])}"
+    if tree.function == "lookup" and len(parts) > 2:
+        return f"the {parts[2]} of {parts[1]} in the list {parts[0]}"
     if tree.function in _WORDS:
         padded = [*parts, *[""] * 4]
         return _WORDS[tree.function].format(*padded, all=", ".join(parts))

@@ -97,10 +97,8 @@ def test_a_chinese_table_loads_cell_by_cell(tmp_path):
     assert found["收缩压(mmHg)"][1:4] == ("3004249", "mmHg", "mmHg") and "舒张压" not in found
     assert rows(tmp_path, "SELECT count(*), count(DISTINCT measurement_id) FROM measurement") == [(8 * N - 1,) * 2]
     said = explain(proposed)
-    assert (
-        "  [reading] is 血糖, [unit] is 血糖单位, [range] is 血糖参考范围, [lower] is nothing, [upper] is nothing."
-        in said
-    )
+    assert "  With 血糖, [unit] is 血糖单位 and [range] is 血糖参考范围." in said
+    assert "  unit_concept_id is the unit the “unit” of [test] in the list “test”." in said
     assert any("check them" in note for note in made.notes)
 
 
