@@ -4,6 +4,8 @@ The names are those that such systems use; the rows are counted, so that a test 
 stays and four results for each, a diagnosis and a drug a stay.
 """
 
+# ruff: noqa: E501 - a table is a header and a line
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -159,7 +161,7 @@ ORDINAL = {  # another one, whose visits are counted for each patient by itself
 GERMAN = {
     "Patienten": csv("PatientenID;Geschlecht;Geburtsdatum;Sterbedatum", lambda i:
                      f"P{i};{('männlich', 'weiblich')[i % 2]};{born(i, '{d:02}.{m:02}.{y}')};"
-                     f"{'01.03.2025' if i == 3 else ''}", N),
+                     f"{'31.03.2025' if i == 3 else ''}", N),
     "Aufenthalte": csv("FallID;PatientenID;Aufnahmedatum;Entlassungsdatum;Fallart", lambda i:
                        f"F{i};P{i % N};{day(i, '{d:02}.{m:02}.{y}')};{day(i, '{d:02}.{m:02}.{y}')};"
                        f"{('stationär', 'ambulant')[i % 2]}", STAYS),
@@ -175,7 +177,7 @@ GERMAN = {
 
 FRENCH = {
     "patients": csv("ipp;sexe;date_naissance;date_deces", lambda i:
-                    f"P{i};{'MF'[i % 2]};{born(i, '{d:02}/{m:02}/{y}')};{'01/03/2025' if i == 3 else ''}", N),
+                    f"P{i};{'MF'[i % 2]};{born(i, '{d:02}/{m:02}/{y}')};{'31/03/2025' if i == 3 else ''}", N),
     "sejours": csv("num_sejour;ipp;date_entree;date_sortie;service", lambda i:
                    f"S{i};P{i % N};{day(i, '{d:02}/{m:02}/{y}')};{day(i, '{d:02}/{m:02}/{y}')};S{i % 3}", STAYS),
     "diagnostics": csv("id_diag;num_sejour;code_cim10;libelle;date_diagnostic", lambda i:

@@ -10,8 +10,9 @@ from atoll.ingest.checking import check_against
 from atoll.ingest.explain import counts, differences, explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
+from atoll.ingest.meanings import meaning_of, meanings
 from atoll.ingest.proposal import propose
-from atoll.ingest.scan import meaning_of, meanings, scan
+from atoll.ingest.scan import scan
 from tests.ingest.exports import MAPPING, TODAY, mapping, write
 
 N = 400
