@@ -15,7 +15,7 @@ import numpy as np
 from atoll.ingest.terms.chinese import is_chinese, plain, translate
 from atoll.ingest.terms.concepts import METHODS, WHOLE
 from atoll.ingest.terms.index import Index, coded, weighted
-from atoll.ingest.terms.text import HERE, Reading, canonical, chinese_systems, read, split, systems, unfold
+from atoll.ingest.terms.text import HERE, Reading, abbreviated, canonical, chinese_systems, read, split, systems, unfold
 from atoll.study.units import canonical as ucum
 
 if TYPE_CHECKING:
@@ -185,6 +185,8 @@ def _reading(name: Name, index: Index) -> tuple[Reading, str]:
             return Reading(canonical(english)[0], plain=" ".join(split(english))), domain
         reading = read(english)
         return replace(reading, system=reading.system or chinese.system), domain
+    if told in ("", "Condition") and (means := abbreviated(name.name)):
+        return Reading(canonical(means)[0], plain=" ".join(split(means))), "Condition"
     if name.domain in WHOLE:
         return Reading(canonical(name.name)[0], plain=" ".join(split(name.name))), name.domain
     text = _joined(name.name, index)

@@ -64,6 +64,11 @@ def table(name: str) -> dict[tuple[str, ...], str]:
     return {words: meaning for written, meaning in rows if (words := tuple(split(written)))}
 
 
+def abbreviated(text: str) -> str:
+    """What a diagnosis that is written in a few letters alone means (`SLE`), or empty."""
+    return table("diagnoses_latin.csv").get(tuple(split(text)), "")
+
+
 @cache
 def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
     """Synonyms and abbreviations: words → canonical words."""
