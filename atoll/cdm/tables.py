@@ -39,6 +39,7 @@ DERIVED = ("observation_period", "condition_era", "drug_era", "dose_era")  # mad
 LOCAL = 2_000_000_000  # concepts of a hospital's own begin here
 FEMALE, MALE = 8532, 8507  # concepts of the vocabulary Gender
 AFTER_DEATH = 60  # days in which results and bills follow a death, as in OHDSI's Data Quality Dashboard
+SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 
 
 @dataclass(frozen=True)

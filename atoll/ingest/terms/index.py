@@ -96,6 +96,14 @@ class Index:
         return np.array([concept.variant for concept in self.concepts])
 
     @cached_property
+    def standing(self) -> tuple[Any, Any]:
+        """Whether a concept is standard, and whether it is of its domain's usual vocabulary."""
+        return (
+            np.array([concept.standard for concept in self.concepts], bool),
+            np.array([concept.usual for concept in self.concepts], bool),
+        )
+
+    @cached_property
     def _sorted(self) -> list[str]:
         return sorted(word for word in self.vocabulary if len(word) > PREFIX)
 
