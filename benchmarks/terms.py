@@ -1,9 +1,9 @@
 """The matcher of terms on names that it was not fitted on: the right concept first, in the first five, calibration.
 
-The names of an English hospital's laboratory are the half that `scripts/fit_terms.py` never reads. The Chinese names lie
-beside the tests: those of an examiner who saw none of the tables, of which nobody read the failures, and older ones whose
-failures were mended (tests/reference/README.md). The floor of the calibration error is what chance gives where every
-probability is right.
+The names of an English hospital's laboratory are the half that `scripts/fit_terms.py` never reads. The Chinese names
+lie beside the tests: those of an examiner who saw none of the tables, the half whose failures nobody read, and older
+ones whose failures were mended (tests/reference/README.md). The floor of the calibration error is what chance gives
+where every probability is right.
 """
 
 from __future__ import annotations
