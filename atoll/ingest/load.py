@@ -267,8 +267,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys, rule.to)
+        self.lookups.complete_all(made.asked, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -289,8 +288,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys, rule.to)
+            self.lookups.complete_all(made.asked, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"

@@ -22,6 +22,7 @@ from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
 DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
+NAMED = ("list", "code")  # look-ups whose keys without a concept are named
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 
 
@@ -181,6 +182,11 @@ class Lookups:
             return text.upper().replace(".", "") if parameter in DOTLESS else text
         return text
 
+    def complete_all(self, asked: Sequence[tuple[str, str, Any]], wanted_by: str) -> None:
+        """`complete` for all that a query asks, in its order: the inner look-ups before the outer."""
+        for kind, parameter, keys in asked:
+            self.complete(kind, parameter, keys, wanted_by)
+
     def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:
         """Add what a rule will ask for and the look-up does not have.
 
@@ -197,11 +203,11 @@ class Lookups:
             self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {query}")
         new = (
             f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
-            if kind not in ("list", "code")
+            if kind not in NAMED
             else f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL"
             " AND coalesce(concept_id, 0) <> 0)"
         )
-        if kind in ("list", "code"):
+        if kind in NAMED:
             self._local(kind, parameter, table, new, literal(wanted_by))
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]

@@ -20,7 +20,7 @@ from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.matching import linked, matches
 from atoll.ingest.repeats import CONTRADICTION, REPEATED, differ, fullest
-from atoll.ingest.rule_source import RuleScope, sourced
+from atoll.ingest.rule_source import sourced, with_lookups
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -80,8 +80,10 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     """Pairs of keys (old, surviving) that a table of the source says are one person."""
     if mapping.same is None:
         return []
-    scope = RuleScope(sourced(source.table(mapping.same.table)), lookups)
-    old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in (mapping.same.key, mapping.same.other))
+    keys = (mapping.same.key, mapping.same.other)
+    scope, asked = with_lookups(sourced(source.table(mapping.same.table)), keys, lookups)
+    lookups.complete_all(asked, "person")
+    old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in keys)
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))
     return sorted(rows)

@@ -19,9 +19,10 @@ from atoll.ingest.mapping import Rule
 from atoll.ingest.repeats import REPLACED
 from atoll.ingest.rule_source import (
     SOURCE,
+    Asked,
     RuleScope,
+    chosen,
     columns_read,
-    condition_of,
     drives,
     key_of,
     one_of_each,
@@ -46,12 +47,12 @@ class Compiled:
     query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
              and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
-    asked    look-ups that must be completed first: (kind, parameter) → Ibis table of `key` and `rows`
+    asked    look-ups that must be completed first (`Lookups.complete_all`)
     """
 
     query: Any
     notes: tuple[str, ...]
-    asked: list[tuple[str, str, Any]]
+    asked: Asked
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,12 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     ExpressionError
         At the first place that does not fit.
     """
-    rows = source_rows(rule, tables)
-    if rule.where is not None:
-        rows = rows.filter(condition_of(rule.where, RuleScope(rows, lookups)).fill_null(False))
-    if rule.deleted is not None:  # what the source has marked as deleted is not there
-        rows = rows.filter(~condition_of(rule.deleted, RuleScope(rows, lookups)).fill_null(False))
-    rows = one_of_each(rule, rows, lookups)
-    scope, asked = with_lookups(rule, rows, lookups)
+    rows, of_conditions = chosen(rule, source_rows(rule, tables), lookups)
+    rows, of_keys = one_of_each(rule, rows, lookups)
+    loaded = [*([rule.key] if rule.key else []), *rule.columns.values()]
+    scope, asked = with_lookups(rows, loaded, lookups, loads=rule)
     made = _Rule(rule, scope, context)
-    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
+    return Compiled(made.query(lookups.bench), tuple(made.notes), [*of_conditions, *of_keys, *asked])
 
 
 def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
