@@ -266,7 +266,9 @@ class _Rule:
             self._fault(column, endless, f"unreadable {name}")
             made = endless.fill_null(False).ifelse(None, made)
         elif column.kind == "integer":
-            made = made.cast(column.dtype)
+            made, given = made.try_cast(column.dtype), made
+            if str(given.type()) != column.dtype:
+                self._fault(column, given.notnull() & made.isnull(), f"unreadable {name}")
         if name in ("days_supply", "quantity", "refills"):
             self._fault(column, made < 0, f"negative {name}")
             made = (made < 0).fill_null(False).ifelse(None, made)
@@ -322,7 +324,9 @@ class _Rule:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
-                after = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
+                last = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
+                self._note(after.notnull() & last.isnull(), "unreadable days_supply")
+                after = self.ibis.coalesce(last, after)
             columns[end] = self.ibis.coalesce(columns[end], after)
         for name in needed(self.rule.table, but=("person_id",)):
             self.reasons.append((columns[name].isnull(), f"no {name}"))
