@@ -31,6 +31,7 @@ from atoll.ingest.kinds import (
     together,
     year_first,
 )  # fmt: skip
+from atoll.ingest.lookups import CONCEPTS
 
 _FAR = 1_000_000_000  # letters: no text is longer, and the engine counts no further
 PATTERNS = "Patterns are made of yyyy MM dd HH mm ss and the signs between them."
@@ -205,14 +206,18 @@ def _coalesce(making: Making, *values: Value) -> Value:
 
 def _lookup(making: Making, listed: Value, x: Value, column: Value | None = None) -> Value:
     name = str(making.constant(0, "The list's name"))
-    wanted = "concept_id" if column is None else str(making.constant(2, "The list's column"))
+    wanted = CONCEPTS[0] if column is None else str(making.constant(2, "The list's column"))
     key = _text(making, x)
     found = making.scope.joined("list", name, (key,), making.call)
     if wanted not in found:
-        raise making.refuse(f"the list {name!r} has no column {wanted!r}.", f"It has: {', '.join(found)}.")
-    if wanted != "concept_id":
-        return Value(found[wanted], "text")
-    return Value(found["concept_id"], "integer", source=key.ibis, concept=found.get("source_concept_id"))
+        file, there = making.scope.called("list", name), ", ".join(column for column in found if column != "key")
+        remedy = "Name the column of concepts so in the list, or the column that is meant as the third value."
+        raise making.refuse(
+            f"the list {file} has no column {wanted!r}.", f"Beside its codes it has: {there or 'nothing'}. {remedy}"
+        )
+    if wanted != CONCEPTS[0]:
+        return Value(found[wanted], "integer" if wanted in CONCEPTS else "text")
+    return Value(found["concept_id"], "integer", source=key.ibis, concept=found["source_concept_id"])
 
 
 def _code(making: Making, vocabulary: Value, x: Value) -> Value:

@@ -58,6 +58,9 @@ class Scope(Protocol):
     def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
         """Columns of a joined table, by name."""
 
+    def called(self, kind: str, parameter: str) -> str:
+        """What people call what is looked up in: of a code list its file."""
+
 
 @dataclass(frozen=True)
 class Making:

@@ -23,6 +23,7 @@ from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
 DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
 NAMED = ("list", "code")  # look-ups whose keys without a concept are named
+CONCEPTS = ("concept_id", "source_concept_id")  # columns of a list that hold concepts, not words
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 
 
@@ -67,11 +68,16 @@ def read_list(name: str, path: Path) -> tuple[tuple[str, ...], list[tuple[str, .
 
 def _check_concepts(name: str, number: int, header: list[str], row: list[str]) -> None:
     for column, cell in zip(header, row, strict=True):
-        if column in ("concept_id", "source_concept_id") and cell.strip() and not cell.strip().isdecimal():
+        if column in CONCEPTS and cell.strip() and not cell.strip().isdecimal():
             raise DataError(
                 f"Line {number} of the list {name} has {cell!r} as {column}.",
                 "A concept is a whole number; 0 or empty is none.",
             )
+
+
+def _with_sources(columns: Sequence[str]) -> tuple[str, ...]:
+    """What a list with these columns (the code's first) gives for a code: of concepts also those of the hospital."""
+    return tuple(dict.fromkeys((*columns[1:], *(CONCEPTS[1:] if CONCEPTS[0] in columns else ()))))
 
 
 class Lookups:
@@ -93,14 +99,17 @@ class Lookups:
         if kind == "list":
             if parameter not in self.lists:
                 raise KeyError(*sorted(self.lists))
-            columns, _ = read_list(parameter, self.lists[parameter])
-            return tuple(dict.fromkeys(("concept_id", "source_concept_id", *columns[1:])))
+            return _with_sources(read_list(parameter, self.lists[parameter])[0])
         if kind == "code":
             known = self.vocabularies()
             if parameter not in known:
                 raise KeyError(*known)
             return ("concept_id", "source_concept_id", "domain_id", "rank")
         return tuple(_COMPUTED[kind][0])
+
+    def called(self, kind: str, parameter: str) -> str:
+        """What people call a look-up's source: of a list its file."""
+        return self.lists[parameter].name if kind == "list" else parameter
 
     def vocabularies(self) -> list[str]:
         """Vocabularies whose codes are loaded."""
@@ -131,12 +140,12 @@ class Lookups:
         cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
         given = dict(zip(columns, cells, strict=True))
         table = {"key": pa.array(given.pop(columns[0]), pa.string())}
-        for column in ("concept_id", "source_concept_id"):
-            values = given.pop(column, ("",) * len(rows))
-            table[column] = pa.array([int(value) if value else None for value in values], pa.int32())
-        table |= {
-            column: pa.array([value or None for value in values], pa.string()) for column, values in given.items()
-        }
+        for column in _with_sources(columns):
+            values = given.get(column, ("",) * len(rows))
+            if column in CONCEPTS:
+                table[column] = pa.array([int(value) if value else None for value in values], pa.int32())
+            else:
+                table[column] = pa.array([value or None for value in values], pa.string())
         self.bench.duckdb.register("lookup_list", pa.table(table))
         self.bench.run(f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM lookup_list")
         self.bench.duckdb.unregister("lookup_list")

@@ -75,6 +75,9 @@ class RuleScope:
             raise ExpressionError(call.place, "nothing can be looked up here.", "Look it up in a column of the rule.")
         return {column: self.table[name] for column, name in found.items()}
 
+    def called(self, kind: str, parameter: str) -> str:
+        return self.lookups.called(kind, parameter)
+
 
 @dataclass
 class Collecting(RuleScope):

@@ -9,7 +9,7 @@ from atoll.ingest.expressions import ExpressionError, parse
 from atoll.ingest.load import load
 from atoll.ingest.rule_source import RuleScope
 from atoll.study.nodes import Problems
-from tests.ingest.exports import MAPPING, RESULTS, TODAY, loaded, mapping, reasons, rows, write
+from tests.ingest.exports import MAPPING, RESULTS, SEX, TODAY, loaded, mapping, reasons, rows, write
 
 LISTS = {"kinds": "code,keep\n2345-7,yes\n9999-9,no\n", "cards": "code,real\nk1,a\nk2,a\nk3,b\n"}
 LOOKED = MAPPING.replace("{sex: sex.csv}", "{sex: sex.csv, kinds: kinds.csv, cards: cards.csv, own: own.csv}")
@@ -134,3 +134,31 @@ def test_a_list_that_is_not_there_is_said_where_it_is_looked_up(tmp_path):
     with pytest.raises(Problems) as found:
         check_against(mapping(tmp_path / "mapping", text), str(write(tmp_path / "export")))
     assert "no code list called 'kind'" in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("sex", "expression", "said"),
+    [
+        ("code,concept\nM,8507\nF,8532\n", 'lookup("sex", sex)', "sex.csv has no column 'concept_id'"),
+        ("code,concept\nM,8507\nF,8532\n", 'integer(lookup("sex", sex, "concepts"))', "no column 'concepts'"),
+        (SEX, 'integer(lookup("sex", sex, "concept"))', "Beside its codes it has: concept_id, source_concept_id"),
+    ],
+)
+def test_a_list_without_the_column_that_is_asked_is_refused(tmp_path, sex, expression, said):
+    """Else each code of it would be one that nobody knows."""
+    text = MAPPING.replace('lookup("sex", sex)', expression)
+    with pytest.raises(Problems) as found:
+        check_against(mapping(tmp_path / "mapping", text, sex=sex), str(write(tmp_path / "export")))
+    told = str(found.value)
+    assert said in told and "Line 11, column" in told
+    assert "Beside its codes it has: concept" in told
+
+
+def test_a_lookup_of_the_source_concept_is_a_concept(tmp_path):
+    text = MAPPING.replace(
+        "      year_of", '      gender_source_concept_id: lookup("sex", sex, "source_concept_id")\n      year_of', 1
+    )
+    sex = "code,concept_id,source_concept_id\nM,8507,2000000007\nF,8532,\n"
+    load(mapping(tmp_path / "m", text, sex=sex), str(write(tmp_path / "x")), tmp_path / "cdm.duckdb", today=TODAY)
+    found = rows(tmp_path, "SELECT DISTINCT gender_concept_id, gender_source_concept_id FROM person ORDER BY 1")
+    assert found == [(8507, 2000000007), (8532, None)]
