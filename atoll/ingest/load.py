@@ -160,7 +160,7 @@ class _Load:
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
             not_read, notes = unread(self.mapping, source), source.told() if source.kind == TABLES else []
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
+        parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -169,6 +169,7 @@ class _Load:
             "vocabulary": vocabulary,
             "concepts": concepts,
             "atoll": VERSION,
+            "program": reuse.program(),
             "today": str(self.today),
             "unread": not_read,
             "notes": notes,
