@@ -21,7 +21,7 @@ from atoll.ingest.lists import whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
-DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
+DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM")
 NAMED = ("list", "code")  # look-ups whose keys without a concept are named
 CONCEPTS = ("concept_id", "source_concept_id")  # columns of a list that hold concepts, not words
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
@@ -73,6 +73,11 @@ def _check_concepts(name: str, number: int, header: list[str], row: list[str]) -
                 f"Line {number} of the list {name} has {cell!r} as {column}.",
                 "A concept is a whole number; 0 or empty is none.",
             )
+
+
+def as_code(vocabulary: str, column: str) -> str:
+    """The SQL of a column's codes as they are held against those of a vocabulary."""
+    return f"replace(upper(trim({column})), '.', '')" if vocabulary in DOTLESS else f"trim({column})"
 
 
 def _with_sources(columns: Sequence[str]) -> tuple[str, ...]:
@@ -152,7 +157,7 @@ class Lookups:
 
     def _code(self, vocabulary: str, name: str) -> None:
         """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
-        key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in DOTLESS else "trim(concept_code)"
+        key = as_code(vocabulary, "concept_code")
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
             f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import atoll
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.expressions import written
@@ -30,7 +29,7 @@ ALWAYS = ("person",)  # who is who is settled anew each time: every other table 
 
 
 @cache
-def program(package: Path = Path(atoll.__file__).parent) -> str:
+def program(package: Path = Path(__file__).parents[1]) -> str:
     """A hash of the program that makes rows: of its code, and of the words, units and patterns that come with it. Two
     programs of one version may differ, as where a site's own row was added to a list."""
     found = hashlib.sha256()

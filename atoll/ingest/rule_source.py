@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atoll.cdm.workbench import literal
 from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
 from atoll.ingest.functions import FUNCTIONS
@@ -247,6 +248,11 @@ def row_id(table: str, text: Any, space: str = "") -> Any:
     import ibis
 
     return stable_id(ibis.literal(f"{table}{SEPARATOR}" + (f"{space}{SEPARATOR}" if space else "")) + text)
+
+
+def row_id_of(table: str, *keys: str) -> str:
+    """The same in SQL, of a key that several columns make."""
+    return f"stable_id({' || chr(31) || '.join((literal(table), *keys))})"
 
 
 def chosen(rule: Rule, rows: Any, lookups: Lookups) -> tuple[Any, Asked]:

