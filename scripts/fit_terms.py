@@ -54,6 +54,8 @@ FIXED = {
     "domain other": -6.0,
     "synonym": -0.3,
     "a procedure rather than a result": -5.0,
+    "not standard": -3.0,
+    "not of the usual vocabulary": -1.0,
 }  # never seen in these names
 
 

@@ -19,7 +19,8 @@ from atoll.cdm.workspace import workspace_at
 
 # Columns of the CDM that cohorts read, by table; a name's ending says its type.
 COLUMNS = {
-    "person": "person_id year_of_birth gender_concept_id race_concept_id ethnicity_concept_id",
+    "person": "person_id year_of_birth month_of_birth day_of_birth gender_concept_id race_concept_id "
+    "ethnicity_concept_id",
     "observation_period": "observation_period_id person_id observation_period_start_date observation_period_end_date "
     "period_type_concept_id",
     "condition_occurrence": "condition_occurrence_id person_id condition_concept_id condition_start_date "

@@ -1,9 +1,9 @@
 """What a hospital's export looks like, as a document: for the data manager who maps it. Nothing of it leaves the site.
 
-Still it is made so that it could be shown: values are named only when at least K rows (K persons, where a column looks
-like the patient's number) hold them, ranges run from the 5th to the 95th percentile, and a column in which nearly every
-value is another one shows none. A column's type is found on the first rows and then held against all of them. Where the
-values fit two readings alike (05/03/1960, 1,234) both are named as `open`, and neither is taken.
+Still it is made so that it could be shown: values are named only when at least K persons have them (K visits where a
+table names none, K rows where it names neither), ranges run from the 5th to the 95th percentile, and a column in which
+nearly every value is another one shows none. A column's type is found on the first rows and then held against all of
+them. Where the values fit two readings alike (05/03/1960, 1,234) both are named as `open`, and neither is taken.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def scan(
     """Look at an export and describe it.
 
     address   a file, a folder, or the URL of a database
-    k         values that fewer rows hold are not named
+    k         values that fewer persons have are not named
     folder    where readable copies may be written for as long as the scan runs
     progress  is told which file or table is looked at, and how long it will take
 
@@ -75,9 +75,7 @@ def scan(
             own.close()
 
 
-def _table(
-    bench: Workbench, source: Source, table: Opened, k: int, folder: Path, progress: Progress
-) -> dict[str, Any]:
+def _table(bench: Workbench, source: Source, table: Opened, k: int, folder: Path, progress: Progress) -> dict[str, Any]:
     view, pace = quoted(f"source:{table.name}"), Pace(progress, f"columns of {table.name}", 1 + len(table.columns))
     bench.run(f"CREATE OR REPLACE TEMP TABLE sampled AS SELECT * FROM {view} LIMIT {SAMPLE}")
     if any(file.delimiter for file in table.files):
@@ -90,12 +88,14 @@ def _table(
     answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
     columns: list[dict[str, Any]] = []
+    counted, holders = _holders(table)
     for name, (filled, distinct, _) in zip(names, found, strict=True):
         pace.at(1 + len(columns), f"{rows:,} rows, {len(columns)} of {len(names)} done")
-        columns.append(_column(bench, view, name, table, rows, filled, distinct, k))
+        columns.append(_column(bench, view, name, table, rows, filled, distinct, k, holders))
     return {
         "name": table.name,
         "rows": rows,
+        "counted": counted,
         "files": [
             {"name": f.name, "bytes": f.size, "encoding": f.encoding, "delimiter": f.delimiter, "sha256": f.sha256}
             for f in table.files
@@ -107,6 +107,15 @@ def _table(
     }
 
 
+def _holders(table: Opened) -> tuple[str, str]:
+    """What holds a table's values (person, visit or row), and how so many are counted."""
+    meant = {meaning_of(name, table.name): name for name in reversed(list(table.columns))}
+    for what in ("person", "visit"):
+        if what in meant:
+            return what, f"count(DISTINCT {quoted(meant[what])})"
+    return "row", "count(*)"
+
+
 def _by_columns(bench: Workbench, name: str, folder: Path) -> None:
     """Read a table's text once: each column is looked at several times, and text would be read whole each time."""
     file = folder / f"by-columns-{len(list(folder.glob('by-columns-*')))}.parquet"
@@ -115,7 +124,7 @@ def _by_columns(bench: Workbench, name: str, folder: Path) -> None:
 
 
 def _column(
-    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int
+    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int, holders: str
 ) -> dict[str, Any]:
     dtype = table.columns[name]
     kind, form, either = _kind(bench, name, dtype, "sampled")
@@ -136,11 +145,12 @@ def _column(
         column |= {"distinct": exact, "unique": exact == filled and filled == rows}
     read = _read(name, kind, form or "".join(either[:1]), dtype)
     if kind in ("integer", "number", "date", "datetime") and filled:
-        low, high, fitting = bench.rows(
-            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"
+        low, high, fitting, held = bench.rows(
+            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v), {holders} FILTER (WHERE v IS NOT NULL)"
+            f" FROM (SELECT *, {read} AS v FROM {view})"
         )[0]
         column["not_fitting"] = filled - fitting
-        if not either and not column["unique"] and distinct > 2 and fitting >= 20 * k:
+        if not either and not column["unique"] and distinct > 2 and held >= 20 * k:
             column["range"] = [str(low), str(high)] if kind in ("date", "datetime") else [low, high]
     elif filled:
         column["vocabulary"] = _vocabulary(bench, name)
@@ -149,7 +159,7 @@ def _column(
             {"value": str(value), "rows": n}
             for value, n in bench.rows(
                 f"SELECT {quoted(name)}, count(*) AS n FROM {view} WHERE {quoted(name)} IS NOT NULL"
-                f" GROUP BY 1 HAVING count(*) >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
+                f" GROUP BY 1 HAVING {holders} >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
             )
         ]
     return column
@@ -167,7 +177,9 @@ def _kind(bench: Workbench, name: str, dtype: str, rows: str) -> tuple[str, str,
         return plain.split("<")[0].split("(")[0], "", ()
     parts = ", ".join(f"coalesce(sum(n) FILTER (WHERE {check}), 0)" for check in _checks().values())
     values = f"SELECT {quoted(name)} AS v, count(*) AS n FROM {rows} WHERE v IS NOT NULL GROUP BY 1"
-    dated = f"SELECT *, CASE WHEN length(v) BETWEEN 8 AND 32 AND v[1] BETWEEN '0' AND '9' THEN v END AS d FROM ({values})"
+    dated = (
+        f"SELECT *, CASE WHEN length(v) BETWEEN 8 AND 32 AND v[1] BETWEEN '0' AND '9' THEN v END AS d FROM ({values})"
+    )
     counted = dict(zip(_checks(), map(int, bench.rows(f"SELECT {parts} FROM ({dated})")[0]), strict=True))
     n = counted["n"]
     if not n:

@@ -55,9 +55,9 @@ class Check:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What a row is joined to: p (its person), d (the person's death), o (the person's observation);
-        of a code: c (its concept)."""
-        return tuple(part for part in "pdoc" if re.search(rf"\b{part}\.", f"{self.of} {self.fault}"))
+        """What a row is joined to: p (its person), d (the person's death), o (the time from the first to the last of
+        the person's observation), g (the gap in it in which the row lies); of a code: c (its concept)."""
+        return tuple(part for part in "pdogc" if re.search(rf"\b{part}\.", f"{self.of} {self.fault}"))
 
     def reads(self) -> Iterator[tuple[str, str]]:
         """Tables and columns that its conditions name."""

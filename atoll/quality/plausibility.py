@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from atoll.cdm.sql import name, sql
-from atoll.cdm.tables import FEMALE, MALE, Column, Table
+from atoll.cdm.tables import FEMALE, MALE, SUPPLY, Column, Table
 from atoll.quality.check import Check
 from atoll.quality.completeness import EVENT_TABLES
 from atoll.quality.conformance import clinical
@@ -18,6 +18,7 @@ OLDEST = 120  # years
 STRANGE_UNITS = 0.05
 OTHER_SEX = 0.02
 DOUBLED = 0.1  # share of records that have such a twin: a pressure taken twice in a minute may be the same
+SUPPLIES = ("drug_exposure_end_date", "drug_era_end_date")  # what a patient has in hand lasts on
 NOT_EVENTS = ("valid_start_date", "valid_end_date", "cdm_release_date", "source_release_date")
 
 
@@ -50,7 +51,12 @@ def after_birth() -> Iterator[Check]:
     for table, column in _dates():
         day = sql("t.{c}", c=name(column.name))
         of = sql("{d} IS NOT NULL AND p.year_of_birth IS NOT NULL", d=day)
-        fault = sql("EXTRACT(YEAR FROM {d}) < p.year_of_birth", d=day)
+        fault = sql(
+            "EXTRACT(YEAR FROM {d}) < p.year_of_birth OR (EXTRACT(YEAR FROM {d}) = p.year_of_birth AND"
+            " (EXTRACT(MONTH FROM {d}) < p.month_of_birth OR (EXTRACT(MONTH FROM {d}) = p.month_of_birth AND"
+            " EXTRACT(DAY FROM {d}) < p.day_of_birth)))",
+            d=day,
+        )
         yield Check("after_birth", "plausibility", "rows", table.name, column.name, of=of, fault=fault)
 
 
@@ -59,16 +65,18 @@ def before_death() -> Iterator[Check]:
     for table, column in _dates():
         if table.name not in ("death", "observation_period") and not table.name.endswith("_era"):
             day = sql("t.{c}", c=name(column.name))
-            of = sql("{d} IS NOT NULL AND d.death_date IS NOT NULL", d=day)
-            fault = sql("{d} > {late}", d=day, late=sql("d.last_date"))
+            of = sql("{d} IS NOT NULL AND d.last_date IS NOT NULL", d=day)
+            last = "d.last_supply" if column.name in SUPPLIES else "d.last_date"
+            fault = sql("{d} > {last}", d=day, last=sql(last))
             yield Check("before_death", "plausibility", "rows", table.name, column.name, of=of, fault=fault)
 
 
 def not_future() -> Iterator[Check]:
-    """Nothing was recorded that has not happened yet."""
+    """Nothing was recorded that has not happened yet, in any of the world's time zones."""
     for table, column in _dates():
         day = sql("t.{c}", c=name(column.name))
-        fault = sql("{d} > CURRENT_DATE", d=day)
+        days = 1 + (SUPPLY if column.name in SUPPLIES else 0)
+        fault = sql(f"{{d}} > CURRENT_DATE + INTERVAL '{days}' DAY", d=day)
         of = sql("{d} IS NOT NULL", d=day)
         yield Check("not_future", "plausibility", "rows", table.name, column.name, of=of, fault=fault)
 
@@ -99,7 +107,9 @@ def within_observation() -> Iterator[Check]:
         start = table.start()
         if table.name in EVENT_TABLES and start:
             day = sql("t.{c}", c=name(start))
-            fault = sql("o.first_date IS NULL OR {d} < o.first_date OR {d} > o.last_date", d=day)
+            fault = sql(
+                "o.first_date IS NULL OR {d} < o.first_date OR {d} > o.last_date OR g.last_date IS NOT NULL", d=day
+            )
             yield Check("within_observation", "plausibility", "rows", table.name, start, fault=fault, allowed=0.05)
 
 

@@ -22,7 +22,7 @@ from itertools import groupby
 
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
-from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE
+from atoll.cdm.tables import AFTER_DEATH, FEMALE, MALE, SUPPLY
 from atoll.cdm.tables import tables as model
 from atoll.errors import DataError
 from atoll.quality import births, completeness, conformance, months, plausibility, possible, references, tests
@@ -90,28 +90,40 @@ def absent(workspace: Workspace, check: Check) -> Finding | None:
 
 
 class People:
-    """Scratch tables that rows are joined to: the last day after a death, and the time of observation."""
+    """Scratch tables that rows are joined to: the last day after a death, the time of observation and its gaps."""
 
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
 
     def __enter__(self) -> None:
         workspace = self.workspace
-        late = workspace.dialect.shift(sql("MIN(death_date)"), AFTER_DEATH)
-        death = sql(
-            "SELECT person_id, MIN(death_date) AS death_date, {l} AS last_date FROM death GROUP BY person_id", l=late
-        )
-        observed = sql(
-            "SELECT person_id, MIN(observation_period_start_date) AS first_date, "
-            "MAX(observation_period_end_date) AS last_date FROM observation_period GROUP BY person_id"
-        )
-        none = sql("SELECT person_id, CAST(NULL AS DATE) AS first_date, CAST(NULL AS DATE) AS death_date, "
-                   "CAST(NULL AS DATE) AS last_date FROM person WHERE 1 = 0")  # fmt: skip
-        workspace.create(workspace.table("deaths"), death if workspace.columns("death") else none)
-        workspace.create(workspace.table("observed"), observed if workspace.columns("observation_period") else none)
+        late, supply = (workspace.dialect.shift(sql("MIN(death_date)"), days) for days in (AFTER_DEATH, SUPPLY))
+        death = sql("SELECT person_id, {l} AS last_date, {s} AS last_supply FROM death GROUP BY person_id",
+                    l=late, s=supply)  # fmt: skip
+        self._create("deaths", "death", death, "last_date", "last_supply")
+        self._create("observed", "observation_period", sql(OBSERVED), "first_date", "last_date")
+        self._create("gaps", "observation_period", sql(GAPS), "last_date", "next_date")
+
+    def _create(self, table: str, source: str, rows: Sql, *days: str) -> None:
+        if not self.workspace.columns(source):
+            none = joined(", ", [sql("CAST(NULL AS DATE) AS {d}", d=name(day)) for day in days])
+            rows = sql("SELECT person_id, {n} FROM person WHERE 1 = 0", n=none)
+        self.workspace.create(self.workspace.table(table), rows)
 
     def __exit__(self, *_: object) -> None:
-        self.workspace.drop(self.workspace.table("deaths"), self.workspace.table("observed"))
+        self.workspace.drop(*(self.workspace.table(table) for table in ("deaths", "observed", "gaps")))
+
+
+OBSERVED = (
+    "SELECT person_id, MIN(observation_period_start_date) AS first_date,"
+    " MAX(observation_period_end_date) AS last_date FROM observation_period GROUP BY person_id"
+)
+GAPS = (  # no day is in two of a person's gaps, so that a row is joined to one at most
+    "SELECT person_id, last_date, next_date FROM (SELECT person_id, MAX(observation_period_end_date) OVER"
+    " (PARTITION BY person_id ORDER BY observation_period_start_date ROWS UNBOUNDED PRECEDING) AS last_date,"
+    " LEAD(observation_period_start_date) OVER (PARTITION BY person_id ORDER BY observation_period_start_date)"
+    " AS next_date FROM observation_period) periods WHERE next_date > last_date"
+)
 
 
 def _of_table(workspace: Workspace, table: str, checks: list[Check]) -> Iterator[Finding]:
@@ -151,6 +163,9 @@ def joins(workspace: Workspace, checks: Collection[Check]) -> Sql:
         "d": sql(" LEFT JOIN {d} d ON d.person_id = t.person_id", d=workspace.table("deaths")),
         "o": sql(" LEFT JOIN {o} o ON o.person_id = t.person_id", o=workspace.table("observed")),
     }
+    for column in {name(check.column) for check in checks if "g" in check.needs}:  # a table's checks have one day
+        between = sql("t.{c} > g.last_date AND t.{c} < g.next_date", c=column)
+        known["g"] = sql(" LEFT JOIN {g} g ON g.person_id = t.person_id AND {b}", g=workspace.table("gaps"), b=between)
     needs = {part for check in checks for part in check.needs}
     concepts = {check.concept_alias: check.column for check in checks if "c" in check.needs}
     return joined("", [*(known[part] for part in sorted(needs & set(known))), *(

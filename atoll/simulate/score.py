@@ -1,15 +1,15 @@
 """How much of the simulated truth has arrived in an OMOP database: events, persons, values, faults.
 
 The truth is the hospital's OMOP folder and `truth/` as `world.simulate` wrote them. Persons are matched by
-person_source_value (the hospital's own patient number), events by person, concept and day; a laboratory value has
-arrived when it stands within the rounding of the unit in which the export gave it.
+person_source_value (the hospital's own patient number), events by person, concept and day, visits and drugs by their
+length too; a laboratory value has arrived when it stands within the rounding of the unit in which the export gave it.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from atoll.errors import DataError
 from atoll.simulate.facts import MEASUREMENTS, numbers, whole
 from atoll.simulate.shapes import shape_of
 
-EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first and last day of the key
+EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first day, last day or days
     "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
     "condition_occurrence": ("condition_concept_id", "condition_start_date", None),
-    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", None),
+    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", "days_supply"),
     "measurement": ("measurement_concept_id", "measurement_date", None),
     "observation": ("observation_concept_id", None, None),  # asked once; exports do not say when
     "death": (None, "death_date", None),
@@ -34,6 +34,12 @@ EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table →
 KEPT = {  # planted rows that a load may keep without their bad part: kind → table
     "missing_unit": "measurement", "unknown_unit": "measurement", "not_a_number": "measurement",
     "negative_length": "drug_exposure", "ends_before_start": "visit_occurrence",
+}  # fmt: skip
+REASONS = {  # planted fault → the reason that a load must give for it
+    "two_births": "one person with two births", "unknown_patient": "unknown person", "before_birth": "before birth",
+    "after_death": "after death", "in_future": "in the future", "ends_before_start": "ends before it starts",
+    "impossible_date": "(unreadable|no) .*date", "negative_length": "negative", "not_a_number": "unreadable value",
+    "missing_unit": "value without a unit", "unknown_unit": "unknown unit",
 }  # fmt: skip
 RELATIVE = 0.012  # a value may differ by so much: the factors of unit conversion are rounded in practice
 PERSON = ("person_id", "person_source_value", "year_of_birth", "month_of_birth", "day_of_birth", "gender_concept_id")
@@ -178,7 +184,7 @@ def _standard(loaded: pa.Table, concept: str | None, codes: Any) -> Any:
 
 
 def _keys(who: Any, table: pa.Table, concept: str | None, day: str | None, last: str | None, codes: Any) -> Any:
-    """One integer an event: person, concept, day (and last day); −1 where one of them is not of the truth."""
+    """One integer an event: person, concept, day (and how long); −1 where one of them is not of the truth."""
     code = np.zeros(len(who), np.int64)
     good = who >= 0
     if concept is not None:
@@ -189,10 +195,14 @@ def _keys(who: Any, table: pa.Table, concept: str | None, day: str | None, last:
     good &= (days >= 0) & (days < 2**17)
     key = (who * len(codes) + code) * 2**17 + days
     if last is not None:
-        length = _days(table, last) - days
+        length = _days(table, last) - days if last.endswith("date") else _whole(table, last)
         good &= (length >= 0) & (length < 2**9)
         key = key * 2**9 + length
     return np.where(good, key, -1)
+
+
+def _whole(table: pa.Table, column: str) -> Any:
+    return pc.fill_null(table[column].cast(pa.int64()), -1).to_numpy()
 
 
 def _days(table: pa.Table, column: str) -> Any:
@@ -268,12 +278,13 @@ def _spans(table: pa.Table, start: str, end: str) -> tuple[dict[int, int], dict[
 def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
     """Whether every planted fault was named by the load.
 
-    Its row stands among those kept back with a reason (`ingest.rejected`), its code, for as many rows, among those of
-    its table without a concept (`ingest.unmapped`); a duplicate is dealt with when nothing arrived twice.
+    Its row stands among those kept back (`ingest.rejected`), with the reason that it was planted for; its code, for as
+    many rows, among those of its table without a concept (`ingest.unmapped`); a duplicate is dealt with when nothing
+    arrived twice.
     """
     with (world / "truth" / "faults.csv").open(encoding="utf-8", newline="") as file:
         planted = [row for row in csv.DictReader(file) if row["hospital"] == hospital]
-    named, unmapped = _words(url, "ingest.rejected", ("key", "row")), _unmapped(url)
+    named, unmapped = _named(url), _unmapped(url)
     for row in planted:
         table = KEPT.get(row["kind"])
         if table and found.tables[table].false:  # such a row may stay, without its bad part
@@ -293,7 +304,8 @@ def _faults(found: Score, world: Path, hospital: str, url: str) -> None:
         elif row["kind"] == "duplicate_row":
             kind["named"] += once
         else:
-            kind["named"] += row["id"] in named or (not row["id"] and row["person_id"] in named)
+            reasons = named.get(row["id"] or row["person_id"], set())
+            kind["named"] += any(re.search(REASONS[row["kind"]], reason) for reason in reasons)
 
 
 def _unmapped(url: str) -> dict[tuple[str, str], int]:
@@ -309,11 +321,15 @@ def _unmapped(url: str) -> dict[tuple[str, str], int]:
     return rows
 
 
-def _words(url: str, table: str, columns: Sequence[str]) -> set[str]:
-    """Every word of a table's texts; empty when there is no such table."""
+def _named(url: str) -> dict[str, set[str]]:
+    """Every word of the rows that a load kept back, or kept without a part, and the reasons given for them."""
     try:
-        kept = _read(url, table, columns)
+        kept = _read(url, "ingest.rejected", ("key", "row", "reason"))
     except DataError:
-        return set()
-    texts = (text for column in columns for text in kept[column].to_pylist() if text)
-    return {word for text in texts for word in (text, *re.split(r"[^\w.^-]+", text))}
+        return {}
+    found: dict[str, set[str]] = {}
+    for row in kept.to_pylist():
+        for text in filter(None, (row["key"], row["row"])):
+            for word in (text, *re.split(r"[^\w.^-]+", text)):
+                found.setdefault(word, set()).add(row["reason"])
+    return found

@@ -113,3 +113,20 @@ def test_a_proposal_fits_its_export_and_loads(export, tmp_path):
     report = load(proposed, str(export), tmp_path / "cdm.duckdb", today=TODAY)
     assert (report.tables["person"], report.tables["visit_occurrence"]) == (N, 2 * N)
     assert report.rejected == []
+
+
+def test_values_are_counted_by_patients_where_a_column_tells_them(tmp_path):
+    """One patient with forty rows is one patient: neither what she has nor how high it is can be seen."""
+    lines = ["patient_id,diagnosis_name,value"]
+    lines += [f"P{p},{'common' if p % 2 else 'usual'},{5 + p % 7}" for p in range(60) for _ in range(12)]
+    lines += ["P60,Creutzfeldt-Jakob,900"] * 80
+    (tmp_path / "lab.csv").write_text("\n".join(lines) + "\n")
+    table = scan(str(tmp_path / "lab.csv"), folder=tmp_path / "work")["tables"][0]
+    shown = {column["name"]: [one["value"] for one in column.get("frequent", ())] for column in table["columns"]}
+    assert table["counted"] == "person"
+    assert shown["diagnosis_name"] == ["common", "usual"]
+    assert "900" not in shown["value"]
+    assert "range" not in table["columns"][2], "sixty patients are too few for a twentieth of them"
+    bare = "\n".join(line.partition(",")[2] for line in lines)
+    (tmp_path / "bare.csv").write_text(bare + "\n")
+    assert scan(str(tmp_path / "bare.csv"), folder=tmp_path / "more")["tables"][0]["counted"] == "row"

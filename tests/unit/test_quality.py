@@ -140,6 +140,45 @@ def test_clean_data_pass(engine):
     assert failed(engine, clean()) == set()
 
 
+def test_drugs_in_hand_may_outlast_today_and_a_death_as_the_loader_lets_them(engine):
+    def ends(days: int) -> set[str]:
+        today = datetime.date.today()
+        rows, died = clean(), today - datetime.timedelta(3)
+        rows["drug_exposure"] = [
+            {"drug_exposure_id": p, "person_id": p, "drug_concept_id": 1, "drug_exposure_start_date": str(died),
+             "drug_exposure_end_date": str((died if p == 1 else today) + datetime.timedelta(days)),
+             "drug_type_concept_id": 1} for p in (1, 2)
+        ]  # fmt: skip
+        rows["death"] = [{"person_id": 1, "death_date": str(died), "death_type_concept_id": 1}]
+        said = ("before_death:drug_exposure.drug_exposure_end_date", "not_future:drug_exposure.drug_exposure_end_date")
+        return failed(engine, rows) & set(said)
+
+    assert ends(366) == set()
+    assert len(ends(368)) == 2
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_what_lies_between_two_times_of_observation_is_outside_of_them(engine, between):
+    rows = clean()
+    for period in list(rows["observation_period"]):
+        if between:
+            period["observation_period_end_date"] = "2018-01-31"
+        later = {"observation_period_id": 1000 + period["person_id"], "observation_period_start_date": "2022-06-01"}
+        rows["observation_period"].append(period | later | {"observation_period_end_date": "2022-12-31"})
+        period["observation_period_start_date"] = "2018-01-01"
+    found = failed(engine, rows)
+    assert ("within_observation:measurement.measurement_date" in found) == between
+    assert ("within_observation:condition_occurrence.condition_start_date" in found) == between
+
+
+@pytest.mark.parametrize(("month", "day", "fails"), [(5, 2, True), (6, 1, True), (5, 1, False), (None, 9, False)])
+def test_what_happens_in_the_year_of_birth_is_held_against_the_day(engine, month, day, fails):
+    rows = change(clean(), "person", year_of_birth=2019, month_of_birth=month, day_of_birth=day)
+    for table, column in (("condition_occurrence", "condition_start_date"), ("measurement", "measurement_date")):
+        change(rows, table, **{column: "2019-05-01"})
+    assert ("after_birth:condition_occurrence.condition_start_date" in failed(engine, rows)) == fails
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named_and_little_else(fault):
     engine = Engine("duckdb", None)  # type: ignore[arg-type]

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.terms.chinese import UNREAD, translate
-from atoll.ingest.terms.text import canonical, split, table
+from atoll.ingest.terms.text import canonical, dissected, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
 WITHIN = re.compile(r" (?:in|of|for|from|-) ")
@@ -32,6 +32,10 @@ METHODS = {
     "electrophoresis": "electrophoresis", "calculation": "calculation", "screen method": "screen",
     "naa with probe detection": "naa", "organism specific culture": "culture", "chromogenic method": "chromogenic",
 }  # fmt: skip
+WHOLE = ("Condition", "Drug", "Procedure", "Device")  # domains whose names are not parted
+DISSECTED = ("Condition", "Procedure", "Observation")
+USUAL = {"Measurement": ("LOINC",), "Condition": ("SNOMED",), "Drug": ("RxNorm", "RxNorm Extension"),
+         "Procedure": ("SNOMED",)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,15 @@ class Concept:
     method: str
     tail: tuple[str, ...]
     variant: int = 0  # 0 the name itself; 1 a synonym or an earlier decision
+    standard: bool = True
+    usual: bool = True  # of the vocabulary that OMOP has for this domain, so far as that is known
 
 
 def parse(concept_id: int, name: str, domain: str = "", variant: int = 0) -> Concept:
-    """Read a concept's name into its parts."""
+    """Read a concept's name into its parts. That of a disease or a drug is one component: its bones are no specimen."""
     name = name.strip().strip('"')
+    if domain in WHOLE:
+        return Concept(concept_id, name, domain, canonical(name)[0] or (name.lower(),), (), "", "none", "", (), variant)
     rest, _, method = name.rpartition(" by ") if " by " in name else (name, "", "")
     found = BRACKET.match(rest)
     component, kind, more = (found["component"], found["property"], found["more"]) if found else (rest, "", "")
@@ -88,6 +96,13 @@ def parse(concept_id: int, name: str, domain: str = "", variant: int = 0) -> Con
         concept_id, name, domain, words or (name.lower(),), canonical(below)[0] if below else (), system, prop, usual,
         tail + tuple(sorted(hints)), variant,
     )  # fmt: skip
+
+
+def forms(concept: Concept) -> Iterator[Concept]:
+    """A concept as it is, and a disease also with its parts as nouns of their own."""
+    yield concept
+    if concept.domain in DISSECTED and (parts := dissected(concept.words)) != concept.words:
+        yield replace(concept, words=parts)
 
 
 def _cut_system(text: str) -> tuple[str, str]:
@@ -130,7 +145,8 @@ def _system(text: str) -> str:
 def read_concepts(path: Path) -> list[Concept]:
     """The concepts of a CSV file with concept_id and concept_name.
 
-    `domain_id` and `concept_synonym` (several, by |) are used where present.
+    `domain_id`, `vocabulary_id`, `standard_concept` (or `standard`) and `concept_synonym` (several, by |) are used
+    where present.
 
     Raises
     ------
@@ -138,18 +154,21 @@ def read_concepts(path: Path) -> list[Concept]:
         When the file is missing, holds no such columns, or an id is not a number.
     """
     found = []
-    for at, row in enumerate(_rows(path), 2):
+    for line, row in enumerate(_rows(path), 2):
         try:
             number = int(row["concept_id"])
         except (KeyError, ValueError):
             raise DataError(
-                f"{path.name}, line {at}: a concept needs a number in the column concept_id.",
+                f"{path.name}, line {line}: a concept needs a number in the column concept_id.",
                 "Give a CSV with the columns concept_id and concept_name.",
             ) from None
         domain = row.get("domain_id") or ("Measurement" if row.get("loinc") else "")
-        found.append(parse(number, row.get("concept_name") or "", domain))
-        synonyms = filter(None, (row.get("concept_synonym") or "").split("|"))
-        found += [parse(number, synonym, domain, 1) for synonym in synonyms]
+        names = [row.get("concept_name") or "", *filter(None, (row.get("concept_synonym") or "").split("|"))]
+        flag, vocabulary = row.get("standard_concept", row.get("standard")), row.get("vocabulary_id", "")
+        standard = flag is None or flag.upper() == "S"
+        usual = not vocabulary or vocabulary in USUAL.get(domain, (vocabulary,))
+        for at, name in enumerate(names):
+            found.append(replace(parse(number, name, domain, int(at > 0)), standard=standard, usual=usual))
     if not found:
         raise DataError(f"{path.name} holds no concepts.", "Give a CSV with the columns concept_id and concept_name.")
     return found

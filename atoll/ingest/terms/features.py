@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.ingest.terms.chinese import is_chinese, plain, translate
-from atoll.ingest.terms.concepts import METHODS
+from atoll.ingest.terms.concepts import DISSECTED, METHODS, WHOLE
 from atoll.ingest.terms.index import Index, coded, weighted
-from atoll.ingest.terms.text import HERE, Reading, chinese_systems, read, split, systems, unfold
-from atoll.study.units import canonical
+from atoll.ingest.terms.text import (
+    HERE,
+    Reading,
+    abbreviated,
+    canonical,
+    chinese_systems,
+    dissected,
+    read,
+    split,
+    systems,
+    unfold,
+)
+from atoll.study.units import canonical as ucum
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -46,7 +57,7 @@ FEATURES = (
     "specimen same", "specimen close", "specimen not said by the concept", "specimen other",
     "property fits", "property other", "property none", "earlier decision", "domain other", "synonym",
     "words of the unit", "a procedure rather than a result", "a value asked, presence given",
-    "a value asked, concentration given",
+    "a value asked, concentration given", "not standard", "not of the usual vocabulary",
     *(f"property {p} by default" for p in PROPERTIES),
     *(f"property {p} in {c}" for c in CATEGORIES for p in ("mass", "moles", "presence", "units", "count", "fraction")),
     *(f"specimen {s} in {c}" for c in CATEGORIES for s in BLOODS),
@@ -139,7 +150,7 @@ def closeness(name: str) -> dict[tuple[str, str], float]:
 
 def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
     """Read a block of names for an index."""
-    both = [_reading(name.name, name.domain, index) for name in names]
+    both = [_reading(name, index) for name in names]
     readings = [reading for reading, _ in both]
     rows = [_known(reading.words, index) for reading in readings]
     words = weighted(rows, len(index.vocabulary))
@@ -172,19 +183,36 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
     )
 
 
-def _reading(text: str, domain: str, index: Index) -> tuple[Reading, str]:
-    """The reading of a name; words that a machine ran together are parted where that makes them known."""
-    if is_chinese(text):
-        chinese = translate(text, domain)
-        reading = read(chinese.english or text)
-        return replace(reading, system=reading.system or chinese.system), domain or chinese.domain
-    text = _joined(text, index)
+MEASURED = re.compile(r"/\s*[dmuµμ]?l\b|/\s*[hl]pf?\b|mmhg|/\s*24h", re.IGNORECASE)  # units that drugs have not
+
+
+def _reading(name: Name, index: Index) -> tuple[Reading, str]:
+    """The reading of a name, and its domain. Words that a machine ran together are parted where they are known so."""
+    told = name.domain or ("Measurement" if name.fluid or MEASURED.search(name.unit) else "")
+    if is_chinese(name.name):
+        chinese = translate(name.name, told)
+        english, domain = chinese.english or name.name, chinese.domain
+        if domain in WHOLE:
+            return _whole(english, domain), domain
+        reading = read(english)
+        return replace(reading, system=reading.system or chinese.system), domain
+    if told in ("", "Condition") and (means := abbreviated(name.name)):
+        return _whole(means, "Condition"), "Condition"
+    if name.domain in WHOLE:
+        return _whole(name.name, name.domain), name.domain
+    text = _joined(name.name, index)
     whole = read(text)
     if all(word in index.vocabulary for word in whole.words) or unfold(text) == text:
-        return whole, domain
+        return whole, told
     parted = read(unfold(text))
     known = [sum(word in index.vocabulary for word in r.words) / max(len(r.words), 1) for r in (whole, parted)]
-    return (parted if known[1] > known[0] else whole), domain
+    return (parted if known[1] > known[0] else whole), told
+
+
+def _whole(text: str, domain: str) -> Reading:
+    """The reading of a name that tells no specimen."""
+    words = canonical(text)[0]
+    return Reading(dissected(words) if domain in DISSECTED else words, plain=" ".join(split(text)))
 
 
 def _joined(text: str, index: Index) -> str:
@@ -243,7 +271,7 @@ def unit_kind(unit: str) -> str:
     if lower == "g/l":
         return "mass"
     found = next((kind for kind, pattern in UNIT_KINDS if re.search(pattern, lower)), "")
-    return unit_kind(canonical(unit)) if not found and is_chinese(unit) else found
+    return unit_kind(ucum(unit)) if not found and is_chinese(unit) else found
 
 
 def _property(reading: Reading, name: Name) -> str:
@@ -346,6 +374,8 @@ def _parts(x: Any, block: Hospital, index: Index, rows: Any, columns: Any) -> No
     x[:, AT["domain other"]] = (wanted != "") & (domains != "") & (wanted != domains)
     x[:, AT["a procedure rather than a result"]] = index.broad[columns]
     x[:, AT["synonym"]] = index.variant[columns] == 1
+    standard, usual = index.standing
+    x[:, AT["not standard"]], x[:, AT["not of the usual vocabulary"]] = ~standard[columns], ~usual[columns]
 
 
 def _by_default(x: Any, block: Hospital, rows: Any, prop: list[str], untold: Any, system: list[str]) -> None:
