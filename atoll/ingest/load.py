@@ -160,7 +160,7 @@ class _Load:
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
             not_read, notes = unread(self.mapping, source), source.told() if source.kind == TABLES else []
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
+        parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -169,6 +169,7 @@ class _Load:
             "vocabulary": vocabulary,
             "concepts": concepts,
             "atoll": VERSION,
+            "program": reuse.program(),
             "today": str(self.today),
             "unread": not_read,
             "notes": notes,
@@ -267,8 +268,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys, rule.to)
+        self.lookups.complete_all(made.asked, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -289,8 +289,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys, rule.to)
+            self.lookups.complete_all(made.asked, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"
