@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import AFTER_DEATH, EHR, Column, Table, source_columns
+from atoll.cdm.tables import AFTER_DEATH, EHR, SUPPLY, Column, Table, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -36,7 +36,6 @@ from atoll.ingest.sources import LEFT_OUT
 WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
 EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
-SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 
 
 @dataclass(frozen=True)
