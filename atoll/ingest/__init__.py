@@ -3,8 +3,8 @@
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); copies, of a database server's
                 tables; excel; formats, those of messages (a new one goes there): fhir, hl7v2
 Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
-                fitting, which table of the model a table fills; coded, the vocabulary of its codes; code_lists and
-                drafting, what it writes
+                fitting, which table of the model a table fills; wide, tests that have a column each; coded, the
+                vocabulary of its codes; code_lists and drafting, what it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export; doubts, its lists against a vocabulary

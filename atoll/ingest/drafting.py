@@ -34,6 +34,33 @@ def as_written(kind: str, table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def begun(to: str, table: Mapping[str, Any]) -> list[str]:
+    """The first lines of a rule: its tables."""
+    lines = [f"  - to: {to}", f"    from: {word(table['name'])}"]
+    if table.get("join"):
+        pairs = ((name, own if own == key else f"[{word(own)}, {word(key)}]") for name, (own, key) in
+                 table["join"].items())  # fmt: skip
+        lines.append(f"    join: {{{', '.join(f'{word(name)}: {columns}' for name, columns in pairs)}}}")
+    return lines
+
+
+def birth(columns: Columns) -> list[str]:
+    """The lines of a patient's number and birth."""
+    lines = [f"person_source_value: {scalar(named_column(columns['person'][0]))}"]
+    if "birth" in columns:
+        column = columns["birth"][0]
+        day = named_column(column) if column["type"] == "text" else day_of(column)
+        return lines + [f"{part}_of_birth: {scalar(f'{part}({day})')}" for part in ("year", "month", "day")]
+    if "birth_year" in columns:
+        return [*lines, f"year_of_birth: {scalar(number_of(columns['birth_year'][0], 'integer'))}"]
+    return [*lines, "# TODO year_of_birth: no column looks like a birth"]
+
+
+def taken_on(columns: Columns) -> dict[str, Any] | None:
+    """The column of the day on which what stands in a row was measured."""
+    return next((columns[one][0] for one in ("measured", "start", "diagnosed", "prescribed") if one in columns), None)
+
+
 def either(parts: Sequence[str]) -> str:
     """The first of some expressions that is not missing."""
     return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"

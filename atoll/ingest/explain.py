@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def _rule(rule: Rule) -> list[str]:
     if rule.join:
         found = ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items())
         lines.append(f"  Beside it stand the columns of {found}.")
+    if rule.each and len(rule.each.values) > 1:
+        lines += [f"  {_group(rule.each.values, group)}." for group in rule.each.groups if any(group[1:])]
     if rule.first:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:
@@ -82,6 +85,12 @@ def _rule(rule: Rule) -> list[str]:
     whose = " among those of this rule" if rule.space and rule.table.key else ""
     lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}{whose}.")
     return lines + [f"  {name} is {words(one.tree)}." for name, one in rule.columns.items()]
+
+
+def _group(values: Sequence[str], columns: Sequence[str]) -> str:
+    """What stands beside the first column of a group of `each`: With GLU, [unit] is GLU_UNIT."""
+    beside = [f"[{value}] is {column}" for value, column in zip(values, columns, strict=True) if column]
+    return f"With {columns[0]}, {' and '.join(beside[1:])}"
 
 
 def words(tree: Expression) -> str:
@@ -102,6 +111,8 @@ def _call(tree: Call) -> str:
     parts = [words(argument) for argument in tree.arguments]
     if tree.function == "in":
         return f"{parts[0]} is one of {', '.join(parts[1:])}"
+    if tree.function == "lookup" and len(parts) > 2:
+        return f"the {parts[2]} of {parts[1]} in the list {parts[0]}"
     if tree.function in _WORDS:
         padded = [*parts, *[""] * 4]
         return _WORDS[tree.function].format(*padded, all=", ".join(parts))

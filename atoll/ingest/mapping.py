@@ -52,7 +52,7 @@ class Written:
 class Each:
     """One source row becomes a row for each of some groups of columns, whose values get names of their own.
 
-    groups   columns that belong together, such as a diagnosis and its date; often one
+    groups   columns that belong together, such as a diagnosis and its date; often one. Empty where one is missing
     values   what they are called in the rule's expressions; rows without the first of them are left out
     name     what the name of the group's first column is called
     """
@@ -65,7 +65,7 @@ class Each:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of the source that it reads."""
-        return tuple(dict.fromkeys(column for group in self.groups for column in group))
+        return tuple(dict.fromkeys(column for group in self.groups for column in group if column))
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -360,18 +360,20 @@ class _Reader:
         values = self._group(fields["value"]) if "value" in fields else ("value",)
         name = self.form.part(fields, key, "name", Form.text, f"{values[0]}_column")
         items = self.form.items(fields["columns"], f"{key}.columns") if "columns" in fields else []
-        groups = tuple(self._group(item) for item in items)
+        groups = tuple(self._group(item, gaps=True) for item in items)
         for item, group in zip(items, groups, strict=True):
             if len(group) != len(values):
                 wanted = f"{len(values)} columns" if len(values) > 1 else "one column"
-                self.form.refuse(
-                    item, f"{key}.columns", f"{', '.join(group)} is not {wanted}.", "Name as many as values."
-                )
+                remedy = "Name as many as values, null where there is none."
+                self.form.refuse(item, f"{key}.columns", f"{', '.join(group)} is not {wanted}.", remedy)
+            elif not group[0]:
+                self.form.refuse(item, f"{key}.columns", "the first column is missing.", "Name it: it makes the row.")
         return Each(groups, values, name, (node.line, 1))
 
-    def _group(self, node: Node) -> tuple[str, ...]:
+    def _group(self, node: Node, gaps: bool = False) -> tuple[str, ...]:
         items = node.content if isinstance(node.content, list) else [node]
-        return tuple(item.content for item in items if isinstance(item.content, str))
+        texts = ((item.content, item.empty) for item in items if isinstance(item.content, str))
+        return tuple("" if gaps and empty else text for text, empty in texts)
 
     def _same(self, node: Node) -> Same | None:
         fields = self.form.fields(node, "persons.same", ("table", "key", "is"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
-from atoll.ingest.code_lists import MOST, VITALS, CodeList, Wanted, code_list, vital_list
+from atoll.ingest.code_lists import MOST, VITALS, CodeList, Test, Wanted, code_list, side_list, vital_list
 from atoll.ingest.coded import name_vocabularies
 from atoll.ingest.drafting import (
     START,
     Columns,
     alike,
     as_written,
+    begun,
+    birth,
     called,
     day_of,
     died,
@@ -40,6 +42,7 @@ from atoll.ingest.drafting import (
     pattern_of,
     questions,
     scalar,
+    taken_on,
     word,
 )  # fmt: skip
 from atoll.ingest.fitting import JOINING, NEEDS, fits, says_more
@@ -48,6 +51,7 @@ from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
 from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
 from atoll.ingest.scan import meanings, scan
+from atoll.ingest.wide import RANGES, choose, columns_of_tests, range_ends, rule_lines, says, starter_matcher
 from atoll.study.nodes import Problems
 
 _NAMES = {"units": "test_name", **{code: f"{code}_name" for code in ("answer", "diagnosis", "drug", "test")}}
@@ -99,7 +103,7 @@ def propose(
 
 class _Writer:
     def __init__(self, found: Mapping[str, Any], name: str, bench: Workbench, vocabulary: Path | None):
-        self.found, self.name, self.bench = found, name, bench
+        self.found, self.name, self.bench, self.vocabulary = found, name, bench, vocabulary
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
         name_vocabularies(bench, self.tables, vocabulary)
         self.lists: dict[str, CodeList] = {}
@@ -110,7 +114,9 @@ class _Writer:
     def text(self, folder: Path) -> str:
         """The whole document; its code lists are written into `folder`, where the document is read back once."""
         rules = [line for to in NEEDS for line in self._of(to)]
-        rules += [line for table in self.tables for line in (*self._vitals(table), *self._smoking(table))]
+        for table in self.tables:
+            tests = self._side_by_side(table)
+            rules += [*self._tests(table, tests), *self._vitals(table, tests), *self._smoking(table)]
         head = ["mapping: 1", f"name: {word(self.name)}"]
         if self.found["kind"] != TABLES:
             head += [f"source: {{kind: {self.found['kind']}}}"]
@@ -185,11 +191,7 @@ class _Writer:
     def _rule(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
         self.rules += 1
         person, visit = first(columns, "person"), first(columns, "visit")
-        lines = [f"  - to: {to}", f"    from: {word(table['name'])}"]
-        if table.get("join"):
-            pairs = ((name, own if own == key else f"[{word(own)}, {word(key)}]") for name, (own, key) in
-                     table["join"].items())  # fmt: skip
-            lines.append(f"    join: {{{', '.join(f'{word(name)}: {columns_}' for name, columns_ in pairs)}}}")
+        lines = begun(to, table)
         own = {"person": person, "visit_occurrence": visit}.get(to)
         key = own or row_key(table, (person, visit))
         if to == "death":
@@ -220,7 +222,9 @@ class _Writer:
         return lines
 
     def _columns(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
-        lines = self._birth(table, columns) if to == "person" else []
+        lines = birth(columns) if to == "person" else []
+        if lines and not {"birth", "birth_year"} & set(columns):
+            self.notes.append(f"{table['name']} has no column that looks like a birth.")
         for row in meanings():
             meaning = row["meaning"]
             if row["table"] != to or meaning in ("birth", "birth_year", "person", "visit"):
@@ -235,19 +239,6 @@ class _Writer:
                 found = next((columns[m][0] for m in candidates if m in columns), None)
                 todo = f"# TODO {target}: no column looks like it"
                 lines.append(f"{target}: {scalar(day_of(found))}" if found else todo)
-        return lines
-
-    def _birth(self, table: Mapping[str, Any], columns: Columns) -> list[str]:
-        lines = [f"person_source_value: {scalar(named_column(columns['person'][0]))}"]
-        if "birth" in columns:
-            column = columns["birth"][0]
-            day = named_column(column) if column["type"] == "text" else day_of(column)
-            lines += [f"{part}_of_birth: {scalar(f'{part}({day})')}" for part in ("year", "month", "day")]
-        elif "birth_year" in columns:
-            lines.append(f"year_of_birth: {scalar(number_of(columns['birth_year'][0], 'integer'))}")
-        else:
-            lines.append("# TODO year_of_birth: no column looks like a birth")
-            self.notes.append(f"{table['name']} has no column that looks like a birth.")
         return lines
 
     def _line(
@@ -291,43 +282,78 @@ class _Writer:
         texts = [*(said if plain else []), *(columns[one][0] for one in ("answer_name", "answer") if one in columns)]
         as_text = either([as_text, *map(named_column, texts)])
         code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
+        into = ""
         if unit and code:
             coded = code.get("vocabulary")
             of = f'lookup("{self._list("units" if coded else "test", [code], table, columns)}", {named_column(code)}, '
             wanted = f'coalesce({of}"unit"), {named(unit)})'
-            read = f'convert({read}, {named(unit)}, {wanted}, {of}"analyte"))'
+            into = f', {named(unit)}, {wanted}, {of}"analyte"))'
             lines.append(f"unit_concept_id: unit({wanted})")
-        return [
-            f"value_as_number: {scalar(read)}",
-            *lines,
-            f"value_source_value: {scalar(as_text)}",
-        ]
+        ends = {"value_as_number": read, **range_ends(self._reference(table, columns))}
+        made = [f"{target}: {scalar(f'convert({end}{into}' if into else end)}" for target, end in ends.items()]
+        return [made[0], *lines, f"value_source_value: {scalar(as_text)}", *made[1:]]
 
-    def _vitals(self, table: Mapping[str, Any]) -> list[str]:
-        """Vital signs that stand in columns of their own, as measurements."""
+    def _reference(self, table: Mapping[str, Any], columns: Columns) -> dict[str, dict[str, Any]]:
+        """The columns of a table that hold reference ranges, by their meaning."""
+        view = quoted(f"source:{table.get('view', table['name'])}")
+        found = {meaning: columns[meaning][0] for meaning in RANGES if meaning in columns}
+        return {meaning: column for meaning, column in found.items() if says(self.bench, view, column, meaning)}
+
+    def _side_by_side(self, table: Mapping[str, Any]) -> list[Test]:
+        """The tests of a table that have a column each. A row that is one result, or one drug, holds none."""
+        columns = by_meaning(widened(table, self.tables))
+        one = {"value", "test", "drug", "drug_name"} & set(by_meaning(table))
+        if one or self.found["kind"] != TABLES or "person" not in columns or taken_on(columns) is None:
+            return []
+        tests = columns_of_tests(self.bench, table, starter_matcher())
+        if tests and self.vocabulary:
+            choose(tests, self.vocabulary)
+        return tests
+
+    def _tests(self, table: Mapping[str, Any], tests: list[Test]) -> list[str]:
+        """Tests that stand side by side in columns of their own, as measurements."""
+        if not tests:
+            return []
+        own = by_meaning(table)
+        wide = self._joined(table if "person" in own and taken_on(own) else widened(table, self.tables))
+        name = self._add("test", table["name"], side_list(tests, table["rows"]))
+        self.notes.append(f"{name}.csv: concepts are what {table['name']}'s headings say most likely; check them.")
+        names = [column["name"] for column in wide["columns"]]
+        return self._measured(wide, *rule_lines(tests, name, names), without={test.column["name"] for test in tests})
+
+    def _measured(
+        self, table: Mapping[str, Any], each: list[str], filled: list[str], without: Collection[str]
+    ) -> list[str]:
+        """A rule whose rows are some columns of a table, which are not the row's number."""
+        self.rules += 1
         columns = by_meaning(table)
-        signs = [(column["name"], column["meaning"]) for column in table["columns"] if column["meaning"] in VITALS]
-        day = next((columns[m][0] for m in ("measured", "start", "diagnosed", "prescribed") if m in columns), None)
-        if not signs or "person" not in columns or day is None:
+        visit, person = first(columns, "visit"), first(columns, "person")
+        key = visit if visit and own_values(table, visit) else row_key(table, (visit, person, *without))
+        lines = [*begun("measurement", table), *each, *([f"    key: {scalar(named(key))}"] if key else [])]
+        filled = [filled[0], f"measurement_date: {scalar(day_of(taken_on(columns)))}", *filled[1:]]
+        lines += ["    columns:", *self._links("measurement", columns), *(f"      {line}" for line in filled)]
+        return self._asking(table, lines)
+
+    def _vitals(self, table: Mapping[str, Any], tests: list[Test]) -> list[str]:
+        """Vital signs that stand in columns of their own and say no unit, as measurements."""
+        columns, others = by_meaning(table), {test.column["name"] for test in tests}
+        signs = [(column["name"], column["meaning"]) for column in table["columns"]
+                 if column["meaning"] in VITALS and column["name"] not in others]  # fmt: skip
+        if not signs or "person" not in columns or taken_on(columns) is None:
             return []
         reading = alike([c for c in table["columns"] if c["name"] in dict(signs)], "reading")
-        self.rules += 1
         made = vital_list(self.bench, table["name"], signs)
         name = self._add("vitals", table["name"], made)
         without = [line.split(",")[0] for line in made.text.splitlines() if line.endswith(",")]
         if without:
             self.notes.append(f"{name}.csv: the unit of {', '.join(without)} could not be told; write it there.")
-        key = first(columns, "visit") or row_key(table, (first(columns, "person"),))
-        lines = ["  - to: measurement", f"    from: {word(table['name'])}"]
-        lines.append(f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}")
-        lines += [f"    key: {scalar(named(key))}"] if key and own_values(table, key) else []
-        lines += ["    columns:", *self._links("measurement", columns)]
-        lines_of = (
-            f'measurement_concept_id: lookup("{name}", sign)', f"measurement_date: {scalar(day_of(day))}",
+        each = f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}"
+        filled = [
+            f'measurement_concept_id: lookup("{name}", sign)',
             f"value_as_number: {number_of(reading, 'number')}", "value_source_value: text(reading)",
             f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values, see {name}.csv',
-        )  # fmt: skip
-        return self._asking(table, [*lines, *(f"      {line}" for line in lines_of)])
+        ]  # fmt: skip
+        return self._measured(table, [each], filled, [name for name, _ in signs])
 
     def _smoking(self, table: Mapping[str, Any]) -> list[str]:
         """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""

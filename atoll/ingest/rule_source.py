@@ -5,7 +5,7 @@ The hospital's columns are called `source:NAME` here, so that no column of ours 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,12 +121,22 @@ def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
 
     each = rule.each
     made = [SOURCE + name for name in each.made]
-    cells = [[*(table[SOURCE + column] for column in group), ibis.literal(group[0])] for group in each.groups]
-    parts = [ibis.struct(dict(zip(made, group, strict=True))) for group in cells]
+    cells = [_cells(table, column) for column in zip(*each.groups, strict=True)]
+    named = [ibis.literal(group[0]) for group in each.groups]
+    parts = [ibis.struct(dict(zip(made, group, strict=True))) for group in zip(*cells, named, strict=True)]
     kept = [name for name in table.columns if name not in made]
     long = table.select(*kept, each=ibis.array(parts).unnest())
     long = long.select(*kept, **{name: long["each"][name] for name in made})
     return long.filter(long[made[0]].notnull())
+
+
+def _cells(table: Any, columns: Sequence[str]) -> list[Any]:
+    """Columns that are to be one: as text where their types differ, missing where a group has none."""
+    import ibis
+
+    kinds = {str(table[SOURCE + column].type()).lstrip("!") for column in columns if column}
+    kind = kinds.pop() if len(kinds) == 1 else "string"
+    return [table[SOURCE + column].cast(kind) if column else ibis.null(kind) for column in columns]
 
 
 def _misplaced(rule: Rule, tables: Mapping[str, Any]) -> list[ExpressionError]:

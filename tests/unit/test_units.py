@@ -43,6 +43,8 @@ from atoll.study.units import (
         (15, "g/dL", "mmol/L", "hemoglobin", 9.31, 0.01),
         (7.0, "%", "mmol/mol", "hba1c", 53, 0.1),
         (48, "mmol/mol", "%", "hba1c", 6.54, 0.01),
+        (0, "mmol/mol", "%", "hba1c", 2.152, 1e-9),  # NGSP's master equation, Hoelzel et al. 2004
+        (100, "mmol/mol", "%", "hba1c", 11.3, 1e-9),
         (150, "克/升", "g/dL", "", 15, 1e-9),
         (5.6, "毫摩尔/升", "mg/dL", "glucose", 100.9, 0.1),
         (7.2, "×10^9/L", "K/uL", "", 7.2, 1e-9),

@@ -19,7 +19,11 @@ from atoll.ingest.terms.text import HERE, meanings, split
 
 TABLES = {"lab": "words_zh_lab.csv", "drug": "words_zh_drug.csv", "condition": "words_zh_condition.csv"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-DOSE = re.compile(r"\d+(?:\.\d+)?\s*(?:mg|g|ml|μg|ug|mcg|iu|u|万u|%)(?:[*×x/]\S*)?(?![a-z])", re.IGNORECASE)
+DOSE = re.compile(
+    r"\d+(?:\.\d+)?\s*(?:mg|g|ml|μg|ug|mcg|iu|u|万u|万单位|单位|毫克|微克|毫升|克|%)(?:[*×x/:]\S*)?(?![a-z])"
+    r"|[*×x]?\s*\d+\s*[片粒支瓶袋丸枚贴揿喷吸](?:\s*/?\s*[盒瓶袋板])?(?:[*×x]\S*)?",
+    re.IGNORECASE,
+)
 DOMAINS = {"lab": "Measurement", "drug": "Drug", "condition": "Condition"}
 NAMING = frozenset(DOMAINS)  # kinds of words that alone name something
 ASIDE = re.compile(r"[(\[{<【〔《]([^()\[\]{}<>【】〔〕《》]*)[)\]}>】〕》]")

@@ -13,9 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.ingest.terms.chinese import is_chinese, plain, translate
-from atoll.ingest.terms.concepts import METHODS, WHOLE
+from atoll.ingest.terms.concepts import DISSECTED, METHODS, WHOLE
 from atoll.ingest.terms.index import Index, coded, weighted
-from atoll.ingest.terms.text import HERE, Reading, canonical, chinese_systems, read, split, systems, unfold
+from atoll.ingest.terms.text import (
+    HERE,
+    Reading,
+    abbreviated,
+    canonical,
+    chinese_systems,
+    dissected,
+    read,
+    split,
+    systems,
+    unfold,
+)
 from atoll.study.units import canonical as ucum
 
 if TYPE_CHECKING:
@@ -182,11 +193,13 @@ def _reading(name: Name, index: Index) -> tuple[Reading, str]:
         chinese = translate(name.name, told)
         english, domain = chinese.english or name.name, chinese.domain
         if domain in WHOLE:
-            return Reading(canonical(english)[0], plain=" ".join(split(english))), domain
+            return _whole(english, domain), domain
         reading = read(english)
         return replace(reading, system=reading.system or chinese.system), domain
+    if told in ("", "Condition") and (means := abbreviated(name.name)):
+        return _whole(means, "Condition"), "Condition"
     if name.domain in WHOLE:
-        return Reading(canonical(name.name)[0], plain=" ".join(split(name.name))), name.domain
+        return _whole(name.name, name.domain), name.domain
     text = _joined(name.name, index)
     whole = read(text)
     if all(word in index.vocabulary for word in whole.words) or unfold(text) == text:
@@ -194,6 +207,12 @@ def _reading(name: Name, index: Index) -> tuple[Reading, str]:
     parted = read(unfold(text))
     known = [sum(word in index.vocabulary for word in r.words) / max(len(r.words), 1) for r in (whole, parted)]
     return (parted if known[1] > known[0] else whole), name.domain
+
+
+def _whole(text: str, domain: str) -> Reading:
+    """The reading of a name that tells no specimen."""
+    words = canonical(text)[0]
+    return Reading(dissected(words) if domain in DISSECTED else words, plain=" ".join(split(text)))
 
 
 def _joined(text: str, index: Index) -> str:

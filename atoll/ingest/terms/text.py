@@ -64,6 +64,24 @@ def table(name: str) -> dict[tuple[str, ...], str]:
     return {words: meaning for written, meaning in rows if (words := tuple(split(written)))}
 
 
+_LINKS = frozenset(
+    ("due", "to", "caused", "associated", "related", "co", "occurrent", "unspecified", "from", "as", "on")
+)
+
+
+def dissected(words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a disease with organs and processes as nouns, each once (`anatomy.csv`, of our own): `pulmonary` is
+    lung, `colitis` colon and inflammation. So what is put together of parts is what has one word for all."""
+    plain = table("anatomy.csv")
+    found = (part for word in words if word not in _LINKS for part in split(plain.get((word,), word)))
+    return tuple(dict.fromkeys(found)) or tuple(words)
+
+
+def abbreviated(text: str) -> str:
+    """What a diagnosis that is written in a few letters alone means (`SLE`), or empty."""
+    return table("diagnoses_latin.csv").get(tuple(split(text)), "")
+
+
 @cache
 def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
     """Synonyms and abbreviations: words → canonical words."""
