@@ -203,10 +203,10 @@ def _reading(name: Name, index: Index) -> tuple[Reading, str]:
     text = _joined(name.name, index)
     whole = read(text)
     if all(word in index.vocabulary for word in whole.words) or unfold(text) == text:
-        return whole, name.domain
+        return whole, told
     parted = read(unfold(text))
     known = [sum(word in index.vocabulary for word in r.words) / max(len(r.words), 1) for r in (whole, parted)]
-    return (parted if known[1] > known[0] else whole), name.domain
+    return (parted if known[1] > known[0] else whole), told
 
 
 def _whole(text: str, domain: str) -> Reading:

@@ -117,7 +117,8 @@ def chinese_systems() -> dict[str, str]:
 
 def split(text: str, *, keep: bool = False) -> list[str]:
     """Lower-case words without marks and without a plural's s; `keep` leaves words such as protein_c whole."""
-    text = unicodedata.normalize("NFKC", text).translate(GREEK).lower().replace("'", "")
+    text = unicodedata.normalize("NFKD", text).translate(GREEK).lower().replace("'", "")
+    text = "".join(sign for sign in text if not unicodedata.combining(sign))  # Sjögren is Sjogren
     text = re.sub(r"\bcd\s+(?=\d)", "cd", text)
     text = re.sub(r"\b(cd\d+)/(?=\d+\b)", r"\1 cd", text)
     found = re.findall(r"[a-z0-9_]+|[#%/]", text) if keep else WORD.findall(text)
