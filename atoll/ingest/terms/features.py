@@ -186,9 +186,14 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
 MEASURED = re.compile(r"/\s*[dmuµμ]?l\b|/\s*[hl]pf?\b|mmhg|/\s*24h", re.IGNORECASE)  # units that drugs have not
 
 
+def told_domain(name: Name) -> str:
+    """The domain that is given, or that a specimen or a result's unit tells; else empty."""
+    return name.domain or ("Measurement" if name.fluid or MEASURED.search(name.unit) else "")
+
+
 def _reading(name: Name, index: Index) -> tuple[Reading, str]:
     """The reading of a name, and its domain. Words that a machine ran together are parted where they are known so."""
-    told = name.domain or ("Measurement" if name.fluid or MEASURED.search(name.unit) else "")
+    told = told_domain(name)
     if is_chinese(name.name):
         chinese = translate(name.name, told)
         english, domain = chinese.english or name.name, chinese.domain
