@@ -2,10 +2,12 @@
 
 A name is parted into as few entries as possible of three tables of our own (`words_zh_lab.csv`, `words_zh_drug.csv`,
 `words_zh_condition.csv`), so that as little as possible stays unread. They were written from general knowledge of
-Chinese hospital wording and of INN and LOINC names, and hold words, never concept ids (more than three of a diagnosis in
-alphabetical order: which they are counts, and a vocabulary's own names are not ours); tests/reference/README.md says
-which names they were judged by. Latin parts (ALT, HbA1c, CA125) stay as they are. What stands in brackets is said
-beside: it is left out where it says nothing that is known, and taken for the name where the name says nothing.
+Chinese hospital wording and of INN and LOINC names, and hold words, never concept ids. Of a diagnosis more than three
+words stand in alphabetical order: which they are is what counts, and a vocabulary's own names are not ours.
+tests/reference/README.md says which names they were judged by.
+
+Latin parts (ALT, HbA1c, CA125) stay as they are. What stands in brackets is said beside: it is left out where it says
+nothing that is known, and taken for the name where the name says nothing.
 """
 
 from __future__ import annotations
