@@ -161,7 +161,7 @@ class _Load:
             not_read = unread(self.mapping, source)
             notes = [note for note in source.told() if not note.endswith(NO_TABLE)]  # those are among them
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
+        parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -170,6 +170,7 @@ class _Load:
             "vocabulary": vocabulary,
             "concepts": concepts,
             "atoll": VERSION,
+            "program": reuse.program(),
             "today": str(self.today),
             "unread": not_read,
             "notes": notes,
@@ -268,8 +269,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys, rule.to)
+        self.lookups.complete_all(made.asked, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -290,8 +290,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys, rule.to)
+            self.lookups.complete_all(made.asked, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"
