@@ -1,7 +1,7 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); copies, of a database server's
-                tables; excel; formats, those of messages (a new one goes there): fhir, hl7v2
+                tables; excel; formats, those of messages (a new one goes there): fhir, fhir_choices, hl7v2
 Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
                 fitting, which table of the model a table fills; wide, tests that have a column each; coded, the
                 vocabulary of its codes; code_lists and drafting, what it writes

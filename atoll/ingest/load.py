@@ -24,7 +24,7 @@ from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
 from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
-from atoll.ingest.formats import TABLES
+from atoll.ingest.formats import NO_TABLE
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
@@ -158,7 +158,8 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-            not_read, notes = unread(self.mapping, source), source.told() if source.kind == TABLES else []
+            not_read = unread(self.mapping, source)
+            notes = [note for note in source.told() if not note.endswith(NO_TABLE)]  # those are among them
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
