@@ -44,7 +44,9 @@ _FUNCTIONS = (
     " '([0-9]{1,2})[时点]([0-9]{1,2})分(?:([0-9]{1,2})秒)?$', '\\1:\\2:0\\3')),"
     " '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}([时点]|:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?( ?[AaPp][Mm])?"
     " ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?))?$'), '') END",
-    "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CAST(x + CAST(n AS INTEGER) AS DATE)",
+    # nothing beyond the years 1 to 9999, which every engine and Python count
+    "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CASE WHEN TRY(x + TRY_CAST(n AS INTEGER)) BETWEEN"
+    " DATE '0001-01-01' AND DATE '9999-12-31' THEN CAST(TRY(x + TRY_CAST(n AS INTEGER)) AS DATE) END",
     "CREATE OR REPLACE TEMP MACRO excel_day(x) AS "
     "(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(x * 86400) * 1000000 AS BIGINT)))",
     *macros(),

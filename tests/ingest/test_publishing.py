@@ -18,7 +18,8 @@ from atoll.ingest.mapping import read_mapping
 from atoll.ingest.release import manifest_of
 from atoll.simulate.world import simulate
 from tests.cdm import spark_or_skip
-from tests.ingest.exports import RESULTS, TODAY, mapping, write
+from tests.ingest.exports import MAPPING, RESULTS, TODAY, mapping, write
+from tests.ingest.test_far_numbers import DRUG, DRUGS
 
 SYNTHEA = Path(__file__).parents[2] / "examples" / "exports" / "synthea" / "mapping.yaml"
 MORE = RESULTS + "d,1,v1,2020-01-11,2345-7,1,mg/dL\n"
@@ -86,6 +87,17 @@ def test_cell_by_cell(target, simulated):
     carried, held = describe(target), describe(f"duckdb://{file}")
     assert carried["tables"] == held["tables"]
     assert carried["release"]["plan"] == held["release"]["plan"]
+
+
+def test_numbers_and_days_beyond_all_engines_are_nothing_on_each(target, tmp_path):
+    made, export = mapping(tmp_path / "m", MAPPING + DRUG), str(write(tmp_path / "x", drugs=DRUGS))
+    load_url(made, export, target, today=TODAY)
+    load_url(made, export, f"duckdb://{tmp_path}/cdm.duckdb", today=TODAY)
+    columns = ", ".join(map(quoted, tables()["drug_exposure"].columns))
+    with Workbench(tmp_path / "cdm.duckdb", read_only=True) as bench:
+        ours = sorted(map(repr, bench.rows(f"SELECT {columns} FROM main.drug_exposure")))
+    assert len(ours) == 3
+    assert cells(target)["drug_exposure"] == ours
 
 
 def test_a_release_follows_another(target, tmp_path):

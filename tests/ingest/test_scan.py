@@ -1,4 +1,4 @@
-"""A scan shows types and hides what few hold; its proposal loads; explanations and differences in words."""
+"""A scan shows types, and hides what few hold; its proposal loads."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import re
 import pytest
 
 from atoll.ingest.checking import check_against
-from atoll.ingest.explain import counts, differences, explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.meanings import meaning_of, meanings
 from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
-from tests.ingest.exports import MAPPING, TODAY, mapping, write
+from tests.ingest.exports import TODAY
 
 N = 400
 PATIENTS = "病人ID,性别,出生日期,备注\n" + "".join(
@@ -115,29 +114,6 @@ def test_a_proposal_fits_its_export_and_loads(export, tmp_path):
     report = load(proposed, str(export), tmp_path / "cdm.duckdb", today=TODAY)
     assert (report.tables["person"], report.tables["visit_occurrence"]) == (N, 2 * N)
     assert report.rejected == []
-
-
-def test_explanations():
-    from pathlib import Path
-
-    sentences = explain(read_mapping(Path("examples/exports/his/mapping.yaml")))
-    assert "Each row of patients becomes a row of person." in sentences
-    assert "  gender_concept_id is what the list “sex” says of [性别]." in sentences
-    assert "  year_of_birth is the year of the day in [出生日期]." in sentences
-
-
-def test_differences_and_their_effect_on_counts(tmp_path):
-    export = write(tmp_path / "export")
-    old = mapping(tmp_path / "old")
-    new = mapping(tmp_path / "new", MAPPING.replace("number(value)", "number(unit)"), sex="code,concept_id\nM,8507\n")
-    assert differences(old, old) == []
-    assert differences(old, new) == [
-        "  measurement from results: value_as_number: number(value) → number(unit)",
-        "  list sex: 0 codes more, 1 fewer, 0 changed",
-    ]
-    effect = counts(old, new, str(export), None)
-    assert {"table": "measurement", "what": "unreadable value_as_number", "before": 0, "after": 3} in effect
-    assert {"table": "list sex", "what": "rows without a concept", "before": 0, "after": 2} in effect
 
 
 def test_values_are_counted_by_patients_where_a_column_tells_them(tmp_path):
