@@ -167,7 +167,7 @@ def _read(bench: Workbench, lines: Sequence[Path]) -> None:
     bench.run("DROP TABLE IF EXISTS hl7_line")
     bench.run(f"""
         CREATE TEMP TABLE hl7_line AS
-        SELECT line, row_number() OVER () AS n
+        SELECT without_zeros(line) AS line, row_number() OVER () AS n
         FROM read_csv({listed}, columns = {{line: 'VARCHAR'}}, auto_detect = false, header = false, delim = '\x01',
             quote = '', escape = '', max_line_size = 16000000)
     """)

@@ -72,7 +72,8 @@ def load_url(
     target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
     with only_one(target.with_suffix(""), place):
         report = load(mapping, address, target, **options)
-        report.changed = publish(target, url, report.manifest, progress) or report.changed
+        put, report.left = publish(target, url, report.manifest, progress)
+        report.changed = put or report.changed
     return report
 
 
@@ -104,6 +105,7 @@ def load(
         When the disk is full or another load runs; the same command goes on later.
     """
     limits(memory=memory)  # before all files are read
+    target = target.resolve() if target.is_symlink() else target  # the file takes the next release, not the link to it
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()
