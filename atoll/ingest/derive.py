@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.cdm.tables import tables
+from atoll.cdm.tables import EHR, tables
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.rules import EHR
+from atoll.ingest.rule_source import row_id_of
 
 GAP = 30
 _EVENTS = (
@@ -46,8 +46,9 @@ def observation_periods(bench: Workbench, gap: int | None, filled: Sequence[str]
         grouped = _joined_up(f"SELECT person_id, 0 AS concept, first, last FROM ({events})", gap)
     bench.run(
         "INSERT INTO main.observation_period (observation_period_id, person_id, observation_period_start_date,"
-        " observation_period_end_date, period_type_concept_id) SELECT stable_id('observation_period' || chr(31) ||"
-        f" p.person_id || chr(31) || first), p.person_id, first, last, {EHR} FROM (SELECT g.person_id, first,"
+        " observation_period_end_date, period_type_concept_id) SELECT"
+        f" {row_id_of('observation_period', 'p.person_id', 'first')}, p.person_id, first, last, {EHR}"
+        " FROM (SELECT g.person_id, first,"
         " CASE WHEN k.death < last AND k.death >= first THEN k.death ELSE last END AS last"
         f" FROM ({grouped}) g JOIN (SELECT person_id, any_value(death) AS death FROM ingest.person_key GROUP BY"
         " person_id) k"
@@ -75,8 +76,8 @@ def condition_eras(bench: Workbench, gap: int = GAP) -> None:
         " WHERE condition_concept_id <> 0"
     )
     bench.run(
-        "INSERT INTO main.condition_era SELECT stable_id('condition_era' || chr(31) || person_id || chr(31) || concept"
-        f" || chr(31) || first), person_id, concept, first, last, n FROM ({_joined_up(spans, gap)})"
+        f"INSERT INTO main.condition_era SELECT {row_id_of('condition_era', 'person_id', 'concept', 'first')},"
+        f" person_id, concept, first, last, n FROM ({_joined_up(spans, gap)})"
         " ORDER BY person_id, first, concept"
     )
 
@@ -93,7 +94,7 @@ def drug_eras(bench: Workbench, gap: int = GAP) -> None:
         " WHERE d.drug_concept_id <> 0"
     )
     bench.run(
-        "INSERT INTO main.drug_era SELECT stable_id('drug_era' || chr(31) || person_id || chr(31) || concept || chr(31)"
-        " || first), person_id, concept, first, last, n, greatest(length - days, 0) FROM"
+        f"INSERT INTO main.drug_era SELECT {row_id_of('drug_era', 'person_id', 'concept', 'first')}, person_id,"
+        " concept, first, last, n, greatest(length - days, 0) FROM"
         f" ({_joined_up(spans, gap)}) ORDER BY person_id, first, concept"
     )

@@ -1,8 +1,8 @@
 """Rules of which no row stayed: a mistake of the mapping far more often than of the data, so that such a release is
 not put in force unless the operator says so (`--anyway`).
 
-Rows that their sender takes back, that lie in the future, or that another row says too are as they should be: they do
-not make a rule a mistake.
+Rows that their sender takes back, or that another row says too, are as they should be: they do not make a rule a
+mistake. Rows that all lie in the future do: their days are read wrongly, or are of another calendar.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def note(bench: Workbench, name: str, rules: Sequence[Rule], source: Source) -> 
 
 def _wrong(found: Mapping[str, int], name: str, taken_back: Sequence[str]) -> dict[str, int]:
     fine = {REPEATED, *_SAID_BEFORE.get(name, ()), *taken_back}
-    return {reason: n for reason, n in found.items() if reason not in fine and not reason.endswith(" in the future")}
+    return {reason: n for reason, n in found.items() if reason not in fine}
 
 
 def _taken_back(bench: Workbench, rule: Rule, source: Source) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Entries
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from atoll.ingest.expressions import Call, Case, Constant, Expression, Name, written
+from atoll.ingest.formats import TABLES
 from atoll.ingest.mapping import Mapping, Rule, Written
 
 _WORDS = {
@@ -29,9 +34,18 @@ _WORDS = {
 }  # fmt: skip
 
 
+# how the document calls the parts of `Mapping`, where it does not call them as they are called there
+_CALLED = {
+    "source": "source.kind", "encoding": "source.encoding", "missing": "source.missing", "tables": "source.tables",
+    "same": "persons.same", "match": "persons.match", "gap": "periods.gap", "link_visits": "visits.link",
+    "eras": "eras.build", "infer_units": "units.infer",
+}  # fmt: skip
+_WHERE = ("place", "position", "turn")  # where a part stands in its document, which says nothing
+
+
 def explain(mapping: Mapping) -> list[str]:
     """Sentences, one for each rule and each of its columns."""
-    lines = [f"{mapping.name}: {len(mapping.rules)} rules from {len(mapping.used())} tables."]
+    lines = [f"{mapping.name}: {len(mapping.rules)} rules from {len(mapping.used())} tables.", *_read(mapping)]
     for rule in mapping.rules:
         lines += ["", *_rule(rule)]
     lines += ["", *shared_keys(mapping), _periods(mapping)]
@@ -42,7 +56,36 @@ def explain(mapping: Mapping) -> list[str]:
         lines.append(f"Patients with the same {values} become one person, where neither sex nor birth differs.")
     if mapping.link_visits:
         lines.append("An event without a visit gets the visit of its patient in whose days it lies.")
+    if mapping.infer_units is not None:
+        least = f"{mapping.infer_units:.4g}"
+        lines.append(f"A missing unit is filled in where its probability is {least} or more.")
+    lines.append(f"Eras of conditions and drugs are {'' if mapping.eras else 'not '}built.")
+    if mapping.vocabulary:
+        lines.append(f"The vocabulary is {mapping.vocabulary} or a later one.")
     return lines
+
+
+def _read(mapping: Mapping) -> list[str]:
+    """How the export is read."""
+    lines = [] if mapping.source == TABLES else [f"The export is {mapping.source}."]
+    if mapping.encoding:
+        lines.append(f"Its files are in {mapping.encoding}.")
+    if mapping.missing:
+        lines.append(f"A field is missing where it is empty or holds {_either(mapping.missing)}.")
+    for name, table in mapping.tables.items():
+        parts = [
+            f"is read from {table.file}" if table.file else "",
+            f"is in {table.encoding}" if table.encoding else "",
+            f"is split at “{table.delimiter}”" if table.delimiter else "",
+            f"has the columns {', '.join(table.columns)}" if table.columns else "",
+            f"has nothing where it holds {_either(table.missing)}" if table.missing else "",
+        ]
+        lines += [f"{name} {', '.join(part for part in parts if part)}."] if any(parts) else []
+    return lines
+
+
+def _either(texts: tuple[str, ...]) -> str:
+    return " or ".join(f"“{text}”" for text in texts)
 
 
 def shared_keys(mapping: Mapping) -> list[str]:
@@ -75,6 +118,10 @@ def _rule(rule: Rule) -> list[str]:
     if rule.join:
         found = ", ".join(f"{name} (found by {own})" for name, (own, _) in rule.join.items())
         lines.append(f"  Beside it stand the columns of {found}.")
+    if rule.deleted:
+        lines.append(f"  Rows where {words(rule.deleted.tree)} are deleted, and left out.")
+    if rule.each and len(rule.each.values) > 1:
+        lines += [f"  {_group(rule.each.values, group)}." for group in rule.each.groups if any(group[1:])]
     if rule.first:
         lines.append(f"  Of rows with the same key the one with the smallest {words(rule.first.tree)} counts.")
     if rule.distinct:
@@ -82,6 +129,12 @@ def _rule(rule: Rule) -> list[str]:
     whose = " among those of this rule" if rule.space and rule.table.key else ""
     lines.append(f"  Rows are told apart by {words(rule.key.tree) if rule.key else 'all that the rule reads'}{whose}.")
     return lines + [f"  {name} is {words(one.tree)}." for name, one in rule.columns.items()]
+
+
+def _group(values: Sequence[str], columns: Sequence[str]) -> str:
+    """What stands beside the first column of a group of `each`: With GLU, [unit] is GLU_UNIT."""
+    beside = [f"[{value}] is {column}" for value, column in zip(values, columns, strict=True) if column]
+    return f"With {columns[0]}, {' and '.join(beside[1:])}"
 
 
 def words(tree: Expression) -> str:
@@ -102,6 +155,8 @@ def _call(tree: Call) -> str:
     parts = [words(argument) for argument in tree.arguments]
     if tree.function == "in":
         return f"{parts[0]} is one of {', '.join(parts[1:])}"
+    if tree.function == "lookup" and len(parts) > 2:
+        return f"the {parts[2]} of {parts[1]} in the list {parts[0]}"
     if tree.function in _WORDS:
         padded = [*parts, *[""] * 4]
         return _WORDS[tree.function].format(*padded, all=", ".join(parts))
@@ -121,10 +176,37 @@ def differences(old: Mapping, new: Mapping) -> list[str]:
             lines += [f"  {title}: {line}" for line in _rule_differences(before[title], after[title])]
     for name in sorted(set(old.lists) | set(new.lists)):
         lines += _list_differences(name, old.lists.get(name), new.lists.get(name))
-    for name in ("gap", "link_visits", "eras", "encoding", "missing", "vocabulary"):
-        if getattr(old, name) != getattr(new, name):
-            lines.append(f"  {name}: {getattr(old, name)!r} → {getattr(new, name)!r}")
+    for name in (part.name for part in fields(Mapping) if part.name not in ("rules", "lists", "digest")):
+        lines += [f"  {one}" for one in _changes(_CALLED.get(name, name), getattr(old, name), getattr(new, name))]
     return lines
+
+
+def _changes(title: str, before: Any, after: Any) -> Iterator[str]:
+    """What differs of a part of two documents and of the parts of it, whichever they are."""
+    before, after = _parts(before), _parts(after)
+    if isinstance(before, dict) or isinstance(after, dict):
+        before, after = before or {}, after or {}
+        for name in dict.fromkeys((*before, *after)):
+            yield from _changes(f"{title}.{name}" if title else name, before.get(name), after.get(name))
+    elif _shown(before) != _shown(after):
+        yield f"{title}: {_shown(before)} → {_shown(after)}"
+
+
+def _parts(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, Written):
+        return {part.name: getattr(value, part.name) for part in fields(value) if part.name not in _WHERE}
+    return dict(value) if isinstance(value, Entries) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Written):
+        return written(value.tree)
+    if isinstance(value, tuple):
+        each = (json.dumps(one, ensure_ascii=False) if isinstance(one, str) else _shown(one) for one in value)
+        return f"[{', '.join(each)}]" if value else "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "nothing" if value in (None, "") else str(value)
 
 
 def _titled(mapping: Mapping) -> dict[str, Rule]:
@@ -139,33 +221,30 @@ def _titled(mapping: Mapping) -> dict[str, Rule]:
 
 
 def _rule_differences(old: Rule, new: Rule) -> list[str]:
-    def shown(one: Written | None) -> str:
-        return written(one.tree) if one else "nothing"
-
-    before, after = old.expressions(), new.expressions()
-    names = dict.fromkeys((*before, *after))
-    lines = [
-        f"{name}: {shown(before.get(name))} → {shown(after.get(name))}"
-        for name in names
-        if shown(before.get(name)) != shown(after.get(name))
-    ]
-    for name in ("distinct", "each", "join"):
-        a, b = getattr(old, name), getattr(new, name)
-        same = a == b or (name == "each" and a and b and (a.groups, a.values) == (b.groups, b.values))
-        lines += [] if same else [f"{name} changed"]
+    before, after = ({**_parts(rule), **rule.columns} for rule in (old, new))
+    lines = list(_changes("", {**before, "columns": {}}, {**after, "columns": {}}))
+    if not lines and list(old.join) != list(new.join):
+        lines.append(f"join: {', '.join(old.join)} → {', '.join(new.join)}")
+    if not lines and old.key is None and old.names() != new.names():
+        lines.append("columns are read in another order, and without a `key` ids are made of it")
     return lines
 
 
 def _list_differences(name: str, old: Path | None, new: Path | None) -> list[str]:
-    from atoll.ingest.lookups import read_list
-
     if old is None or new is None:
         return [f"{'+ new' if old is None else '- no longer'}: list {name}"]
-    before = {row[0]: row[1:] for row in read_list(name, old)[1]}
-    after = {row[0]: row[1:] for row in read_list(name, new)[1]}
+    before, after = _codes(old), _codes(new)
     changed = sum(1 for code in before if code in after and before[code] != after[code])
     added, gone = len(set(after) - set(before)), len(set(before) - set(after))
     return [f"  list {name}: {added} codes more, {gone} fewer, {changed} changed"] if added or gone or changed else []
+
+
+def _codes(path: Path) -> dict[str, dict[str, str]]:
+    """A list's codes, each with what its columns say of it."""
+    from atoll.ingest.lookups import read_list
+
+    columns, rows = read_list(path.stem, path)
+    return {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
 
 
 def counts(old: Mapping, new: Mapping, address: str, vocabulary: Path | None) -> list[dict[str, Any]]:

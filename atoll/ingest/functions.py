@@ -25,12 +25,15 @@ from atoll.ingest.kinds import (
     ibis,
     later,
     pattern,
+    safely,
     shape,
     strptime,
     together,
     year_first,
 )  # fmt: skip
+from atoll.ingest.lookups import CONCEPTS
 
+_FAR = 1_000_000_000  # letters: no text is longer, and the engine counts no further
 PATTERNS = "Patterns are made of yyyy MM dd HH mm ss and the signs between them."
 
 
@@ -90,9 +93,10 @@ def _part_of_day(part: str) -> Callable[..., Value]:
             return Value(
                 getattr(as_kind(x, "date") if x.kind == "missing" else x.ibis, part)().cast("int64"), "integer"
             )
-        whole = _moment(making, Value(x.ibis.substr(0, 10), "text"), None, "date").ibis
-        short = {"year": x.ibis.re_extract(_SHORT, 1), "month": x.ibis.re_extract(_SHORT, 2), "day": ibis().literal("")}
-        read = ibis().coalesce(getattr(whole, part)().cast("int64"), short[part].nullif("").try_cast("int64"))
+        whole = _moment(making, x, None, "date").ibis
+        alone = {"year": (1,), "month": (2, 3), "day": ()}[part]
+        short = [x.ibis.re_extract(_SHORT, group).nullif("").try_cast("int64") for group in alone]
+        read = ibis().coalesce(getattr(whole, part)().cast("int64"), *short)
         return Value(read, "integer", (x.ibis.notnull() & whole.isnull() & ~x.ibis.re_search(_SHORT),))
 
     return make
@@ -104,9 +108,15 @@ def _arithmetic(sign: str) -> Callable[..., Value]:
         if sign == "/":
             return Value(x.cast("float64") / y.cast("float64").nullif(0), "number")
         made = {"+": lambda: x + y, "-": lambda: x - y, "*": lambda: x * y}[sign]()
-        return Value(made, "integer" if (a.kind, b.kind) == ("integer", "integer") else "number")
+        if (a.kind, b.kind) == ("integer", "integer"):
+            return _reached(made, "integer", x, y)
+        return Value(made, "number")
 
     return make
+
+
+def _negative(making: Making, x: Value) -> Value:
+    return _reached(-x.ibis, "integer", x.ibis) if x.kind == "integer" else Value(-x.ibis, x.kind)
 
 
 def _comparison(sign: str) -> Callable[..., Value]:
@@ -133,6 +143,26 @@ def _texts(make: Callable[..., Any], gives: Kind = "text") -> Callable[..., Valu
     return lambda making, *values: Value(make(*(as_kind(value, value.kind) for value in values)), gives)
 
 
+def _reached(made: Any, kind: Kind, *of: Any) -> Value:
+    """What is computed of some values. Where the engine cannot count so far there is nothing, and it is unreadable."""
+    value, there = safely(made, DTYPES[kind]), of[0].notnull()
+    for one in of[1:]:
+        there = there & one.notnull()
+    return Value(value, kind, (there & value.isnull(),))
+
+
+def _reaching(make: Callable[..., Any], kind: Kind) -> Callable[..., Value]:
+    def made(making: Making, *values: Value) -> Value:
+        given = [as_kind(value, value.kind) for value in values]
+        return _reached(make(*given), kind, *given)
+
+    return made
+
+
+def _rounded(x: Any, digits: Any = None) -> Any:
+    return x.cast("float64").round(0 if digits is None else digits.try_cast("int32"))
+
+
 def _concat(making: Making, *values: Value) -> Value:
     parts = [_text(making, value).ibis for value in values]
     made = parts[0]
@@ -150,7 +180,8 @@ def _split(making: Making, x: Value, sign: Value, position: Value) -> Value:
 
 
 def _slice(making: Making, x: Value, first: Value, letters: Value | None = None) -> Value:
-    given = (x.ibis, first.ibis) if letters is None else (x.ibis, first.ibis, letters.ibis)
+    numbers = [as_kind(one, "integer").clip(-_FAR, _FAR) for one in (first, letters) if one is not None]
+    given = (x.ibis, *numbers)
     return Value(builtin("substring", "string", "string", *("int64" for _ in given[1:]))(*given), "text")
 
 
@@ -175,14 +206,18 @@ def _coalesce(making: Making, *values: Value) -> Value:
 
 def _lookup(making: Making, listed: Value, x: Value, column: Value | None = None) -> Value:
     name = str(making.constant(0, "The list's name"))
-    wanted = "concept_id" if column is None else str(making.constant(2, "The list's column"))
+    wanted = CONCEPTS[0] if column is None else str(making.constant(2, "The list's column"))
     key = _text(making, x)
     found = making.scope.joined("list", name, (key,), making.call)
     if wanted not in found:
-        raise making.refuse(f"the list {name!r} has no column {wanted!r}.", f"It has: {', '.join(found)}.")
-    if wanted != "concept_id":
-        return Value(found[wanted], "text")
-    return Value(found["concept_id"], "integer", source=key.ibis, concept=found.get("source_concept_id"))
+        file, there = making.scope.called("list", name), ", ".join(column for column in found if column != "key")
+        remedy = "Name the column of concepts so in the list, or the column that is meant as the third value."
+        raise making.refuse(
+            f"the list {file} has no column {wanted!r}.", f"Beside its codes it has: {there or 'nothing'}. {remedy}"
+        )
+    if wanted != CONCEPTS[0]:
+        return Value(found[wanted], "integer" if wanted in CONCEPTS else "text")
+    return Value(found["concept_id"], "integer", source=key.ibis, concept=found["source_concept_id"])
 
 
 def _code(making: Making, vocabulary: Value, x: Value) -> Value:
@@ -226,7 +261,8 @@ def _result(column: str, kind: Kind) -> Callable[..., Value]:
     return make
 
 
-_SHORT = r"^((?:1[89]|20)[0-9]{2})(?:[-/.年]?(0[1-9]|1[0-2]|[1-9])月?|年?)$"  # a year, or a year and a month
+# a year, or a year and a month: of two digits where no sign stands before it
+_SHORT = r"^((?:1[89]|20)[0-9]{2})(?:[-/.年]([1-9])月?|[-/.年]?(0[1-9]|1[0-2])月?|年)?$"
 _COMPARED = ("any", "any")
 _RESULTS: tuple[tuple[str, str, Kind, str], ...] = (
     ("result", "number", "number",
@@ -268,12 +304,12 @@ FUNCTIONS: dict[str, Function] = {
         "days(later, earlier)",
         _texts(lambda x, y: x.delta(y, unit="day").cast("int64"), "integer"),
     ),
-    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _texts(later, "date")),
+    "add_days": Function(("date", "integer"), "date", "add_days(date, days)", _reaching(later, "date")),
     "first_of_year": Function(
         ("integer",),
         "date",
         "first_of_year(year)",
-        _texts(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d", "[0-9]{4}-01-01").cast("date"), "date"),
+        _reaching(lambda y: strptime(y.cast("string") + "-01-01", "%Y-%m-%d", "[0-9]{4}-01-01").cast("date"), "date"),
     ),
     "concat": Function(("any", "any*"), "text", 'concat(a, "-", b)', _concat),
     "split": Function(("text", "text", "integer"), "text", 'split(x, "/", 1)', _split),
@@ -302,12 +338,10 @@ FUNCTIONS: dict[str, Function] = {
         ("number",),
         "integer",
         "floor(x): the whole number below",
-        _texts(lambda x: x.cast("float64").floor().cast("int64"), "integer"),
+        _reaching(lambda x: x.cast("float64").floor().cast("int64"), "integer"),
     ),
-    "round": Function(
-        ("number", "integer?"), "number", "round(x, 1)", _texts(lambda x, n=0: x.cast("float64").round(n), "number")
-    ),
-    "abs": Function(("number",), "number", "abs(x)", _texts(lambda x: x.abs().cast("float64"), "number")),
+    "round": Function(("number", "integer?"), "number", "round(x, 1)", _reaching(_rounded, "number")),
+    "abs": Function(("number",), "number", "abs(x)", _texts(lambda x: x.cast("float64").abs(), "number")),
     "lookup": Function(
         ("text", "any", "text?"),
         "integer",
@@ -344,7 +378,7 @@ FUNCTIONS: dict[str, Function] = {
     "and": Function(("truth", "truth"), "truth", "a and b", _truth(lambda a, b: a & b)),
     "or": Function(("truth", "truth"), "truth", "a or b", _truth(lambda a, b: a | b)),
     "not": Function(("truth",), "truth", "not a", _truth(lambda a: ~a)),
-    "negative": Function(("number",), "number", "-x", lambda m, x: Value(-x.ibis, x.kind)),
+    "negative": Function(("number",), "number", "-x", _negative),
     **{sign: Function(("number", "number"), "number", f"a {sign} b", _arithmetic(sign)) for sign in "+-*/"},
     **{
         sign: Function(_COMPARED, "truth", f"a {sign} b", _comparison(sign))

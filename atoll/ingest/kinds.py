@@ -58,6 +58,9 @@ class Scope(Protocol):
     def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
         """Columns of a joined table, by name."""
 
+    def called(self, kind: str, parameter: str) -> str:
+        """What people call what is looked up in: of a code list its file."""
+
 
 @dataclass(frozen=True)
 class Making:
@@ -227,8 +230,14 @@ def excel_day(days: Any) -> Any:
 
 
 def later(day: Any, days: Any) -> Any:
-    """A day so many days later, as a date on every engine (Ibis and DuckDB disagree on what date + interval is)."""
+    """A day so many days later, as a date on every engine (Ibis and DuckDB disagree on what date + interval is);
+    nothing where no calendar has it."""
     return builtin("days_later", "date", "date", "int64")(day, days)
+
+
+def safely(made: Any, dtype: str) -> Any:
+    """The same, but nothing where the engine would stop: a number beyond those of its type."""
+    return builtin("try", dtype, dtype)(made)
 
 
 def stable_id(text: Any) -> Any:

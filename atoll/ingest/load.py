@@ -24,7 +24,7 @@ from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
 from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
-from atoll.ingest.formats import TABLES
+from atoll.ingest.formats import NO_TABLE
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
@@ -72,7 +72,8 @@ def load_url(
     target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
     with only_one(target.with_suffix(""), place):
         report = load(mapping, address, target, **options)
-        report.changed = publish(target, url, report.manifest, progress) or report.changed
+        put, report.left = publish(target, url, report.manifest, progress)
+        report.changed = put or report.changed
     return report
 
 
@@ -104,6 +105,7 @@ def load(
         When the disk is full or another load runs; the same command goes on later.
     """
     limits(memory=memory)  # before all files are read
+    target = target.resolve() if target.is_symlink() else target  # the file takes the next release, not the link to it
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()
@@ -158,9 +160,10 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-            not_read, notes = unread(self.mapping, source), source.told() if source.kind == TABLES else []
+            not_read = unread(self.mapping, source)
+            notes = [note for note in source.told() if not note.endswith(NO_TABLE)]  # those are among them
         concepts = digest_of(self.vocabulary)
-        parts = [self.mapping.digest, vocabulary, concepts, VERSION, f"ids {reuse.IDS}"]
+        parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]
         return {
             "plan": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
@@ -169,6 +172,7 @@ class _Load:
             "vocabulary": vocabulary,
             "concepts": concepts,
             "atoll": VERSION,
+            "program": reuse.program(),
             "today": str(self.today),
             "unread": not_read,
             "notes": notes,
@@ -267,8 +271,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        for kind, parameter, keys in made.asked:
-            self.lookups.complete(kind, parameter, keys, rule.to)
+        self.lookups.complete_all(made.asked, rule.to)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -289,8 +292,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            for kind, parameter, keys in made.asked:
-                self.lookups.complete(kind, parameter, keys, rule.to)
+            self.lookups.complete_all(made.asked, rule.to)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"

@@ -21,7 +21,9 @@ from atoll.ingest.lists import read_text, whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, canonical, conversion, unit_concepts
 
-DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM", "ICD9ProcCN")
+DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM")
+NAMED = ("list", "code")  # look-ups whose keys without a concept are named
+CONCEPTS = ("concept_id", "source_concept_id")  # columns of a list that hold concepts, not words
 _CODE_NAMES = ("code", "source_code", "local_code", "value", "name", "source_value")
 
 
@@ -62,11 +64,21 @@ def read_list(name: str, path: Path) -> tuple[tuple[str, ...], list[tuple[str, .
 
 def _check_concepts(name: str, number: int, header: list[str], row: list[str]) -> None:
     for column, cell in zip(header, row, strict=True):
-        if column in ("concept_id", "source_concept_id") and cell.strip() and not cell.strip().isdecimal():
+        if column in CONCEPTS and cell.strip() and not cell.strip().isdecimal():
             raise DataError(
                 f"Line {number} of the list {name} has {cell!r} as {column}.",
                 "A concept is a whole number; 0 or empty is none.",
             )
+
+
+def as_code(vocabulary: str, column: str) -> str:
+    """The SQL of a column's codes as they are held against those of a vocabulary."""
+    return f"replace(upper(trim({column})), '.', '')" if vocabulary in DOTLESS else f"trim({column})"
+
+
+def _with_sources(columns: Sequence[str]) -> tuple[str, ...]:
+    """What a list with these columns (the code's first) gives for a code: of concepts also those of the hospital."""
+    return tuple(dict.fromkeys((*columns[1:], *(CONCEPTS[1:] if CONCEPTS[0] in columns else ()))))
 
 
 class Lookups:
@@ -88,14 +100,17 @@ class Lookups:
         if kind == "list":
             if parameter not in self.lists:
                 raise KeyError(*sorted(self.lists))
-            columns, _ = read_list(parameter, self.lists[parameter])
-            return tuple(dict.fromkeys(("concept_id", "source_concept_id", *columns[1:])))
+            return _with_sources(read_list(parameter, self.lists[parameter])[0])
         if kind == "code":
             known = self.vocabularies()
             if parameter not in known:
                 raise KeyError(*known)
             return ("concept_id", "source_concept_id", "domain_id", "rank")
         return tuple(_COMPUTED[kind][0])
+
+    def called(self, kind: str, parameter: str) -> str:
+        """What people call a look-up's source: of a list its file."""
+        return self.lists[parameter].name if kind == "list" else parameter
 
     def vocabularies(self) -> list[str]:
         """Vocabularies whose codes are loaded."""
@@ -126,19 +141,19 @@ class Lookups:
         cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
         given = dict(zip(columns, cells, strict=True))
         table = {"key": pa.array(given.pop(columns[0]), pa.string())}
-        for column in ("concept_id", "source_concept_id"):
-            values = given.pop(column, ("",) * len(rows))
-            table[column] = pa.array([int(value) if value else None for value in values], pa.int32())
-        table |= {
-            column: pa.array([value or None for value in values], pa.string()) for column, values in given.items()
-        }
+        for column in _with_sources(columns):
+            values = given.get(column, ("",) * len(rows))
+            if column in CONCEPTS:
+                table[column] = pa.array([int(value) if value else None for value in values], pa.int32())
+            else:
+                table[column] = pa.array([value or None for value in values], pa.string())
         self.bench.duckdb.register("lookup_list", pa.table(table))
         self.bench.run(f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM lookup_list")
         self.bench.duckdb.unregister("lookup_list")
 
     def _code(self, vocabulary: str, name: str) -> None:
         """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
-        key = "replace(upper(trim(concept_code)), '.', '')" if vocabulary in DOTLESS else "trim(concept_code)"
+        key = as_code(vocabulary, "concept_code")
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
             f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"
@@ -177,6 +192,11 @@ class Lookups:
             return text.upper().replace(".", "") if parameter in DOTLESS else text
         return text
 
+    def complete_all(self, asked: Sequence[tuple[str, str, Any]], wanted_by: str) -> None:
+        """`complete` for all that a query asks, in its order: the inner look-ups before the outer."""
+        for kind, parameter, keys in asked:
+            self.complete(kind, parameter, keys, wanted_by)
+
     def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:
         """Add what a rule will ask for and the look-up does not have.
 
@@ -193,11 +213,11 @@ class Lookups:
             self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {query}")
         new = (
             f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL)"
-            if kind not in ("list", "code")
+            if kind not in NAMED
             else f"FROM asked WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM {table} WHERE key IS NOT NULL"
             " AND coalesce(concept_id, 0) <> 0)"
         )
-        if kind in ("list", "code"):
+        if kind in NAMED:
             self._local(kind, parameter, table, new, literal(wanted_by))
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]

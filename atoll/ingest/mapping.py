@@ -52,7 +52,7 @@ class Written:
 class Each:
     """One source row becomes a row for each of some groups of columns, whose values get names of their own.
 
-    groups   columns that belong together, such as a diagnosis and its date; often one
+    groups   columns that belong together, such as a diagnosis and its date; often one. Empty where one is missing
     values   what they are called in the rule's expressions; rows without the first of them are left out
     name     what the name of the group's first column is called
     """
@@ -65,7 +65,7 @@ class Each:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of the source that it reads."""
-        return tuple(dict.fromkeys(column for group in self.groups for column in group))
+        return tuple(dict.fromkeys(column for group in self.groups for column in group if column))
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -263,18 +263,16 @@ class _Reader:
         }
 
     def _table(self, name: str, node: Node) -> SourceTable:
-        key = f"source.tables.{name}"
-        form = self.form
+        form, key = self.form, f"source.tables.{name}"
         fields = form.fields(node, key, (), ("file", "sheet", "skip", "encoding", "delimiter", "columns", "missing"))
-        part = form.part
         sign = fields["delimiter"].content if "delimiter" in fields else ""
         if "delimiter" in fields and (not isinstance(sign, str) or len(sign) != 1):
             form.refuse(fields["delimiter"], f"{key}.delimiter", "the delimiter is one sign.", 'Write ";" or "|".')
-        said: dict[str, Any] = {one: part(fields, key, one, Form.text, "") for one in ("file", "sheet", "encoding")}
+        said: dict[str, Any] = {n: form.part(fields, key, n, Form.text, "") for n in ("file", "sheet", "encoding")}
         said |= {one: self._words(fields, key, one) for one in ("columns", "missing")}
         return SourceTable(
             name,
-            skip=part(fields, key, "skip", Form.number, None, 0, 1000, True),
+            skip=form.part(fields, key, "skip", Form.number, None, 0, 1000, True),
             **said,
             delimiter=sign if isinstance(sign, str) else "",
             place=node.place if node.place[0] else (node.line, 1),
@@ -361,18 +359,20 @@ class _Reader:
         values = self._group(fields["value"]) if "value" in fields else ("value",)
         name = self.form.part(fields, key, "name", Form.text, f"{values[0]}_column")
         items = self.form.items(fields["columns"], f"{key}.columns") if "columns" in fields else []
-        groups = tuple(self._group(item) for item in items)
+        groups = tuple(self._group(item, gaps=True) for item in items)
         for item, group in zip(items, groups, strict=True):
             if len(group) != len(values):
                 wanted = f"{len(values)} columns" if len(values) > 1 else "one column"
-                self.form.refuse(
-                    item, f"{key}.columns", f"{', '.join(group)} is not {wanted}.", "Name as many as values."
-                )
+                remedy = "Name as many as values, null where there is none."
+                self.form.refuse(item, f"{key}.columns", f"{', '.join(group)} is not {wanted}.", remedy)
+            elif not group[0]:
+                self.form.refuse(item, f"{key}.columns", "the first column is missing.", "Name it: it makes the row.")
         return Each(groups, values, name, (node.line, 1))
 
-    def _group(self, node: Node) -> tuple[str, ...]:
+    def _group(self, node: Node, gaps: bool = False) -> tuple[str, ...]:
         items = node.content if isinstance(node.content, list) else [node]
-        return tuple(item.content for item in items if isinstance(item.content, str))
+        texts = ((item.content, item.empty) for item in items if isinstance(item.content, str))
+        return tuple("" if gaps and empty else text for text, empty in texts)
 
     def _same(self, node: Node) -> Same | None:
         fields = self.form.fields(node, "persons.same", ("table", "key", "is"))

@@ -16,7 +16,7 @@ from atoll.ingest.compiler import compiled
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping, Rule
-from atoll.ingest.rule_source import RuleScope, sourced
+from atoll.ingest.rule_source import chosen, key_of, source_rows, tables_of, with_lookups
 from atoll.ingest.sources import Source
 
 CARDS = 10  # numbers that one hospital may have given one patient, who came with a new card each time
@@ -30,7 +30,7 @@ def matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups
 
     same   pairs that the source itself says are one person
     """
-    rules = [rule for rule in mapping.rules if rule.to == "person" and mapping.match and rule.key]
+    rules = [rule for rule in mapping.rules if rule.to == "person" and mapping.match]
     if not rules:
         return []
     values = " UNION ".join(bench.sql(_values(rule, mapping, source, lookups)) for rule in rules)
@@ -60,13 +60,15 @@ def matches(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups
 
 
 def _values(rule: Rule, mapping: Mapping, source: Source, lookups: Lookups) -> Any:
-    scope = RuleScope(sourced(source.table(rule.source)), lookups)
+    """Key and value of the rows of which a rule makes persons."""
+    rows, asked = chosen(rule, source_rows(rule, tables_of(rule, source)), lookups)
+    scope, more = with_lookups(rows, [*mapping.match, *([rule.key] if rule.key else [])], lookups)
+    lookups.complete_all([*asked, *more], "person")
     parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
     value = parts[0]
     for part in parts[1:]:
         value = value + SEPARATOR + part
-    assert rule.key is not None
-    rows = scope.table.select(value=value, key=compiled(rule.key.tree, scope).ibis.cast("string"))
+    rows = scope.table.select(value=value, key=key_of(rule, scope))
     return rows.filter(rows.value.notnull())
 
 

@@ -20,7 +20,7 @@ from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.matching import linked, matches
 from atoll.ingest.repeats import CONTRADICTION, REPEATED, differ, fullest
-from atoll.ingest.rule_source import RuleScope, sourced
+from atoll.ingest.rule_source import row_id_of, sourced, with_lookups
 from atoll.ingest.sources import Source
 
 TWO_PERSONS = "two persons share one id"
@@ -37,8 +37,8 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
         f" nullif(gender_concept_id, 0) AS sex, {born} AS born,"
         " make_date(year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1)) AS birth"
         " FROM main.person WHERE _reason IS NULL)"
-        " SELECT key, stable_id(key) AS key_id, stable_id('person' || chr(31) || key) AS person_id, min(birth) AS"
-        " birth, NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN"
+        f" SELECT key, stable_id(key) AS key_id, {row_id_of('person', 'key')} AS person_id,"
+        " min(birth) AS birth, NULL::DATE AS death, CASE WHEN count(DISTINCT born) > 1 AND count(DISTINCT sex) > 1 THEN"
         f" '{TWO_PERSONS}' END AS status, min(born) AS born, CASE count(DISTINCT sex) WHEN 1 THEN max(sex) ELSE 0 END"
         " AS sex, count(DISTINCT sex) AS sexes FROM each GROUP BY key"
     )
@@ -80,8 +80,10 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
     """Pairs of keys (old, surviving) that a table of the source says are one person."""
     if mapping.same is None:
         return []
-    scope = RuleScope(sourced(source.table(mapping.same.table)), lookups)
-    old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in (mapping.same.key, mapping.same.other))
+    keys = (mapping.same.key, mapping.same.other)
+    scope, asked = with_lookups(sourced(source.table(mapping.same.table)), keys, lookups)
+    lookups.complete_all(asked, "person")
+    old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in keys)
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))
     return sorted(rows)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Entries
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,22 @@ from atoll.ingest.expressions import written
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.sources import Source
 
+PROGRAM = ("cdm", "ingest", "study")  # packages whose code and data make rows
 IDS = 2  # how ids are made of keys: a release with others is made anew as a whole, so that no row stands there twice
 ALWAYS = ("person",)  # who is who is settled anew each time: every other table stands on it
+
+
+@cache
+def program(package: Path = Path(__file__).parents[1]) -> str:
+    """A hash of the program that makes rows: of its code, and of the words, units and patterns that come with it. Two
+    programs of one version may differ, as where a site's own row was added to a list."""
+    found = hashlib.sha256()
+    for folder in PROGRAM:
+        for path in sorted((package / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.update(f"{path.relative_to(package).as_posix()}\0".encode())
+                found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def fingerprint(
@@ -43,7 +58,7 @@ def fingerprint(
         "tables": {name: _read_as(mapping, name) for name in read},
         "units": mapping.infer_units,
         "missing": [list(mapping.missing), mapping.encoding, mapping.source, mapping.link_visits],
-        "made by": [IDS, plan["vocabulary"], plan["concepts"], plan["atoll"], bench.value("SELECT version()")],
+        "made by": [IDS, plan["vocabulary"], plan["concepts"], plan["program"], bench.value("SELECT version()")],
         "rows": {name: _rows(bench, name) for name in filled if name != "person"},
     }
     if "person" in filled:

@@ -5,18 +5,20 @@ The hospital's columns are called `source:NAME` here, so that no column of ours 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from atoll.cdm.workbench import literal
 from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
 from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
-from atoll.ingest.lookups import Lookups, dtype_of
+from atoll.ingest.lookups import NAMED, Lookups, dtype_of
 from atoll.ingest.mapping import Rule, Written
-from atoll.ingest.sources import LEFT_OUT
+from atoll.ingest.sources import LEFT_OUT, Source
 
+Asked = list[tuple[str, str, Any]]  # look-ups to be completed first: kind, parameter, Ibis table of `key` and `rows`
 SOURCE = "source:"  # before the name of every column of the hospital
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
@@ -37,7 +39,8 @@ def sourced(table: Any) -> Any:
 
 @dataclass
 class RuleScope:
-    """The columns of a rule's source, and its look-ups: collected first, then joined, the inner ones before the outer.
+    """The columns of a rule's source, and the look-ups that `with_lookups` joined to them. Another is refused: nobody
+    would join it, and it would be empty.
 
     table   `sourced`, with what was joined to it
     found   look-up → its columns' names in `table`
@@ -45,7 +48,6 @@ class RuleScope:
 
     table: Any
     lookups: Lookups
-    asked: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     found: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
 
     def column(self, name: Name) -> Value:
@@ -69,12 +71,28 @@ class RuleScope:
         return Value(column.cast(dtype) if dtype else column, kind)
 
     def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
+        found = self.found.get(_asked_as(kind, parameter, call))
+        if found is None:
+            raise ExpressionError(call.place, "nothing can be looked up here.", "Look it up in a column of the rule.")
+        return {column: self.table[name] for column, name in found.items()}
+
+    def called(self, kind: str, parameter: str) -> str:
+        return self.lookups.called(kind, parameter)
+
+
+@dataclass
+class Collecting(RuleScope):
+    """A scope that collects what expressions look up, the inner look-ups before the outer; until they are joined they
+    are empty. For `with_lookups`, and to hold expressions against a source without running them."""
+
+    asked: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+
+    def joined(self, kind: str, parameter: str, keys: tuple[Value, ...], call: Call) -> Mapping[str, Any]:
         import ibis
 
-        parts = _looked_for(call)
-        key = (kind, parameter, ", ".join(map(written, parts)))
+        key = _asked_as(kind, parameter, call)
         if key in self.found:
-            return {column: self.table[name] for column, name in self.found[key].items()}
+            return super().joined(kind, parameter, keys, call)
         try:
             columns = self.lookups.columns(kind, parameter)
         except KeyError as error:
@@ -85,10 +103,15 @@ class RuleScope:
                 f"there is no {word} called {parameter!r}.",
                 f"There are: {there}." if kind == "list" else f"Loaded: {there}. `atoll vocabulary load` brings more.",
             ) from None
-        inner = {name for part in parts for name in _lookups_in(part)}
+        inner = {name for part in _looked_for(call) for name in _lookups_in(part)}
         if not inner - {known for _, _, known in self.found}:
             self.asked[key] = self.lookups.key(kind, parameter, together([one.ibis for one in keys]))
         return {column: ibis.null(dtype_of(kind, column)) for column in columns}
+
+
+def _asked_as(kind: str, parameter: str, call: Call) -> tuple[str, str, str]:
+    """What makes two look-ups one."""
+    return kind, parameter, ", ".join(map(written, _looked_for(call)))
 
 
 def _looked_for(call: Call) -> list[Expression]:
@@ -108,6 +131,11 @@ def _lookups_in(tree: Expression) -> Iterator[str]:
             yield from _lookups_in(part)
 
 
+def tables_of(rule: Rule, source: Source) -> dict[str, Any]:
+    """The tables of an opened source that a rule reads."""
+    return {name: source.table(name) for name in (rule.source, *rule.join)}
+
+
 def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
     """The rows that a rule reads, after `join`: one for each group of columns of `each`, where it has such."""
     if misplaced := _misplaced(rule, tables):
@@ -121,12 +149,22 @@ def source_rows(rule: Rule, tables: Mapping[str, Any]) -> Any:
 
     each = rule.each
     made = [SOURCE + name for name in each.made]
-    cells = [[*(table[SOURCE + column] for column in group), ibis.literal(group[0])] for group in each.groups]
-    parts = [ibis.struct(dict(zip(made, group, strict=True))) for group in cells]
+    cells = [_cells(table, column) for column in zip(*each.groups, strict=True)]
+    named = [ibis.literal(group[0]) for group in each.groups]
+    parts = [ibis.struct(dict(zip(made, group, strict=True))) for group in zip(*cells, named, strict=True)]
     kept = [name for name in table.columns if name not in made]
     long = table.select(*kept, each=ibis.array(parts).unnest())
     long = long.select(*kept, **{name: long["each"][name] for name in made})
     return long.filter(long[made[0]].notnull())
+
+
+def _cells(table: Any, columns: Sequence[str]) -> list[Any]:
+    """Columns that are to be one: as text where their types differ, missing where a group has none."""
+    import ibis
+
+    kinds = {str(table[SOURCE + column].type()).lstrip("!") for column in columns if column}
+    kind = kinds.pop() if len(kinds) == 1 else "string"
+    return [table[SOURCE + column].cast(kind) if column else ibis.null(kind) for column in columns]
 
 
 def _misplaced(rule: Rule, tables: Mapping[str, Any]) -> list[ExpressionError]:
@@ -149,7 +187,7 @@ def _misplaced(rule: Rule, tables: Mapping[str, Any]) -> list[ExpressionError]:
 def faults(rule: Rule, tables: Mapping[str, Any], lookups: Lookups) -> list[ExpressionError]:
     """All that does not fit of a rule's `join`, `each` and expressions, not only the first."""
     found = _misplaced(rule, tables)
-    scope = RuleScope(_as_if(rule, tables) if found else source_rows(rule, tables), lookups)
+    scope = Collecting(_as_if(rule, tables) if found else source_rows(rule, tables), lookups)
     for name, one in rule.expressions().items():
         parts = faulty(one.tree, scope)
         if not parts:
@@ -159,6 +197,12 @@ def faults(rule: Rule, tables: Mapping[str, Any], lookups: Lookups) -> list[Expr
                 parts = [error]
         found += parts
     return found
+
+
+def misfits(expressions: Iterable[Written], rows: Any, lookups: Lookups) -> list[ExpressionError]:
+    """All that does not fit of expressions over rows of a source."""
+    scope = Collecting(rows, lookups)
+    return [error for one in expressions for error in faulty(one.tree, scope)]
 
 
 def _kind(rule: Rule, name: str, one: Written, scope: RuleScope) -> None:
@@ -216,22 +260,44 @@ def row_id(table: str, text: Any, space: str = "") -> Any:
     return stable_id(ibis.literal(f"{table}{SEPARATOR}" + (f"{space}{SEPARATOR}" if space else "")) + text)
 
 
-def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> Any:
-    """Where a source repeats a row's values on many rows: each row once, or of each key the first."""
+def row_id_of(table: str, *keys: str) -> str:
+    """The same in SQL, of a key that several columns make."""
+    return f"stable_id({' || chr(31) || '.join((literal(table), *keys))})"
+
+
+def chosen(rule: Rule, rows: Any, lookups: Lookups) -> tuple[Any, Asked]:
+    """The rows that `where` and `deleted` leave of `source_rows`, and what they look up."""
+    conditions = [one for one in (rule.where, rule.deleted) if one is not None]
+    scope, asked = with_lookups(rows, conditions, lookups)
+    left = scope.table
+    if rule.where is not None:
+        left = left.filter(condition_of(rule.where, scope).fill_null(False))
+    if rule.deleted is not None:  # what the source has marked as deleted is not there
+        left = left.filter(~condition_of(rule.deleted, scope).fill_null(False))
+    return _without_lookups(left, rows), asked
+
+
+def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> tuple[Any, Asked]:
+    """Where a source repeats a row's values on many rows: each row once, or of each key the first; and what that looks
+    up. Rows without a key are no one row: each is left to be named."""
     import ibis
 
-    scope = RuleScope(rows, lookups)
     if rule.first is not None:
-        order = compiled(rule.first.tree, scope).ibis
-        left = [rows[LEFT_OUT].notnull()] if LEFT_OUT in rows.columns else []  # never the first where another is
-        ties = [rows[SOURCE + name] for name in columns_read(rule)]  # not the order of the file
-        number = ibis.row_number().over(group_by=key_of(rule, scope), order_by=[*left, order, *ties])
-        rows = rows.mutate(first=number)
-        return rows.filter(rows["first"] == 0).drop("first")
+        scope, asked = with_lookups(rows, [one for one in (rule.first, rule.key) if one], lookups)
+        table, order, key = scope.table, compiled(rule.first.tree, scope).ibis, key_of(rule, scope)
+        left = [table[LEFT_OUT].notnull()] if LEFT_OUT in rows.columns else []  # never the first where another is
+        ties = [table[SOURCE + name] for name in columns_read(rule)]  # not the order of the file
+        number = ibis.row_number().over(group_by=key, order_by=[*left, order, *ties])
+        table = table.mutate(first=key.isnull().ifelse(0, number))
+        return table.filter(table["first"] == 0).select(*rows.columns), asked
     if rule.distinct:
         kept = [LEFT_OUT] if LEFT_OUT in rows.columns else []
-        return rows.select(*(SOURCE + name for name in columns_read(rule)), *kept).distinct()
-    return rows
+        return rows.select(*(SOURCE + name for name in columns_read(rule)), *kept).distinct(), []
+    return rows, []
+
+
+def _without_lookups(table: Any, rows: Any) -> Any:
+    return table if table.columns == rows.columns else table.select(*rows.columns)
 
 
 def columns_read(rule: Rule) -> list[str]:
@@ -255,30 +321,43 @@ def distinct_keys(rows: Any, key: Any) -> Any:
     return keyed.group_by("key").agg(rows=keyed.count())
 
 
-def with_lookups(rule: Rule, rows: Any, lookups: Lookups) -> tuple[RuleScope, list[tuple[str, str, Any]]]:
-    """The rule's rows with the columns of all look-ups, and the keys that each look-up will be asked for."""
-    scope = RuleScope(rows, lookups)
-    asked: list[tuple[str, str, Any]] = []
+def with_lookups(
+    rows: Any, expressions: Iterable[Written], lookups: Lookups, loads: Rule | None = None
+) -> tuple[RuleScope, Asked]:
+    """Rows with the columns of all look-ups in some expressions, and the keys that each will be asked for.
+
+    loads   the rule when these are its columns: codes without a concept are named then. Elsewhere a look-up only
+            chooses among rows, of which many are not loaded: there such a code has concept 0, and is not counted
+    """
+    expressions, asked = tuple(expressions), Asked()
+    scope = Collecting(rows, lookups)
     while True:
-        for expression in rule.expressions().values():
+        for expression in expressions:
             compiled(expression.tree, scope)
         if not scope.asked:
-            return scope, asked
-        asked += [(kind, name, distinct_keys(scope.table, key)) for (kind, name, _), key in scope.asked.items()]
-        scope = _joining(rule, scope, lookups)
+            return RuleScope(scope.table, lookups, scope.found), asked
+        asked += [
+            (kind, name, distinct_keys(scope.table, key))
+            for (kind, name, _), key in scope.asked.items()
+            if loads or kind not in NAMED
+        ]
+        scope = _joining(loads, scope, lookups)
 
 
-def _joining(rule: Rule, scope: RuleScope, lookups: Lookups) -> RuleScope:
+def _joining(loads: Rule | None, scope: Collecting, lookups: Lookups) -> Collecting:
     first, found = len(scope.found), dict(scope.found)
     joined = scope.table.mutate(**{f"key{first + i}": key for i, key in enumerate(scope.asked.values())})
     for i, (kind, parameter, text) in enumerate(scope.asked, first):
         right = lookups.table(kind, parameter)
-        if kind == "code" and not drives(rule, parameter, text):
+        if kind == "code" and not (loads and drives(loads, parameter, text)):
             right = right.filter(right["rank"] == 1)
         right = right.rename({f"join{i}:{column}": column for column in right.columns})
         joined = joined.left_join(right, joined[f"key{i}"] == right[f"join{i}:key"])
+        if kind in NAMED and not loads and f"join{i}:concept_id" in right.columns:
+            concept = joined[f"join{i}:concept_id"].fill_null(joined[f"key{i}"].notnull().ifelse(0, None))
+            joined = joined.mutate(**{f"join{i}:concept_id": concept})
         found[(kind, parameter, text)] = {name.partition(":")[2]: name for name in right.columns}
-    return RuleScope(joined, lookups, found=found)
+    return Collecting(joined, lookups, found)
 
 
 def drives(rule: Rule, vocabulary: str, text: str) -> bool:

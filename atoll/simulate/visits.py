@@ -60,7 +60,7 @@ def visits(rng: np.random.Generator, block: Persons, hospitals: Sequence[Hospita
     person, hospital, start, stop = person[order], hospital[order], start[order], stop[order]
     factor = np.array([h.visits for h in hospitals])[hospital]
     routine = _routine(rng, block, person, start, stop, factor)
-    member, day, acute, kind, end = _merged(rng, routine, _acute(rng, block, person, start, stop), block, person, stop)
+    member, day, acute, kind, end = _merged(rng, routine, _acute(rng, block, person, start, stop), stop)
     present = block.onset[person[member]] <= day[:, None]
     first = np.ones_like(present)
     first[1:] = present[1:] & ~(present[:-1] & (member[1:] == member[:-1])[:, None])
@@ -136,7 +136,7 @@ def _raised(key: str, block: Persons, person: Any, day: Any) -> Any:
     return total
 
 
-def _merged(rng: np.random.Generator, routine: Any, acute: Any, block: Persons, person: Any, stop: Any) -> Any:
+def _merged(rng: np.random.Generator, routine: Any, acute: Any, stop: Any) -> Any:
     """One visit a day and membership, sorted; an acute illness takes the day before a routine visit does."""
     member = np.concatenate([routine[0], acute[0]])
     day = np.concatenate([routine[1], acute[1]])

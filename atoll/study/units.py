@@ -308,22 +308,6 @@ def convert(values: Any, source: str, target: str, analyte: str = "") -> Any:
     return np.asarray(values, float) * slope + offset
 
 
-def convert_mixed(values: Any, units: Sequence[str | None], target: str, analyte: str = "") -> tuple[Any, Any]:
-    """Values whose units differ by row: the converted values, and which rows could be converted (others are NaN)."""
-    import pyarrow as pa
-
-    coded = pa.array(units, pa.string()).dictionary_encode()
-    slope, offset = np.full(len(coded.dictionary) + 1, np.nan), np.zeros(len(coded.dictionary) + 1)
-    for at, unit in enumerate(coded.dictionary.to_pylist()):
-        try:
-            slope[at], offset[at] = conversion(unit, target, analyte)
-        except UnitError:
-            continue
-    index = coded.indices.fill_null(len(coded.dictionary)).to_numpy()
-    found = np.asarray(values, float) * slope[index] + offset[index]
-    return found, ~np.isnan(slope[index])
-
-
 def infer(values: Any, known: Mapping[str, Any], unknown: float = 0.0) -> tuple[list[str], Any]:
     """Which unit values without one are in, told from how values with a unit are distributed.
 

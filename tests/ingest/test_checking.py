@@ -10,9 +10,9 @@ from atoll.ingest.checking import check_against, complete
 from atoll.ingest.explain import explain, shared_keys
 from atoll.ingest.load import load
 from atoll.ingest.mapping import Rule, read_mapping
-from atoll.ingest.scan import meaning_of
+from atoll.ingest.meanings import meaning_of
 from atoll.study.nodes import Problems
-from tests.ingest.exports import MAPPING, RESULTS, TODAY, loaded, mapping, reasons, rows, write
+from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, loaded, mapping, reasons, rows, write
 
 SIGNS = "row,patient,day,high,low\na,1,2020-01-11,120,80\nb,2,2020-02-01,130,130\n"  # rows called as those of results
 SIGN = """\
@@ -119,11 +119,24 @@ def test_a_load_without_any_row_of_a_rule_is_not_put_in_force_unless_asked(tmp_p
     assert rows(tmp_path, "SELECT count(*) FROM measurement") == [(0,)]
 
 
-def test_rows_that_come_later_or_that_another_says_too_are_no_mistake(tmp_path):
+def test_rows_that_another_says_too_are_no_mistake(tmp_path):
     text = MAPPING + STAYS.replace("9202", "9201").replace("date(day)", "date(day)\n      visit_end_date: date(until)")
-    results = RESULTS.splitlines()[0] + "\nz,1,,2093-01-01,2345-7,1,mg/dL\n"
-    report = loaded(tmp_path, text, stays="visit,patient,day,until\nv1,1,2020-01-10,2020-01-12\n", results=results)
-    assert reasons(report) == {"repeated row": 1, "measurement_date in the future": 1}
+    report = loaded(tmp_path, text, stays="visit,patient,day,until\nv1,1,2020-01-10,2020-01-12\n")
+    assert reasons(report) == {"repeated row": 1}
+
+
+def test_a_calendar_that_is_not_ours_stops_the_load_where_it_begins(tmp_path):
+    """Years of the Thai calendar: of results a release without any, of births one without any person."""
+    results = RESULTS.replace("2020-", "2563-").replace("2021-", "2564-")
+    said = r"none of 3 rows can stay: measurement_date in the future \(3\)"
+    with pytest.raises(Problems, match=said):
+        loaded(tmp_path, results=results)
+    births = PATIENTS.replace(",1950-", ",2493-").replace(",1961-", ",2504-").replace(",1999-", ",2542-")
+    with pytest.raises(Problems, match=r"person from patients.*birth in the future \(3\)") as found:
+        loaded(tmp_path, patients=births, results=results)
+    assert "unknown person" not in str(found.value)
+    some = loaded(tmp_path, results=results + RESULTS.splitlines()[1].replace("a,", "d,") + "\n")
+    assert some.tables["measurement"] == 1, "rows that come later beside others are no mistake"
 
 
 def test_an_amount_of_memory_that_is_none_is_refused_before_anything_is_read(tmp_path):

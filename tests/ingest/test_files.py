@@ -95,6 +95,15 @@ def test_days_and_whole_numbers_of_parquet_that_stand_for_nothing(tmp_path):
     assert second == {"day": date(2024, 5, 6), "at": datetime(2024, 5, 6, 7, 8), "n": None, "x": 2.0}
 
 
+def test_long_ids_of_parquet_stay_whole_where_a_word_stands_for_nothing(tmp_path):
+    from decimal import Decimal
+
+    ids = pa.array([Decimal(10**29), Decimal(999)], pa.decimal128(38, 0))
+    pq.write_table(pa.table({"id": ids, "no": pa.array([2**64 - 1, 999], pa.uint64())}), tmp_path / "labs.parquet")
+    (read, *_) = found(tmp_path, document(missing="'999', '?'"))
+    assert read["labs"] == [{"id": str(10**29), "no": str(2**64 - 1)}, {"id": None, "no": None}]
+
+
 @pytest.mark.parametrize("word", ["'\"'", "','", "'a''b'"])
 def test_any_word_may_stand_for_nothing(tmp_path, word):
     (tmp_path / "labs.csv").write_text('id,word\n1,""""\n2,","\n3,a\'b\n4,left\n')

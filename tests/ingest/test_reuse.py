@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import fields, replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from atoll.cdm.vocabulary import load_athena
 from atoll.cdm.workbench import Workbench
+from atoll.ingest import reuse
 from atoll.ingest.load import load
 from atoll.ingest.mapping import Mapping, SourceTable
 from atoll.ingest.reuse import fingerprint
@@ -16,7 +21,7 @@ from atoll.ingest.sources import Opened, Source, SourceFile
 from tests.ingest.exports import MAPPING, RESULTS, TODAY, VISITS, loaded, mapping, reasons, rows, write
 from tests.ingest.test_vocabularies import athena
 
-PLAN = {"vocabulary": "v", "concepts": "c", "atoll": "1"}
+PLAN = {"vocabulary": "v", "concepts": "c", "program": "1"}
 DECLARED = SourceTable("results", "a.csv", "s", None, "utf-8", ",", ("row", "code"), ("?",), (3, 1))
 OTHER = {"name": "r", "file": "b.csv", "sheet": "t", "skip": 0, "encoding": "cp1252", "delimiter": ";",
          "columns": ("code", "row"), "missing": ("-9",), "place": (9, 9)}  # fmt: skip
@@ -47,6 +52,36 @@ def test_exchanged_files_and_another_order_of_columns_are_another_table(tmp_path
         assert mark(bench, one, (("results", "1"), ("a", "3"), ("b", "2"))) != made
         turned = mapping(tmp_path, joined.replace("{a: x, b: x}", "{b: x, a: x}"))  # the first one's values are kept
         assert mark(bench, turned, (("results", "1"), ("a", "2"), ("b", "3"))) != made
+
+
+@pytest.mark.parametrize("changed", ["ingest/value_words.csv", "ingest/rules.py", "cdm/workbench.py"])
+def test_another_program_of_the_same_version_is_another(tmp_path, changed):
+    copied = tmp_path / "atoll"
+    for folder in reuse.PROGRAM:
+        shutil.copytree(Path(reuse.__file__).parents[1] / folder, copied / folder)
+    assert reuse.program(copied) == reuse.program()
+    (copied / changed).write_text((copied / changed).read_text("utf-8") + "\n", "utf-8")
+    reuse.program.cache_clear()
+    assert reuse.program(copied) != reuse.program()
+
+
+def test_what_another_program_makes_is_made_again(tmp_path, monkeypatch):
+    loaded(tmp_path)
+    assert not loaded(tmp_path).changed
+    monkeypatch.setattr(reuse, "program", lambda: "another")
+    report = loaded(tmp_path)
+    assert (report.release, report.changed) == (2, True)
+    assert rows(tmp_path, "SELECT DISTINCT taken FROM ingest.part") == [(False,)]
+
+
+def test_the_program_is_all_that_the_loader_is_made_of():
+    """No package below the loader makes rows and is left out of the hash."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys, atoll.ingest.load; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    packages = {name.split(".")[1] for name in found if name.startswith("atoll.")}
+    assert packages - set(reuse.PROGRAM) <= {"errors", "settings", "durable", "held", "version", "knowledge"}
 
 
 def test_a_corrected_mapping_is_applied(tmp_path):
@@ -90,11 +125,12 @@ def test_a_vocabulary_of_the_same_version_with_more_in_it_is_another(tmp_path):
 
 
 def test_the_same_export_on_a_later_day(tmp_path):
-    """What lay in the future comes; until then, and afterwards, the same export makes no release."""
+    """What lay in the future comes; until then, and afterwards, the same export makes no release. (`anyway`: the only
+    death lies in the future.)"""
     export = write(tmp_path / "export", results=RESULTS.replace("2021-06-02", "2020-06-02"))
 
     def on(*day: int) -> tuple[bool, int]:
-        report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=date(*day))
+        report = load(mapping(tmp_path / "m"), str(export), tmp_path / "cdm.duckdb", today=date(*day), anyway=True)
         return report.changed, report.tables.get("measurement", 0)
 
     assert on(2020, 3, 1) == (True, 2)
@@ -108,9 +144,9 @@ def test_the_same_export_on_a_later_day(tmp_path):
 def test_a_taken_table_keeps_the_day_on_which_a_row_will_come(tmp_path):
     export = write(tmp_path / "export", results=RESULTS.replace("2021-06-02", "2020-06-02"))
     target, made = tmp_path / "cdm.duckdb", mapping(tmp_path / "m")
-    load(made, str(export), target, today=date(2020, 3, 1))
+    load(made, str(export), target, today=date(2020, 3, 1), anyway=True)
     write(tmp_path / "export", results=RESULTS.replace("2021-06-02", "2020-06-02"), visits=VISITS.replace("-12", "-11"))
-    load(made, str(export), target, today=date(2020, 3, 2))
+    load(made, str(export), target, today=date(2020, 3, 2), anyway=True)
     assert dict(rows(tmp_path, "SELECT name, taken FROM ingest.part"))["death"]
     assert dict(rows(tmp_path, 'SELECT "table", day FROM ingest.coming'))["death"] == date(2024, 3, 1)
     assert reasons(load(made, str(export), target, today=date(2024, 3, 1))) == {}

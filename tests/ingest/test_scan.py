@@ -1,4 +1,4 @@
-"""A scan shows types and hides what few hold; its proposal loads; explanations and differences in words."""
+"""A scan shows types, and hides what few hold; its proposal loads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 import pytest
 
 from atoll.ingest.checking import check_against
-from atoll.ingest.explain import counts, differences, explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
+from atoll.ingest.meanings import meaning_of, meanings
 from atoll.ingest.proposal import propose
-from atoll.ingest.scan import meaning_of, meanings, scan
-from tests.ingest.exports import MAPPING, TODAY, mapping, write
+from atoll.ingest.scan import scan
+from tests.ingest.exports import TODAY
 
 N = 400
 PATIENTS = "病人ID,性别,出生日期,备注\n" + "".join(
@@ -116,24 +116,18 @@ def test_a_proposal_fits_its_export_and_loads(export, tmp_path):
     assert report.rejected == []
 
 
-def test_explanations():
-    from pathlib import Path
-
-    sentences = explain(read_mapping(Path("examples/exports/his/mapping.yaml")))
-    assert "Each row of patients becomes a row of person." in sentences
-    assert "  gender_concept_id is what the list “sex” says of [性别]." in sentences
-    assert "  year_of_birth is the year of the day in [出生日期]." in sentences
-
-
-def test_differences_and_their_effect_on_counts(tmp_path):
-    export = write(tmp_path / "export")
-    old = mapping(tmp_path / "old")
-    new = mapping(tmp_path / "new", MAPPING.replace("number(value)", "number(unit)"), sex="code,concept_id\nM,8507\n")
-    assert differences(old, old) == []
-    assert differences(old, new) == [
-        "  measurement from results: value_as_number: number(value) → number(unit)",
-        "  list sex: 0 codes more, 1 fewer, 0 changed",
-    ]
-    effect = counts(old, new, str(export), None)
-    assert {"table": "measurement", "what": "unreadable value_as_number", "before": 0, "after": 3} in effect
-    assert {"table": "list sex", "what": "rows without a concept", "before": 0, "after": 2} in effect
+def test_values_are_counted_by_patients_where_a_column_tells_them(tmp_path):
+    """One patient with forty rows is one patient: neither what she has nor how high it is can be seen."""
+    lines = ["patient_id,diagnosis_name,value"]
+    lines += [f"P{p},{'common' if p % 2 else 'usual'},{5 + p % 7}" for p in range(60) for _ in range(12)]
+    lines += ["P60,Creutzfeldt-Jakob,900"] * 80
+    (tmp_path / "lab.csv").write_text("\n".join(lines) + "\n")
+    table = scan(str(tmp_path / "lab.csv"), folder=tmp_path / "work")["tables"][0]
+    shown = {column["name"]: [one["value"] for one in column.get("frequent", ())] for column in table["columns"]}
+    assert table["counted"] == "person"
+    assert shown["diagnosis_name"] == ["common", "usual"]
+    assert "900" not in shown["value"]
+    assert "range" not in table["columns"][2], "sixty patients are too few for a twentieth of them"
+    bare = "\n".join(line.partition(",")[2] for line in lines)
+    (tmp_path / "bare.csv").write_text(bare + "\n")
+    assert scan(str(tmp_path / "bare.csv"), folder=tmp_path / "more")["tables"][0]["counted"] == "row"

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 
-from atoll.cdm.vocabulary import STARTER, descendants, history, load_athena, standard_concepts, version_of
+from atoll.cdm.vocabulary import STARTER, descendants, history, load_athena, version_of
 from atoll.cdm.workbench import Workbench
 from atoll.cli.targets import Target
 from atoll.errors import DataError
@@ -72,7 +72,6 @@ def test_a_folder_and_a_zip_give_the_same(tmp_path):
     with Workbench(tmp_path / "athena.duckdb", read_only=True) as bench:
         assert descendants(bench, 3) == [3, 4]
         assert [step["concept_id"] for step in history(bench, 1)] == [1, 2]
-        assert standard_concepts(bench, "Local", ["A2", "none"]) == {"A2": [3, 4]}
 
 
 def test_a_deprecated_code_with_two_targets_becomes_two_rows(tmp_path):
@@ -148,8 +147,9 @@ def test_the_starter_set_against_its_source():
 
 
 def test_results_in_words_and_bounds_are_concepts_of_the_starter_set(tmp_path):
+    from atoll.cdm.tables import OPERATORS
     from atoll.cdm.workspace import workspace_at
-    from atoll.ingest.values import OPERATORS, value_words
+    from atoll.ingest.values import value_words
     from atoll.quality.run import run
     from tests.ingest.exports import MAPPING, RESULTS, loaded
 

@@ -110,6 +110,25 @@ def test_a_level_that_no_unit_explains_is_told_as_that():
     assert document["sites_apart"]["shore"]["findings"][0]["looks_like"] == ""
 
 
+@pytest.mark.parametrize(("times", "said"), [(1.65, []), (1.95, [("creatinine", "level")])])
+def test_patients_may_differ_by_three_quarters_and_not_by_twice(times, said):
+    def change(tables):
+        for at, site in enumerate(SITES):
+            tables[site]["creatinine"] = 80 * np.exp(np.random.default_rng(at).normal(0, 0.12, 900))
+        tables["river"]["creatinine"] = tables["river"]["creatinine"] * times
+
+    assert told(compared(change)) == quiet() | {"river": said}
+
+
+@pytest.mark.parametrize(("of", "said"), [(20, [("glucose", "mixed")]), (90, [])])
+def test_one_value_in_twenty_in_another_unit_is_told_one_in_ninety_may_be_an_illness(of, said):
+    def change(tables):
+        part = np.arange(900) % of == 0
+        tables["tower"]["glucose"] = np.where(part, tables["tower"]["glucose"] * 18, tables["tower"]["glucose"])
+
+    assert told(compared(change)) == quiet() | {"tower": said}
+
+
 def test_values_in_two_units_under_one_name():
     def change(tables):
         part = np.arange(900) % 10 == 0

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.cdm.numbers import MACROS, numbers_in
+from atoll.cdm.tables import OPERATORS
 from atoll.cdm.workbench import Workbench
-from atoll.ingest.values import OPERATORS, parse_values, value_words
+from atoll.ingest.values import parse_values, value_words
 from atoll.study.units import (
     UnitError,
     analyte_in,
@@ -18,7 +19,6 @@ from atoll.study.units import (
     concept_of,
     conversion,
     convert,
-    convert_mixed,
     infer,
     molar_masses,
     parse,
@@ -43,6 +43,8 @@ from atoll.study.units import (
         (15, "g/dL", "mmol/L", "hemoglobin", 9.31, 0.01),
         (7.0, "%", "mmol/mol", "hba1c", 53, 0.1),
         (48, "mmol/mol", "%", "hba1c", 6.54, 0.01),
+        (0, "mmol/mol", "%", "hba1c", 2.152, 1e-9),  # NGSP's master equation, Hoelzel et al. 2004
+        (100, "mmol/mol", "%", "hba1c", 11.3, 1e-9),
         (150, "克/升", "g/dL", "", 15, 1e-9),
         (5.6, "毫摩尔/升", "mg/dL", "glucose", 100.9, 0.1),
         (7.2, "×10^9/L", "K/uL", "", 7.2, 1e-9),
@@ -116,13 +118,6 @@ def test_every_spelling_leads_to_a_unit() -> None:
         assert canonical(written) == code
     for code in unit_concepts():
         parse(code)
-
-
-def test_units_that_differ_by_row() -> None:
-    values, done = convert_mixed([5.0, 90.0, 3.0, 4.0], ["mmol/L", "mg/dl", "zz/L", None], "mg/dL", "glucose")
-    assert done.tolist() == [True, True, False, False]
-    assert values[:2] == pytest.approx([90.08, 90.0], abs=0.01)
-    assert np.isnan(values[2:]).all()
 
 
 def test_a_missing_unit_is_proposed_with_a_probability() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from atoll.errors import DataError
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.terms.chinese import UNREAD, translate
-from atoll.ingest.terms.text import canonical, split, table
+from atoll.ingest.terms.text import canonical, dissected, split, table
 
 BRACKET = re.compile(r"^(?P<component>.+?) \[(?P<property>[^\]]+)\](?P<more>.*)$")
 WITHIN = re.compile(r" (?:in|of|for|from|-) ")
@@ -33,6 +33,7 @@ METHODS = {
     "naa with probe detection": "naa", "organism specific culture": "culture", "chromogenic method": "chromogenic",
 }  # fmt: skip
 WHOLE = ("Condition", "Drug", "Procedure", "Device")  # domains whose names are not parted
+DISSECTED = ("Condition", "Procedure", "Observation")
 USUAL = {"Measurement": ("LOINC",), "Condition": ("SNOMED",), "Drug": ("RxNorm", "RxNorm Extension"),
          "Procedure": ("SNOMED",)}  # fmt: skip
 
@@ -95,6 +96,13 @@ def parse(concept_id: int, name: str, domain: str = "", variant: int = 0) -> Con
         concept_id, name, domain, words or (name.lower(),), canonical(below)[0] if below else (), system, prop, usual,
         tail + tuple(sorted(hints)), variant,
     )  # fmt: skip
+
+
+def forms(concept: Concept) -> Iterator[Concept]:
+    """A concept as it is, and a disease also with its parts as nouns of their own."""
+    yield concept
+    if concept.domain in DISSECTED and (parts := dissected(concept.words)) != concept.words:
+        yield replace(concept, words=parts)
 
 
 def _cut_system(text: str) -> tuple[str, str]:

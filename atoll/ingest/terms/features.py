@@ -13,9 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atoll.ingest.terms.chinese import is_chinese, plain, translate
-from atoll.ingest.terms.concepts import METHODS, WHOLE
+from atoll.ingest.terms.concepts import DISSECTED, METHODS, WHOLE
 from atoll.ingest.terms.index import Index, coded, weighted
-from atoll.ingest.terms.text import HERE, Reading, canonical, chinese_systems, read, split, systems, unfold
+from atoll.ingest.terms.text import (
+    HERE,
+    Reading,
+    abbreviated,
+    canonical,
+    chinese_systems,
+    dissected,
+    read,
+    split,
+    systems,
+    unfold,
+)
 from atoll.study.units import canonical as ucum
 
 if TYPE_CHECKING:
@@ -175,25 +186,38 @@ def hospital_side(names: Sequence[Name], index: Index) -> Hospital:
 MEASURED = re.compile(r"/\s*[dmuµμ]?l\b|/\s*[hl]pf?\b|mmhg|/\s*24h", re.IGNORECASE)  # units that drugs have not
 
 
+def told_domain(name: Name) -> str:
+    """The domain that is given, or that a specimen or a result's unit tells; else empty."""
+    return name.domain or ("Measurement" if name.fluid or MEASURED.search(name.unit) else "")
+
+
 def _reading(name: Name, index: Index) -> tuple[Reading, str]:
     """The reading of a name, and its domain. Words that a machine ran together are parted where they are known so."""
-    told = name.domain or ("Measurement" if name.fluid or MEASURED.search(name.unit) else "")
+    told = told_domain(name)
     if is_chinese(name.name):
         chinese = translate(name.name, told)
         english, domain = chinese.english or name.name, chinese.domain
-        if domain in WHOLE:
-            return Reading(canonical(english)[0], plain=" ".join(split(english))), domain
+        if domain in WHOLE or not (domain or chinese.system):
+            return _whole(english, domain or "Condition"), domain
         reading = read(english)
         return replace(reading, system=reading.system or chinese.system), domain
+    if told in ("", "Condition") and (means := abbreviated(name.name)):
+        return _whole(means, "Condition"), "Condition"
     if name.domain in WHOLE:
-        return Reading(canonical(name.name)[0], plain=" ".join(split(name.name))), name.domain
+        return _whole(name.name, name.domain), name.domain
     text = _joined(name.name, index)
     whole = read(text)
     if all(word in index.vocabulary for word in whole.words) or unfold(text) == text:
-        return whole, name.domain
+        return whole, told
     parted = read(unfold(text))
     known = [sum(word in index.vocabulary for word in r.words) / max(len(r.words), 1) for r in (whole, parted)]
-    return (parted if known[1] > known[0] else whole), name.domain
+    return (parted if known[1] > known[0] else whole), told
+
+
+def _whole(text: str, domain: str) -> Reading:
+    """The reading of a name that tells no specimen."""
+    words = canonical(text)[0]
+    return Reading(dissected(words) if domain in DISSECTED else words, plain=" ".join(split(text)))
 
 
 def _joined(text: str, index: Index) -> str:

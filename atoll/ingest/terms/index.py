@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from atoll.ingest.terms.concepts import Concept
+from atoll.ingest.terms.concepts import Concept, forms
 from atoll.ingest.terms.text import spelt, split
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Index:
     """
 
     def __init__(self, concepts: Sequence[Concept], decisions: Mapping[str, int]):
-        self.concepts = list(concepts)
+        self.concepts = [form for concept in concepts for form in forms(concept)]
         self.decided = {" ".join(split(name)): number for name, number in decisions.items()}
         self.ids = np.array([concept.concept_id for concept in self.concepts], np.int64)
         self.domains = np.array([concept.domain for concept in self.concepts], str)

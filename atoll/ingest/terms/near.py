@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from atoll.ingest.terms.chinese import UNREAD, is_chinese, translate
-from atoll.ingest.terms.text import EMPTY, canonical, meanings, read, split, unfold
+from atoll.ingest.terms.text import EMPTY, abbreviated, canonical, meanings, read, split, table, unfold
 
 if TYPE_CHECKING:
     from atoll.ingest.terminology import Name
@@ -43,6 +43,7 @@ def _texts(name: Name) -> Iterator[str]:
         yield translate(name.name, name.domain).english
         return
     yield name.name
+    yield abbreviated(name.name)
     yield unfold(name.name)
     yield " ".join(a + b for a, b in pairwise(split(name.name)) if len(a) > 2 and len(b) > 2)
 
@@ -55,6 +56,8 @@ def _written() -> Mapping[str, tuple[tuple[tuple[str, ...], frozenset[str]], ...
         means = canonical(" ".join(written))[0]
         if means:
             found.setdefault(means[0], []).append((written, frozenset(means)))
+    for organ, parts in table("anatomy.csv").items():
+        found.setdefault(split(parts)[0], []).append((organ, frozenset(split(parts))))
     return {word: tuple(forms) for word, forms in found.items()}
 
 

@@ -64,6 +64,24 @@ def table(name: str) -> dict[tuple[str, ...], str]:
     return {words: meaning for written, meaning in rows if (words := tuple(split(written)))}
 
 
+_LINKS = frozenset(
+    ("due", "to", "caused", "associated", "related", "co", "occurrent", "unspecified", "from", "as", "on")
+)
+
+
+def dissected(words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a disease with organs and processes as nouns, each once (`anatomy.csv`, of our own): `pulmonary` is
+    lung, `colitis` colon and inflammation. So what is put together of parts is what has one word for all."""
+    plain = table("anatomy.csv")
+    found = (part for word in words if word not in _LINKS for part in split(plain.get((word,), word)))
+    return tuple(dict.fromkeys(found)) or tuple(words)
+
+
+def abbreviated(text: str) -> str:
+    """What a diagnosis that is written in a few letters alone means (`SLE`), or empty."""
+    return table("diagnoses_latin.csv").get(tuple(split(text)), "")
+
+
 @cache
 def meanings() -> dict[tuple[str, ...], tuple[str, ...]]:
     """Synonyms and abbreviations: words → canonical words."""
@@ -99,7 +117,8 @@ def chinese_systems() -> dict[str, str]:
 
 def split(text: str, *, keep: bool = False) -> list[str]:
     """Lower-case words without marks and without a plural's s; `keep` leaves words such as protein_c whole."""
-    text = unicodedata.normalize("NFKC", text).translate(GREEK).lower().replace("'", "")
+    text = unicodedata.normalize("NFKD", text).translate(GREEK).lower().replace("'", "")
+    text = "".join(sign for sign in text if not unicodedata.combining(sign))  # Sjögren is Sjogren
     text = re.sub(r"\bcd\s+(?=\d)", "cd", text)
     text = re.sub(r"\b(cd\d+)/(?=\d+\b)", r"\1 cd", text)
     found = re.findall(r"[a-z0-9_]+|[#%/]", text) if keep else WORD.findall(text)

@@ -18,6 +18,7 @@ from atoll.cdm.vocabulary import unpacked
 from atoll.cdm.workbench import Workbench, literal
 from atoll.errors import DataError
 from atoll.ingest.terms.concepts import Concept, parse, starter_candidates
+from atoll.ingest.terms.features import told_domain
 from atoll.ingest.terms.near import BEGINNING, Near
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def _read(bench: Workbench, called: str, names: Sequence[Name], ids: Iterable[in
         wanted: set[int] = set(_known(bench, ids))
         by_domain: dict[str, list[Name]] = {}
         for name in names:
-            by_domain.setdefault(name.domain, []).append(name)
+            for domain in {name.domain, told_domain(name)}:
+                by_domain.setdefault(domain, []).append(name)
         found: dict[tuple[int, str, int], Concept] = {}
         for domain, asked in sorted(by_domain.items()):
             share = max(KEPT[0], min(KEPT[1], MOST // max(len(names), 1)))
