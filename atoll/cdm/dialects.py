@@ -55,8 +55,8 @@ def dialect(
         text = io.TextIOWrapper(raw, encoding=encoding, newline="")
         head = text.read(2_000_000).removeprefix("\ufeff")
     read = {sign: _records(head, sign, skip or 0) for sign in delimiter or _DELIMITERS}
-    find = skip is None and not names
-    above = {sign: titles([row for row, _ in found]) if find else 0 for sign, found in read.items()}
+    stated = skip is not None or bool(names)
+    above = {sign: 0 if stated else titles([row for row, _ in found]) for sign, found in read.items()}
     chosen = max(read, key=lambda sign: _consistency(read[sign][above[sign] :]))
     found, above_it = read[chosen], above[chosen]
     if not found and head.strip():
@@ -71,10 +71,9 @@ def dialect(
             f"{path.name} has {len(columns):,} columns; at most {MOST_COLUMNS:,} are read.",
             "A table so wide is usually turned on its side: export one row for each value, or keep the needed columns.",
         )
+    called = tuple(names) or header(path.name, [name.strip() for name in columns])
     lines = found[above_it - 1][1] if above_it else skip or 0
-    if names:
-        return Dialect(chosen, '"', tuple(names), header=False, skip=lines)
-    return Dialect(chosen, '"', header(path.name, [name.strip() for name in columns]), skip=lines)
+    return Dialect(chosen, '"', called, header=not names, skip=lines)
 
 
 def passed_over(lines: int) -> str:
