@@ -167,4 +167,4 @@ def _case(tree: Case, scope: Scope) -> Value:
         return ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
 
     return Value(made, kind, bad, told("source"), told("concept"), said("bare"), said("graded"), told("kept"),
-                 told("converted"))  # fmt: skip
+                 told("converted"), told("looked"))  # fmt: skip

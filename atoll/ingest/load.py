@@ -268,7 +268,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        self.lookups.complete_all(made.asked, rule.to)
+        self.lookups.complete_all(made.asked)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -278,9 +278,10 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         with bench.joined_as_written():
             bench.run(
-                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _row, _rule)"
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _unmapped,"
+                " _row, _rule)"
                 f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
-                f" _comes, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f" _comes, _unmapped, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
@@ -289,7 +290,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            self.lookups.complete_all(made.asked, rule.to)
+            self.lookups.complete_all(made.asked)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"
@@ -336,12 +337,7 @@ class _Load:
                     unit_gaps.look(self.bench, self.mapping.infer_units)
         with self.build.step("own concepts") as run:
             if run:
-                self.bench.run(
-                    "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata',"
-                    " left(vocabulary, 20),"
-                    " 'Undefined', NULL, left(concept_code, 50), DATE '1970-01-01', DATE '2099-12-31', NULL"
-                    " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
-                )
+                derive.own_concepts(self.bench, filled)
 
     def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
         """Seal the release; gives its manifest."""

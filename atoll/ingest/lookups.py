@@ -80,6 +80,16 @@ def as_code(vocabulary: str, column: str) -> str:
     return f"replace(upper(trim({column})), '.', '')" if vocabulary in DOTLESS else f"trim({column})"
 
 
+def key_of_code(kind: str, parameter: str, text: Any) -> Any:
+    """The Ibis expression of a text as the look-up's key is written."""
+    return text.upper().replace(".", "") if kind == "code" and parameter in DOTLESS else text
+
+
+def owner_of(kind: str, parameter: str) -> str:
+    """Whose a code is, as `ingest.local_concept` and `ingest.unmapped` call it: a vocabulary's or a list's."""
+    return parameter if kind == "code" else f"list {parameter}"
+
+
 def _with_sources(columns: Sequence[str]) -> tuple[str, ...]:
     """What a list with these columns (the code's first) gives for a code: of concepts also those of the hospital."""
     return tuple(dict.fromkeys((*columns[1:], *(CONCEPTS[1:] if CONCEPTS[0] in columns else ()))))
@@ -91,7 +101,7 @@ class Lookups:
     def __init__(self, bench: Workbench, lists: Mapping[str, Path]):
         self.bench, self.lists = bench, lists
         self._made: dict[tuple[str, str], str] = {}
-        self._completed: set[tuple[str, str, str, str]] = set()
+        self._completed: set[tuple[str, str, str]] = set()
 
     def columns(self, kind: str, parameter: str) -> tuple[str, ...]:
         """Names of the columns that a look-up gives, beside its key.
@@ -190,29 +200,19 @@ class Lookups:
         columns = ", ".join(f"{quoted(column)} {types[dtype]}" for column, dtype in _COMPUTED[kind][0].items())
         self.bench.run(f"CREATE TEMP TABLE {quoted(name)} (key VARCHAR, {columns})")
 
-    def key(self, kind: str, parameter: str, text: Any) -> Any:
-        """The Ibis expression of a text as the look-up's key is written."""
-        if kind == "code":
-            return text.upper().replace(".", "") if parameter in DOTLESS else text
-        return text
-
-    def complete_all(self, asked: Sequence[tuple[str, str, Any]], wanted_by: str) -> None:
+    def complete_all(self, asked: Sequence[tuple[str, str, Any]]) -> None:
         """`complete` for all that a query asks, in its order: the inner look-ups before the outer."""
         for kind, parameter, keys in asked:
-            self.complete(kind, parameter, keys, wanted_by)
+            self.complete(kind, parameter, keys)
 
-    def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:
-        """Add what a rule will ask for and the look-up does not have.
-
-        keys       an Ibis table of `key` and `rows`
-        wanted_by  the table of the model that the rule fills
-        """
+    def complete(self, kind: str, parameter: str, keys: Any) -> None:
+        """Add what a rule will ask for and the look-up does not have: `keys` is an Ibis table of `key`."""
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
         table, query = quoted(self.table(kind, parameter).get_name()), self.bench.sql(keys)
-        if (kind, parameter, query, wanted_by) in self._completed:
+        if (kind, parameter, query) in self._completed:
             return
-        self._completed.add((kind, parameter, query, wanted_by))
+        self._completed.add((kind, parameter, query))
         with self.bench.joined_as_written():
             self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {query}")
         new = (
@@ -222,23 +222,18 @@ class Lookups:
             " AND coalesce(concept_id, 0) <> 0)"
         )
         if kind in NAMED:
-            self._local(kind, parameter, table, new, literal(wanted_by))
+            self._local(kind, parameter, table, new)
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
             self._compute(kind, parameter, table, found)
 
-    def _local(self, kind: str, parameter: str, table: str, new: str, wanted_by: str) -> None:
-        """Give each unmapped code its own concept, in the order of codes, and count its rows."""
-        owner = literal(parameter if kind == "code" else f"list {parameter}")
+    def _local(self, kind: str, parameter: str, table: str, new: str) -> None:
+        """Give each unmapped code its own concept, in the order of codes."""
+        owner = literal(owner_of(kind, parameter))
         self.bench.run(
             f"INSERT INTO ingest.local_concept SELECT {owner}, key, (SELECT coalesce(max(concept_id), {LOCAL - 1})"
             f" FROM ingest.local_concept) + row_number() OVER (ORDER BY key) {new}"
             f" AND key NOT IN (SELECT concept_code FROM ingest.local_concept WHERE vocabulary = {owner})"
-        )
-        self.bench.run(
-            f"INSERT INTO ingest.unmapped SELECT {wanted_by}, {owner}, key, rows {new}"
-            f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner}"
-            f' AND "table" = {wanted_by})'
         )
         rank = ", rank" if kind == "code" else ""
         one = ", 1" if kind == "code" else ""

@@ -63,7 +63,7 @@ def _values(rule: Rule, mapping: Mapping, source: Source, lookups: Lookups) -> A
     """Key and value of the rows of which a rule makes persons."""
     rows, asked = chosen(rule, source_rows(rule, tables_of(rule, source)), lookups)
     scope, more = with_lookups(rows, [*mapping.match, *([rule.key] if rule.key else [])], lookups)
-    lookups.complete_all([*asked, *more], "person")
+    lookups.complete_all([*asked, *more])
     parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
     value = parts[0]
     for part in parts[1:]:

@@ -82,7 +82,7 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
         return []
     keys = (mapping.same.key, mapping.same.other)
     scope, asked = with_lookups(sourced(source.table(mapping.same.table)), keys, lookups)
-    lookups.complete_all(asked, "person")
+    lookups.complete_all(asked)
     old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in keys)
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))

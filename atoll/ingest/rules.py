@@ -43,7 +43,7 @@ class Compiled:
     """A rule, ready to run.
 
     query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
-             and the source's columns as `source:NAME`
+             `_unmapped` (lists and codes without a concept), and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
     asked    look-ups that must be completed first (`Lookups.complete_all`)
     """
@@ -126,7 +126,7 @@ class _Rule:
         converted = self._said("converted", self.ibis.null("string"))
         comes = self.ibis.least(*self.days) if self.days else self.ibis.null("date")
         said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted,
-                "_comes": comes}  # fmt: skip
+                "_comes": comes, "_unmapped": self._unmapped()}  # fmt: skip
         return self.layer.select(*kept, **selected, **said)
 
     def _values(self) -> Any:
@@ -146,7 +146,7 @@ class _Rule:
                 extra = {
                     "text": value.source, "concept": value.concept, "bad": any_of(value.bad),
                     "bare": any_of(value.bare), "graded": any_of(value.graded), "kept": value.kept,
-                    "converted": value.converted,
+                    "converted": value.converted, "looked": value.looked,
                 }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
@@ -220,6 +220,15 @@ class _Rule:
         if converted is not None or "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
             self.notes.append(WITHOUT_UNIT)
             self.bits.append(((number.notnull() & text.isnull()) | bare) & ~graded)
+
+    def _unmapped(self) -> Any:
+        """The lists and codes without a concept of which a row is made: as it is loaded, whatever was looked up."""
+        found = [
+            (self.layer[f"value:{name}"].fill_null(0) == 0).ifelse(self.layer[f"looked:{name}"], None)
+            for name, parts in self.parts.items() if "looked" in parts and self.rule.table.columns[name].concept
+        ]  # fmt: skip
+        nothing = self.ibis.null("array<string>")
+        return self.ibis.coalesce(*found).notnull().ifelse(self.ibis.array(found), nothing) if found else nothing
 
     def _said(self, part: str, otherwise: Any) -> Any:
         """What the number's expression says of its unit."""

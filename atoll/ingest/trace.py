@@ -57,7 +57,7 @@ def origins(
         bench = source.bench
         for rule in rules:
             made = compiled_rule(rule, source, lookups, Context(None, {}, LATE))
-            lookups.complete_all(made.asked, rule.to)
+            lookups.complete_all(made.asked)
             id_, kept = quoted(key), literal_row([name for name in made.query.columns if name.startswith("source:")])
             files = tuple(file.name for file in source.tables[rule.source].files)
             with bench.joined_as_written():
