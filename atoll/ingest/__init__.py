@@ -8,10 +8,10 @@ Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose n
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export; doubts, its lists against a vocabulary
-Loading         load, the whole way; persons and matching, who is who; rule_source and rules, a rule as one query;
-                repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; emptied and
-                losses, what keeps a release from being in force; release, in force as a whole; report and unit_gaps,
-                what is told of it
+Loading         load, the whole way; persons and matching, who is who; rule_source, rules and judged, a rule as one
+                query; repeats, one key on several rows; derive, periods and eras; reuse, what has not changed; emptied
+                and losses, what keeps a release from being in force; release, in force as a whole; report and
+                unit_gaps, what is told of it
 The way back    trace, from a row of the model to the export's
 
 What a name means is a subject of its own, which the loader does not need: terminology, the matcher, and the folder

@@ -12,11 +12,12 @@ from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
 from atoll.durable import privately
 from atoll.ingest.expressions import ExpressionError, names
+from atoll.ingest.judged import Context
 from atoll.ingest.lookups import Lookups, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
 from atoll.ingest.rule_source import faults, misfits, source_rows, sourced, tables_of
-from atoll.ingest.rules import Compiled, Context, compile_rule, needed
+from atoll.ingest.rules import Compiled, compile_rule, needed
 from atoll.ingest.sources import LEFT_OUT, Source, open_source
 from atoll.study.nodes import Problem, Problems
 

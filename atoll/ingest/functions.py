@@ -246,8 +246,9 @@ def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: 
     made = ibis().ifelse(stays, number, number * found["factor"] + found["offset"])
     kept = ibis().ifelse(number.notnull() & ~without & stays, found["concept_id"].fill_null(0), None)
     return Value(
-        made, "number", bare=(number.notnull() & without,), kept=kept, converted=together([key.ibis for key in keys])
-    )
+        made, "number", bare=(number.notnull() & without,), kept=kept, converted=together([key.ibis for key in keys]),
+        into=found["into_concept_id"],
+    )  # fmt: skip
 
 
 def _result(column: str, kind: Kind) -> Callable[..., Value]:
@@ -257,9 +258,11 @@ def _result(column: str, kind: Kind) -> Callable[..., Value]:
         key = _text(making, x)
         found = making.scope.joined("result", making.decimal(1), (key,), making.call)
         read, word = found[column], found["value_as_concept_id"].notnull()
-        if kind != "number":
-            return Value(read, kind)
-        said = word if column == "number" else word | found["low"].notnull() | found["high"].notnull()
+        said = word if column != "value_as_concept_id" else ibis().literal(False)  # the rule sees what a number took
+        if column not in ("number", "value_as_concept_id"):
+            said = said | found["low"].notnull() | found["high"].notnull()
+        if column == "operator_concept_id":
+            said = said | found["number"].notnull()
         graded = (word,) if column == "number" else ()
         return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~said,), graded=graded)
 

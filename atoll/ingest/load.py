@@ -22,15 +22,16 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
+from atoll.errors import DataError, StudyError
 from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.formats import TABLES
+from atoll.ingest.judged import Context
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
-from atoll.ingest.rules import Context
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
@@ -117,8 +118,25 @@ class _Load:
         self.mapping, self.address, self.target, self.vocabulary = mapping, address, target, vocabulary
         self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
         self.anyway, self.began = anyway, time.monotonic()
+        self.begun = self.waits = False
 
     def run(self) -> Report:
+        try:
+            return self._run()
+        except (DataError, StudyError):
+            self._clear()
+            raise
+
+    def _clear(self) -> None:
+        """Leave nothing of patients behind a refusal. What goes on later stays: a release that is made and waits, and
+        what another mapping's load that was killed left."""
+        if self.begun and not self.waits:
+            for part in (".next", ".next.wal"):
+                self.target.with_name(self.target.name + part).unlink(missing_ok=True)
+        if not self.target.with_name(self.target.name + ".next").exists():
+            shutil.rmtree(self._work(), ignore_errors=True)
+
+    def _run(self) -> Report:
         self.progress("reading the files' encodings and hashes")
         previous = manifest_of(self.target)
         version = version_of(self.vocabulary)
@@ -128,9 +146,11 @@ class _Load:
             shutil.rmtree(self._work(), ignore_errors=True)
             return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
+        self.begun = True
         try:
             manifest = build.sealed or self._make(build, plan, previous)
             report = report_of(build.bench, manifest, build.resumed)
+            self.waits = True
             if not self.anyway:
                 refuse_losses(previous, manifest, report.rejected)
             build.put_in_force()
@@ -281,7 +301,8 @@ class _Load:
                 f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _unmapped,"
                 " _row, _rule)"
                 f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
-                f" _comes, _unmapped, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f" _comes, _unmapped, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM"
+                f" ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:

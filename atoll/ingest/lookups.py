@@ -166,23 +166,25 @@ class Lookups:
         self.bench.duckdb.unregister("lookup_list")
 
     def _code(self, vocabulary: str, name: str) -> None:
-        """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
+        """Every code with its standard concepts; a deprecated one through what replaced it, however often."""
         key = as_code(vocabulary, "concept_code")
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
-            f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"
-            " main.concept"
-            f" WHERE vocabulary_id = {literal(vocabulary)}),"
+            f"WITH RECURSIVE source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason"
+            f" FROM main.concept WHERE vocabulary_id = {literal(vocabulary)}),"
             " valid AS (SELECT concept_id_1, concept_id_2, relationship_id FROM main.concept_relationship"
             "  WHERE invalid_reason IS NULL AND relationship_id IN ('Maps to', 'Concept replaced by')),"
+            " mapping AS (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to'),"
             " replaced AS (SELECT s.concept_id, v.concept_id_2 AS next FROM source s JOIN valid v"
             "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Concept replaced by' WHERE"
-            " s.invalid_reason IS NOT NULL),"
+            "  s.invalid_reason IS NOT NULL AND s.concept_id NOT IN (FROM mapping)"
+            "  UNION SELECT r.concept_id, v.concept_id_2 FROM replaced r JOIN main.concept c ON c.concept_id = r.next"
+            "  JOIN valid v ON v.concept_id_1 = r.next AND v.relationship_id = 'Concept replaced by' WHERE"
+            "  c.invalid_reason IS NOT NULL AND r.next NOT IN (FROM mapping)),"
             " mapped AS (SELECT s.concept_id, v.concept_id_2 AS target FROM source s JOIN valid v"
             "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Maps to'"
             "  UNION SELECT r.concept_id, coalesce(v.concept_id_2, r.next) FROM replaced r LEFT JOIN valid v"
             "  ON v.concept_id_1 = r.next AND v.relationship_id = 'Maps to'"
-            "  WHERE r.concept_id NOT IN (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to')"
             "  UNION SELECT concept_id, concept_id FROM source WHERE standard_concept = 'S' AND invalid_reason IS"
             " NULL),"
             " standard AS (SELECT m.concept_id, c.concept_id AS target, c.domain_id FROM mapped m JOIN main.concept c"
@@ -282,8 +284,8 @@ def _units(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
 
 
 def _conversions(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
-    """Factor and offset for unit, wanted unit and analyte in one key, nothing where they do not convert; the unit's
-    concept."""
+    """Factor and offset for unit, wanted unit and analyte in one key, nothing where they do not convert; the
+    concepts of both units."""
     import pyarrow as pa
 
     made: list[tuple[float | None, float | None]] = []
@@ -295,8 +297,10 @@ def _conversions(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
             made.append((None, None))
     find, columns = unit_finder(bench), zip(*made, strict=True)
     parts = dict(zip(("factor", "offset"), (pa.array(column, pa.float64()) for column in columns), strict=True))
-    concepts = pa.array([find(key.split(SEPARATOR)[0]) for key in keys], pa.int32())
-    return pa.table({"key": list(keys), **parts, "concept_id": concepts})
+    units = [key.split(SEPARATOR)[:2] for key in keys]
+    for name, at in (("concept_id", 0), ("into_concept_id", 1)):
+        parts[name] = pa.array([find(unit[at]) for unit in units], pa.int32())
+    return pa.table({"key": list(keys), **parts})
 
 
 def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
@@ -307,7 +311,10 @@ def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
 
 _COMPUTED: Mapping[str, tuple[Mapping[str, str], Callable[[Workbench, str, Sequence[str]], Any]]] = {
     "unit": ({"concept_id": "int32"}, _units),
-    "convert": ({"factor": "float64", "offset": "float64", "concept_id": "int32"}, _conversions),
+    "convert": (
+        {"factor": "float64", "offset": "float64", "concept_id": "int32", "into_concept_id": "int32"},
+        _conversions,
+    ),
     "result": (COLUMNS, _results),
 }
 _TYPES = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32"}  # of other look-ups' columns; else text
