@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from atoll.ingest.expressions import ExpressionError
+from atoll.ingest.expressions import Constant, ExpressionError
 from atoll.ingest.kinds import (
     DTYPES,
     SEPARATOR,
@@ -32,7 +32,7 @@ from atoll.ingest.kinds import (
     together,
     year_first,
 )  # fmt: skip
-from atoll.ingest.lookups import CONCEPTS, key_of_code, owner_of
+from atoll.ingest.lookups import CONCEPTS, key_of_code, no_analyte, owner_of
 
 _FAR = 1_000_000_000  # letters: no text is longer, and the engine counts no further
 PATTERNS = "Patterns are made of yyyy MM dd HH mm ss and the signs between them."
@@ -238,6 +238,9 @@ def _unit(making: Making, x: Value) -> Value:
 
 
 def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: Value | None = None) -> Value:
+    for named in making.call.arguments[3:]:
+        if isinstance(named, Constant) and (wrong := no_analyte(str(named.value or ""))):
+            raise ExpressionError(named.place, *wrong)
     keys = tuple(_text(making, each) for each in (unit, wanted, analyte) if each)
     found = making.scope.joined("convert", "", keys, making.call)
     number, without = as_kind(value, "number"), keys[0].ibis.isnull()

@@ -19,7 +19,7 @@ from atoll.errors import DataError
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lists import whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
-from atoll.study.units import UnitError, canonical, conversion, unit_concepts
+from atoll.study.units import UnitError, analytes, canonical, conversion, unit_concepts
 
 DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM")
 NAMED = ("list", "code")  # look-ups whose keys without a concept are named
@@ -83,6 +83,17 @@ def as_code(vocabulary: str, column: str) -> str:
 def key_of_code(kind: str, parameter: str, text: Any) -> Any:
     """The Ibis expression of a text as the look-up's key is written."""
     return text.upper().replace(".", "") if kind == "code" and parameter in DOTLESS else text
+
+
+def no_analyte(word: str) -> tuple[str, str] | None:
+    """What is wrong with a text as the analyte of a conversion, and what to do; None where nothing is."""
+    from difflib import get_close_matches
+
+    if not word or word in analytes():
+        return None
+    if near := get_close_matches(word, analytes(), 1, 0.5):
+        return f"there is no analyte {word!r}.", f"Did you mean {near[0]}?"
+    return f"there is no analyte {word!r}.", f"There are: {', '.join(analytes())}. Or leave it empty."
 
 
 def owner_of(kind: str, parameter: str) -> str:

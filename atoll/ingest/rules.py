@@ -48,11 +48,13 @@ class Compiled:
              `_unmapped` (lists and codes without a concept), and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
     asked    look-ups that must be completed first (`Lookups.complete_all`)
+    looked   Ibis tables of `looked`: where its rows look concepts up, and for which code, as one text
     """
 
     query: Any
     notes: tuple[str, ...]
     asked: Asked
+    looked: tuple[Any, ...] = ()
 
 
 def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
@@ -68,7 +70,8 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     loaded = [*([rule.key] if rule.key else []), *rule.columns.values()]
     scope, asked = with_lookups(rows, loaded, lookups, loads=rule)
     made = _Rule(rule, scope, context)
-    return Compiled(made.query(lookups.bench), tuple(made.notes), [*of_conditions, *of_keys, *asked])
+    query = made.query(lookups.bench)
+    return Compiled(query, tuple(made.notes), [*of_conditions, *of_keys, *asked], tuple(made.looked()))
 
 
 def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
@@ -208,12 +211,20 @@ class _Rule(Judged):
             self.notes.append(WITHOUT_UNIT)
             self.bits.append(((number.notnull() & text.isnull()) | bare) & ~graded)
 
+    def looked(self) -> list[Any]:
+        """What the rows look up, for each column that looks up a concept."""
+        return [self.layer.select(looked=self.layer[f"looked:{name}"]) for name in self._looking()]
+
+    def _looking(self) -> list[str]:
+        columns = self.rule.table.columns
+        return [name for name, parts in self.parts.items() if "looked" in parts and columns[name].concept]
+
     def _unmapped(self) -> Any:
         """The lists and codes without a concept of which a row is made: as it is loaded, whatever was looked up."""
         found = [
             (self.layer[f"value:{name}"].fill_null(0) == 0).ifelse(self.layer[f"looked:{name}"], None)
-            for name, parts in self.parts.items() if "looked" in parts and self.rule.table.columns[name].concept
-        ]  # fmt: skip
+            for name in self._looking()
+        ]
         nothing = self.ibis.null("array<string>")
         return self.ibis.coalesce(*found).notnull().ifelse(self.ibis.array(found), nothing) if found else nothing
 
