@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -63,7 +64,7 @@ def postgres(tmp_path_factory):
             break
         time.sleep(0.05)
     yield f"postgresql://atoll@127.0.0.1:{port}"
-    process.terminate()
+    process.send_signal(signal.SIGINT)  # it waits for no session that a test has left open
     process.wait(timeout=20)
     shutil.rmtree(folder, ignore_errors=True)
 

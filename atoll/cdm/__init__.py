@@ -10,5 +10,6 @@ Making         workbench, the embedded engine that reads sources and builds rele
                delimited, CSV as hospitals write it; pace, how far it is; create, an empty database, and one validated
 A hospital's   servers, its database as a source, with columns, what types become, and drivers, what each server needs;
 own data       numbers, how they are written
-Handing over   publish, a release to PostgreSQL or Spark; parquet, its folder of files; marks, whether it has changed
+Handing over   publish, a release to PostgreSQL or Spark; releases, PostgreSQL's schemas and who reads them;
+               parquet, the folder of files; marks, whether a CDM has changed
 """

@@ -6,6 +6,7 @@ escape character in DuckDB, a backslash in PostgreSQL and Spark: here it has non
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from atoll.cdm.database import driver, limits, no_file, opening
-from atoll.cdm.parquet import in_force
+from atoll.cdm.parquet import hold, no_files
 from atoll.cdm.sql import Sql, name, sql
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.held import Held, own_temporary, sweep
@@ -64,7 +65,7 @@ class Dialect:
         form = {
             "duckdb": sql("SELECT SUM(estimated_size) FROM duckdb_tables() WHERE table_name = {t}", t=self.text(table)),
             "postgresql": sql(
-                "SELECT CASE WHEN reltuples < 0 THEN NULL ELSE reltuples END FROM pg_class "
+                "SELECT CASE WHEN reltuples < 0 OR relkind = 'v' THEN NULL ELSE reltuples END FROM pg_class "
                 "WHERE oid = to_regclass({t})",
                 t=self.text(table),
             ),
@@ -126,17 +127,21 @@ def _opened(
 
 
 def _folder(duckdb: Any, folder: Path, config: dict[str, Any]) -> Any:
-    files = sorted(in_force(folder).glob("*.parquet"))
-    if not files:
-        raise DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table: person.parquet.")
-    connection = duckdb.connect(":memory:", config=config)
-    for file in files:
-        try:
-            query = sql("CREATE TABLE {t} AS SELECT * FROM read_parquet(?)", t=name(file.stem.lower()))
-            connection.execute(query, [str(file)])
-        except (ValueError, duckdb.Error) as error:
-            connection.close()
-            raise DataError(f"{file} cannot be read as a table.", "Name it as the table: person.parquet.") from error
+    place, let_go = hold(folder)
+    with contextlib.ExitStack() as held:
+        held.callback(let_go)
+        files = sorted(place.glob("*.parquet"))
+        if not files:
+            raise no_files(folder)
+        connection = duckdb.connect(":memory:", config=config)
+        for file in files:
+            try:
+                query = sql("CREATE TABLE {t} AS SELECT * FROM read_parquet(?)", t=name(file.stem.lower()))
+                connection.execute(query, [str(file)])
+            except (ValueError, duckdb.Error) as error:
+                connection.close()
+                remedy = "Name it as the table: person.parquet."
+                raise DataError(f"{file} cannot be read as a table.", remedy) from error
     connection.execute("SET enable_external_access = false")
     return connection
 
@@ -173,26 +178,40 @@ def open_postgresql(url: str, *, read_only: bool, threads: int | None, memory: s
 
 
 def open_spark(url: str, *, read_only: bool, threads: int | None, memory: str | None) -> Any:
-    """A Spark session: in this process (`spark:local`, over a folder of Parquet files) or on a cluster."""
+    """A Spark session: in this process (`spark:local`, over a folder of Parquet files) or on a cluster.
+
+    Over a folder it has views of its own, else a second one in this process would turn the first to a later release.
+    """
     pyspark = driver("pyspark.sql", "spark")
     _, options = _options(url)
-    files = sorted(in_force(Path(options["folder"])).glob("*.parquet")) if "folder" in options else []
-    if "folder" in options and not files:
-        raise DataError(f"The folder {options['folder']} holds no .parquet file.", "Give one with a file a table.")
     builder = pyspark.SparkSession.builder.appName("atoll").config("spark.ui.enabled", "false")
     if url.startswith("spark:local"):
         builder = builder.master(f"local[{threads or '*'}]").config("spark.driver.host", "127.0.0.1")
         builder = builder.config("spark.sql.shuffle.partitions", "2")
+        if "folder" in options:  # else it makes a folder where the user is
+            builder = builder.config("spark.sql.warehouse.dir", str(own_temporary("atoll-spark")))
     else:
         builder = builder.master(url.partition("?")[0])
     if memory is not None:
         builder = builder.config("spark.driver.memory", memory[:-1].lower())
-    try:
-        session = builder.getOrCreate()
-        for file in files:
-            session.read.parquet(str(file)).createOrReplaceTempView(name(file.stem.lower()))
-        if "schema" in options:
-            session.catalog.setCurrentDatabase(_schemas(options["schema"])[0])
-    except Exception as error:  # py4j and Java fail in many ways; none of them is a fault of Atoll
-        raise Unreachable("Spark cannot be started or reached.", "Is Java installed, and the address right?") from error
+    with contextlib.ExitStack() as held:
+        files: list[Path] = []
+        if "folder" in options:
+            place, let_go = hold(Path(options["folder"]))
+            held.callback(let_go)
+            files = sorted(place.glob("*.parquet"))
+            if not files:
+                raise no_files(Path(options["folder"]))
+        try:
+            session = builder.getOrCreate()
+            if files:
+                session = session.newSession()
+            for file in files:
+                session.read.parquet(str(file)).createOrReplaceTempView(name(file.stem.lower()))
+            if "schema" in options:
+                session.catalog.setCurrentDatabase(_schemas(options["schema"])[0])
+        except Exception as error:  # py4j and Java fail in many ways; none of them is a fault of Atoll
+            remedy = "Is Java installed, and the address right?"
+            raise Unreachable("Spark cannot be started or reached.", remedy) from error
+        weakref.finalize(session, held.pop_all().close)
     return session

@@ -4,17 +4,21 @@
     FOLDER/release-2-x7f3k/…       person.parquet and the other tables, `atoll_release.parquet` with the manifest
 
 The new release is written beside the old one; then `release.json` is replaced in one step. A session looks at it once,
-when it opens, and so reads one release from its beginning to its end: the release before stays until the next arrives.
-A folder without `release.json` is read as it is.
+when it opens, and so reads one release from its beginning to its end: `hold` keeps its files, and the release before
+stays until the next arrives, for readers that are not Atoll's. A folder without `release.json` is read as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,48 @@ def in_force(folder: Path) -> Path:
     """
     named = _pointer(folder).get("folder")
     return folder / named if named else folder
+
+
+def hold(folder: Path) -> tuple[Path, Callable[[], None]]:
+    """The folder with the files of the release in force, which no load removes until what comes with it is called.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
+    while True:
+        place = in_force(folder)
+        try:
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            if in_force(folder) == place:
+                raise no_files(folder) from None
+            continue
+        with contextlib.suppress(OSError):  # a disk over the network may know no locks
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if in_force(folder) == place:
+            return place, partial(os.close, handle)
+        os.close(handle)  # another release came between
+
+
+def no_files(folder: Path) -> DataError:
+    """That a folder is none of a CDM's."""
+    return DataError(f"The folder {folder} holds no .parquet file.", "Give one with a file a table: person.parquet.")
+
+
+def _remove(release: Path) -> None:
+    """Remove a release, unless somebody holds it."""
+    handle = os.open(release, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    except OSError:  # a disk over the network may know no locks
+        pass
+    finally:
+        os.close(handle)
+    shutil.rmtree(release, ignore_errors=True)
 
 
 def _pointer(folder: Path) -> dict[str, Any]:
@@ -83,7 +129,7 @@ def publish_folder(path: Path, folder: Path, manifest: dict[str, Any], progress:
         raise
     for old in folder.glob("release-*"):
         if old.is_dir() and _MADE.fullmatch(old.name) and old.name not in (arriving.name, before):
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
 
 
 def published(folder: Path) -> dict[str, Any]:

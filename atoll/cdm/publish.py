@@ -1,8 +1,7 @@
-"""A finished release carried to PostgreSQL, or to a folder that Spark reads (`cdm.parquet`).
+"""A finished release carried to PostgreSQL (`cdm.releases`), or to a folder that Spark reads (`cdm.parquet`).
 
-PostgreSQL: tables in a schema beside the one in force, renamed over it in one transaction. Whoever reads the old schema
-reads on to the end of the transaction; the next one sees the new. Tables are filled by COPY before keys and indexes are
-made.
+PostgreSQL: tables in a new schema, filled by COPY before keys and indexes are made, in one transaction; then views lead
+to them, in another. What was copied and could not be put in force is found again by its manifest.
 """
 
 from __future__ import annotations
@@ -10,19 +9,18 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from atoll.cdm import releases
 from atoll.cdm.database import driver
-from atoll.cdm.parquet import OWN, publish_folder, published
+from atoll.cdm.parquet import publish_folder, published
 from atoll.cdm.tables import tables
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.errors import OperatorError, Unreachable
 
-_TYPES = {"int32": "integer", "int64": "bigint", "float64": "double precision", "string": "text", "date": "date",
-          "timestamp": "timestamp"}  # fmt: skip
 BATCH = 100_000
 
 
@@ -67,120 +65,130 @@ def folder_of(url: str) -> Path:
     return Path(named).resolve()
 
 
-def publish(path: Path, url: str, manifest: dict[str, Any], progress: Callable[[str], None] | None = None) -> bool:
-    """Copy all tables of a release file to where the URL says, and put them in force; False when it is in force there.
+def publish(
+    path: Path, url: str, manifest: dict[str, Any], progress: Callable[[str], None] | None = None
+) -> tuple[bool, list[str]]:
+    """Copy all tables of a release file to where the URL says, and put them in force.
+
+    Returns whether that had to be done, and what is left of earlier releases, in sentences.
 
     Raises
     ------
     Unreachable
         When the server does not let us in or does not answer.
     OperatorError
-        When its user may not make schemas, or the disk there is full; the release in force stays.
+        When its user may not make schemas, something that no load made is in the way, somebody's transaction does not
+        end, or the disk there is full; the release in force stays.
     """
     say = progress or (lambda text: None)
     if url.startswith("spark"):
         if published(folder_of(url)) == manifest:
-            return False
+            return False, []
         publish_folder(path, folder_of(url), manifest, say)
-        return True
-    psycopg = driver("psycopg", "postgres")
+        return True, []
+    psycopg, schema = driver("psycopg", "postgres"), schema_of(url)
     parts = urlsplit(url)
     query = "&".join(pair for pair in parts.query.split("&") if pair and not pair.startswith("schema="))
+    given: dict[str, Any] = {"connect_timeout": 10, "autocommit": True, "client_encoding": "utf8"}
+    with (
+        _failing(psycopg, parts.hostname or "localhost", schema),
+        psycopg.connect(parts._replace(query=query).geturl(), **given) as connection,
+        releases.only_load(connection, schema),
+    ):
+        changed = _in_force(psycopg, connection, schema) != manifest
+        if changed:
+            releases.refuse_foreign(connection, schema)  # before all is copied
+            release = _waiting(psycopg, connection, schema, manifest) or _carry(connection, path, schema, say)
+            releases.put_in_force(connection, schema, release)
+        return changed, releases.clear(connection, schema, say)
+
+
+@contextlib.contextmanager
+def _failing(psycopg: Any, host: str, schema: str) -> Iterator[None]:
+    """What the server says, as a sentence: without its words, which may hold a value or a password."""
+    errors, stays = psycopg.errors, "The release in force stays."
     try:
-        with psycopg.connect(parts._replace(query=query).geturl(), connect_timeout=10) as connection:
-            if _in_force(psycopg, connection, schema_of(url)) == manifest:
-                return False
-            _carry(psycopg, connection, path, schema_of(url), say)
-            return True
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise OperatorError("This database user may not make schemas.", "Grant it CREATE on the database.") from error
-    except psycopg.errors.DiskFull as error:
+        yield
+    except errors.InsufficientPrivilege:
+        raise OperatorError(
+            f"This database user may not make schemas, or not write in the schema {schema}.",
+            "Grant it CREATE on the database, and make it the owner of that schema, its views and empty tables.",
+        ) from None
+    except errors.DiskFull:
         raise OperatorError(
             "The database's disk is full.", "Free some space there, and type the command again."
-        ) from error
+        ) from None
+    except (errors.UntranslatableCharacter, errors.CharacterNotInRepertoire):
+        raise OperatorError(
+            "This database's encoding lacks a character of the release.",
+            f"Name a database of the encoding UTF8. {stays}",
+        ) from None
+    except errors.LockNotAvailable:
+        raise OperatorError(
+            f"Somebody writes into a table of the schema {schema} in a transaction that does not end.",
+            f"End it, and type the command again. {stays}",
+        ) from None
     except psycopg.OperationalError:
         raise Unreachable(
-            f"The PostgreSQL server at {parts.hostname or 'localhost'} does not let us in or does not answer.",
+            f"The PostgreSQL server at {host} does not let us in or does not answer.",
             "Check address, user and password.",
-        ) from None  # the cause may hold the password
+        ) from None
+    except psycopg.Error as error:
+        raise OperatorError(
+            f"The PostgreSQL server at {host} did not take the release ({type(error).__name__}).",
+            f"Its own log says why. {stays}",
+        ) from None
 
 
 def _in_force(psycopg: Any, connection: Any, schema: str) -> dict[str, Any]:
-    """The manifest of the release that is there; empty when there is none."""
+    """The manifest of the release that a schema has, or leads to; empty when there is none."""
     from psycopg import sql
 
-    own = sql.SQL("SELECT manifest FROM {}.atoll_release ORDER BY number DESC LIMIT 1").format(sql.Identifier(schema))
+    own = sql.SQL("SELECT manifest FROM {} ORDER BY number DESC LIMIT 1").format(sql.Identifier(schema, releases.OWN))
     found: dict[str, Any] = {}
-    with contextlib.suppress(psycopg.errors.UndefinedTable), connection.transaction():
+    with contextlib.suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, ValueError, TypeError):
         for (text,) in connection.execute(own):
             found = json.loads(text)
     return found
 
 
-def _carry(psycopg: Any, connection: Any, path: Path, schema: str, progress: Any) -> None:
+def _waiting(psycopg: Any, connection: Any, schema: str, manifest: dict[str, Any]) -> str | None:
+    """The schema in which this release is already, whole, from a load that could not put it in force."""
+    there = releases.made(connection, schema).values()
+    return next((name for name in there if _in_force(psycopg, connection, name) == manifest), None)
+
+
+def _carry(connection: Any, path: Path, schema: str, progress: Any) -> str:
+    """Copy a release into a new schema, whole or not at all; gives its name."""
     from psycopg import sql
 
-    arriving, leaving = sql.Identifier(f"{schema}_next"), sql.Identifier(f"{schema}_old")
-    with connection.cursor() as cursor:
-        for name in (schema, f"{schema}_next", f"{schema}_old"):
-            _refuse_foreign(sql, cursor, name)
-        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(arriving))
-        cursor.execute(sql.SQL("CREATE SCHEMA {}").format(arriving))
-        with Workbench(path, read_only=True) as bench:
-            for name in tables():
+    with Workbench(path, read_only=True) as bench, connection.transaction(), connection.cursor() as cursor:
+        own = bench.rows("SELECT number, manifest FROM ingest.release")
+        release = releases.new_name(connection, schema, max(number for number, _ in own))
+        place = sql.Identifier(release)
+        cursor.execute(sql.SQL("CREATE SCHEMA {}").format(place))
+        cursor.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(place, sql.Literal(releases.remark(schema))))
+        for name in releases.names():
+            if name != releases.OWN:
                 progress(name)
-                _table(sql, cursor, bench, name, arriving)
-            own = bench.rows("SELECT number, manifest FROM ingest.release")
-        cursor.execute(sql.SQL("CREATE TABLE {}.atoll_release (number integer, manifest text)").format(arriving))
+                _table(sql, cursor, bench, name, release)
+        cursor.execute(sql.SQL("CREATE TABLE {}.atoll_release (number integer, manifest text)").format(place))
         for row in own:
-            cursor.execute(sql.SQL("INSERT INTO {}.atoll_release VALUES (%s, %s)").format(arriving), row)
-    connection.commit()
-    with connection.cursor() as cursor:  # one transaction: nobody sees a moment without a release
-        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(leaving))
-        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
-        if cursor.fetchone():
-            cursor.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), leaving))
-        cursor.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(arriving, sql.Identifier(schema)))
-    connection.commit()
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(leaving))
-    connection.commit()
+            cursor.execute(sql.SQL("INSERT INTO {}.atoll_release VALUES (%s, %s)").format(place), row)
+    return release
 
 
-def _refuse_foreign(sql: Any, cursor: Any, schema: str) -> None:
-    """Refuse a schema that would be dropped although no load made it; one of empty OMOP tables may go.
-
-    Raises
-    ------
-    OperatorError
-        When it holds anything else.
-    """
-    cursor.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = "
-                   "(SELECT oid FROM pg_namespace WHERE nspname = %s)", [schema])  # fmt: skip
-    names = {name for (name,) in cursor.fetchall()}
-    if OWN in names:
-        return
-    filled = not names <= set(tables())
-    for name in () if filled else names:
-        cursor.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(sql.Identifier(schema, name)))
-        filled = filled or cursor.fetchone()[0]
-    if filled:
-        raise OperatorError(
-            f"The schema {schema} holds tables that no load of Atoll put there; a release would take their place.",
-            "Name another schema (?schema=NAME), or rename this one.",
-        )
-
-
-def _table(sql: Any, cursor: Any, bench: Workbench, name: str, schema: Any) -> None:
+def _table(sql: Any, cursor: Any, bench: Workbench, name: str, release: str) -> None:
     import pyarrow.csv as csv
 
     table = tables()[name]
-    full = sql.SQL("{}.{}").format(schema, sql.Identifier(name))
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} " + _TYPES[column.dtype]).format(sql.Identifier(column.name)) for column in table.columns.values()
+    full = sql.Identifier(release, name)
+    releases.create(cursor, release, name)
+    # PostgreSQL holds no zero byte, and a release made before `cleaned` took them away may.
+    listed = ", ".join(
+        f"without_zeros({quoted(column.name)})" if column.dtype == "string" else quoted(column.name)
+        for column in table.columns.values()
     )
-    cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(full, columns))
-    listed = ", ".join(quoted(column) for column in table.columns)
     reader = bench.run(f"SELECT {listed} FROM main.{quoted(name)}").to_arrow_reader(BATCH)
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(full, names)) as copy:
@@ -193,3 +201,4 @@ def _table(sql: Any, cursor: Any, bench: Workbench, name: str, schema: Any) -> N
     for column in ("person_id", table.concept()):
         if column and column != table.key and column in table.columns:
             cursor.execute(sql.SQL("CREATE INDEX ON {} ({})").format(full, sql.Identifier(column)))
+    cursor.execute(sql.SQL("ANALYZE {}").format(full))  # the first query knows what it reads

@@ -27,8 +27,13 @@ _FULL = (
 _FUNCTIONS = (
     # 63 bits of MD5: the same id for the same text on every machine and with every version; it hides nothing
     "CREATE OR REPLACE TEMP MACRO stable_id(x) AS CAST(md5_number(x) >> 65 AS BIGINT)",
+    # some systems fill fields up with zero bytes; no text of PostgreSQL's may hold one
+    "CREATE OR REPLACE TEMP MACRO without_zeros(x) AS CASE WHEN contains(x, chr(0)) THEN replace(x, chr(0), '') ELSE x"
+    " END",
     # without blanks round it; the tests before `trim` are ten times as fast as `trim` itself
-    "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN starts_with(x, ' ') OR suffix(x, ' ')"
+    "CREATE OR REPLACE TEMP MACRO cleaned(x) AS CASE WHEN x = '' THEN NULL WHEN contains(x, chr(0)) THEN"
+    " nullif(trim(replace(x, chr(0), ''), ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '')"
+    " WHEN starts_with(x, ' ') OR suffix(x, ' ')"
     " OR starts_with(x, chr(9)) OR suffix(x, chr(9)) OR suffix(x, chr(13)) OR starts_with(x, chr(12288))"
     " OR suffix(x, chr(12288)) THEN nullif(trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(12288)), '') ELSE x END",
     "CREATE OR REPLACE TEMP MACRO hl7_text(x) AS CASE WHEN x = '' OR x = '\"\"' THEN NULL WHEN contains(x, '\\')"

@@ -1,7 +1,8 @@
 """Scratch tables on each engine, and the way in and out for Arrow tables.
 
 DuckDB       temporary tables, in memory and spilled to a folder of their own
-PostgreSQL   temporary tables of the session; each statement that makes one opens the only write transaction
+PostgreSQL   temporary tables of the session; each statement that makes one opens the only write transaction; all
+             statements read one release (`cdm.releases`), or the next one is told of
 Spark        cached temporary views
 
 What they have in common: `cdm.scratch`.
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from atoll.cdm import releases
 from atoll.cdm.database import connection_to
 from atoll.cdm.scratch import Workspace
 from atoll.cdm.sql import Sql, joined, name, sql
@@ -35,6 +37,8 @@ def workspace_at(
     engine, connection = connection_to(url, read_only=read_only, threads=threads, memory=memory)
     workspace = _KINDS[engine](engine, connection)
     workspace.owned = True
+    if isinstance(workspace, PostgreSQLWorkspace) and read_only:
+        workspace.reading = releases.hold(connection)
     return workspace
 
 
@@ -135,6 +139,10 @@ def _first_line(error: BaseException) -> str:
 class PostgreSQLWorkspace(Workspace):
     """Temporary tables of a PostgreSQL session."""
 
+    def __init__(self, engine: str, connection: Any):
+        super().__init__(engine, connection)
+        self.reading = releases.watch(connection)
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Any]:
         self.connection.execute("BEGIN READ WRITE")
@@ -201,13 +209,22 @@ class PostgreSQLWorkspace(Workspace):
     def interrupt(self) -> None:
         self.connection.cancel_safe()
 
+    def _same(self) -> None:
+        if not self.reading.holds(self.connection):
+            raise DataError(
+                "Another release was put in force while this one was read.",
+                "Start again. A database user who may read the release's own schema too reads the old one on.",
+            )
+
     @contextlib.contextmanager
     def _failing(self, query: Sql) -> Iterator[None]:
         import psycopg
 
         try:
             yield
+            self._same()
         except psycopg.errors.UndefinedTable as error:
+            self._same()
             raise DataError(f"The CDM lacks a table: {_first_line(error)}", "Is it a whole OMOP CDM?") from None
         except psycopg.errors.UndefinedColumn as error:
             raise DataError(f"The CDM lacks a column: {_first_line(error)}", _VERSION) from None

@@ -63,6 +63,8 @@ def load(
         with privately():
             write_text(report, json.dumps({"atoll load": 1} | document, ensure_ascii=False, indent=2) + "\n")
     out.result(document)
+    for text in made.left:
+        out.say(f"Note: {text}.")
     if not made.changed:
         out.say(f"Nothing has changed since release {made.release}; it stays in force.")
         if report is not None and made.codes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,17 +109,18 @@ def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path 
     out.say(f"Wrote {target}: {made.rules} rules, {len(made.lists)} code lists to fill")
     for note in made.notes:
         out.note(note)
-    _say_unused(out, made.unused)
+    _say_unused(out, made.unused, made.lacking)
     if made.lists:
         out.say("The lists hold every code of the export, also of few patients: they stay at the hospital.")
     asked = command_line("atoll", "mapping", "check", target, "--from", source)
     out.note(f"Next: edit it, and type {asked}")
 
 
-def _say_unused(out: Output, unused: dict[str, list[str]]) -> None:
-    """What of the export no rule reads, so that nothing is left out without a word."""
+def _say_unused(out: Output, unused: dict[str, list[str]], lacking: Mapping[str, str] | None = None) -> None:
+    """What of the export no rule reads, so that nothing is left out without a word, and why a whole table is not."""
     for table, columns in unused.items():
-        out.say(f"not used: {table} ({'columns ' + ', '.join(columns) if columns else 'the whole table'})")
+        why = f": {lacking[table]}" if lacking and table in lacking else ""
+        out.say(f"not used: {table} ({'columns ' + ', '.join(columns) if columns else 'the whole table'}){why}")
 
 
 @mapping.command(epilog="Example: atoll mapping explain river.yaml")

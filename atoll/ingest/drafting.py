@@ -12,12 +12,30 @@ from atoll.ingest.expressions import Name, written
 from atoll.ingest.formats import times_of
 from atoll.ingest.scan import YEAR_FIRST
 
-_DAYS = ("start", "end", "diagnosed", "prescribed", "measured", "death")  # meanings of columns that hold days
+_DAYS = (
+    "start",
+    "end",
+    "diagnosed",
+    "prescribed",
+    "measured",
+    "operated",
+    "death",
+)  # meanings of columns that hold days
 START = {  # table → the day that it needs, and meanings that may be it
-    "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured")),
+    "condition_occurrence": ("condition_start_date", ("diagnosed", "start", "measured", "prescribed")),
     "drug_exposure": ("drug_exposure_start_date", ("prescribed", "start", "measured")),
-    "measurement": ("measurement_date", ("measured", "start")),
-    "procedure_occurrence": ("procedure_date", ("start", "measured")),
+    "measurement": ("measurement_date", ("measured", "start", "prescribed")),
+    "procedure_occurrence": ("procedure_date", ("operated", "start", "measured")),
+}
+_OF_STAY = re.compile(
+    r"admi|adms|disch|visit|encounter|^(in|out|reg)_|aufnahme|entlass|entr[eé]e|sortie|入院|出院|就诊|住院|挂号|"
+    r"^(ry|cy|jz|gh)",
+    re.IGNORECASE,
+)  # names of the days of a stay
+_KINDS = {  # concept of a kind of visits, starter_concepts.csv → names of such tables
+    9203: re.compile(r"急诊|emergenc|(^|_)(er|ed)_|notaufnahme|urgences?", re.IGNORECASE),
+    9201: re.compile(r"住院|入院|inpatient|(^|_)(ip|ipd|ipr|zy|zyh)(_|$)|station[äa]r|hospitali[sz]", re.IGNORECASE),
+    9202: re.compile(r"门诊|outpatient|(^|_)(op|opd|opr|mz|mzh)(_|$)|clinic|ambulan|consultation", re.IGNORECASE),
 }
 OPEN = "?"  # stands where the values do not tell a pattern or a decimal sign
 Columns = Mapping[str, list[dict[str, Any]]]  # meaning → columns of a table
@@ -47,7 +65,7 @@ def begun(to: str, table: Mapping[str, Any]) -> list[str]:
 def birth(columns: Columns) -> list[str]:
     """The lines of a patient's number and birth."""
     lines = [f"person_source_value: {scalar(named_column(columns['person'][0]))}"]
-    if "birth" in columns:
+    if "birth" in columns and not ("birth_year" in columns and columns["birth"][0]["type"] == "empty"):
         column = columns["birth"][0]
         day = named_column(column) if column["type"] == "text" else day_of(column)
         return lines + [f"{part}_of_birth: {scalar(f'{part}({day})')}" for part in ("year", "month", "day")]
@@ -59,6 +77,27 @@ def birth(columns: Columns) -> list[str]:
 def taken_on(columns: Columns) -> dict[str, Any] | None:
     """The column of the day on which what stands in a row was measured."""
     return next((columns[one][0] for one in ("measured", "start", "diagnosed", "prescribed") if one in columns), None)
+
+
+def taken_from(columns: Columns) -> dict[str, Any] | None:
+    """The day from which a drug is taken, where a table has that and the day until which: 开始日期 and 停止日期.
+
+    Those of a stay are not meant, and days of supply say it better.
+    """
+    days = [columns[one][0]["name"] for one in ("start", "end") if one in columns]
+    if len(days) < 2 or "days" in columns or any(_OF_STAY.search(name) for name in days):
+        return None
+    return columns["start"][0]
+
+
+def visit_kind(table: Mapping[str, Any], columns: Columns) -> list[str]:
+    """The line of a visit's kind, as the table's name says it, or the name of the visits' number."""
+    for name in (str(table["name"]), first(columns, "visit") or ""):
+        for kind, pattern in _KINDS.items():
+            if pattern.search(name):
+                return [f"visit_concept_id: {kind}   # as {name} says it"]
+    return ["# TODO visit_concept_id: no column looks like the kind of the visits (9201 inpatient, 9202 outpatient, "
+            "9203 emergency)"]  # fmt: skip
 
 
 def either(parts: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 Each resource type is a table of plain columns: `patient` and `encounter` are the ids behind the references, `code`,
 `system` and `display` the first coding of what the resource is about, `code_2` and `system_2` the second. Codings of a
 system that everybody knows (`_KNOWN`) come before a hospital's own, whatever their order. Dates stay as they are
-written, with their offset. Components of an observation are rows of their own (id, then `#` and a number). Resources of
-other types are counted and named.
+written, with their offset; what may be of several types is read as `fhir_choices` says. Components of an observation
+are rows of their own (id, then `#` and a number). A resource of a bundle that has no id has that of its `fullUrl`.
+Resources of other types are counted and named.
 """
 
 from __future__ import annotations
@@ -17,19 +18,17 @@ from atoll.cdm.delimited import opened
 from atoll.cdm.pace import Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
+from atoll.ingest import fhir_choices as choices
+from atoll.ingest.fhir_choices import BORN, CODING, PERIOD, VALUES, day, days
+from atoll.ingest.formats import NO_TABLE
 from atoll.ingest.sources import LEFT_OUT, Opened, Source, SourceFile, hash_of
 
 TIMES = "yyyy-MM-ddTHH:mm:ss"
 MERGES = ("Patient", "id", "replaced_by")
-_CODING = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR, display VARCHAR)[], text VARCHAR)"
 _REF = "STRUCT(reference VARCHAR, display VARCHAR)"
-_PERIOD = 'STRUCT(start VARCHAR, "end" VARCHAR)'
-_QUANTITY = "STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR, comparator VARCHAR)"
-_VALUES = {"valueQuantity": _QUANTITY, "valueCodeableConcept": _CODING, "valueString": "VARCHAR",
-           "valueInteger": "BIGINT", "valueBoolean": "BOOLEAN"}  # fmt: skip
 _ABOUT = {"id": "VARCHAR", "subject": _REF, "patient": _REF, "encounter": _REF, "status": "VARCHAR"}
-_MEDICINE = {"medicationCodeableConcept": _CODING, "medicationReference": _REF,
-             "contained": f"STRUCT(resourceType VARCHAR, id VARCHAR, code {_CODING})[]"}  # fmt: skip
+_MEDICINE = {"medicationCodeableConcept": CODING, "medicationReference": _REF,
+             "contained": f"STRUCT(resourceType VARCHAR, id VARCHAR, code {CODING})[]"}  # fmt: skip
 _MISTAKE = {"entered-in-error": "entered in error"}
 _UNDONE = {"cancelled": "cancelled", "not-done": "not done", "planned": "only planned", "draft": "only a draft"}
 _NO_ORDER = "('proposal', 'plan', 'option')"
@@ -40,9 +39,9 @@ _KNOWN = ("http://loinc.org", "http://snomed.info/sct", "http://www.nlm.nih.gov/
 _ORDERED = f"CASE WHEN doNotPerform THEN 'not to be performed' WHEN intent IN {_NO_ORDER} THEN 'no order' END"
 
 
-def _id(column: str) -> str:
+def _id(column: str, field: str = "reference") -> str:
     """The id behind a reference such as Patient/7, Patient/7/_history/2, an absolute address, or urn:uuid:…"""
-    return f"replace(split_part(split_part({column}.reference, '/_history/', 1), '/', -1), 'urn:uuid:', '')"
+    return f"replace(split_part(split_part({column}.{field}, '/_history/', 1), '/', -1), 'urn:uuid:', '')"
 
 
 def _codings(column: str) -> str:
@@ -79,12 +78,12 @@ def _days(column: str) -> str:
 
 _MEDICATION = "medication"  # what a medication is: said in place, in what is contained, or by a resource of its own
 _WHO = f"id, coalesce({_id('subject')}, {_id('patient')}) AS patient, {_id('encounter')} AS encounter, status"
-_VALUE = (
-    "valueQuantity.value AS value, coalesce(valueQuantity.code, valueQuantity.unit) AS unit, valueQuantity.unit AS"
-    " unit_text,"
-    f" valueQuantity.comparator AS comparator, {_coded('valueCodeableConcept', 'value_')},"
-    " coalesce(valueString, valueInteger::VARCHAR, valueBoolean::VARCHAR) AS value_string"
-)
+_VALUE = f"{choices.value()}, {_coded('valueCodeableConcept', 'value_')}"
+_OBSERVED = ("DateTime", "Instant", "Period", "Timing")
+_LIVED = ("DateTime", "Period", "Age", "Range")  # of what began, ended or was done; a String is named
+# a resource that tells a time which cannot be read is not of the day on which it was issued
+_ISSUED = "CASE WHEN effectiveTiming IS NULL THEN issued END"
+_SAMPLED = "CASE WHEN valueSampledData IS NOT NULL THEN 'a series of values' END"
 _REPLACED_BY = "list_filter(link, l -> l.type = 'replaced-by')[1].other"
 _DURATION = "STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR)"
 _VERIFIED = _why(f"{_codings('verificationStatus')}[1].code", {**_MISTAKE, "refuted": "refuted",
@@ -103,26 +102,26 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         " extension_value",
     ),
     "Encounter": (
-        {**_ABOUT, "class": "STRUCT(code VARCHAR)", "period": _PERIOD, "type": f"{_CODING}[]", "serviceProvider": _REF},
+        {**_ABOUT, "class": "STRUCT(code VARCHAR)", "period": PERIOD, "type": f"{CODING}[]", "serviceProvider": _REF},
         f"id, {_id('subject')} AS patient, status, class.code AS class, period.start AS start_time, period.end AS"
         " end_time,"
         f" {_coded('type[1]')}, {_id('serviceProvider')} AS organization, {_why('status', {**_MISTAKE, **_UNDONE})}",
     ),
     "Condition": (
-        {**_ABOUT, "code": _CODING, "onsetDateTime": "VARCHAR", "onsetPeriod": _PERIOD, "abatementDateTime": "VARCHAR",
-         "recordedDate": "VARCHAR", "clinicalStatus": _CODING, "verificationStatus": _CODING},
-        f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, onsetPeriod.start, recordedDate) AS start_time,"
-        f" coalesce(abatementDateTime, onsetPeriod.end) AS end_time, {_codings('clinicalStatus')}[1].code AS"
+        {**_ABOUT, "code": CODING, **days("onset", *_LIVED), **days("abatement", *_LIVED),
+         "recordedDate": "VARCHAR", "clinicalStatus": CODING, "verificationStatus": CODING},
+        f"{_WHO}, {_coded('code')}, coalesce({day('onset', *_LIVED)}, recordedDate) AS start_time,"
+        f" {day('abatement', *_LIVED, end=True)} AS end_time, {_codings('clinicalStatus')}[1].code AS"
         f" clinical_status, {_codings('verificationStatus')}[1].code AS verification_status, {_VERIFIED}",
     ),
     "Observation": (
-        {**_ABOUT, **_VALUES, "code": _CODING, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
-         "issued": "VARCHAR", "category": f"{_CODING}[]"},
-        f"{_WHO}, {_coded('code')}, coalesce(effectiveDateTime, effectivePeriod.start, issued) AS time, {_VALUE},"
-        f" {_codings('category[1]')}[1].code AS category, {_why('status', {**_MISTAKE, **_UNDONE})}",
+        {**_ABOUT, **VALUES, "code": CODING, **days("effective", *_OBSERVED),
+         "issued": "VARCHAR", "category": f"{CODING}[]"},
+        f"{_WHO}, {_coded('code')}, coalesce({day('effective', *_OBSERVED)}, {_ISSUED}) AS time, {_VALUE},"
+        f" {_codings('category[1]')}[1].code AS category, {_why('status', {**_MISTAKE, **_UNDONE}, _SAMPLED)}",
     ),
     "Medication": (
-        {"id": "VARCHAR", "code": _CODING, "status": "VARCHAR"},
+        {"id": "VARCHAR", "code": CODING, "status": "VARCHAR"},
         f"id, status, {_coded('code')}, {_why('status', _MISTAKE)}",
     ),
     "MedicationRequest": (
@@ -134,14 +133,14 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         f" dispenseRequest.numberOfRepeatsAllowed AS refills, {_why('status', {**_MISTAKE, **_UNDONE}, _ORDERED)}",
     ),
     "MedicationStatement": (
-        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
+        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": PERIOD,
          "dateAsserted": "VARCHAR"},
         f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded(_MEDICATION)},"
         " coalesce(effectiveDateTime, effectivePeriod.start, dateAsserted) AS start_time, effectivePeriod.end AS"
         f" end_time, {_why('status', {**_MISTAKE, 'not-taken': 'not taken', 'intended': 'only planned'})}",
     ),
     "MedicationAdministration": (
-        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": _PERIOD,
+        {**_ABOUT, **_MEDICINE, "context": _REF, "effectiveDateTime": "VARCHAR", "effectivePeriod": PERIOD,
          "dosage": "STRUCT(dose STRUCT(value DOUBLE, unit VARCHAR))"},
         f"id, {_id('subject')} AS patient, {_id('context')} AS encounter, status, {_coded(_MEDICATION)},"
         " coalesce(effectiveDateTime, effectivePeriod.start) AS start_time, effectivePeriod.end AS end_time,"
@@ -156,19 +155,19 @@ TYPES: dict[str, tuple[dict[str, str], str]] = {
         f" {_why('status', {**_MISTAKE, **_UNDONE, 'declined': 'declined', 'preparation': 'only planned'})}",
     ),
     "Procedure": (
-        {**_ABOUT, "code": _CODING, "performedDateTime": "VARCHAR", "performedPeriod": _PERIOD},
-        f"{_WHO}, {_coded('code')}, coalesce(performedDateTime, performedPeriod.start) AS start_time,"
+        {**_ABOUT, "code": CODING, **days("performed", *_LIVED)},
+        f"{_WHO}, {_coded('code')}, {day('performed', *_LIVED)} AS start_time,"
         f" performedPeriod.end AS end_time, {_why('status', {**_MISTAKE, **_UNDONE, 'preparation': 'only planned'})}",
     ),
     "Immunization": (
-        {**_ABOUT, "vaccineCode": _CODING, "occurrenceDateTime": "VARCHAR"},
+        {**_ABOUT, "vaccineCode": CODING, "occurrenceDateTime": "VARCHAR"},
         f"{_WHO}, {_coded('vaccineCode')}, occurrenceDateTime AS start_time,"
         f" {_why('status', {**_MISTAKE, **_UNDONE})}",
     ),
     "AllergyIntolerance": (
-        {**_ABOUT, "code": _CODING, "recordedDate": "VARCHAR", "onsetDateTime": "VARCHAR",
-         "verificationStatus": _CODING},
-        f"{_WHO}, {_coded('code')}, coalesce(onsetDateTime, recordedDate) AS start_time, {_VERIFIED}",
+        {**_ABOUT, "code": CODING, "recordedDate": "VARCHAR", **days("onset", *_LIVED),
+         "verificationStatus": CODING},
+        f"{_WHO}, {_coded('code')}, coalesce({day('onset', *_LIVED)}, recordedDate) AS start_time, {_VERIFIED}",
     ),
 }  # fmt: skip
 
@@ -189,29 +188,33 @@ def open_messages(files: Sequence[Path], bench: Workbench, folder: Path, progres
     source = Source(bench, "fhir")
     kinds = source.kinds
     components: list[Path] = []
+    aged: set[str] = set()
     seen: dict[str, list[SourceFile]] = {}
     for file in files:
         if not file.name.lower().endswith((".ndjson", ".ndjson.gz", ".json")):
             continue
         progress(f"{file.name} ({file.stat().st_size:,} bytes)")
         readable = _lines(bench, file, folder)
-        found, with_components = _counts(bench, readable, file, source, folder)
-        mark = SourceFile(file.name, hash_of(file), file.stat().st_size, "utf-8", "", sum(found.values()))
-        for kind, rows in found.items():
+        found = _counts(bench, readable, file, source, folder)
+        size = sum(rows for rows, _, _ in found.values())
+        mark = SourceFile(file.name, hash_of(file), file.stat().st_size, "utf-8", "", size)
+        for kind, (rows, parts, fields) in found.items():
             source.counts[kind] = source.counts.get(kind, 0) + rows
             if kind in TYPES:
                 kinds.setdefault(kind, []).append(source.clean.get(readable, readable))
                 seen.setdefault(kind, []).append(mark)
+                aged |= {kind} if any(map(fields.get, choices.AGES)) else set()
+                source.notes += [f"{file.name}: {said}" for said in choices.told(kind, fields)]
+                components += [source.clean.get(readable, readable)] if parts else []
             else:
-                source.notes.append(f"{file.name}: {rows:,} resources of type {kind} have no table")
-        if with_components:
-            components.append(source.clean.get(readable, readable))
+                source.notes.append(f"{file.name}: {rows:,} resources of type {kind} {NO_TABLE}")
     if not kinds:
         raise DataError("No FHIR resource was found in these files.", "Give the folder of a bulk export, or a bundle.")
     for kind, members in kinds.items():
         more = seen.get("Medication", []) if "medicationReference" in TYPES[kind][0] else []
+        more = more + seen.get("Patient", []) if kind in aged else more
         marks = tuple(dict.fromkeys([*seen[kind], *more]))
-        _table(source, kind, members, components if kind == "Observation" else [], marks)
+        _table(source, kind, members, components if kind == "Observation" else [], marks, kind in aged)
     return source
 
 
@@ -226,10 +229,11 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
     target = folder / f"{hash_of(file)[:16]}.ndjson"
     if not target.exists():
         most = max(16_777_216, file.stat().st_size + 1024)
-        options = f"maximum_object_size = {most}, format = 'auto', columns = {{entry: 'STRUCT(resource JSON)[]'}}"
+        options = f"maximum_object_size = {most}, format = 'auto', columns = {{entry:"
+        options += " 'STRUCT(fullUrl VARCHAR, resource JSON)[]'}"
         try:
             bench.run(
-                f"COPY (SELECT entry.resource::VARCHAR FROM (SELECT unnest(entry) AS entry FROM read_json("
+                f"COPY (SELECT {_NAMED} FROM (SELECT unnest(entry) AS entry FROM read_json("
                 f"{literal(str(file))}, {options})) WHERE entry.resource IS NOT NULL) TO {literal(str(target))}"
                 " (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
             )
@@ -238,6 +242,13 @@ def _lines(bench: Workbench, file: Path, folder: Path) -> Path:
                 f"{file.name} is no whole JSON document: it is damaged or ends in the middle.", "Export it again."
             ) from error
     return target
+
+
+# a resource that is to be given its id by whoever takes it is referred to by its address: that is its id here
+_NAMED = (
+    "CASE WHEN json_exists(entry.resource, '$.id') OR entry.fullUrl IS NULL THEN entry.resource::VARCHAR ELSE"
+    f" '{{\"id\":' || to_json({_id('entry', 'fullUrl')})::VARCHAR || ',' || ltrim(entry.resource::VARCHAR, '{{ ') END"
+)
 
 
 def _json(files: Sequence[Path], columns: dict[str, str]) -> str:
@@ -249,18 +260,26 @@ def _json(files: Sequence[Path], columns: dict[str, str]) -> str:
     )
 
 
-def _counts(bench: Workbench, path: Path, file: Path, source: Source, folder: Path) -> tuple[dict[str, int], int]:
-    """Resources by type, and how many have components; broken lines are set aside first."""
+def _counts(
+    bench: Workbench, path: Path, file: Path, source: Source, folder: Path
+) -> dict[str, tuple[int, int, dict[str, int]]]:
+    """Of each type its resources, how many have components, and how many tell a field of `fhir_choices.counted`.
+    Broken lines are set aside first."""
     import duckdb
 
-    columns = {"resourceType": "VARCHAR", "component": "JSON"}
-    query = "SELECT resourceType, count(*), count(component) FROM {} GROUP BY 1 ORDER BY 1"
+    fields = choices.counted()
+    columns = {"resourceType": "VARCHAR", "component": "JSON", **dict.fromkeys(fields, "JSON")}
+    query = (
+        f"SELECT resourceType, count(*), count(component), {', '.join(fields.values())} FROM {{}} GROUP BY 1 ORDER BY 1"
+    )
     try:
         rows = bench.rows(query.format(_json([path], columns)))
     except duckdb.Error:
         clean = _without_broken(path, file, source, folder)
         rows = bench.rows(query.format(_json([clean], columns)))
-    return {kind or "without a type": n for kind, n, _ in rows}, sum(parts for _, _, parts in rows)
+    return {
+        kind or "without a type": (n, parts, dict(zip(fields, said, strict=True))) for kind, n, parts, *said in rows
+    }
 
 
 def _without_broken(path: Path, file: Path, source: Source, folder: Path) -> Path:
@@ -284,20 +303,25 @@ def _without_broken(path: Path, file: Path, source: Source, folder: Path) -> Pat
     return target
 
 
-def _table(source: Source, kind: str, files: list[Path], components: list[Path], seen: tuple[SourceFile, ...]) -> None:
+def _table(
+    source: Source, kind: str, files: list[Path], components: list[Path], seen: tuple[SourceFile, ...], aged: bool
+) -> None:
+    """The table of a type; `aged` where a resource tells a day as an age."""
     bench = source.bench
     columns, selected = TYPES[kind]
     where = f"WHERE resourceType = {literal(kind)}"
     rows = f"{_json(files, {'resourceType': 'VARCHAR', **columns})}"
     if "medicationReference" in columns:
         rows = f"({_with_medication(source, rows)})"
+    if any(field in columns for field in choices.AGES):
+        rows = f"({_with_birth(source, rows, aged)})"
     query = f"SELECT {selected} FROM {rows} {where}"
     if components:
-        part = f"STRUCT(code {_CODING}, " + ", ".join(f"{quoted(n)} {t}" for n, t in _VALUES.items()) + ")[]"
-        own = ", ".join(f"part.{name}" for name in ("code", *_VALUES))
+        part = f"STRUCT(code {CODING}, " + ", ".join(f"{quoted(n)} {t}" for n, t in VALUES.items()) + ")[]"
+        own = ", ".join(f"part.{name}" for name in ("code", *VALUES))
         rows = _json(components, {"resourceType": "VARCHAR", **columns, "component": part})
         query += (
-            f" UNION ALL BY NAME SELECT {selected} FROM (SELECT * EXCLUDE (id, code, {', '.join(_VALUES)}), id ||"
+            f" UNION ALL BY NAME SELECT {selected} FROM (SELECT * EXCLUDE (id, code, {', '.join(VALUES)}), id ||"
             " '#' || n AS id,"
             f" {own} FROM (SELECT *, unnest(component) AS part, generate_subscripts(component, 1) AS n FROM {rows}"
             f" {where}"
@@ -312,12 +336,24 @@ def _with_medication(source: Source, rows: str) -> str:
     """Rows with `medication`: said in place, contained, of a resource of its own, else what the reference says."""
     own, joined = "NULL", ""
     if files := source.kinds.get("Medication"):
-        coded = _json(files, {"resourceType": "VARCHAR", "id": "VARCHAR", "code": _CODING})
+        coded = _json(files, {"resourceType": "VARCHAR", "id": "VARCHAR", "code": CODING})
         own = "m.code"
         one = f"SELECT id, any_value(code) AS code FROM {coded} WHERE resourceType = 'Medication' GROUP BY id"
         joined = f" LEFT JOIN ({one}) m ON m.id = {_id('r.medicationReference')}"
     held = "list_filter(r.contained, c -> '#' || c.id = r.medicationReference.reference)[1].code"
     said = f"coalesce(r.medicationReference.display, {_id('r.medicationReference')})"
-    named = f"CASE WHEN {said} IS NOT NULL THEN {{'coding': NULL, 'text': {said}}}::{_CODING} END"
+    named = f"CASE WHEN {said} IS NOT NULL THEN {{'coding': NULL, 'text': {said}}}::{CODING} END"
     first = f"coalesce(r.medicationCodeableConcept, {held}, {own}, {named})"
     return f"SELECT r.*, {first} AS {_MEDICATION} FROM {rows} r{joined}"
+
+
+def _with_birth(source: Source, rows: str, aged: bool) -> str:
+    """Rows with the first day on which their patient can have been born."""
+    files = source.kinds.get("Patient")
+    if not aged or not files:
+        return f"SELECT *, NULL::DATE AS {BORN} FROM {rows}"
+    patients = _json(files, {"resourceType": "VARCHAR", "id": "VARCHAR", "birthDate": "VARCHAR"})
+    birth = f"try_cast(rpad(min(birthDate), 10, '-01-01') AS DATE) AS {BORN}"
+    one = f"SELECT id AS of_id, {birth} FROM {patients} WHERE resourceType = 'Patient' GROUP BY id"
+    who = f"coalesce({_id('r.subject')}, {_id('r.patient')})"
+    return f"SELECT r.*, {BORN} FROM {rows} r LEFT JOIN ({one}) ON of_id = {who}"

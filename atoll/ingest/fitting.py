@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from atoll.ingest.roles import behind, by_meaning, own_values
+from atoll.ingest.drafting import START
+from atoll.ingest.joining import behind
+from atoll.ingest.roles import DAYS, EVENTS, by_meaning, own_values
 
 NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
     "person": (("person",), ("sex", "birth", "birth_year", "race")),
@@ -18,7 +20,7 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → me
 }
 EVENT_TABLES = ("condition_occurrence", "drug_exposure", "measurement", "procedure_occurrence")
 JOINING = (*EVENT_TABLES, "visit_occurrence")
-_EVENTS = {"diagnosis", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # rows of visits, not visits
+_OF_STAYS = {"diagnosis", "diagnosis_name", "procedure"}  # what a table of stays may hold of each
 
 
 def fits(to: str, table: Mapping[str, Any]) -> bool:
@@ -26,13 +28,14 @@ def fits(to: str, table: Mapping[str, Any]) -> bool:
     columns, (needed, one_of) = by_meaning(table), NEEDS[to]
     if any(meaning not in columns for meaning in needed) or (one_of and not any(m in columns for m in one_of)):
         return False
-    # rows with codes or values are events of visits, not visits
-    whole = "end" in columns and "visit" in columns and own_values(table, columns["visit"][0]["name"])  # one row a stay
-    return to != "visit_occurrence" or not _EVENTS & set(columns) or "visit_kind" in columns or whole
+    events = EVENTS & set(columns)  # rows with codes or values are events of visits, not visits
+    whole = events <= _OF_STAYS and {"end", "visit"} <= set(columns) and own_values(table, columns["visit"][0]["name"])
+    return to != "visit_occurrence" or not events - {"diagnosis_name"} or "visit_kind" in columns or whole
 
 
 def says_more(to: str, wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
     """Whether what a table's keys lead to is needed for a table of the model."""
     if to == "visit_occurrence":
         return fits(to, table) and "visit_kind" in set(by_meaning(wide)) - set(by_meaning(table))
-    return fits(to, wide) > fits(to, table) or behind(wide, table)
+    dated = to in START and not set(DAYS) & set(by_meaning(table)) and bool(set(DAYS) & set(by_meaning(wide)))
+    return fits(to, wide) > fits(to, table) or (dated and fits(to, wide)) or behind(wide, table)

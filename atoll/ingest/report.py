@@ -38,6 +38,7 @@ class Report:
 
     units   of values without a unit: the likeliest one, how many rows, how many were filled in, mean probability
     codes   without a standard concept: vocabulary or list, code, rows; not in the document
+    left    of earlier releases in the database, and why, in sentences
     """
 
     release: int
@@ -52,6 +53,7 @@ class Report:
     seconds: float = 0.0
     manifest: dict[str, Any] = field(default_factory=dict)
     codes: list[tuple[str, str, int]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON types. Holds reasons and counts, no row of a person."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from atoll.ingest.scan import ALMOST, meaning_of
+from atoll.ingest.scan import ALMOST
 
 CODES = ("test", "drug", "diagnosis", "procedure")  # meanings that a number of the hospital's own may stand for
-_NAMED = ("name", "title", "description", "label", "名称")
+DAYS = ("measured", "start", "diagnosed", "prescribed", "operated")  # meanings of columns that tell the day of a row
+EVENTS = {"diagnosis", "diagnosis_name", "drug", "drug_name", "test", "test_name", "value", "procedure"}  # of visits
 SOME = 100  # rows from which on values that are all different say that a column of another name is a key, too
 _KEYS_ARE = re.compile(r"(id|no|nbr|nr|num|number|key|code|row|seq|serial|号|序|编号|编码)$", re.IGNORECASE)
 Table = Mapping[str, Any]  # of the scan
@@ -24,6 +26,10 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     visits.
     """
     made: list[dict[str, Any]] = [{**table, "columns": [dict(c) for c in table["columns"]]} for table in tables]
+    for table in made:
+        _said_better(table)
+    for meaning in ("person", "visit"):
+        _one_number(made, meaning)
     patients = [t for t in made if {"sex"} <= set(by_meaning(t)) and {"birth", "birth_year"} & set(by_meaning(t))]
     patients.sort(key=lambda table: "visit_kind" in by_meaning(table) or "start" in by_meaning(table))
     if patients and not any("person" in by_meaning(table) for table in patients):
@@ -31,10 +37,35 @@ def roles(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     visits = [
         table for table in made
         if {"person", "start"} <= set(by_meaning(table)) and {"end", "visit_kind"} & set(by_meaning(table))
+        and not {"drug", "drug_name", "test", "test_name"} & set(by_meaning(table))
     ]  # fmt: skip
     if visits and not any("visit" in by_meaning(table) for table in made):
         _call(made, _number_of(visits[0], made, ("person",)), "visit", always=False)
     return made
+
+
+def _said_better(table: dict[str, Any]) -> None:
+    """What the other columns of a table tell of one: beside a coded diagnosis `diagnosis` is its name, and beside the
+    day of an admission `dod` that of the discharge."""
+    columns = by_meaning(table)
+    diagnoses = columns.get("diagnosis", [])
+    bare = [column for column in diagnoses if column["name"].casefold() in ("diagnosis", "diag", "dx")]
+    if len(bare) < len(diagnoses):
+        for column in bare:
+            column["meaning"] = "diagnosis_name"
+    for column in columns.get("death", []) if "start" in columns and "sex" not in columns else ():
+        if column["name"].casefold() == "dod":
+            column["meaning"] = "end"
+
+
+def _one_number(tables: Sequence[Mapping[str, Any]], meaning: str) -> None:
+    """Of several numbers of the patient (of the visit) in one table keep the one that most tables have."""
+    named = Counter(column["name"] for table in tables for column in table["columns"] if column["meaning"] == meaning)
+    for table in tables:
+        found = by_meaning(table).get(meaning, [])
+        kept = max(found, key=lambda column: named[column["name"]], default=None)
+        for column in found:
+            column["meaning"] = meaning if column is kept else ""
 
 
 def about_visits(found: Sequence[tuple[Table, Columns]], messages: bool) -> list[tuple[Table, Columns]]:
@@ -46,7 +77,8 @@ def about_visits(found: Sequence[tuple[Table, Columns]], messages: bool) -> list
     if messages:
         return [(table, columns) for table, columns in found if "visit_kind" in columns]
     told = {str(table["name"]): len({"visit_kind", "start", "end"} & set(columns)) for table, columns in found}
-    order = sorted(told, key=lambda name: -told[name])
+    events = {str(table["name"]): bool(EVENTS & set(columns)) for table, columns in found}
+    order = sorted(told, key=lambda name: (-told[name], events[name]))
     return [
         (table, columns) for table, columns in found
         if not any(
@@ -54,56 +86,6 @@ def about_visits(found: Sequence[tuple[Table, Columns]], messages: bool) -> list
             for link in table["links"] if "visit" in columns and link["column"] == columns["visit"][0]["name"]
         )
     ]  # fmt: skip
-
-
-def widened(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A table of a normalised schema with what its keys lead to, and `join`: other table → (own column, its key).
-
-    A column comes along when it means something that the table does not say; a code in the place of the number that
-    leads to it. Tables that say nothing new are not joined.
-    """
-    columns = [dict(column) for column in table["columns"]]
-    said = {column["meaning"] for column in columns} - {""}
-    join: dict[str, tuple[str, str]] = {}
-    for link in table["links"]:
-        number = next(column for column in columns if column["name"] == link["column"])
-        if link.get("almost"):
-            continue  # a row for each of the doubled ones would be one too many
-        meant = number["meaning"] or meaning_of(re.sub(r"_?id$", "", number["name"], flags=re.IGNORECASE))
-        theirs = _explained(next(one for one in tables if one["name"] == link["table"]), meant, link["key"])
-        behind = number["meaning"] in CODES and any(c["meaning"] == number["meaning"] for c in theirs)
-        there = {column["name"] for column in columns}
-        new = [
-            c for c in theirs
-            if c["meaning"] and c["name"] not in there
-            and (c["meaning"] not in said or (behind and c["meaning"] == number["meaning"]))
-        ]  # fmt: skip
-        if new and number["meaning"] not in ("person", "visit") and link["table"] not in join:
-            number["meaning"] = "" if behind else number["meaning"]
-            columns += new
-            said |= {column["meaning"] for column in new}
-            join[link["table"]] = (link["column"], link["key"])
-    return {**table, "columns": columns, "join": join}
-
-
-def _explained(table: Mapping[str, Any], meaning: str, key: str) -> list[dict[str, Any]]:
-    """The columns of a table that explains a number, its key: its `code` is what the number means, `name` its name."""
-    columns = [dict(column) for column in table["columns"] if column["name"] != key]
-    if meaning in CODES and not any(column["meaning"] == "person" for column in columns):
-        said = {column["meaning"] for column in columns}
-        for column in columns:
-            name, of = column["name"].casefold(), f"{meaning}_name"
-            if name == "code" and meaning not in said:
-                column["meaning"] = meaning
-            elif name in _NAMED and of not in said and column["meaning"] in ("", "name"):
-                column["meaning"] = of
-                said.add(of)
-    if meaning == "visit_kind" and "visit_kind" not in {column["meaning"] for column in columns}:
-        for column in columns:
-            if column["name"].casefold() in _NAMED:
-                column["meaning"] = "visit_kind"
-                break
-    return columns
 
 
 def _number_of(table: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], without: Collection[str]) -> str | None:
@@ -125,9 +107,9 @@ def _call(tables: Sequence[Mapping[str, Any]], name: str | None, meaning: str, *
 
 
 def by_meaning(table: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Meaning → the table's columns that have it."""
+    """Meaning → the table's columns that have it; those without any value last."""
     columns: dict[str, list[dict[str, Any]]] = {}
-    for column in table["columns"]:
+    for column in sorted(table["columns"], key=lambda column: column["type"] == "empty"):
         if column["meaning"]:
             columns.setdefault(column["meaning"], []).append(column)
     return columns
@@ -151,9 +133,3 @@ def own_values(table: Mapping[str, Any], name: str) -> bool:
     """Whether nearly every row has a value of its own in a column."""
     column = next(column for column in table["columns"] if column["name"] == name)
     return not column["missing"] and bool(table["rows"]) and column["distinct"] >= ALMOST * table["rows"]
-
-
-def behind(wide: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
-    """Whether a code takes the place of the number that stands for it."""
-    own = {column["name"]: column["meaning"] for column in table["columns"]}
-    return any(own.get(c["name"], c["meaning"]) != c["meaning"] for c in wide["columns"])

@@ -8,11 +8,8 @@ them. Where the values fit two readings alike (05/03/1960, 1,234) both are named
 
 from __future__ import annotations
 
-import csv
 import functools
-import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from atoll.cdm.numbers import MACROS, SIGNS
 from atoll.cdm.pace import Pace, Progress, silent
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.kinds import pattern
+from atoll.ingest.meanings import meaning_of
 from atoll.ingest.sources import Opened, Source, open_source
 
 FORMAT = 1
@@ -262,42 +260,6 @@ def _vocabulary(bench: Workbench, name: str) -> str:
     shares = bench.rows(f"SELECT {', '.join(parts)} FROM sampled WHERE {quoted(name)} IS NOT NULL")[0]
     best = max(range(len(_CODES)), key=lambda i: shares[i] or 0)
     return _CODES[best][0] if (shares[best] or 0) > 0.8 else ""
-
-
-@functools.cache
-def meanings() -> tuple[Mapping[str, str], ...]:
-    """What columns may mean, by the patterns of their names."""
-    text = files("atoll.ingest").joinpath("meanings.csv").read_text("utf-8")
-    return tuple(csv.DictReader(text.splitlines()))
-
-
-_NAMES_OF_CODES = ("description", "display", "text")  # what stands beside a code: in CSV, in FHIR, in HL7 v2
-_OF_TABLE = (  # what `id` and `code` mean in a table of this name
-    (r"^(patients?|persons?|病人|患者)", "person", ""),
-    (r"^(encounters?|visits?|admissions?|stays?|就诊)", "visit", ""),
-    (r"^(conditions?|diagnos[ei]s|problems?|诊断)", "", "diagnosis"),
-    (r"^(medication|drug|prescription|处方|用药)", "", "drug"),
-    (r"^(observations?|results?|lab|检验)", "", "test"),
-    (r"^(procedures?|手术)", "", "procedure"),
-)
-
-
-def meaning_of(name: str, table: str = "") -> str:
-    """The meaning that a column's name suggests, in a table of this name; or empty."""
-    for form, own, code in _OF_TABLE:
-        if re.search(form, table, re.IGNORECASE):
-            found = {
-                "id": own,
-                "code": code,
-                **dict.fromkeys(_NAMES_OF_CODES, f"{code}_name" if code in ("drug", "diagnosis", "test") else ""),
-            }
-            if found.get(name.casefold()):
-                return found[name.casefold()]
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).strip().lower().replace(" ", "_").replace("-", "_")
-    for row in meanings():
-        if re.search(row["pattern"], name, re.IGNORECASE) or re.search(row["pattern"], plain, re.IGNORECASE):
-            return row["meaning"]
-    return ""
 
 
 def _almost(column: Mapping[str, Any], rows: int) -> bool:

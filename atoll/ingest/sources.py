@@ -10,6 +10,7 @@ What `atoll site dataset add` reads is another thing: see `features.imports`.
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from atoll.ingest.mapping import SourceTable
 PARQUET = (".parquet", ".pq")
 # a column of messages: why, by their standard, a row is no fact (entered in error, cancelled)
 LEFT_OUT = "reader:left_out"
+_LONG = re.compile(r"U?HUGEINT|UBIGINT|DECIMAL\((1[6-9]|[23]\d),0\)")  # longer than 64 bits, or than a float is exact
 EXPORT = "atoll_export"  # a database of the hospital, attached; no file of ours is called so
 
 
@@ -247,9 +249,8 @@ class _Files:
         import duckdb
 
         try:
-            self.bench.view(
-                name, f"SELECT * FROM read_parquet({literal([str(path) for path in paths])}, union_by_name=true)"
-            )
+            rows = f"read_parquet({literal([str(path) for path in paths])}, union_by_name=true)"
+            self.bench.view(name, whole(self.bench, f"SELECT * FROM {rows}"))
         except duckdb.Error as error:
             raise DataError(f"{seen[0].name} is a damaged Parquet file.", "Export it again.") from error
         _add(self.source, name, seen)
@@ -262,7 +263,23 @@ def _view(bench: Workbench, name: str, rows: str) -> None:
         f"cleaned({quoted(column)}) AS {quoted(column)}" if kind == "VARCHAR" else quoted(column)
         for column, kind, *_ in described
     ]
-    bench.view(name, f"SELECT {', '.join(columns)} FROM {rows}")
+    bench.view(name, whole(bench, f"SELECT {', '.join(columns)} FROM {rows}"))
+
+
+def whole(bench: Workbench, query: str) -> str:
+    """The query with its long whole numbers as 64 bits hold them, and as texts where one is longer than that.
+
+    Such are ids that a hash made: they would not be read, or become floating-point numbers of which many are one.
+    """
+    long = [name for name, kind, *_ in bench.rows(f"DESCRIBE {query}") if _LONG.fullmatch(kind)]
+    if not long:
+        return query
+    held = ", ".join(
+        f"bool_and(TRY_CAST({quoted(name)} AS BIGINT) IS NOT NULL OR {quoted(name)} IS NULL)" for name in long
+    )
+    kinds = ["VARCHAR" if fits is False else "BIGINT" for fits in bench.rows(f"SELECT {held} FROM ({query})")[0]]
+    cast = (f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in zip(long, kinds, strict=True))
+    return f"SELECT * REPLACE ({', '.join(cast)}) FROM ({query})"
 
 
 def _add(source: Source, name: str, seen: tuple[SourceFile, ...]) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.code_lists import VITALS, Test
+from atoll.ingest.code_lists import VITALS, Test, told_unit
 from atoll.ingest.drafting import alike, called, either, named, number_of, word
-from atoll.ingest.scan import meaning_of
+from atoll.ingest.meanings import meaning_of
 from atoll.ingest.terminology import Matcher, Name, Suggestion
 from atoll.ingest.terms.concepts import Concept, starter_candidates
 from atoll.ingest.terms.features import unit_kind
@@ -36,6 +36,7 @@ COMPANY = 2  # other tests beside it that make a short heading one
 READ = (0.5, 0.9)  # share of values that are numbers, or else numbers and words of results
 DISTINCT = 5_000  # of a column's values, that are looked at
 _ENDINGS = {"pct": "%", **{unit: unit for unit in ("percent", "mmhg", "kpa", "kg", "cm", "pg", "fl", "bpm", "sec")}}
+_JOINED = ("℃", "°c", "%", "cm", "kg", "mmhg", "kpa", "bpm")  # after a Chinese word at once; 镁MG is magnesium
 _LETTERS = "%sghmLlUu"  # units of one letter that a heading may hold in brackets: no D of a vitamin
 _SAYS_NOTHING = (9190,)  # "none" and its like: of a column by itself no sign of a test
 
@@ -56,36 +57,66 @@ def _without_unit(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"(.+?)(?:[\s_,，:：-]+(\S*/\S*)|[\s_]*(%))", plain)
     if found and canonical(found[2] or found[3]):
         return found[1], found[2] or found[3]
+    found = re.fullmatch(r"(.*[^\W\d_a-zA-Z])\s*([℃°µμa-zA-Z%/^\d.]+)", text)  # 体温℃, 身高cm, 血糖mmol/L
+    if found and canonical(found[2]) and ("/" in found[2] or found[2].lower() in _JOINED):
+        return found[1], found[2]
     words = text.split("_")
     for n in (3, 2):
         unit = "/".join(words[-n:])
         if len(words) > n and "" not in words[-n:] and canonical(unit):
             return "_".join(words[:-n]), unit
-    if len(words) > 1 and words[-1].lower() in _ENDINGS:
-        return "_".join(words[:-1]), _ENDINGS[words[-1].lower()]
+    last = re.fullmatch(r"(.+?)(?:[_ ]|(?<=[a-z])(?=[A-Z]))([A-Za-z]+)", text)
+    if last and last[2].lower() in _ENDINGS:
+        return last[1], _ENDINGS[last[2].lower()]
     return text, ""
 
 
-def columns_of_tests(bench: Workbench, table: Mapping[str, Any], matcher: Matcher) -> list[Test]:
+def columns_of_tests(bench: Workbench, table: Mapping[str, Any], matcher: Matcher | None) -> list[Test]:
     """The columns of a table of the scan that hold a test's results each, in their order.
 
-    matcher   knows the tests that Atoll has names for
+    matcher   knows the tests that Atoll has names for; without it only vital signs are found
     """
     found = [Test(column, *heading(column["name"])) for column in table["columns"] if _may_be(column)]
     if len(found) > MOST:
         return []
     view = quoted(f"source:{table['name']}")
     _place(bench, view, table["columns"], found)
-    said = suggested(matcher, found)
-    named_so = [_is_test(test, said.get(at), matcher.index.concepts) for at, test in enumerate(found)]
+    found = found if matcher else [test for test in found if _vital(test)]
+    said, concepts = (suggested(matcher, found), matcher.index.concepts) if matcher else ({}, [])
+    named_so = [_is_test(test, said.get(at), concepts) for at, test in enumerate(found)]
     made = []
     for at, (test, sure) in enumerate(zip(found, named_so, strict=True)):
         alone = len(test.name) <= SHORT and test.name.isascii() and not test.unit
         others = sum(named_so) - 1
         if sure and not (alone and others < COMPANY) and _holds_results(bench, view, test):
-            _choose(test, said.get(at), matcher.index.concepts)
+            _choose(test, said.get(at), concepts)
+            _tell_unit(bench, table["name"], test)
             made.append(test)
     return made
+
+
+def _tell_unit(bench: Workbench, table: str, test: Test) -> None:
+    """Of a vital sign that says no unit the one that its middle value tells, as if it stood in the heading."""
+    if _vital(test) and not test.unit:
+        test.written = test.unit = told_unit(bench, table, quoted(test.column["name"]), meaning_of(test.name))
+        test.told = bool(test.unit)
+
+
+def units_told(tests: Sequence[Test]) -> list[str]:
+    """What is to be checked of units that stand nowhere."""
+    by_values = [test.column["name"] for test in tests if test.told]
+    unknown = [test.column["name"] for test in tests if test.told is False]
+    notes = [f"the unit of {', '.join(by_values)} is told from the middle values; check it."] if by_values else []
+    return notes + (
+        [f"the unit of {', '.join(unknown)} could not be told; write it there, as `written` and `unit`."]
+        if unknown else []
+    )  # fmt: skip
+
+
+def meaning_of_heading(written: str) -> tuple[str, str]:
+    """What a column's heading means without its unit, and the unit."""
+    name, unit = heading(written)
+    return meaning_of(name), unit
 
 
 def suggested(matcher: Matcher, tests: Sequence[Test]) -> dict[int, Suggestion]:
@@ -126,7 +157,7 @@ def starter_matcher() -> Matcher:
 
 
 def _may_be(column: Mapping[str, Any]) -> bool:
-    """Whether a column may hold results: vital signs by themselves are drafted with units told from their values."""
+    """Whether a column may hold results."""
     if column["type"] not in ("integer", "number", "text") or not column["distinct"]:
         return False
     return meaning_of(heading(column["name"])[0]) in ("", *VITALS) and column["meaning"] in ("", *VITALS)
@@ -205,7 +236,7 @@ def _commonest(bench: Workbench, view: str, column: Mapping[str, Any]) -> str:
 def _is_test(test: Test, best: Suggestion | None, concepts: Sequence[Concept]) -> bool:
     """Whether a column's heading and unit are those of a test; its values are not looked at yet."""
     if _vital(test):
-        return bool(test.unit)
+        return True
     if _only_results_have(test.unit):
         return True
     if best is None or not _same(best) or best.probability < LIKELY:
@@ -245,7 +276,7 @@ def _amount(unit: str, best: Suggestion, concepts: Sequence[Concept]) -> bool:
 def _holds_results(bench: Workbench, view: str, test: Test) -> bool:
     """Whether a column's values are results; two numbers alone, 0 and 1, are a yes or no."""
     if test.column["type"] in ("integer", "number"):
-        return bool(test.column["distinct"] > 2 or test.unit)
+        return bool(test.column["distinct"] > 2 or test.unit or _vital(test))
     counted = _values(bench, view, test.column["name"])
     read = parse_values([text for text, _ in counted])
     parts = zip(read["number"].to_pylist(), read["operator_concept_id"].to_pylist(),

@@ -28,6 +28,7 @@ TYPES: Pairs = {
 MEANINGS: Pairs = {
     "birth": ("date of birth", "出生日期"),
     "birth_year": ("year of birth", "出生年份"),
+    "blood_pressure": ("blood pressure, both", "血压"),
     "bmi": ("body mass index", "体重指数"),
     "days": ("days of supply", "供药天数"),
     "death": ("date of death", "死亡日期"),
@@ -41,6 +42,7 @@ MEANINGS: Pairs = {
     "height": ("height", "身高"),
     "measured": ("day of a test", "检验日期"),
     "name": ("name of a person", "姓名"),
+    "operated": ("day of a procedure", "手术日期"),
     "person": ("person", "患者"),
     "prescribed": ("day of prescription", "处方日期"),
     "procedure": ("procedure", "手术或操作"),

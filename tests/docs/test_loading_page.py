@@ -10,6 +10,7 @@ from atoll.cdm.numbers import numbers_in
 from atoll.ingest import mapping
 from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.values import parse_values
+from atoll.study.units import molar_masses
 
 PAGE = (Path(__file__).parents[2] / "docs" / "loading.md").read_text("utf-8")
 CODE = re.findall(r"```.*?```|`[^`\n]+`", PAGE, re.DOTALL)
@@ -43,3 +44,9 @@ def test_what_the_page_says_of_numbers_is_so():
     assert numbers_in(pa.array(written)).null_count == 0
     assert numbers_in(pa.array(["1,234"])).null_count == 1
     assert parse_values(["3.9～6.1"]).to_pylist()[0]["low"] == 3.9
+
+
+def test_the_page_holds_the_name_of_every_analyte():
+    said = re.search(r"The analytes are these, and no other name converts: ([^.]*)\.", PAGE)
+    assert said is not None
+    assert set(re.findall(r"`([^`]+)`", said[1])) == {*molar_masses(), "hba1c"}

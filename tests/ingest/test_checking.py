@@ -10,7 +10,7 @@ from atoll.ingest.checking import check_against, complete, held_against, without
 from atoll.ingest.explain import explain, shared_keys
 from atoll.ingest.load import load
 from atoll.ingest.mapping import Rule, read_mapping
-from atoll.ingest.scan import meaning_of
+from atoll.ingest.meanings import meaning_of
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, loaded, mapping, reasons, rows, write
 

@@ -123,12 +123,90 @@ def test_hl7_in_chinese_encodings_with_and_without_frames(tmp_path, named, encod
     (tmp_path / "x" / "all.hl7").write_bytes(b"".join(frame + message + end for message in messages))
     found, _ = table(tmp_path / "x", tmp_path / "w", "results")
     read = [(r["set_id"], r["patient"], r["visit"], r["text"], r["value"], r["unit"], r["time"][:8]) for r in found]
-    assert read == [
+    assert sorted(read) == [
         ("r1", "007", "V1", "葡萄糖", "5.55", "mmol/L", "20200111"),
         ("r2", "007", "V1", "白细胞", "6.1&2", "10^9/L", "20200111"),
     ]
     diagnoses, _ = table(tmp_path / "x", tmp_path / "w", "diagnoses")
     assert [(row["code"], row["text"], row["system"]) for row in diagnoses] == [("E11.9", "2型糖尿病", "I10")]
+
+
+def written(folder, data, name="a.hl7"):
+    folder.mkdir()
+    (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("named", "encoding"),
+    [("UNICODE", "utf-8"), ("UNICODE", "utf-16"), ("UNICODE UTF-16", "utf-16-be"), ("UNICODE UTF-16", "utf-16-le"),
+     ("UNICODE UTF-8", "utf-8-sig")],
+)  # fmt: skip
+def test_unicode_is_what_the_bytes_are(tmp_path, named, encoding):
+    export = written(tmp_path / "x", (ADT + "\n" + ORU).format(encoding=named).encode(encoding))
+    diagnoses, source = table(export, tmp_path / "w", "diagnoses")
+    assert [(row["patient"], row["text"]) for row in diagnoses] == [("007", "2型糖尿病")]
+    assert [file.encoding for file in source.files()] == [encoding.removesuffix("-sig")]
+    assert {row["set_id"] for row in table(export, tmp_path / "w2", "results")[0]} == {"r1", "r2"}
+
+
+@pytest.mark.parametrize("name", ["a.msg", "a.dat", "a.txt", "0001", "a.hl7"])
+def test_messages_are_known_by_how_they_begin(tmp_path, name):
+    found, source = table(written(tmp_path / "x", ADT.encode(), name), tmp_path / "w", "visits")
+    assert (source.kind, [row["visit"] for row in found]) == ("hl7", ["V1"])
+
+
+def test_a_file_beside_messages_is_left_out_and_named(tmp_path):
+    export = written(tmp_path / "x", ADT.encode())
+    (export / "readme.txt").write_text("Messages of the year.")
+    _, source = table(export, tmp_path / "w", "visits")
+    assert source.notes == ["readme.txt does not begin with an HL7 v2 message (MSH) and is left out"]
+
+
+def test_a_message_names_its_separators(tmp_path):
+    """MSH-1 and MSH-2 hold for their message alone; the usual signs are text in it, and its own where escaped."""
+    oru = ORU.format(encoding="UNICODE UTF-8").replace("6.1\\T\\2", "6|1\\F\\2").replace("2型", "2^型")
+    other = "".join(line.translate(str.maketrans("|^", "#!")) + "\r" for line in oru.split("\r")[:-2])
+    other += "OBX#r2#ST#6690-2!白^细胞!LN##6|1\\F\\2#10!9/L#####F###20200111\r"
+    export = written(tmp_path / "x", (other + ADT.format(encoding="") + oru.replace("r1", "r3")).encode())
+    found, _ = table(export, tmp_path / "w", "results")
+    read = {row["set_id"]: (row["patient"], row["visit"], row["text"], row["value"], row["unit"]) for row in found}
+    assert read["r1"] == read["r3"] == ("007", "V1", "葡萄糖", "5.55", "mmol/L")
+    assert {row["value"] for row in found if row["text"] == "白^细胞"} == {"6|1#2"}
+    assert [row["birth"] for row in table(export, tmp_path / "w2", "patients")[0]] == ["19500203"]
+
+
+def test_who_has_no_birth_and_which_visit_no_day_is_said(tmp_path):
+    """A message of results need not tell the birth; where none does, the patient is named."""
+    adt = ADT.replace("19500203", "").replace("|20200110|20200112\r", "||20200112\r")
+    other = (ADT + ORU).replace("007^", "008^").replace("|V1|", "|V2|").replace("|V1\r", "|V2\r")
+    export = written(tmp_path / "x", (adt + ORU + other).format(encoding="").encode())
+    report = load(read_mapping(EXAMPLES / "hl7" / "mapping.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert reasons(report) == {"no year_of_birth": 1, "unknown person": 4, "unreadable value_as_number": 1}
+    visits = table(export, tmp_path / "w", "visits")[0]
+    assert sorted((row["visit"], row["admitted"], row["discharged"]) for row in visits) == [
+        ("V1", None, "20200112"), ("V2", "20200110", "20200112")
+    ]  # fmt: skip
+
+
+def test_what_tells_results_apart_is_true_of_real_messages(tmp_path):
+    """Set ids begin anew with each order, control numbers with each sender; a message sent twice is one."""
+    head = ORU.format(encoding="").split("OBR")[0]
+    orders = "".join(f"OBR|{n}||{n}|BIO|||2020011{n}\rOBX|1|NM|2345-7^^LN||90|mg/dL|||||F\r" for n in (0, 1))
+    sender = (head + orders).replace("LIS", "POCT")
+    export = written(tmp_path / "x", (ADT.format(encoding="") + head + orders + sender + head + orders).encode())
+    report = load(read_mapping(EXAMPLES / "hl7" / "mapping.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert report.tables["measurement"] == 4
+    first = {row["row"] for row in table(export, tmp_path / "w", "results")[0]}
+    later = written(tmp_path / "y", (sender + head + orders).encode())
+    assert {row["row"] for row in table(later, tmp_path / "w2", "results")[0]} == first
+
+
+def test_a_diagnosis_that_each_message_repeats_is_one(tmp_path):
+    again = ADT.replace("A01|1", "A03|2").replace("d1", "1")
+    export = written(tmp_path / "x", (ADT + again).format(encoding="").encode())
+    report = load(read_mapping(EXAMPLES / "hl7" / "mapping.yaml"), str(export), tmp_path / "cdm.duckdb", today=TODAY)
+    assert (report.tables["condition_occurrence"], reasons(report)) == (1, {})
 
 
 def test_merged_numbers_of_hl7(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
-from atoll.ingest.code_lists import Wanted, code_list, vital_list
+from atoll.ingest.code_lists import Wanted, code_list, told_unit
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.proposal import propose
@@ -79,15 +79,14 @@ def test_the_unit_of_a_vital_sign_is_told_from_its_middle_or_not_at_all(values, 
     with Workbench() as bench:
         bench.run(f"CREATE TABLE t AS SELECT unnest(string_split('{values}', ',')) AS v")
         bench.run('CREATE TEMP VIEW "source:t" AS SELECT * FROM t')
-        (row,) = csv.DictReader(vital_list(bench, "t", [("v", kind)]).text.splitlines())
-    assert row["unit"] == unit
+        assert told_unit(bench, "t", "v", kind) == unit
 
 
 def test_what_is_not_used_is_named(export, draft, tmp_path):
     assert draft.unused == {"医嘱": ["规格"], "字典": ["类别", "代码", "名称"], "患者": ["姓名"], "检验": ["参考值"]}
     text = (tmp_path / "m" / "own.yaml").read_text("utf-8")
     assert text.endswith("  # TODO not used: 检验 (columns 参考值)\n")
-    assert "  # TODO not used: 字典 (columns 类别, 代码, 名称)\n" in text
+    assert "  # TODO not used: 字典 (columns 类别, 代码, 名称): no column's name says what the table is about\n" in text
 
 
 def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(draft, tmp_path):
@@ -98,7 +97,7 @@ def test_lists_hold_every_code_with_its_name_and_the_concepts_that_are_known(dra
     kinds = {code: row["concept_id"] for code, row in listed(tmp_path, "visit_kind").items()}
     assert kinds == {"门诊": "9202", "住院": "9201", "急诊": "9203"}
     assert {code: row["concept_id"] for code, row in listed(tmp_path, "sex").items()} == {"男性": "8507", "女": "8532"}
-    assert {code: row["concept_id"] for code, row in listed(tmp_path, "vitals").items()} == {
+    assert {code: row["concept_id"] for code, row in listed(tmp_path, "test_就诊").items()} == {
         "收缩压": "3004249", "体重": "3025315",
     }  # fmt: skip
 

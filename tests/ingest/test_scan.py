@@ -9,8 +9,9 @@ import pytest
 from atoll.ingest.checking import check_against
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
+from atoll.ingest.meanings import meaning_of, meanings
 from atoll.ingest.proposal import propose
-from atoll.ingest.scan import meaning_of, meanings, scan
+from atoll.ingest.scan import scan
 from tests.ingest.exports import TODAY
 
 N = 400

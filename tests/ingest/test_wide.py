@@ -13,8 +13,9 @@ from atoll.ingest.checking import check_against
 from atoll.ingest.explain import explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import mapping_from, read_mapping
+from atoll.ingest.meanings import meaning_of
 from atoll.ingest.proposal import propose
-from atoll.ingest.scan import meaning_of, scan
+from atoll.ingest.scan import scan
 from atoll.ingest.wide import columns_of_tests, heading, starter_matcher
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, TODAY, mapping, rows, write
@@ -94,7 +95,8 @@ def test_a_chinese_table_loads_cell_by_cell(tmp_path):
     assert found["血糖"] == ("", "3004501", "", "mg/dL", "12"), "the unit of the concept, which counts mass"
     assert found["ALT（U/L）"] == ("ALT", "3006923", "U/L", "U/L", "12")
     assert found["胱抑素C(mg/L)"] == ("胱抑素C", "", "mg/L", "mg/L", "12"), "a test, whatever it is called"
-    assert found["收缩压(mmHg)"][1:4] == ("3004249", "mmHg", "mmHg") and "舒张压" not in found
+    assert found["收缩压(mmHg)"][1:4] == ("3004249", "mmHg", "mmHg")
+    assert found["舒张压"][1:4] == ("3012888", "mm[Hg]", "mm[Hg]"), "told from the middle of its values"
     assert rows(tmp_path, "SELECT count(*), count(DISTINCT measurement_id) FROM measurement") == [(8 * N - 1,) * 2]
     said = explain(proposed)
     assert "  With 血糖, [unit] is 血糖单位 and [range] is 血糖参考范围." in said
@@ -145,6 +147,8 @@ def test_what_is_a_test_and_what_is_not(tmp_path, columns, values, found):
         ("白细胞计数(WBC)", "白细胞计数(WBC)", ""), ("wbc_10_9_l", "wbc", "10^9/l"), ("HbA1c_pct", "HbA1c", "%"),
         ("血糖 mmol/L", "血糖", "mmol/L"), ("glucose_unit", "glucose_unit", ""), ("vitamin_d", "vitamin_d", ""),
         ("维生素(D)", "维生素(D)", ""), ("egfr_ml_min_1.73m2", "egfr", "ml/min/1.73m2"), ("血糖结果", "血糖", ""),
+        ("体温℃", "体温", "℃"), ("身高cm", "身高", "cm"), ("体重Kg", "体重", "Kg"), ("血糖mmol/L", "血糖", "mmol/L"),
+        ("镁MG", "镁MG", ""), ("维生素D", "维生素D", ""), ("Weight kg", "Weight", "kg"), ("weightKg", "weight", "kg"),
     ],
 )  # fmt: skip
 def test_a_heading_is_a_name_and_a_unit(written, name, unit):

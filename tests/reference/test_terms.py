@@ -121,4 +121,13 @@ def test_no_name_of_a_vocabulary_that_may_not_be_copied_is_in_the_tables() -> No
         own = [row["own_name"].lower() for row in csv.DictReader(file)]
     with (folder.parent / "ingest" / "terms" / "words_zh_condition.csv").open(encoding="utf-8", newline="") as file:
         own += [row["means"].lower() for row in csv.DictReader(file)]
-    assert not {name for name in own if len(name.split()) > 3} & snomed
+    ordered = [name for name in own if len(name.split()) > 3 and name.split() != sorted(name.split())]
+    assert not set(ordered) & snomed
+
+
+@pytest.mark.parametrize("table", ["words_zh_condition", "diagnoses_latin"])
+def test_what_a_diagnosis_means_is_a_set_of_words_and_no_name(table: str) -> None:
+    path = Path(__file__).parents[2] / "atoll" / "ingest" / "terms" / f"{table}.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        means = [row["means"].split() for row in csv.DictReader(file)]
+    assert [words for words in means if len(words) > 3 and words != sorted(words)] == []

@@ -2,9 +2,12 @@
 
 A name is parted into as few entries as possible of three tables of our own (`words_zh_lab.csv`, `words_zh_drug.csv`,
 `words_zh_condition.csv`), so that as little as possible stays unread. They were written from general knowledge of
-Chinese hospital wording and of INN and LOINC names, and hold words, never concept ids; tests/reference/README.md says
-which names they were judged by. Latin parts (ALT, HbA1c, CA125) stay as they are. What stands in brackets is said
-beside: it is left out where it says nothing that is known, and taken for the name where the name says nothing.
+Chinese hospital wording and of INN and LOINC names, and hold words, never concept ids. Of a diagnosis more than three
+words stand in alphabetical order: which they are is what counts, and a vocabulary's own names are not ours.
+tests/reference/README.md says which names they were judged by.
+
+Latin parts (ALT, HbA1c, CA125) stay as they are. What stands in brackets is said beside: it is left out where it says
+nothing that is known, and taken for the name where the name says nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ DOSE = re.compile(
     re.IGNORECASE,
 )
 DOMAINS = {"lab": "Measurement", "drug": "Drug", "condition": "Condition"}
+SPOKEN = DOMAINS | {"procedure": "Procedure"}  # which has no table of its own: its words are those of conditions
 NAMING = frozenset(DOMAINS)  # kinds of words that alone name something
 ASIDE = re.compile(r"[(\[{<【〔《]([^()\[\]{}<>【】〔〕《》]*)[)\]}>】〕》]")
 ENDINGS = {  # what a Chinese name ends with is what it names
     "condition": re.compile(r"(病|症|炎|癌|瘤|疮|疹|疣|痫|痴呆|中风|瘫|昏迷|综合[征症]|中毒|畸形|骨折|脱位|感染|出血|"
                             r"损伤|梗死|梗塞|血栓|栓塞|衰竭|不全|障碍|狭窄|囊肿|结石|溃疡|息肉|脓肿|结节|增生|肥大|疼痛|水肿)$"),
+    "procedure": re.compile(r"(术|移植|透析|置换|植入|置入|造影|镜检查|镜下治疗|放疗|化疗|灌注|活检)$"),
     "lab": re.compile(r"(试验|实验|测定|检测|检查|检验|抗体|抗原|核酸|dna|rna|浓度|活性|活度|计数|比值|比率|定量|定性|"
                       r"培养|指数|时间|率|igg|igm|ige|iga|滴度|载量|数量|百分比|评分|分型)$"),
 }  # fmt: skip
@@ -88,7 +93,7 @@ def translate(text: str, domain: str = "") -> Chinese:
     head, asides = ASIDE.sub(" ", rest).strip(), ASIDE.findall(rest)
     parts = _parts(head)
     spoken = domain or _spoken(parts, head) or next(filter(None, (_spoken(_parts(a), a) for a in asides)), "")
-    preferred = next((table for table, name in DOMAINS.items() if name == spoken), "")
+    preferred = next((table for table, name in DOMAINS.items() if name == spoken), "condition")
     english, system = [], ""
     for part in _with_asides(parts, [_parts(aside) for aside in asides if not aside.endswith("法")]):
         if isinstance(part, str):
@@ -197,5 +202,4 @@ def _spoken(parts: list[Part], text: str) -> str:
                 said[table] = said.get(table, 0) + 1
     if not said:
         return ""
-    best = max(said, key=lambda table: said[table])
-    return DOMAINS[best]
+    return SPOKEN[max(said, key=lambda table: said[table])]

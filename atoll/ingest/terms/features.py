@@ -197,8 +197,8 @@ def _reading(name: Name, index: Index) -> tuple[Reading, str]:
     if is_chinese(name.name):
         chinese = translate(name.name, told)
         english, domain = chinese.english or name.name, chinese.domain
-        if domain in WHOLE:
-            return _whole(english, domain), domain
+        if domain in WHOLE or not (domain or chinese.system):
+            return _whole(english, domain or "Condition"), domain
         reading = read(english)
         return replace(reading, system=reading.system or chinese.system), domain
     if told in ("", "Condition") and (means := abbreviated(name.name)):
