@@ -32,6 +32,7 @@ from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
+from atoll.ingest.rule_source import literal_row
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
@@ -389,12 +390,6 @@ class _Load:
             f" 'v5.4', {literal(str(manifest['vocabulary'])[:20])},"
             f" {literal('mapping ' + manifest['mapping']['sha256'][:12])}, 0)"
         )
-
-
-def literal_row(kept: Sequence[str]) -> str:
-    """The SQL of a source row as JSON text."""
-    pairs = ", ".join(f"{literal(name.removeprefix('source:'))}: {quoted(name)}" for name in kept)
-    return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
 
 
 def _keeps(rule: Rule) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from atoll.cdm.workbench import literal
+from atoll.cdm.workbench import literal, quoted
 from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
 from atoll.ingest.functions import FUNCTIONS
@@ -298,6 +298,12 @@ def one_of_each(rule: Rule, rows: Any, lookups: Lookups) -> tuple[Any, Asked]:
 
 def _without_lookups(table: Any, rows: Any) -> Any:
     return table if table.columns == rows.columns else table.select(*rows.columns)
+
+
+def literal_row(kept: Sequence[str]) -> str:
+    """The SQL of a source row as JSON text."""
+    pairs = ", ".join(f"{literal(name.removeprefix('source:'))}: {quoted(name)}" for name in kept)
+    return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
 
 
 def columns_read(rule: Rule) -> list[str]:

@@ -16,8 +16,8 @@ from atoll.cdm.workbench import quoted
 from atoll.errors import DataError
 from atoll.ingest.checking import compiled_rule, trial
 from atoll.ingest.judged import Context
-from atoll.ingest.load import literal_row
 from atoll.ingest.mapping import Mapping
+from atoll.ingest.rule_source import literal_row
 
 LATE = "2100-01-01"  # nothing lies in the future: an id does not depend on it
 FROM_RULES = "This lists rows of tables that rules fill, by the table's own key."
