@@ -37,7 +37,9 @@ from atoll.ingest.sources import LEFT_OUT
 # notes of a number that is kept as it is
 WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
-IN_PLACE = ("value_as_number", "value_as_string")  # of a finding: what else a result may be
+# what else a result may be than the finding or sign that is read of it
+IN_PLACE = {"value_as_concept_id": ("value_as_number", "value_as_string"),
+            "operator_concept_id": ("value_as_number", "value_as_string", "value_as_concept_id")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -280,10 +282,10 @@ class _Rule(Judged):
         return made.fill_null(0) if column.concept and column.required else made
 
     def _unread(self, name: str) -> Any:
-        """Where a text could not be read. A finding or sign that is none was no loss where the number, or the text, of
-        the same column of the source is kept, or named itself."""
+        """Where a text could not be read. A finding or sign that is none was no loss where what else the same column of
+        the source may be is kept, or named itself."""
         found, read = self.layer[f"bad:{name}"], {at: set(names(one.tree)) for at, one in self.rule.columns.items()}
-        for other in IN_PLACE if name in ("value_as_concept_id", "operator_concept_id") else ():
+        for other in IN_PLACE.get(name, ()):
             if read[name] & read.get(other, set()):
                 found = found & self.layer[f"value:{other}"].isnull()
                 if "bad" in self.parts[other]:

@@ -34,6 +34,8 @@ WORDS = results(("阴性", ""), ("标本溶血", ""), ("见报告", ""), ("5.6",
         (("value_as_number: number(day)", "value_as_concept_id: finding(value)"),
          {"unreadable value_as_number": 6, "unreadable value_as_concept_id": 4}),  # of another column: no stand-in
         (("operator_concept_id: operator(value)",), {"unreadable operator_concept_id": 2}),
+        (("operator_concept_id: operator(value)", 'value_as_concept_id: case when value = "标本溶血" then 0 else'
+          " finding(value) end"), {"unreadable value_as_concept_id": 3}),  # one is kept, and one named already
     ],
 )  # fmt: skip
 def test_a_text_that_is_no_result_is_named(tmp_path, lines, unread):
