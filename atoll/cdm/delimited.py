@@ -1,8 +1,8 @@
-"""Delimited text (CSV, TSV) as hospitals write it: encoding, line ends, delimiter, names of columns.
+"""Delimited text (CSV, TSV) as hospitals write it: its encoding and line ends; `dialects` has what stands in it.
 
 Both readers of files ask here, so that they answer alike: `ingest.sources`, for a whole export on its way to OMOP, and
 `features.imports`, for one table. A file is looked at once, whole. Encodings are tried in the order that never guesses
-wrong: UTF-8, then GB18030. A file in two encodings is refused, with a line of each.
+wrong: UTF-8, then GB18030. A file in two encodings is refused, with a line of each; one that may be Big5 is told.
 
 What stands for nothing the two take differently, on purpose: in an export only the empty field does, and what its
 mapping says (`NA` is sodium in many laboratories); one table has no mapping, and there the words of `MISSING` do.
@@ -11,8 +11,6 @@ mapping says (`NA` is sodium in many laboratories); one table has no mapping, an
 from __future__ import annotations
 
 import codecs
-import contextlib
-import csv
 import functools
 import gzip
 import hashlib
@@ -20,7 +18,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,14 +27,11 @@ from atoll.cdm.pace import Pace, Progress, silent
 from atoll.errors import DataError
 
 BLOCK = 4 * 1_048_576
-MOST_COLUMNS = 4_096
 MOST_UNPACKED = 100  # times its size: rows of a hospital pack to a tenth, hardly ever to a fiftieth
 UNPACKED_FLOOR = 100_000_000  # bytes that nobody asks about
 TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", ".")
 _NAME_IT = "(`source: encoding: cp1252` in a mapping, `--encoding cp1252` of a single table, for instance)"
-_DELIMITERS = ",\t;|\x1f^"
-_NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?|\?", re.IGNORECASE)
 _COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")  # a character of GB2312; an umlaut and a letter are none
 _CJK = re.compile(rb"[\xe4-\xe9][\x80-\xbf]{2}")  # a Chinese character in UTF-8
 
@@ -46,9 +41,11 @@ class Look:
     """What one reading of a file showed.
 
     lines    line ends
-    mixed    both kinds of line ends occur
+    utf8     all bytes are UTF-8
+    mixed    both kinds of line ends occur, or none but the old Mac's
     within   line ends behind an odd number of quotation marks: a field may span lines there, or hold a stray mark
     ends     the last line has a line end
+    doubt    why it may be in another encoding all the same, as a sentence; or empty
     """
 
     sha256: str
@@ -59,23 +56,20 @@ class Look:
     bom: bool
     within: int = 0
     ends: bool = True
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a CSV is written."""
-
-    delimiter: str
-    quote: str
-    columns: tuple[str, ...]
-    header: bool = True
+    utf8: bool = True
+    doubt: str = ""
 
 
 def opened(path: Path) -> IO[bytes]:
     """The bytes of a file, unpacked when it is packed."""
-    if path.name.endswith(".gz"):
+    if packed(path):
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
+
+
+def packed(path: Path) -> bool:
+    """Whether it is packed, by its name."""
+    return path.name.lower().endswith(".gz")
 
 
 def look(path: Path, encoding: str | None = None, progress: Progress = silent) -> Look:
@@ -85,23 +79,26 @@ def look(path: Path, encoding: str | None = None, progress: Progress = silent) -
     ------
     DataError
         When it is empty, or in no encoding that is known, or in two, with the line; when it unpacks to far more than
-        data do.
+        data do; when nobody knows the encoding that is given.
     """
+    if encoding and _codec(encoding) == "utf-8":
+        encoding = "utf-8"
     found = path.stat()
     return _look(path, encoding, found.st_size, found.st_mtime_ns, progress)
 
 
 @functools.lru_cache(maxsize=10_000)
 def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, progress: Progress) -> Look:
-    hashed, size, lines, crlf, last = hashlib.sha256(), 0, 0, 0, b""
+    hashed, size, lines, crlf, cr, last = hashlib.sha256(), 0, 0, 0, 0, b""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     plain, head, within, inside = True, b"", 0, False
     try:
         for block in _blocks(path, size_on_disk, progress):
             hashed.update(block)
-            head = head or block[:4]
+            head = head or block[:4096]
             size, lines = size + len(block), lines + block.count(b"\n")
             crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+            cr += block.count(b"\r")
             last = block[-1:]
             if inside or b'"' in block:
                 found_within, inside = _within(block, inside)
@@ -118,7 +115,9 @@ def _look(path: Path, encoding: str | None, size_on_disk: int, changed: int, pro
         raise DataError(what, "Is it the right file?", code="EMPTY")
     found = encoding or _encoding(path, head, plain)
     bom, ends = head[:3] == codecs.BOM_UTF8, last in (b"\n", b"\r", b"\0")  # UTF-16 ends its lines with a zero
-    return Look(hashed.hexdigest(), size, found, lines, 0 < crlf < lines, bom, within, ends)
+    mixed = 0 < crlf < lines or (not lines and cr > 0)
+    doubt = _doubt(path) if found == "gb18030" and not encoding else ""
+    return Look(hashed.hexdigest(), size, found, lines or cr, mixed, bom, within, ends, plain, doubt)
 
 
 def _within(block: bytes, inside: bool) -> tuple[int, bool]:
@@ -131,15 +130,15 @@ def _within(block: bytes, inside: bool) -> tuple[int, bool]:
     return int((odd & (marks == ord("\n"))).sum()), bool(odd[-1]) if len(odd) else inside
 
 
-def _blocks(path: Path, packed: int, progress: Progress) -> Iterator[bytes]:
+def _blocks(path: Path, size: int, progress: Progress) -> Iterator[bytes]:
     """The bytes of a file, unpacked, as long as they are not far more than data would be."""
-    pace, unpacked = Pace(progress, f"{path.name} ({packed:,} bytes)", packed), 0
-    with path.open("rb") as raw, gzip.open(raw) if path.name.endswith(".gz") else raw as file:
+    pace, unpacked = Pace(progress, f"{path.name} ({size:,} bytes)", size), 0
+    with path.open("rb") as raw, gzip.open(raw) if packed(path) else raw as file:
         while block := file.read(BLOCK):
             unpacked += len(block)
-            if unpacked > max(UNPACKED_FLOOR, MOST_UNPACKED * packed):
+            if unpacked > max(UNPACKED_FLOOR, MOST_UNPACKED * size):
                 raise DataError(
-                    f"{path.name} holds {packed:,} bytes and unpacks to more than {unpacked:,}: a bomb, hardly data.",
+                    f"{path.name} holds {size:,} bytes and unpacks to more than {unpacked:,}: a bomb, hardly data.",
                     "Ask where it came from. If it is right, unpack it and give the file without .gz.",
                 )
             pace.at(raw.tell(), f"{unpacked:,} bytes read")
@@ -157,7 +156,39 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, final: bool = Fal
 def _encoding(path: Path, head: bytes, plain: bool) -> str:
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
-    return "utf-8" if plain else _other(path)
+    return _halves(head) or ("utf-8" if plain else _other(path))
+
+
+def _halves(head: bytes) -> str:
+    """UTF-16 without its mark: every letter of ASCII has a zero beside it, always on the same side."""
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if max(first, second) * 40 < len(head) or min(first, second) * 20 > max(first, second):
+        return ""
+    return "utf-16-le" if second > first else "utf-16-be"
+
+
+def _doubt(path: Path) -> str:
+    """Whether what reads as GB18030 is rather Big5, of whose characters two in five end with a sign of ASCII, and
+    nearly all are of the commonest 5,401; of common Chinese in GB18030 none does."""
+    with opened(path) as file:
+        sample = b"".join(itertools.islice((line for line in file if not line.isascii()), 2_000))
+    ours, theirs = (_pairs(sample, codec) for codec in ("gb18030", "big5"))
+    rare = sum(second < 0x80 for _, second in ours) * 5 > len(ours)
+    common = sum(0xA1 <= first <= 0xC6 for first, _ in theirs) * 20 > len(theirs) * 19
+    if not (rare and common and theirs):
+        return ""
+    return (
+        "read as GB18030, but its characters are rare there and common in Big5; where it comes from Taiwan, Hong Kong"
+        " or Macau, name its encoding, big5"
+    )
+
+
+def _pairs(sample: bytes, codec: str) -> list[bytes]:
+    """The characters of two bytes in a text of that encoding; none when it is not all in it."""
+    try:
+        return [pair for letter in sample.decode(codec) if len(pair := letter.encode(codec)) == 2]
+    except UnicodeError:
+        return []
 
 
 def _other(path: Path) -> str:
@@ -233,10 +264,19 @@ def _western(name: str, first: dict[str, int]) -> str:
 
 
 def readable(path: Path, seen: Look, folder: Path) -> Path:
-    """The file itself when the engine can read it as it is, else a copy in UTF-8 with plain line ends."""
-    if seen.encoding == "utf-8" and not seen.mixed:
-        return path
-    target = folder / f"{seen.sha256[:16]}.csv"
+    """The file itself when the engine can read it as it is, else a copy in UTF-8 with plain line ends.
+
+    Raises
+    ------
+    DataError
+        When it is not in the encoding that a person gave, with the first line.
+    """
+    if seen.encoding == "utf-8":
+        if not seen.utf8:
+            check_encoding(path, seen.encoding)
+        if not seen.mixed and not (packed(path) and path.suffix != ".gz"):  # the engine knows no .GZ
+            return path
+    target = folder / f"{seen.sha256[:16]}-{seen.encoding}.csv"
     if target.exists():
         return target
     partial = target.with_suffix(".partial")
@@ -261,11 +301,8 @@ def check_encoding(path: Path, encoding: str) -> None:
     DataError
         When it is not, with the first line, or nobody knows the encoding.
     """
-    try:
-        decoder = codecs.getincrementaldecoder(encoding)("strict")
-    except LookupError:
-        raise DataError(f"There is no encoding {encoding!r}.", "Common ones are utf-8, gb18030 and cp1252.") from None
-    number = 0
+    _codec(encoding)
+    decoder, number = codecs.getincrementaldecoder(encoding)("strict"), 0
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             if not _decodes(decoder, line):
@@ -274,73 +311,16 @@ def check_encoding(path: Path, encoding: str) -> None:
         raise _other_encoding(f"The end of {path.name}, after line {number:,},", encoding)
 
 
+def _codec(encoding: str) -> str:
+    """Its usual name."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        remedy = "Common ones are utf-8, gb18030, big5 and cp1252."
+        raise DataError(f"There is no encoding {encoding!r}.", remedy) from None
+
+
 def _other_encoding(place: str, encoding: str) -> DataError:
     return DataError(
         f"{place} cannot be read as {encoding}.", "Correct `encoding:` in the mapping, or --encoding, or leave it out."
     )
-
-
-def dialect(path: Path, names: Sequence[str] = (), delimiter: str | None = None, encoding: str = "utf-8") -> Dialect:
-    """How a CSV is written; `names` are its columns when it has no header line. A column without a name is `unnamed_N`.
-
-    Raises
-    ------
-    DataError
-        When the header is missing or unreadable, has a name twice, or more columns than a table can sensibly have.
-    """
-    with opened(path) as raw:
-        text = io.TextIOWrapper(raw, encoding=encoding, newline="")
-        head = text.read(2_000_000).removeprefix("\ufeff")
-    lines = list(itertools.islice(io.StringIO(head, newline=""), 200))
-    try:
-        chosen = delimiter or max(_DELIMITERS, key=lambda sign: _consistency(lines, sign))
-        columns = next(csv.reader(io.StringIO(head), delimiter=chosen), [])
-    except csv.Error as error:
-        raise DataError(
-            f"Line 1 of {path.name} holds a field of more than {csv.field_size_limit():,} characters where the columns'"
-            " names should be.",
-            "Does a quotation mark open there that none closes? Is it a text file with lines? Export it again.",
-        ) from error
-    if len(columns) > MOST_COLUMNS:
-        raise DataError(
-            f"{path.name} has {len(columns):,} columns; at most {MOST_COLUMNS:,} are read.",
-            "A table so wide is usually turned on its side: export one row for each value, or keep the needed columns.",
-        )
-    if names:
-        return Dialect(chosen, '"', tuple(names), header=False)
-    return Dialect(chosen, '"', header(path.name, [name.strip() for name in columns]))
-
-
-def _consistency(lines: Sequence[str], sign: str) -> tuple[int, int]:
-    """How well a sign splits lines into equally many fields: lines that agree with the first, then fields."""
-    if not lines or lines[0].count(sign) == 0:
-        return 0, 0
-    first = len(next(csv.reader(lines[:1], delimiter=sign), []))
-    agreeing = 0
-    with contextlib.suppress(csv.Error):
-        agreeing = sum(len(row) == first for row in csv.reader(lines, delimiter=sign))
-    return agreeing, first
-
-
-def header(name: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The names of columns as they are used; `name` is their file's.
-
-    Raises
-    ------
-    DataError
-        When there is none, when they are numbers, that is data, or when one stands twice in whatever case.
-    """
-    given = [column for column in columns if column]
-    if not given:
-        raise DataError(f"The first line of {name} is empty.", "Put the columns' names into it.")
-    if all(_NUMBER.fullmatch(column) for column in given):
-        raise DataError(
-            f"The first line of {name} holds only numbers: it has no header.",
-            "Put the columns' names into its first line, or give them in the mapping (columns: [...]).",
-        )
-    filled = [column or f"unnamed_{position}" for position, column in enumerate(columns, 1)]
-    lower = [column.casefold() for column in filled]
-    twice = next((column for column in filled if lower.count(column.casefold()) > 1), None)
-    if twice is not None:
-        raise DataError(f"{name} has two columns called {twice!r}.", "Rename one of them.")
-    return tuple(filled)

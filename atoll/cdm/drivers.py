@@ -69,6 +69,8 @@ class Engine:
     moment      statements that make all that is read later one moment's, and read-only
     asks        query that says 1 where `moment` is allowed; else `hint` says how it would be
     lost        what the driver's error says when the connection is gone; any OperationalError where it is empty
+    no_date     what the server takes for a date, and nobody else does
+    point       statements to set a point in the transaction, and to go back to it after a fault, where one would end it
     """
 
     name: str
@@ -85,6 +87,8 @@ class Engine:
     clock: str = "CAST({} AS TIMESTAMP)"  # a moment with a time zone: what the clock on the wall showed
     kinds: Mapping[str, str] = field(default_factory=dict)
     lost: str = ""
+    no_date: str = "0000-00-00"
+    point: tuple[str, str] | None = None
     stream: Callable[[Any], Any] = lambda connection: connection.cursor()
 
     def quoted(self, *names: str) -> str:
@@ -95,7 +99,31 @@ class Engine:
 
 def _postgresql(psycopg: Any, address: Address) -> Any:
     given = {"password": address.password} if address.password else {}  # else libpq looks for it, and for certificates
-    return psycopg.connect(address.url, connect_timeout=WAIT, **given)
+    connection = psycopg.connect(address.url, connect_timeout=WAIT, **given)
+    for kind in ("date", "timestamp"):
+        connection.adapters.register_loader(kind, _or_text(psycopg, connection.adapters, kind))
+    return connection
+
+
+def _or_text(psycopg: Any, adapters: Any, kind: str) -> Any:
+    """How values of a type are read; one that Python cannot hold stays a text, as `infinity`."""
+    known = adapters.get_loader(adapters.types[kind].oid, psycopg.pq.Format.TEXT)
+
+    class OrText(psycopg.adapt.Loader):  # type: ignore[misc]
+        """The driver's own loader, and what it refuses."""
+
+        def __init__(self, oid: int, context: Any = None):
+            super().__init__(oid, context)
+            self._known = known(oid, context)
+
+        def load(self, data: Any) -> Any:
+            """A day or a moment, or its text."""
+            try:
+                return self._known.load(data)
+            except psycopg.DataError:
+                return bytes(data).decode("ascii", "replace")
+
+    return OrText
 
 
 def _mysql(pymysql: Any, address: Address) -> Any:
@@ -154,6 +182,7 @@ ENGINES: Mapping[str, Engine] = {
         " AND has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY c.relname, a.attnum",
         moment=("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
         kinds={"bit": OTHER, "name": TEXT},
+        no_date="infinity, or a year before 1 or after 9999", point=("SAVEPOINT atoll", "ROLLBACK TO SAVEPOINT atoll"),
         stream=lambda connection: connection.cursor("atoll"),  # a cursor of the server's
     ),
     "mysql": Engine(

@@ -3,8 +3,9 @@
     mysql://user@host/database[?schema=NAME]     PostgreSQL, MySQL and MariaDB, SQL Server (mssql), Oracle (oracle)
 
 Nothing is written there: the session is read-only where the engine has that, and no statement but SELECT is sent after
-it. All tables are read as they were at one moment, where the engine can. Names of tables and columns in a statement
-are the catalogue's own, quoted; what a user typed is only looked up there.
+it (and SAVEPOINT, so that a view that fails leaves the rest readable). All tables are read as they were at one moment,
+where the engine can. Names of tables and columns in a statement are the catalogue's own, quoted; what a user typed is
+only looked up there.
 """
 
 from __future__ import annotations
@@ -133,7 +134,23 @@ class Server:
             with contextlib.suppress(self.driver.Error, OSError):
                 cursor.close()
         for name, count in no_dates.items():
-            self._note(f"{table}.{name}: {count:,} dates that are none (as 0000-00-00) are missing")
+            self._note(f"{table}.{name}: {count:,} dates that are none (as {self.engine.no_date}) are missing")
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Reading whose fault, a `DataError`, does not keep other tables from being read after it."""
+        here, back = self.engine.point or ("", "")
+        try:
+            self._go(here)
+            yield
+        except DataError:
+            self._go(back)
+            raise
+
+    def _go(self, statement: str) -> None:
+        if statement:
+            with self._reading("the catalogue"):
+                self._rows(statement)
 
     def close(self) -> None:
         """Leave the server. What it still wanted to send is not waited for."""

@@ -40,15 +40,21 @@ _FUNCTIONS = (
     " THEN replace("
     "replace(replace(replace(replace(x, '\\F\\', '|'), '\\S\\', '^'), '\\T\\', '&'), '\\R\\', '~'), '\\E\\', '\\')"
     " ELSE x END",
-    # a day that begins with its year, in whichever signs, as ISO writes it: 2023年5月3日, 2023/5/3, 2023.5.3, 20230503;
+    # a day that begins with its year, in whichever signs, as ISO writes it: 2023年5月3日, 2023/5/3, ２０２３.５.３;
     # with its time if it has one; a cast alone would take what follows (2020-01-11abc), and `infinity`
-    "CREATE OR REPLACE TEMP MACRO year_first(x) AS CASE WHEN length(x) = 10 AND x[5] = '-' AND x[8] = '-' AND x >= '0'"
-    " THEN x WHEN regexp_full_match(x, '[0-9]{8}') THEN x[1:4] || '-' || x[5:6] || '-' || x[7:8] ELSE nullif("
-    "regexp_extract(rtrim(regexp_replace(regexp_replace(x,"
+    "CREATE OR REPLACE TEMP MACRO day_and_time(x) AS nullif("
+    "regexp_extract(rtrim(regexp_replace(regexp_replace("
+    "translate(x, '０１２３４５６７８９：／．－　', '0123456789:/.- '),"
     " '^([0-9]{4})\\s*[-年/.]\\s*([0-9]{1,2})\\s*[-月/.]\\s*([0-9]{1,2})(?:日\\s*|[T\\s]\\s*|$)', '\\1-\\2-\\3 '),"
     " '([0-9]{1,2})[时点]([0-9]{1,2})分(?:([0-9]{1,2})秒)?$', '\\1:\\2:0\\3')),"
     " '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}([时点]|:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]+)?)?( ?[AaPp][Mm])?"
-    " ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?))?$'), '') END",
+    " ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?))?$'), '')",
+    # the same, and 20230503; 24:00 is the next day's 0:00, for who wants the day alone too
+    "CREATE OR REPLACE TEMP MACRO year_first(x) AS CASE"
+    " WHEN length(x) = 10 AND x[5] = '-' AND x[8] = '-' AND x >= '0' AND x < ':' THEN x"
+    " WHEN regexp_full_match(x, '[0-9]{8}') THEN x[1:4] || '-' || x[5:6] || '-' || x[7:8]"
+    " WHEN regexp_matches(x, '[^0-9０-９][2２][4４][:：时点][0０]{2}([:：分]([0０]{2}([.．][0０]+)?秒?)?)?\\s*$')"
+    " THEN strftime(try_cast(day_and_time(x) AS TIMESTAMP), '%Y-%m-%d %H:%M:%S') ELSE day_and_time(x) END",
     # nothing beyond the years 1 to 9999, which every engine and Python count
     "CREATE OR REPLACE TEMP MACRO days_later(x, n) AS CASE WHEN TRY(x + TRY_CAST(n AS INTEGER)) BETWEEN"
     " DATE '0001-01-01' AND DATE '9999-12-31' THEN CAST(TRY(x + TRY_CAST(n AS INTEGER)) AS DATE) END",
@@ -243,7 +249,7 @@ class Workbench:
         delimiter: str,
         quote: str,
         header: bool,
-        missing: Sequence[str],
+        skip: int = 0,
     ) -> str:
         """The query that reads CSV files of one form, every column as text. Broken lines are set aside, not lost: see
         `broken_lines`."""
@@ -254,7 +260,7 @@ class Workbench:
             "delim": delimiter,
             "quote": quote,
             "escape": quote,
-            "nullstr": [*dict.fromkeys(["", *missing])],
+            "skip": skip,
             "ignore_errors": True,
             "store_rejects": True,
             "rejects_limit": 0,

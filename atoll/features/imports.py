@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from atoll.cdm.database import is_url, record_batches
-from atoll.cdm.delimited import Dialect, check_encoding, dialect, look
+from atoll.cdm.delimited import check_encoding, look, packed
+from atoll.cdm.dialects import Dialect, dialect, passed_over
 from atoll.durable import private_file
 from atoll.errors import DataError
 from atoll.features.texts import cleaned, converted, kinds_of
@@ -44,14 +45,16 @@ def import_source(
     names         column names of a CSV without a header line
     encoding      of a CSV; found when left out
     progress      called with the number of rows so far
-    notes         gets what of a database could not be read as it is
+    notes         gets what of a database could not be read as it is, and what is odd about a file
 
     Raises
     ------
     DataError
         When the source cannot be read; no file is left behind.
     """
-    batches = _flat(record_batches(source, notes) if is_url(source) else _file_batches(Path(source), names, encoding))
+    notes = notes if notes is not None else []
+    given = record_batches(source, notes) if is_url(source) else _file_batches(Path(source), names, encoding, notes)
+    batches = _flat(given)
     with private_file(destination) as file:
         return _write(batches, file, progress)
 
@@ -79,7 +82,7 @@ def read_file(path: Path, names: Sequence[str] = (), encoding: str | None = None
     """A CSV or Parquet file as an Arrow table in memory."""
     import pyarrow as pa
 
-    batches = list(_flat(_file_batches(path, names, encoding)))
+    batches = list(_flat(_file_batches(path, names, encoding, [])))
     if not batches:
         raise DataError(f"{path.name} has no rows.", "Is it the right file?", code="EMPTY")
     return pa.Table.from_batches(batches)
@@ -125,7 +128,7 @@ def _flat(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pydict(columns)
 
 
-def _file_batches(path: Path, names: Sequence[str], encoding: str | None) -> Iterator[pa.RecordBatch]:
+def _file_batches(path: Path, names: Sequence[str], encoding: str | None, notes: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -140,16 +143,18 @@ def _file_batches(path: Path, names: Sequence[str], encoding: str | None) -> Ite
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path.name} is a damaged Parquet file.", "Export it again.") from error
     else:
-        yield from _csv_batches(path, names, encoding)
+        yield from _csv_batches(path, names, encoding, notes)
 
 
-def _csv_batches(path: Path, names: Sequence[str], encoding: str | None) -> Iterator[pa.RecordBatch]:
+def _csv_batches(path: Path, names: Sequence[str], encoding: str | None, notes: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     if encoding:
         check_encoding(path, encoding)
-    encoding = look(path, encoding).encoding
-    form = dialect(path, names, encoding=encoding)
+    seen = look(path, encoding)
+    encoding, form = seen.encoding, dialect(path, names, encoding=seen.encoding)
+    notes += [f"{path.name}: {seen.doubt}"] if seen.doubt else []
+    notes += [f"{path.name}: {passed_over(form.skip)}"] if form.skip else []
     kinds = kinds_of(_texts(path, form, encoding), decimal_comma=form.delimiter != ",")
     for batch in _texts(path, form, encoding):
         yield pa.RecordBatch.from_pydict({name: converted(text, kinds[name]) for name, text in batch.items()})
@@ -173,14 +178,15 @@ def _reader(path: Path, form: Dialect, encoding: str) -> Iterator[pa.RecordBatch
         return "error"
 
     read = csv.ReadOptions(
-        column_names=list(form.columns), skip_rows=int(form.header), encoding=encoding, block_size=BLOCK,
+        column_names=list(form.columns), skip_rows=form.skip + int(form.header), encoding=encoding, block_size=BLOCK,
         use_threads=False,
     )  # fmt: skip
     parse = csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True, invalid_row_handler=refuse)
     convert = csv.ConvertOptions(column_types=dict.fromkeys(form.columns, pa.string()), strings_can_be_null=False)
     done = 0
     try:
-        with csv.open_csv(path, read, parse, convert) as reader:
+        content = pa.input_stream(str(path), compression="gzip" if packed(path) else None)
+        with content, csv.open_csv(content, read, parse, convert) as reader:
             for batch in reader:
                 done += batch.num_rows
                 yield batch

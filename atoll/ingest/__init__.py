@@ -1,7 +1,8 @@
 """From a hospital's own data to the OMOP common data model. To be read in this order:
 
-The export      sources, which opens one (CSV by way of `cdm.delimited`, Parquet); copies, of a database server's
-                tables; excel; formats, those of messages (a new one goes there): fhir, fhir_choices, hl7v2
+The export      sources, which opens one; copies, of a database server's tables; files, which of them make which table;
+                readers, of their formats (a new one goes there; CSV by way of `cdm.delimited`), with excel; formats,
+                those of messages (a new one goes there): fhir, fhir_choices, hl7v2
 Looking at it   scan; meanings, what a column's name says; and from these a draft of a mapping: proposal; roles, whose
                 number a column is; keys, where two columns are one; joining, what keys lead to; fitting, which table of
                 the model a table fills, and lacking, why none; results, one a row; wide, tests that have a column each;

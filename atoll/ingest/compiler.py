@@ -69,6 +69,8 @@ def _unknown(call: Call) -> ExpressionError:
     known = [name for name in FUNCTIONS if name.isidentifier() and name not in ("and", "or", "not", "negative")]
     near = get_close_matches(call.function, known, 1)
     remedy = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}."
+    if not call.function.isascii():
+        remedy = "Is it part of a column's name? Put the whole name in `backquotes`."
     return ExpressionError(call.place, f"there is no function `{call.function}`.", remedy)
 
 

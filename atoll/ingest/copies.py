@@ -39,12 +39,13 @@ def copy(url: str, folder: Path, wanted: Mapping[str, str] | None, progress: Pro
     """Copy tables of a server, in bounded memory.
 
     folder   is emptied first
-    wanted   table as the mapping calls it → as the database does; None is for all that the address names
+    wanted   table as the mapping calls it → as the database does; None is for all that the address names, and of
+             these one that cannot be read, as a view that fails, is left out and noted
 
     Raises
     ------
     DataError
-        When a table is not there or cannot be read, or there is none.
+        When a table that is wanted is not there or cannot be read, or there is none at all.
     Unreachable
         When the server does not answer, or breaks off.
     """
@@ -52,6 +53,7 @@ def copy(url: str, folder: Path, wanted: Mapping[str, str] | None, progress: Pro
     folder.mkdir(mode=0o700)
     with open_server(url) as server:
         others: list[str] = []
+        every = wanted is None
         if wanted is None:
             named = parse_qs(urlsplit(url).query).get("table") or server.tables()
             wanted = {name: name for name in named}
@@ -64,11 +66,7 @@ def copy(url: str, folder: Path, wanted: Mapping[str, str] | None, progress: Pro
                 "Add ?schema=NAME to the address, or ask the database's operator for SELECT.",
                 code="EMPTY",
             )
-        files = {}
-        for name, asked in wanted.items():
-            progress(f"copying {name} from the database")
-            files[name] = f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.parquet"
-            _write(server, asked, folder / files[name])
+        files = _write_all(server, wanted, folder, progress, skipping=every)
         made = Copies(files, others, server.notes)
     (folder / INDEX).write_text(json.dumps(vars(made), ensure_ascii=False), "utf-8")
     return made
@@ -77,6 +75,27 @@ def copy(url: str, folder: Path, wanted: Mapping[str, str] | None, progress: Pro
 def copied(folder: Path) -> Copies:
     """What `copy` left in the folder."""
     return Copies(**json.loads((folder / INDEX).read_text("utf-8")))
+
+
+def _write_all(
+    server: Server, wanted: Mapping[str, str], folder: Path, progress: Progress, *, skipping: bool
+) -> dict[str, str]:
+    """Table → its file. One that cannot be read is noted where it may be passed over, unless no other is left."""
+    files: dict[str, str] = {}
+    for left, (name, asked) in enumerate(wanted.items(), 1 - len(wanted)):
+        progress(f"copying {name} from the database")
+        file = f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.parquet"
+        try:
+            with server.apart():
+                _write(server, asked, folder / file)
+        except DataError as error:
+            if not skipping or (not left and not files):
+                raise
+            (folder / file).unlink(missing_ok=True)
+            server.notes.append(f"{name}: left out. {error.what}")
+        else:
+            files[name] = file
+    return files
 
 
 def _write(server: Server, table: str, path: Path) -> None:

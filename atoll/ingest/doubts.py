@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from atoll.cdm.tables import LOCAL
 from atoll.ingest.expressions import Call, Constant, Expression, calls
+from atoll.ingest.lists import read_text
 from atoll.ingest.lookups import no_analyte, read_list
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.terms.concepts import starter_candidates
@@ -133,7 +134,7 @@ def _lines(name: str, path: Path) -> Iterator[_Line]:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and row of a list."""
-    rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
+    rows = list(csv.reader(io.StringIO(read_text(path))))
     header = [column.strip() for column in rows[0]]
     for number, cells in enumerate(rows[1:], 2):
         yield number, dict(zip(header, (cell.strip() for cell in cells), strict=False))

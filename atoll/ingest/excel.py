@@ -2,51 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from atoll.cdm.delimited import header
+from atoll.cdm.dialects import header, titles
 from atoll.errors import DataError
 
 EXCEL = (".xlsx", ".xlsm")
+FIRST = 200  # rows among which the columns' names are looked for, and which tell how many columns there are
 
 
-def excel_sheets(path: Path, folder: Path, sha256: str) -> dict[str, Path]:
-    """Each sheet with rows as a Parquet file of texts: dates as ISO writes them, numbers without a false `.0`.
+class Book:
+    """An open workbook. Close it when done.
 
     Raises
     ------
     DataError
         When the file is damaged, or unpacks to far more than it should.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    refuse_bomb(path)
-    openpyxl = _openpyxl()
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:
-        raise DataError(f"{path.name} is a damaged Excel file.", "Save it again, or export it as CSV.") from error
-    made: dict[str, Path] = {}
-    try:
-        for sheet in book.worksheets:
-            rows = sheet.iter_rows(values_only=True)
-            first = [_cell(value) or "" for value in next(rows, ())]
-            if not any(first):
-                continue
-            columns = header(f"sheet {sheet.title!r} of {path.name}", first)
-            target = folder / f"{sha256[:16]}-{len(made)}.parquet"
-            schema = pa.schema([(name, pa.string()) for name in columns])
-            with pq.ParquetWriter(target, schema) as writer:
-                for batch in _chunks(rows, 20_000):
-                    texts = [[_cell(row[i]) if i < len(row) else None for row in batch] for i in range(len(columns))]
-                    writer.write_table(pa.table([pa.array(column, pa.string()) for column in texts], schema=schema))
-            made[sheet.title] = target
-    finally:
-        book.close()
-    return made
+    def __init__(self, path: Path):
+        refuse_bomb(path)
+        openpyxl = _openpyxl()
+        self.path = path
+        with self._whole():
+            self._book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._book.close()
+
+    def sheets(self) -> dict[str, bool]:
+        """The names of the sheets that hold anything, and whether Excel hides them."""
+        return {
+            sheet.title: sheet.sheet_state != "visible"
+            for sheet in self._book.worksheets
+            if any(_cell(value) for row in self._rows(sheet) for value in row)
+        }
+
+    def write(
+        self, sheet: str, target: Path, names: Sequence[str] = (), skip: int | None = None
+    ) -> tuple[tuple[str, ...], int]:
+        """A sheet as a Parquet file of texts: dates as ISO writes them, numbers without a false `.0`.
+
+        names   the columns when no row has their names
+        skip    rows above the names; when left out, a title there is found
+
+        Returns the columns, and how many rows above their names it passed over.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = self._rows(self._book[sheet])
+        first = list(islice(rows, FIRST + (skip or 0)))
+        texts = [[_cell(value) or "" for value in row] for row in first]
+        above = skip if skip is not None else 0 if names else titles(texts)
+        columns = tuple(names)
+        if not names:
+            given = texts[above] if above < len(texts) else []
+            width = max((at + 1 for row in texts[above:] for at, text in enumerate(row) if text), default=0)
+            place = f"sheet {sheet!r} of {self.path.name}"
+            columns = header(place, (given + [""] * width)[: max(width, len(given))])
+        schema = pa.schema([(name, pa.string()) for name in columns])
+        left = chain(first[above + (not names) :], rows)
+        with pq.ParquetWriter(target, schema) as writer:
+            for batch in _chunks(left, 20_000):
+                cells = [[_cell(row[i]) if i < len(row) else None for row in batch] for i in range(len(columns))]
+                writer.write_table(pa.table([pa.array(column, pa.string()) for column in cells], schema=schema))
+        return columns, above
+
+    def _rows(self, sheet: Any) -> Iterator[tuple[Any, ...]]:
+        with self._whole():
+            yield from sheet.iter_rows(values_only=True)
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What openpyxl says of a damaged file, as a sentence; it fails in many ways."""
+        try:
+            yield
+        except Exception as error:
+            remedy = "Save it again, or export it as CSV."
+            raise DataError(f"{self.path.name} is a damaged Excel file.", remedy) from error
 
 
 def _openpyxl() -> Any:

@@ -130,7 +130,10 @@ def _unreadable(text: str, position: int) -> tuple[str, str]:
     if letter.isdigit():
         return "a name that begins with a digit stands here.", "Put a column's name that is not a word in `backquotes`."
     if letter in "“”‘’，（）":
-        return f"{letter!r} stands here, a sign of another keyboard.", "Write it with the plain sign: \" ' , ( )."
+        return (
+            f"{letter!r} stands here, a sign of another keyboard.",
+            "Put a column's name that holds it in `backquotes`, the whole name; else write the plain sign: \" ' , ( ).",
+        )
     return f"{letter!r} cannot stand here.", "Put a column's name that is not a word in `backquotes`."
 
 
@@ -144,7 +147,9 @@ class _Parser:
         tree = self._or()
         if self._here.kind != "end":
             raise ExpressionError(
-                self._here.place, f"{self._here.text!r} stands after the end of the expression.", "Is a sign missing?"
+                self._here.place,
+                f"{self._here.text!r} stands after the end of the expression.",
+                "Is a sign missing? Or is it in a column's name: put the whole name in `backquotes`.",
             )
         return tree
 

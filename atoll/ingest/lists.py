@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from atoll.errors import DataError
 
 UNITS = "units as written"  # the list, in what has no concept, of units that are not known or do not convert
+
+
+def read_text(path: Path) -> str:
+    """A file's text: UTF-8, else GB18030 as Excel in China and hospital systems write it.
+
+    Raises
+    ------
+    DataError
+        When it is neither, or cannot be read.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read.", "Is the path right?") from error
+    for encoding in ("utf-8-sig", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    raise DataError(f"{path.name} is neither UTF-8 nor GB18030.", "Save it as CSV in UTF-8.")
 
 
 def whole_rows(reader: Any, name: str) -> Iterator[Any]:

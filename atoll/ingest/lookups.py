@@ -17,7 +17,7 @@ from atoll.cdm.tables import LOCAL
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.errors import DataError
 from atoll.ingest.kinds import SEPARATOR
-from atoll.ingest.lists import whole_rows
+from atoll.ingest.lists import read_text, whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
 from atoll.study.units import UnitError, analytes, canonical, conversion, unit_concepts
 
@@ -37,11 +37,7 @@ def read_list(name: str, path: Path) -> tuple[tuple[str, ...], list[tuple[str, .
     DataError
         When a code stands twice, or a concept is no number; with the line.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The list {path.name} cannot be read as text in UTF-8.", "Save it as CSV in UTF-8.") from error
-    rows = list(whole_rows(csv.reader(io.StringIO(text)), f"The list {path.name}"))
+    rows = list(whole_rows(csv.reader(io.StringIO(read_text(path))), f"The list {path.name}"))
     if not rows:
         raise DataError(f"The list {path.name} is empty.", "Its first line names its columns: code, concept_id.")
     header = [column.strip() for column in rows[0]]

@@ -122,10 +122,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """Where a table of the source is found, when its file's name does not say it."""
+    """Where a table of the source is found, when its file's name does not say it; `skip` rows stand above its names."""
 
     name: str
     file: str = ""
+    sheet: str = ""
+    skip: int | None = None
     encoding: str = ""
     delimiter: str = ""
     columns: tuple[str, ...] = ()
@@ -252,30 +254,27 @@ class _Reader:
     def _source(self, node: Node) -> dict[str, Any]:
         form = self.form
         fields = form.fields(node, "source", (), ("kind", "encoding", "missing", "tables"))
-        found = {}
-        for name, entry in form.entries(fields["tables"], "source.tables").items() if "tables" in fields else ():
-            found[name] = self._table(name, entry)
+        found = form.entries(fields["tables"], "source.tables") if "tables" in fields else {}
         return {
             "source": form.part(fields, "source", "kind", Form.choice, TABLES, kinds()),
             "encoding": form.part(fields, "source", "encoding", Form.text, ""),
             "missing": self._words(fields, "source", "missing"),
-            "tables": found,
+            "tables": {name: self._table(name, entry) for name, entry in found.items()},
         }
 
     def _table(self, name: str, node: Node) -> SourceTable:
-        key = f"source.tables.{name}"
-        fields = self.form.fields(node, key, (), ("file", "encoding", "delimiter", "columns", "missing"))
-        part = self.form.part
+        form, key = self.form, f"source.tables.{name}"
+        fields = form.fields(node, key, (), ("file", "sheet", "skip", "encoding", "delimiter", "columns", "missing"))
         sign = fields["delimiter"].content if "delimiter" in fields else ""
         if "delimiter" in fields and (not isinstance(sign, str) or len(sign) != 1):
-            self.form.refuse(fields["delimiter"], f"{key}.delimiter", "the delimiter is one sign.", 'Write ";" or "|".')
+            form.refuse(fields["delimiter"], f"{key}.delimiter", "the delimiter is one sign.", 'Write ";" or "|".')
+        said: dict[str, Any] = {n: form.part(fields, key, n, Form.text, "") for n in ("file", "sheet", "encoding")}
+        said |= {one: self._words(fields, key, one) for one in ("columns", "missing")}
         return SourceTable(
             name,
-            file=part(fields, key, "file", Form.text, ""),
-            encoding=part(fields, key, "encoding", Form.text, ""),
+            skip=form.part(fields, key, "skip", Form.number, None, 0, 1000, True),
+            **said,
             delimiter=sign if isinstance(sign, str) else "",
-            columns=self._words(fields, key, "columns"),
-            missing=self._words(fields, key, "missing"),
             place=node.place if node.place[0] else (node.line, 1),
         )
 

@@ -114,7 +114,7 @@ class _Writer:
         self.found, self.name, self.bench, self.vocabulary = found, name, bench, vocabulary
         self.tables: list[dict[str, Any]] = [as_written(found["kind"], table) for table in roles(found["tables"])]
         name_vocabularies(bench, self.tables, vocabulary)
-        self.lists = Lists(bench)
+        self.lists = Lists(bench, notes=list(found["notes"]))
         self.notes = self.lists.notes
         self.by_patient = counted_for_each(bench, self.tables)  # visits are
         self.lacking: dict[str, str] = {}

@@ -12,7 +12,11 @@ from atoll.cdm import delimited, pace
 from atoll.cdm.vocabulary import require
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
+from atoll.features.imports import import_source
 from atoll.ingest import excel
+from atoll.ingest.checking import check_against, filled
+from atoll.ingest.doubts import doubts
+from atoll.ingest.load import load
 from atoll.ingest.lookups import read_list
 from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
@@ -20,7 +24,7 @@ from atoll.ingest.terms.concepts import read_concepts
 from atoll.ingest.terms.files import read_decisions, read_names
 from atoll.ingest.terms.review import read_items
 from atoll.study.nodes import Problems
-from tests.ingest.exports import MAPPING, RESULTS, loaded, mapping, rows
+from tests.ingest.exports import MAPPING, RESULTS, TODAY, loaded, mapping, rows, write
 
 
 def opened(path, folder):
@@ -145,6 +149,22 @@ def test_a_code_list_with_a_duplicate(tmp_path):
         read_list("sex", tmp_path / "sex.csv")
 
 
+def test_a_code_list_in_gb18030_is_read_by_all_who_read_lists(tmp_path):
+    made = mapping(tmp_path / "m")
+    path = tmp_path / "m" / "sex.csv"
+    path.write_bytes("code,name,concept_id\nM,男,8507\nF,女,8532\nU,未知,\n".encode("gb18030"))
+    assert read_list("sex", path)[1][0] == ("M", "男", "8507")
+    assert [name.name for name in read_names(path)] == ["未知"]
+    assert doubts(made, None) == [] and [one.filled for one in filled(made)] == [2]
+    export = write(tmp_path / "export")
+    check_against(made, str(export))
+    assert load(made, str(export), tmp_path / "cdm.duckdb", today=TODAY).tables["person"] == 3
+    assert rows(tmp_path, "SELECT count(*) FROM person WHERE gender_concept_id = 8507") == [(1,)]
+    path.write_bytes(b"code,concept_id\n\xff\xff\xff,1\n")
+    with pytest.raises(DataError, match=r"sex\.csv is neither UTF-8 nor GB18030\. Save it as CSV in UTF-8"):
+        read_list("sex", path)
+
+
 def test_a_code_list_with_a_word_for_a_concept(tmp_path):
     (tmp_path / "sex.csv").write_text("code,concept_id\nM,male\n")
     with pytest.raises(
@@ -239,3 +259,42 @@ def test_a_long_reading_says_file_bytes_and_time(tmp_path, monkeypatch):
     assert re.fullmatch(r"a\.csv \([\d,]+ bytes\): [\d,]+ bytes read, about \d+ s left", told[1])
     assert "columns of a" in told
     assert re.fullmatch(r"columns of a: 2,000 rows, 1 of 2 done, about \d+ s left", told[-1])
+
+
+def test_an_encoding_that_is_not_the_files_own_is_found_wherever_the_byte_stands(tmp_path):
+    lines = "no,名称\n" + "".join(f"{n},abcdefghij\n" for n in range(200_000))
+    (tmp_path / "a.csv").write_bytes(lines.encode() + "x,糖\n".encode("gb18030"))
+    text = "mapping: 1\nname: a\nsource: {encoding: UTF8}\nrules: [{to: person, from: a, columns: {}}]\n"
+    with Workbench() as bench, pytest.raises(DataError, match=r"Line 200,002 of a\.csv cannot be read as utf-8"):
+        open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work", mapping(tmp_path / "m", text))
+
+
+def test_an_encoding_that_nobody_knows(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"There is no encoding 'utf-9'"):
+        delimited.look(tmp_path / "a.csv", "utf-9")
+
+
+BIG5 = "編號,診斷名稱,備註\n" + "".join(f"{n},糖尿病及高血壓之追蹤檢查,門診處方{n}\n" for n in range(9))
+GB18030 = "编号,诊断名称,备注\n" + "".join(f"{n},糖尿病和高血压的随访检查,门诊处方{n}\n" for n in range(9))
+
+
+@pytest.mark.parametrize(("text", "encoding", "doubted"), [(BIG5, "big5", True), (GB18030, "gb18030", False),
+                                                           (BIG5, "gb18030", False)])  # fmt: skip
+def test_what_may_be_big5_is_told_and_read_when_it_is_said(tmp_path, text, encoding, doubted):
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    with Workbench() as bench:
+        told = open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work").told()
+        assert [("Big5" in note) for note in told] == [True] * doubted
+        said = (
+            f"mapping: 1\nname: a\nsource: {{encoding: {encoding}}}\nrules: [{{to: person, from: a, columns: {{}}}}]\n"
+        )
+        source = open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work", mapping(tmp_path / "m", said))
+        assert list(source.tables["a"].columns) == text.splitlines()[0].split(",") and not source.told()
+
+
+def test_what_may_be_big5_is_told_of_one_table_too(tmp_path):
+    (tmp_path / "a.csv").write_bytes(("title\n" + BIG5).encode("big5"))
+    notes: list[str] = []
+    import_source(str(tmp_path / "a.csv"), tmp_path / "a.parquet", notes=notes)
+    assert len(notes) == 2 and "Big5" in notes[0] and "passed over a line" in notes[1]

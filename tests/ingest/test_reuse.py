@@ -22,9 +22,9 @@ from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, VISITS, load
 from tests.ingest.test_vocabularies import athena
 
 PLAN = {"vocabulary": "v", "concepts": "c", "program": "1"}
-DECLARED = SourceTable("results", "a.csv", "utf-8", ",", ("row", "code"), ("?",), (3, 1))
-OTHER = {"name": "r", "file": "b.csv", "encoding": "cp1252", "delimiter": ";", "columns": ("code", "row"),
-         "missing": ("-9",), "place": (9, 9)}  # fmt: skip
+DECLARED = SourceTable("results", "a.csv", "s", None, "utf-8", ",", ("row", "code"), ("?",), (3, 1))
+OTHER = {"name": "r", "file": "b.csv", "sheet": "t", "skip": 0, "encoding": "cp1252", "delimiter": ";",
+         "columns": ("code", "row"), "missing": ("-9",), "place": (9, 9)}  # fmt: skip
 
 
 def mark(bench: Workbench, document: Mapping, files: tuple[tuple[str, str], ...] = (("results", "1"),)) -> str:

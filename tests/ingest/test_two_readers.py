@@ -27,6 +27,13 @@ AWKWARD = {
     "a mark": ("a.csv", "\ufeffno,word\nx1,a\n"),
     "GB18030": ("a.csv", LINES.encode("gb18030")),
     "UTF-16": ("a.csv", LINES.encode("utf-16")),
+    "UTF-16 without its mark": ("a.csv", LINES.encode("utf-16-le")),
+    "UTF-16 of big ends without its mark": ("a.csv", LINES.encode("utf-16-be")),
+    "a name in capitals": ("A.CSV", "no,word\nx1,a\n"),
+    "packed, a name in capitals": ("A.CSV.GZ", gzip.compress(LINES.encode())),
+    "line ends of the old Mac": ("a.csv", "no,word\rx1,a\rx2,b\r"),
+    "a title": ("a.csv", "title,,\n\nno,word,n\nx1,a,1\n"),
+    "empty lines above": ("a.csv", "\n\nno,word\nx1,a\n"),
     "packed GB18030": ("a.csv.gz", gzip.compress(LINES.encode("gb18030"))),
     "line ends of Windows": ("a.csv", "no,word\r\nx1,a\r\nx2,b\r\n"),
     "two kinds of line ends": ("a.csv", "no,word\r\nx1,a\nx2,b\r\n"),
@@ -50,10 +57,11 @@ REFUSED = {
 
 def of_export(path, folder):
     """As an export is read; what stands for nothing is said, as a mapping does."""
-    text = f"mapping: 1\nname: a\nsource: {{missing: {list(MISSING)}}}\nrules: [{{to: person, from: a, columns: {{}}}}]"
+    rules = "rules: [{to: person, from: a, columns: {}}]"
+    text = f"mapping: 1\nname: a\nsource: {{missing: {list(MISSING)}}}\n{rules}"
     with Workbench() as bench:
         source = open_source(str(path), bench, folder / "work", mapping(folder / "m", text))
-        return bench.ibis.to_pyarrow(source.table("a")).to_pydict()
+        return bench.ibis.to_pyarrow(source.table(*source.tables)).to_pydict()
 
 
 @pytest.mark.parametrize("name", AWKWARD)

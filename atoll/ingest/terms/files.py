@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.lists import UNITS, whole_rows
+from atoll.ingest.lists import UNITS, read_text, whole_rows
 from atoll.ingest.terminology import Name, Suggestion
 from atoll.ingest.terms.units import unit_of_concept
 
@@ -21,20 +21,6 @@ DOMAINS = {
 _SHOWN = {"code": "code", "specimen": "fluid", "category": "category", "unit": "unit", "rows": "rows",
           "values": "sample_values"}  # fmt: skip  # to reviewers, and the column
 HEADINGS = ("name", "rank", "concept_id", "probability", "reason")
-
-
-def read_text(path: Path) -> str:
-    """A file's text: UTF-8, else GB18030 as Chinese hospital systems write it."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read.", "Is the path right?") from error
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DataError(f"{path.name} is neither UTF-8 nor GB18030.", "Save it as UTF-8.")
 
 
 def read_names(path: Path) -> list[Name]:

@@ -22,8 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from atoll.errors import DataError
-from atoll.ingest.lists import whole_rows
-from atoll.ingest.terms.files import read_text
+from atoll.ingest.lists import read_text, whole_rows
 
 NOTHING = 0  # decided: no concept fits
 LIST = ("name", "concept_id", "authors", "date", "source", "probability")

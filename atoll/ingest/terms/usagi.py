@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atoll.errors import DataError
-from atoll.ingest.terms.files import read_text
+from atoll.ingest.lists import read_text
 from atoll.ingest.terms.review import LIST, NOTHING, Review
 
 COLUMNS = (
