@@ -100,7 +100,7 @@ def _next(out: Output, file: Path, source: str | None, vocabulary: Path | None, 
 @with_output
 def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path | None) -> None:
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
-    from atoll.ingest.proposal import propose as draft
+    from atoll.ingest.drafts.proposal import propose as draft
 
     make_room(target)
     with out.progress("propose") as step:

@@ -10,8 +10,8 @@ import pytest
 from atoll.cdm.workbench import Workbench
 from atoll.cli.main import atoll
 from atoll.errors import AtollError
-from atoll.ingest.code_lists import Wanted, code_list
 from atoll.ingest.doubts import doubts
+from atoll.ingest.drafts.code_lists import Wanted, code_list
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.terms.concepts import common_tests
 from atoll.ingest.terms.features import unit_kind

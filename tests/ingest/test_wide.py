@@ -10,13 +10,13 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
+from atoll.ingest.drafts.proposal import propose
+from atoll.ingest.drafts.wide import columns_of_tests, heading, starter_matcher
 from atoll.ingest.explain import explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import mapping_from, read_mapping
 from atoll.ingest.meanings import meaning_of
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
-from atoll.ingest.wide import columns_of_tests, heading, starter_matcher
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, TODAY, mapping, rows, write
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.code_lists import VITALS, Test, told_unit
-from atoll.ingest.drafting import alike, called, either, named, number_of, word
+from atoll.ingest.drafts.code_lists import VITALS, Test, told_unit
+from atoll.ingest.drafts.drafting import alike, called, either, named, number_of, word
 from atoll.ingest.meanings import meaning_of
 from atoll.ingest.terminology import Matcher, Name, Suggestion
 from atoll.ingest.terms.concepts import Concept, starter_candidates
