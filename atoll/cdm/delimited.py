@@ -164,7 +164,9 @@ def _halves(head: bytes) -> str:
     first, second = head[::2].count(0), head[1::2].count(0)
     if max(first, second) * 40 < len(head) or min(first, second) * 20 > max(first, second):
         return ""
-    return "utf-16-le" if second > first else "utf-16-be"
+    found = "utf-16-le" if second > first else "utf-16-be"
+    lines, seen = head.decode(found, "replace").count("\n"), head.count(b"\n")  # a byte of 上 is a line end too
+    return found if lines == seen or (lines and not head.isascii()) else ""  # else zeros fill fields up
 
 
 def _doubt(path: Path) -> str:

@@ -269,6 +269,12 @@ def test_an_encoding_that_is_not_the_files_own_is_found_wherever_the_byte_stands
         open_source(str(tmp_path / "a.csv"), bench, tmp_path / "work", mapping(tmp_path / "m", text))
 
 
+@pytest.mark.parametrize("cell", ["a\0", "ab\0\0", "a\0\0\0", "abc\0"])
+def test_zeros_that_fill_fields_up_are_no_utf_16(tmp_path, cell):
+    (tmp_path / "a.csv").write_text("x,y\n" + f"{cell},{cell}\n" * 50)
+    assert delimited.look(tmp_path / "a.csv").encoding == "utf-8"
+
+
 def test_an_encoding_that_nobody_knows(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"There is no encoding 'utf-9'"):

@@ -29,6 +29,7 @@ AWKWARD = {
     "UTF-16": ("a.csv", LINES.encode("utf-16")),
     "UTF-16 without its mark": ("a.csv", LINES.encode("utf-16-le")),
     "UTF-16 of big ends without its mark": ("a.csv", LINES.encode("utf-16-be")),
+    "lines of Chinese in UTF-16 without its mark": ("a.csv", ("上,下\n" + "上上上,糖下上\n" * 20).encode("utf-16-le")),
     "a name in capitals": ("A.CSV", "no,word\nx1,a\n"),
     "packed, a name in capitals": ("A.CSV.GZ", gzip.compress(LINES.encode())),
     "line ends of the old Mac": ("a.csv", "no,word\rx1,a\rx2,b\r"),
