@@ -1,4 +1,5 @@
-"""Loading an export: Synthea-like CSV against DuckDB reading and writing the same bytes, FHIR against pyarrow's reader.
+"""Loading an export: Synthea-like CSV against DuckDB reading and writing the same bytes, FHIR against pyarrow's reader;
+and a scan of the CSV against DuckDB's summary of it.
 
 Every side is a whole process with the same threads and, where it can be told, the same memory; times and peaks are the
 kernel's. Making the exports takes long, so this part runs only when it is named: PARTS=loading.
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +30,15 @@ config = {"threads": int(sys.argv[3]), "memory_limit": sys.argv[4], "temp_direct
 with duckdb.connect(sys.argv[2], config=config) as connection:
     for file in sorted(Path(sys.argv[1]).glob("*.csv")):
         connection.execute(f"CREATE TABLE {file.stem} AS SELECT * FROM read_csv('{file}', all_varchar = true)")
+"""
+LOOK = """\
+import sys
+from pathlib import Path
+import duckdb
+config = {"threads": int(sys.argv[3]), "memory_limit": sys.argv[4], "temp_directory": sys.argv[2] + ".spill"}
+with duckdb.connect(config=config) as connection:
+    for file in sorted(Path(sys.argv[1]).glob("*.csv")):
+        connection.execute(f"SUMMARIZE SELECT * FROM read_csv('{file}')").fetchall()
 """
 READ = """\
 import sys
@@ -57,6 +68,7 @@ def rows(persons: int = PERSONS, fewer: int = FEWER, fhir: int = FHIR) -> list[d
         before = _load(folder, "synthea", few)
         ours, theirs = _between(folder, "synthea", export, COPY)
         small = _mean(before, _load(folder, "synthea", few))
+        looked, summed = _between(folder, "synthea", export, LOOK, _scan)
         bundle, size_of_fhir = _export(folder, "fhir", fhir)
         mine, reader = _between(folder, "fhir", bundle, READ)
     csv = f"loading Synthea-like CSV, {persons:,} persons"
@@ -68,6 +80,8 @@ def rows(persons: int = PERSONS, fewer: int = FEWER, fhir: int = FHIR) -> list[d
         {"what": "the same, peak memory", "against": "the most it may take", "ours": f"{ours.gigabytes:.1f} GB",
          "theirs": f"{GIGABYTES} GB", "ratio": ours.gigabytes / GIGABYTES, "target": 1, "note": ""},
         _row(json, mine, "pyarrow's JSON reader alone", reader, 8, size_of_fhir),
+        _row(f"looking at the CSV export, {persons:,} persons", looked, "DuckDB's SUMMARIZE of the same files", summed,
+             None, size),
     ]  # fmt: skip
 
 
@@ -95,10 +109,12 @@ def export_of(folder: Path, shape: str, persons: int) -> None:
     truth.close()
 
 
-def _between(folder: Path, shape: str, export: Path, program: str) -> tuple[Used, Used]:
-    """A load, and the mean of the other side before and after it, since neighbours come and go."""
+def _between(
+    folder: Path, shape: str, export: Path, program: str, work: Callable[[Path, str, Path], Used] | None = None
+) -> tuple[Used, Used]:
+    """A load (or other work), and the mean of the other side before and after it, since neighbours come and go."""
     words = ["-c", program, str(export), str(folder / "copy.duckdb"), str(THREADS), MEMORY]
-    before, ours, after = _measured(words), _load(folder, shape, export), _measured(words)
+    before, ours, after = _measured(words), (work or _load)(folder, shape, export), _measured(words)
     return ours, _mean(before, after)
 
 
@@ -114,6 +130,10 @@ def _load(folder: Path, shape: str, export: Path) -> Used:
     return _measured(["-m", "atoll", "load", mapping, "--from", str(export), "--cdm", target, "--memory", MEMORY])
 
 
+def _scan(folder: Path, shape: str, export: Path) -> Used:
+    return _measured(["-m", "atoll", "source", "scan", str(export), "--out", str(folder / "scan.json"), "--replace"])
+
+
 def _measured(words: list[str]) -> Used:
     """What a Python process uses."""
     start = time.perf_counter()
@@ -127,7 +147,7 @@ def _measured(words: list[str]) -> Used:
     return Used(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9)
 
 
-def _row(what: str, ours: Used, against: str, theirs: Used, target: float, size: int = 0) -> dict[str, object]:
+def _row(what: str, ours: Used, against: str, theirs: Used, target: float | None, size: int = 0) -> dict[str, object]:
     sides = {"ours": f"{ours.seconds:.1f} s", "theirs": f"{theirs.seconds:.1f} s"}
     note = f"{size / 1e6:,.0f} MB; " if size else ""
     note += f"processor time {ours.processor:.1f} against {theirs.processor:.1f} s; peak {ours.gigabytes:.1f} GB"

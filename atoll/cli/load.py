@@ -104,7 +104,7 @@ def _aside(out: Output, made: Report) -> None:
         out.say()
         out.say("Kept aside, each row with its reason (ingest.rejected):")
         kinds = {"row": "row not loaded", "value": "loaded without the value", "unit": "kept in its unit, or none",
-                 "line": "line not read", "match": "loaded, not matched"}  # fmt: skip
+                 "line": "line not read", "match": "loaded, not matched", "same": "loaded as one person"}  # fmt: skip
         rows = [(r["table"], r["source"], kinds[r["what"]], r["reason"], f"{r['rows']:,}") for r in made.rejected[:25]]
         out.table(("table", "from", "", "reason", "rows"), rows)
     for text in made.manifest.get("notes", []):

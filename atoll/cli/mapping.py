@@ -30,7 +30,7 @@ def mapping() -> None:
 @with_output
 def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) -> None:
     """Say everything that is wrong with a mapping, with line and column."""
-    from atoll.ingest.checking import check_against, complete, filled
+    from atoll.ingest.checking import complete, filled, held_against, without_concept
     from atoll.ingest.doubts import doubts
     from atoll.ingest.explain import shared_keys
     from atoll.ingest.mapping import read_mapping
@@ -39,12 +39,14 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
     read = read_mapping(file)
     if source is None:
         complete(read)
-    unused = check_against(read, source, vocabulary) if source is not None else {}
-    shared, lists, doubted = shared_keys(read), filled(read), doubts(read, vocabulary)
+    held = held_against(read, source, vocabulary) if source is not None else None
+    unused = held.unused if held else {}
+    shared, likely = shared_keys(read), [*without_concept(read), *(held.doubts if held else ())]
+    lists, doubted = filled(read), doubts(read, vocabulary)
     if certain := [Problem(0, f"{one.file}, line {one.line}", one.what, one.remedy) for one in doubted if one.certain]:
         raise Problems("The code lists hold concepts that do not fit:", certain)
     document = {"name": read.name, "rules": len(read.rules), "sha256": read.digest, "unused": unused}
-    document |= {"lists": [one.__dict__ for one in lists], "shared_keys": shared}
+    document |= {"lists": [one.__dict__ for one in lists], "shared_keys": shared, "likely_mistakes": likely}
     out.result(document | {"doubts": [one.__dict__ for one in doubted]})
     empty = [one for one in lists if not one.filled]
     fits = "can be read" if source is None else "name what the export has" if empty else "fit the export"
@@ -58,7 +60,7 @@ def check(out: Output, file: Path, source: str | None, vocabulary: Path | None) 
             out.say(
                 f"{one.file}: {one.without_unit:,} codes have no unit there; a value whose row gives none has none."
             )
-    for sentence in shared:
+    for sentence in (*shared, *likely):
         out.say(sentence)
     say_doubts(out, doubted)
     _say_unused(out, unused)
@@ -98,7 +100,7 @@ def _next(out: Output, file: Path, source: str | None, vocabulary: Path | None, 
 @with_output
 def propose(out: Output, source: str, target: Path, name: str, vocabulary: Path | None) -> None:
     """Draft a mapping from what an export looks like. What could not be guessed is marked TODO."""
-    from atoll.ingest.proposal import propose as draft
+    from atoll.ingest.drafts.proposal import propose as draft
 
     make_room(target)
     with out.progress("propose") as step:

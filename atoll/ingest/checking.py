@@ -12,19 +12,31 @@ from atoll.cdm.vocabulary import require, starter, version_of
 from atoll.cdm.workbench import MEMORY
 from atoll.durable import privately
 from atoll.ingest.expressions import ExpressionError, names
-from atoll.ingest.lookups import Lookups, read_list
+from atoll.ingest.judged import Context
+from atoll.ingest.kinds import SEPARATOR
+from atoll.ingest.lookups import Lookups, owner_of, read_list
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import Build
 from atoll.ingest.rule_source import faults, misfits, source_rows, sourced, tables_of
-from atoll.ingest.rules import Compiled, Context, compile_rule, needed
+from atoll.ingest.rules import Compiled, compile_rule, needed
 from atoll.ingest.sources import LEFT_OUT, Source, open_source
 from atoll.study.nodes import Problem, Problems
 
 
-def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> dict[str, list[str]]:
-    """Hold a mapping against an export and a vocabulary, without loading anything.
+@dataclass(frozen=True)
+class Held:
+    """What is no error of a mapping that fits an export.
 
-    Returns what it does not use of the export: table → columns, none of them for a whole table that was not opened.
+    unused   what it does not use of the export: table → columns, none of them for a whole table that was not opened
+    doubts   a sentence for each list that lacks most codes of a rule's rows
+    """
+
+    unused: dict[str, list[str]]
+    doubts: list[str]
+
+
+def held_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> Held:
+    """Hold a mapping against an export and a vocabulary, without loading anything.
 
     Raises
     ------
@@ -34,7 +46,48 @@ def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None
     with trial(mapping, address, vocabulary) as (source, lookups):
         check(mapping, source, lookups)
         tables = {name: list(table.columns) for name, table in source.tables.items()}
-        return unused(mapping, tables) | {name: [] for name in source.others}
+        left = unused(mapping, tables) | {name: [] for name in source.others}
+        return Held(left, _unlisted(mapping, source, lookups))
+
+
+def check_against(mapping: Mapping, address: str, vocabulary: Path | None = None) -> dict[str, list[str]]:
+    """The same (`held_against`); returns what is not used."""
+    return held_against(mapping, address, vocabulary).unused
+
+
+def _unlisted(mapping: Mapping, source: Source, lookups: Lookups) -> list[str]:
+    """Lists that lack more than half of the codes for which a rule's rows look there."""
+    listed = {owner_of("list", name): (path.name, {row[0] for row in read_list(name, path)[1]})
+              for name, path in mapping.lists.items()}  # fmt: skip
+    said = []
+    for rule in mapping.rules:
+        made = compiled_rule(rule, source, lookups, Context(None, {}, "2100-01-01"))
+        found: dict[str, dict[str, int]] = {}
+        for table in made.looked:
+            query = lookups.bench.sql(table.filter(table.looked.notnull()))
+            for looked, rows in lookups.bench.rows(f"SELECT looked, count(*) FROM ({query}) GROUP BY 1"):
+                owner, _, code = looked.partition(SEPARATOR)
+                codes = found.setdefault(owner, {})
+                codes[code] = codes.get(code, 0) + rows
+        for owner, codes in found.items():
+            file, known = listed.get(owner, ("", set(codes)))
+            lacking = [rows for code, rows in codes.items() if code not in known]
+            if len(lacking) > len(codes) / 2:
+                said.append(
+                    f"{file} lacks {len(lacking):,} of {len(codes):,} codes that {rule.title} looks up there"
+                    f" ({sum(lacking):,} of {sum(codes.values()):,} rows). Is it the list for this column?"
+                )
+    return said
+
+
+def without_concept(mapping: Mapping) -> list[str]:
+    """A sentence for each rule that does not say what its rows are about, or of which kind: all get concept 0."""
+    return [
+        f"Line {rule.place[0]}: {rule.title} has no {name}: all its rows get concept 0. Write one concept for all, or"
+        " look it up."
+        for rule in mapping.rules
+        if (name := rule.table.concept()) and rule.table.columns[name].required and name not in rule.columns
+    ]
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ def compiled(tree: Expression, scope: Scope) -> Value:
         graded=made.graded + tuple(one for argument in arguments for one in argument.graded),
         kept=next((one.kept for one in (made, *arguments) if one.kept is not None), None),
         converted=next((one.converted for one in (made, *arguments) if one.converted is not None), None),
+        into=next((one.into for one in (made, *arguments) if one.into is not None), None),
     )
 
 
@@ -164,9 +165,9 @@ def _case(tree: Case, scope: Scope) -> Value:
         each = [getattr(value, part) for value in values]
         if all(one is None for one in each):
             return None
-        dtype = "int32" if part in ("concept", "kept") else "string"
+        dtype = "int32" if part in ("concept", "kept", "into") else "string"
         filled = [ibis().null(dtype) if one is None else one.cast(dtype) for one in each]
         return ibis().cases(*zip(branches, filled, strict=False), else_=filled[-1])
 
     return Value(made, kind, bad, told("source"), told("concept"), said("bare"), said("graded"), told("kept"),
-                 told("converted"))  # fmt: skip
+                 told("converted"), told("into"), told("looked"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""What follows from the events: observation periods, condition eras and drug eras.
+"""What follows from the events: observation periods, condition eras, drug eras, and concepts of the hospital's own.
 
 Periods   from a person's first to last event, or split where nothing happened for more than `gap` days; never before
           birth or after death.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atoll.cdm.tables import EHR, tables
+from atoll.cdm.tables import EHR, LOCAL, tables
 from atoll.cdm.workbench import Workbench, quoted
 from atoll.ingest.rule_source import row_id_of
 
@@ -97,4 +97,21 @@ def drug_eras(bench: Workbench, gap: int = GAP) -> None:
         f"INSERT INTO main.drug_era SELECT {row_id_of('drug_era', 'person_id', 'concept', 'first')}, person_id,"
         " concept, first, last, n, greatest(length - days, 0) FROM"
         f" ({_joined_up(spans, gap)}) ORDER BY person_id, first, concept"
+    )
+
+
+def own_concepts(bench: Workbench, filled: Sequence[str]) -> None:
+    """The concepts of the hospital's own that rows of the tables filled have. One that no row has any more keeps its
+    number in `ingest.local_concept` alone: the model's tables do not depend on what was loaded before."""
+    held = " UNION ".join(
+        f"SELECT {quoted(column.name)} FROM main.{quoted(name)} WHERE {quoted(column.name)} >= {LOCAL}"
+        for name in filled for column in tables()[name].columns.values() if column.concept
+    )  # fmt: skip
+    if not held:
+        return
+    bench.run(
+        "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata', left(vocabulary, 20),"
+        " 'Undefined', NULL, left(concept_code, 50), DATE '1970-01-01', DATE '2099-12-31', NULL"
+        f" FROM ingest.local_concept WHERE concept_id IN ({held}) AND concept_id NOT IN (SELECT concept_id FROM"
+        " main.concept) ORDER BY concept_id"
     )

@@ -1,5 +1,6 @@
 """The concepts of code lists, held against the vocabulary at hand: what nobody knows, what is not standard, what is of
-another domain than the column that it fills, and tests whose concept counts mass while their unit counts moles.
+another domain than the column that it fills, and tests whose concept counts mass while their unit counts moles. And
+analytes by which nothing converts.
 
 Without a vocabulary the concepts that come with the package are all that is known, so that one of them missing there is
 a doubt and no fault.
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atoll.cdm.tables import LOCAL
-from atoll.ingest.expressions import Call, Case, Constant, Expression
+from atoll.ingest.expressions import Call, Constant, Expression, calls
 from atoll.ingest.lists import read_text
-from atoll.ingest.lookups import read_list
+from atoll.ingest.lookups import no_analyte, read_list
 from atoll.ingest.mapping import Mapping
 from atoll.ingest.terms.concepts import starter_candidates
 from atoll.ingest.terms.units import differs, property_of, unit_of_concept
@@ -50,7 +51,7 @@ class _Known(NamedTuple):
 
 
 def doubts(mapping: Mapping, vocabulary: Path | None = None) -> list[Doubt]:
-    """Every line of a list whose concept does not fit, in order.
+    """Every line of a list whose concept or analyte does not fit, in order.
 
     Raises
     ------
@@ -65,7 +66,30 @@ def doubts(mapping: Mapping, vocabulary: Path | None = None) -> list[Doubt]:
         for name, rows in held.items()
         for row in rows
         for doubt in _of_line(mapping.lists[name].name, row, known.get(row.concept_id), used[name], vocabulary)
-    ]
+    ] + _of_analytes(mapping)
+
+
+def _of_analytes(mapping: Mapping) -> list[Doubt]:
+    """Lines of lists by whose analyte values are converted, and which name one that nothing converts by."""
+    trees = [one.tree for rule in mapping.rules for one in rule.columns.values()]
+    asked = {found for tree in trees for found in _analytes(tree) if found[0] in mapping.lists}
+    found = []
+    for name, column in sorted(asked):
+        read_list(name, mapping.lists[name])  # says what is wrong with it
+        for line, row in _rows(mapping.lists[name]):
+            if wrong := no_analyte(row.get(column, "")):
+                found.append(Doubt(mapping.lists[name].name, line, 0, *wrong))
+    return found
+
+
+def _analytes(tree: Expression) -> Iterator[tuple[str, str]]:
+    """List and column in which an expression looks the analytes of its conversions up."""
+    for call in calls(tree):
+        looked = call.arguments[3] if call.function == "convert" and len(call.arguments) > 3 else None
+        if isinstance(looked, Call) and looked.function == "lookup" and len(looked.arguments) > 2:
+            name, _, column = looked.arguments
+            if isinstance(name, Constant) and isinstance(column, Constant):
+                yield str(name.value), str(column.value)
 
 
 class _Line(NamedTuple):
@@ -93,28 +117,27 @@ def _domains(mapping: Mapping) -> dict[str, dict[str, tuple[str, ...]]]:
 
 def _lists(tree: Expression) -> Iterator[str]:
     """The lists whose concepts an expression looks up."""
-    if isinstance(tree, Case):
-        for condition, value in tree.branches:
-            yield from (*_lists(condition), *_lists(value))
-        yield from _lists(tree.otherwise)
-    elif isinstance(tree, Call):
-        name, *rest = tree.arguments or (None,)
-        if tree.function == "lookup" and isinstance(name, Constant) and len(rest) == 1:
+    for call in calls(tree):
+        name, *rest = call.arguments or (None,)
+        if call.function == "lookup" and isinstance(name, Constant) and len(rest) == 1:
             yield str(name.value)
-        for argument in tree.arguments:
-            yield from _lists(argument)
 
 
 def _lines(name: str, path: Path) -> Iterator[_Line]:
     columns, _ = read_list(name, path)  # says what is wrong with it
     if "concept_id" not in columns:
         return
+    for number, row in _rows(path):
+        if row.get("concept_id", "") not in ("", "0"):
+            yield _Line(number, int(row["concept_id"]), row.get("unit", ""), row.get("analyte", ""))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and row of a list."""
     rows = list(csv.reader(io.StringIO(read_text(path))))
     header = [column.strip() for column in rows[0]]
     for number, cells in enumerate(rows[1:], 2):
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        if row.get("concept_id", "") not in ("", "0"):
-            yield _Line(number, int(row["concept_id"]), row.get("unit", ""), row.get("analyte", ""))
+        yield number, dict(zip(header, (cell.strip() for cell in cells), strict=False))
 
 
 def _known(ids: Iterable[int], vocabulary: Path | None) -> dict[int, _Known]:

@@ -290,6 +290,17 @@ def _leaf(token: _Token) -> Expression:
     return Name(token.text[1:-1].replace("``", "`") if token.kind == "column" else token.text, token.place)
 
 
+def calls(tree: Expression) -> Iterator[Call]:
+    """Every function that an expression calls, the outer before the inner."""
+    if isinstance(tree, Call):
+        yield tree
+        for argument in tree.arguments:
+            yield from calls(argument)
+    elif isinstance(tree, Case):
+        for part in (*(one for branch in tree.branches for one in branch), tree.otherwise):
+            yield from calls(part)
+
+
 def names(tree: Expression) -> Iterator[Name]:
     """Every column that an expression names, in order of reading."""
     if isinstance(tree, Name):

@@ -7,12 +7,13 @@ in `Value.bad`: the loader keeps such rows aside with the reason instead of losi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from atoll.ingest.expressions import ExpressionError
+from atoll.ingest.expressions import Constant, ExpressionError
 from atoll.ingest.kinds import (
     DTYPES,
+    SEPARATOR,
     Function,
     Kind,
     Making,
@@ -31,7 +32,7 @@ from atoll.ingest.kinds import (
     together,
     year_first,
 )  # fmt: skip
-from atoll.ingest.lookups import CONCEPTS
+from atoll.ingest.lookups import CONCEPTS, key_of_code, no_analyte, owner_of
 
 _FAR = 1_000_000_000  # letters: no text is longer, and the engine counts no further
 PATTERNS = "Patterns are made of yyyy MM dd HH mm ss and the signs between them."
@@ -201,7 +202,7 @@ def _coalesce(making: Making, *values: Value) -> Value:
             *((taken, nothing if one is None else one.cast(dtype)) for taken, one in said), else_=nothing
         )
 
-    return Value(made, kind, bad, told("source", "string"), told("concept", "int32"))
+    return Value(made, kind, bad, told("source", "string"), told("concept", "int32"), looked=told("looked", "string"))
 
 
 def _lookup(making: Making, listed: Value, x: Value, column: Value | None = None) -> Value:
@@ -217,14 +218,18 @@ def _lookup(making: Making, listed: Value, x: Value, column: Value | None = None
         )
     if wanted != CONCEPTS[0]:
         return Value(found[wanted], "integer" if wanted in CONCEPTS else "text")
-    return Value(found["concept_id"], "integer", source=key.ibis, concept=found["source_concept_id"])
+    return _concept("list", name, key.ibis, found)
 
 
 def _code(making: Making, vocabulary: Value, x: Value) -> Value:
     name = str(making.constant(0, "The vocabulary's name"))
     key = _text(making, x)
-    found = making.scope.joined("code", name, (key,), making.call)
-    return Value(found["concept_id"], "integer", source=key.ibis, concept=found["source_concept_id"])
+    return _concept("code", name, key.ibis, making.scope.joined("code", name, (key,), making.call))
+
+
+def _concept(kind: str, name: str, text: Any, found: Mapping[str, Any]) -> Value:
+    looked = ibis().literal(owner_of(kind, name) + SEPARATOR) + key_of_code(kind, name, text)
+    return Value(found["concept_id"], "integer", source=text, concept=found["source_concept_id"], looked=looked)
 
 
 def _unit(making: Making, x: Value) -> Value:
@@ -233,6 +238,9 @@ def _unit(making: Making, x: Value) -> Value:
 
 
 def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: Value | None = None) -> Value:
+    for named in making.call.arguments[3:]:
+        if isinstance(named, Constant) and (wrong := no_analyte(str(named.value or ""))):
+            raise ExpressionError(named.place, *wrong)
     keys = tuple(_text(making, each) for each in (unit, wanted, analyte) if each)
     found = making.scope.joined("convert", "", keys, making.call)
     number, without = as_kind(value, "number"), keys[0].ibis.isnull()
@@ -241,8 +249,9 @@ def _convert(making: Making, value: Value, unit: Value, wanted: Value, analyte: 
     made = ibis().ifelse(stays, number, number * found["factor"] + found["offset"])
     kept = ibis().ifelse(number.notnull() & ~without & stays, found["concept_id"].fill_null(0), None)
     return Value(
-        made, "number", bare=(number.notnull() & without,), kept=kept, converted=together([key.ibis for key in keys])
-    )
+        made, "number", bare=(number.notnull() & without,), kept=kept, converted=together([key.ibis for key in keys]),
+        into=found["into_concept_id"],
+    )  # fmt: skip
 
 
 def _result(column: str, kind: Kind) -> Callable[..., Value]:
@@ -252,9 +261,11 @@ def _result(column: str, kind: Kind) -> Callable[..., Value]:
         key = _text(making, x)
         found = making.scope.joined("result", making.decimal(1), (key,), making.call)
         read, word = found[column], found["value_as_concept_id"].notnull()
-        if kind != "number":
-            return Value(read, kind)
-        said = word if column == "number" else word | found["low"].notnull() | found["high"].notnull()
+        said = word if column != "value_as_concept_id" else ibis().literal(False)  # the rule sees what a number took
+        if column not in ("number", "value_as_concept_id"):
+            said = said | found["low"].notnull() | found["high"].notnull()
+        if column == "operator_concept_id":
+            said = said | found["number"].notnull()
         graded = (word,) if column == "number" else ()
         return Value(read, kind, (key.ibis.notnull() & read.isnull() & ~said,), graded=graded)
 

@@ -36,6 +36,8 @@ class Value:
     graded   Ibis conditions: the result is in words, or a grade (1+): it has neither number nor unit
     kept     the Ibis expression of the concept of the unit that a number keeps since it does not convert, or None
     converted  the Ibis expression of what a conversion read: unit, wanted unit and analyte as one text, or None
+    into     the Ibis expression of the concept of the unit into which a number is converted, or None
+    looked   the Ibis expression of where a look-up of a concept looked, and for which code, as one text, or None
     """
 
     ibis: Any
@@ -47,6 +49,8 @@ class Value:
     graded: tuple[Any, ...] = ()
     kept: Any = None
     converted: Any = None
+    into: Any = None
+    looked: Any = None
 
 
 class Scope(Protocol):

@@ -22,15 +22,17 @@ from atoll.cdm.tables import DERIVED, VOCABULARY, tables
 from atoll.cdm.vocabulary import digest_of, require, starter, version_of
 from atoll.cdm.workbench import MEMORY, Workbench, literal, quoted, room_in
 from atoll.durable import privately
+from atoll.errors import DataError, StudyError
 from atoll.ingest import derive, emptied, persons, repeats, reuse, unit_gaps
 from atoll.ingest.checking import check, compiled_rule, unread
 from atoll.ingest.formats import NO_TABLE
+from atoll.ingest.judged import Context
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.losses import refuse_losses, rows_read
 from atoll.ingest.mapping import Mapping, Rule
 from atoll.ingest.release import AGAIN, Build, keep_broken_lines, manifest_of, only_one, refuse_foreign
 from atoll.ingest.report import Report, report_of
-from atoll.ingest.rules import Context
+from atoll.ingest.rule_source import literal_row
 from atoll.ingest.sources import open_source
 from atoll.version import VERSION
 
@@ -119,8 +121,25 @@ class _Load:
         self.mapping, self.address, self.target, self.vocabulary = mapping, address, target, vocabulary
         self.memory, self.today, self.progress = memory, today, progress or (lambda text: None)
         self.anyway, self.began = anyway, time.monotonic()
+        self.begun = self.waits = False
 
     def run(self) -> Report:
+        try:
+            return self._run()
+        except (DataError, StudyError):
+            self._clear()
+            raise
+
+    def _clear(self) -> None:
+        """Leave nothing of patients behind a refusal. What goes on later stays: a release that is made and waits, and
+        what another mapping's load that was killed left."""
+        if self.begun and not self.waits:
+            for part in (".next", ".next.wal"):
+                self.target.with_name(self.target.name + part).unlink(missing_ok=True)
+        if not self.target.with_name(self.target.name + ".next").exists():
+            shutil.rmtree(self._work(), ignore_errors=True)
+
+    def _run(self) -> Report:
         self.progress("reading the files' encodings and hashes")
         previous = manifest_of(self.target)
         version = version_of(self.vocabulary)
@@ -130,9 +149,11 @@ class _Load:
             shutil.rmtree(self._work(), ignore_errors=True)
             return self._as_it_is(previous)
         build = Build(self.target, plan["plan"], self._order(), memory=self.memory, vocabulary=self.vocabulary)
+        self.begun = True
         try:
             manifest = build.sealed or self._make(build, plan, previous)
             report = report_of(build.bench, manifest, build.resumed)
+            self.waits = True
             if not self.anyway:
                 refuse_losses(previous, manifest, report.rejected)
             build.put_in_force()
@@ -271,7 +292,7 @@ class _Load:
     def _insert(self, rule: Rule, filled: Sequence[str]) -> None:
         bench = self.bench
         made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-        self.lookups.complete_all(made.asked, rule.to)
+        self.lookups.complete_all(made.asked)
         bench.run(f"INSERT INTO ingest.rule VALUES ({rule.position}, {literal(rule.to)}, {literal(rule.source)})")
         for bit, note in enumerate(made.notes):
             bench.run(f"INSERT INTO ingest.note VALUES ({rule.position}, {bit}, {literal(note)})")
@@ -281,9 +302,11 @@ class _Load:
         listed = ", ".join(quoted(name) for name in columns)
         with bench.joined_as_written():
             bench.run(
-                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _row, _rule)"
+                f"INSERT INTO main.{quoted(rule.to)} ({listed}, _key, _reason, _note, _converted, _comes, _unmapped,"
+                " _row, _rule)"
                 f" SELECT {listed}, CASE WHEN {_keeps(rule)} THEN _key END, _reason, nullif(_note, 0), _converted,"
-                f" _comes, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM ({bench.sql(made.query)})"
+                f" _comes, _unmapped, CASE WHEN {_keeps(rule)} THEN {row} END, {rule.position} FROM"
+                f" ({bench.sql(made.query)})"
             )
 
     def _name_repeated(self, name: str, rules: Sequence[Rule], filled: Sequence[str]) -> None:
@@ -292,7 +315,7 @@ class _Load:
         columns = ", ".join(map(quoted, tables()[name].columns))
         for rule in rules:
             made = compiled_rule(rule, self.source, self.lookups, self._context(filled))
-            self.lookups.complete_all(made.asked, rule.to)
+            self.lookups.complete_all(made.asked)
             row = literal_row([column for column in made.query.columns if column.startswith("source:")])
             parts.append(
                 f"SELECT {columns}, _key, {row} AS row, {literal(rule.source)} AS source FROM"
@@ -339,12 +362,7 @@ class _Load:
                     unit_gaps.look(self.bench, self.mapping.infer_units)
         with self.build.step("own concepts") as run:
             if run:
-                self.bench.run(
-                    "INSERT INTO main.concept SELECT concept_id::INTEGER, concept_code, 'Metadata',"
-                    " left(vocabulary, 20),"
-                    " 'Undefined', NULL, left(concept_code, 50), DATE '1970-01-01', DATE '2099-12-31', NULL"
-                    " FROM ingest.local_concept WHERE concept_id NOT IN (SELECT concept_id FROM main.concept)"
-                )
+                derive.own_concepts(self.bench, filled)
 
     def _finish(self, plan: dict[str, Any], previous: dict[str, Any]) -> dict[str, Any]:
         """Seal the release; gives its manifest."""
@@ -372,12 +390,6 @@ class _Load:
             f" 'v5.4', {literal(str(manifest['vocabulary'])[:20])},"
             f" {literal('mapping ' + manifest['mapping']['sha256'][:12])}, 0)"
         )
-
-
-def literal_row(kept: Sequence[str]) -> str:
-    """The SQL of a source row as JSON text."""
-    pairs = ", ".join(f"{literal(name.removeprefix('source:'))}: {quoted(name)}" for name in kept)
-    return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
 
 
 def _keeps(rule: Rule) -> str:

@@ -19,7 +19,7 @@ from atoll.errors import DataError
 from atoll.ingest.kinds import SEPARATOR
 from atoll.ingest.lists import read_text, whole_rows
 from atoll.ingest.values import COLUMNS, parse_values
-from atoll.study.units import UnitError, canonical, conversion, unit_concepts
+from atoll.study.units import UnitError, analytes, canonical, conversion, unit_concepts
 
 DOTLESS = ("ICD9CM", "ICD9Proc", "ICD9ProcCN", "ICD10", "ICD10CM", "ICD10CN", "ICD10PCS", "ICD10GM")
 NAMED = ("list", "code")  # look-ups whose keys without a concept are named
@@ -76,6 +76,27 @@ def as_code(vocabulary: str, column: str) -> str:
     return f"replace(upper(trim({column})), '.', '')" if vocabulary in DOTLESS else f"trim({column})"
 
 
+def key_of_code(kind: str, parameter: str, text: Any) -> Any:
+    """The Ibis expression of a text as the look-up's key is written."""
+    return text.upper().replace(".", "") if kind == "code" and parameter in DOTLESS else text
+
+
+def no_analyte(word: str) -> tuple[str, str] | None:
+    """What is wrong with a text as the analyte of a conversion, and what to do; None where nothing is."""
+    from difflib import get_close_matches
+
+    if not word or word in analytes():
+        return None
+    if near := get_close_matches(word, analytes(), 1, 0.5):
+        return f"there is no analyte {word!r}.", f"Did you mean {near[0]}?"
+    return f"there is no analyte {word!r}.", f"There are: {', '.join(analytes())}. Or leave it empty."
+
+
+def owner_of(kind: str, parameter: str) -> str:
+    """Whose a code is, as `ingest.local_concept` and `ingest.unmapped` call it: a vocabulary's or a list's."""
+    return parameter if kind == "code" else f"list {parameter}"
+
+
 def _with_sources(columns: Sequence[str]) -> tuple[str, ...]:
     """What a list with these columns (the code's first) gives for a code: of concepts also those of the hospital."""
     return tuple(dict.fromkeys((*columns[1:], *(CONCEPTS[1:] if CONCEPTS[0] in columns else ()))))
@@ -87,7 +108,7 @@ class Lookups:
     def __init__(self, bench: Workbench, lists: Mapping[str, Path]):
         self.bench, self.lists = bench, lists
         self._made: dict[tuple[str, str], str] = {}
-        self._completed: set[tuple[str, str, str, str]] = set()
+        self._completed: set[tuple[str, str, str]] = set()
 
     def columns(self, kind: str, parameter: str) -> tuple[str, ...]:
         """Names of the columns that a look-up gives, beside its key.
@@ -152,23 +173,25 @@ class Lookups:
         self.bench.duckdb.unregister("lookup_list")
 
     def _code(self, vocabulary: str, name: str) -> None:
-        """Every code with its standard concepts; a deprecated one through the concept that replaced it."""
+        """Every code with its standard concepts; a deprecated one through what replaced it, however often."""
         key = as_code(vocabulary, "concept_code")
         self.bench.run(
             f"CREATE TEMP TABLE {quoted(name)} AS "
-            f"WITH source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason FROM"
-            " main.concept"
-            f" WHERE vocabulary_id = {literal(vocabulary)}),"
+            f"WITH RECURSIVE source AS (SELECT concept_id, {key} AS key, standard_concept, domain_id, invalid_reason"
+            f" FROM main.concept WHERE vocabulary_id = {literal(vocabulary)}),"
             " valid AS (SELECT concept_id_1, concept_id_2, relationship_id FROM main.concept_relationship"
             "  WHERE invalid_reason IS NULL AND relationship_id IN ('Maps to', 'Concept replaced by')),"
+            " mapping AS (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to'),"
             " replaced AS (SELECT s.concept_id, v.concept_id_2 AS next FROM source s JOIN valid v"
             "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Concept replaced by' WHERE"
-            " s.invalid_reason IS NOT NULL),"
+            "  s.invalid_reason IS NOT NULL AND s.concept_id NOT IN (FROM mapping)"
+            "  UNION SELECT r.concept_id, v.concept_id_2 FROM replaced r JOIN main.concept c ON c.concept_id = r.next"
+            "  JOIN valid v ON v.concept_id_1 = r.next AND v.relationship_id = 'Concept replaced by' WHERE"
+            "  c.invalid_reason IS NOT NULL AND r.next NOT IN (FROM mapping)),"
             " mapped AS (SELECT s.concept_id, v.concept_id_2 AS target FROM source s JOIN valid v"
             "  ON v.concept_id_1 = s.concept_id AND v.relationship_id = 'Maps to'"
             "  UNION SELECT r.concept_id, coalesce(v.concept_id_2, r.next) FROM replaced r LEFT JOIN valid v"
             "  ON v.concept_id_1 = r.next AND v.relationship_id = 'Maps to'"
-            "  WHERE r.concept_id NOT IN (SELECT concept_id_1 FROM valid WHERE relationship_id = 'Maps to')"
             "  UNION SELECT concept_id, concept_id FROM source WHERE standard_concept = 'S' AND invalid_reason IS"
             " NULL),"
             " standard AS (SELECT m.concept_id, c.concept_id AS target, c.domain_id FROM mapped m JOIN main.concept c"
@@ -186,29 +209,19 @@ class Lookups:
         columns = ", ".join(f"{quoted(column)} {types[dtype]}" for column, dtype in _COMPUTED[kind][0].items())
         self.bench.run(f"CREATE TEMP TABLE {quoted(name)} (key VARCHAR, {columns})")
 
-    def key(self, kind: str, parameter: str, text: Any) -> Any:
-        """The Ibis expression of a text as the look-up's key is written."""
-        if kind == "code":
-            return text.upper().replace(".", "") if parameter in DOTLESS else text
-        return text
-
-    def complete_all(self, asked: Sequence[tuple[str, str, Any]], wanted_by: str) -> None:
+    def complete_all(self, asked: Sequence[tuple[str, str, Any]]) -> None:
         """`complete` for all that a query asks, in its order: the inner look-ups before the outer."""
         for kind, parameter, keys in asked:
-            self.complete(kind, parameter, keys, wanted_by)
+            self.complete(kind, parameter, keys)
 
-    def complete(self, kind: str, parameter: str, keys: Any, wanted_by: str) -> None:
-        """Add what a rule will ask for and the look-up does not have.
-
-        keys       an Ibis table of `key` and `rows`
-        wanted_by  the table of the model that the rule fills
-        """
+    def complete(self, kind: str, parameter: str, keys: Any) -> None:
+        """Add what a rule will ask for and the look-up does not have: `keys` is an Ibis table of `key`."""
         if kind == "list" and "concept_id" not in read_list(parameter, self.lists[parameter])[0]:
             return  # a list of words has no concepts to miss
         table, query = quoted(self.table(kind, parameter).get_name()), self.bench.sql(keys)
-        if (kind, parameter, query, wanted_by) in self._completed:
+        if (kind, parameter, query) in self._completed:
             return
-        self._completed.add((kind, parameter, query, wanted_by))
+        self._completed.add((kind, parameter, query))
         with self.bench.joined_as_written():
             self.bench.run(f"CREATE OR REPLACE TEMP TABLE asked AS {query}")
         new = (
@@ -218,23 +231,18 @@ class Lookups:
             " AND coalesce(concept_id, 0) <> 0)"
         )
         if kind in NAMED:
-            self._local(kind, parameter, table, new, literal(wanted_by))
+            self._local(kind, parameter, table, new)
         else:
             found = [key for (key,) in self.bench.rows(f"SELECT key {new} ORDER BY key")]
             self._compute(kind, parameter, table, found)
 
-    def _local(self, kind: str, parameter: str, table: str, new: str, wanted_by: str) -> None:
-        """Give each unmapped code its own concept, in the order of codes, and count its rows."""
-        owner = literal(parameter if kind == "code" else f"list {parameter}")
+    def _local(self, kind: str, parameter: str, table: str, new: str) -> None:
+        """Give each unmapped code its own concept, in the order of codes."""
+        owner = literal(owner_of(kind, parameter))
         self.bench.run(
             f"INSERT INTO ingest.local_concept SELECT {owner}, key, (SELECT coalesce(max(concept_id), {LOCAL - 1})"
             f" FROM ingest.local_concept) + row_number() OVER (ORDER BY key) {new}"
             f" AND key NOT IN (SELECT concept_code FROM ingest.local_concept WHERE vocabulary = {owner})"
-        )
-        self.bench.run(
-            f"INSERT INTO ingest.unmapped SELECT {wanted_by}, {owner}, key, rows {new}"
-            f" AND key NOT IN (SELECT concept_code FROM ingest.unmapped WHERE vocabulary = {owner}"
-            f' AND "table" = {wanted_by})'
         )
         rank = ", rank" if kind == "code" else ""
         one = ", 1" if kind == "code" else ""
@@ -283,8 +291,8 @@ def _units(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
 
 
 def _conversions(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
-    """Factor and offset for unit, wanted unit and analyte in one key, nothing where they do not convert; the unit's
-    concept."""
+    """Factor and offset for unit, wanted unit and analyte in one key, nothing where they do not convert; the
+    concepts of both units."""
     import pyarrow as pa
 
     made: list[tuple[float | None, float | None]] = []
@@ -296,8 +304,10 @@ def _conversions(bench: Workbench, _: str, keys: Sequence[str]) -> Any:
             made.append((None, None))
     find, columns = unit_finder(bench), zip(*made, strict=True)
     parts = dict(zip(("factor", "offset"), (pa.array(column, pa.float64()) for column in columns), strict=True))
-    concepts = pa.array([find(key.split(SEPARATOR)[0]) for key in keys], pa.int32())
-    return pa.table({"key": list(keys), **parts, "concept_id": concepts})
+    units = [key.split(SEPARATOR)[:2] for key in keys]
+    for name, at in (("concept_id", 0), ("into_concept_id", 1)):
+        parts[name] = pa.array([find(unit[at]) for unit in units], pa.int32())
+    return pa.table({"key": list(keys), **parts})
 
 
 def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
@@ -308,7 +318,10 @@ def _results(_: Workbench, decimal: str, keys: Sequence[str]) -> Any:
 
 _COMPUTED: Mapping[str, tuple[Mapping[str, str], Callable[[Workbench, str, Sequence[str]], Any]]] = {
     "unit": ({"concept_id": "int32"}, _units),
-    "convert": ({"factor": "float64", "offset": "float64", "concept_id": "int32"}, _conversions),
+    "convert": (
+        {"factor": "float64", "offset": "float64", "concept_id": "int32", "into_concept_id": "int32"},
+        _conversions,
+    ),
     "result": (COLUMNS, _results),
 }
 _TYPES = {"concept_id": "int32", "source_concept_id": "int32", "rank": "int32"}  # of other look-ups' columns; else text

@@ -63,7 +63,7 @@ def _values(rule: Rule, mapping: Mapping, source: Source, lookups: Lookups) -> A
     """Key and value of the rows of which a rule makes persons."""
     rows, asked = chosen(rule, source_rows(rule, tables_of(rule, source)), lookups)
     scope, more = with_lookups(rows, [*mapping.match, *([rule.key] if rule.key else [])], lookups)
-    lookups.complete_all([*asked, *more], "person")
+    lookups.complete_all([*asked, *more])
     parts = [compiled(one.tree, scope).ibis.cast("string") for one in mapping.match]
     value = parts[0]
     for part in parts[1:]:
@@ -106,8 +106,9 @@ def _name(bench: Workbench, refused: dict[str, str]) -> None:
     bench.duckdb.unregister("refused")
 
 
-def linked(pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """Each key of some pairs, in order, with the number of the group that the pairs make of it."""
+def linked(pairs: Sequence[tuple[str, str]], both_ways: bool = False) -> dict[str, int]:
+    """Each key of some pairs, in order, with the number of the group that the pairs make of it; `both_ways`: of those
+    from which the pairs lead to each other and back."""
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -116,5 +117,5 @@ def linked(pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
     place = {key: position for position, key in enumerate(keys)}
     rows, columns = (np.array([place[pair[side]] for pair in pairs]) for side in (0, 1))
     graph = coo_array((np.ones(len(pairs), np.int8), (rows, columns)), shape=(len(keys), len(keys)))
-    _, groups = connected_components(graph, directed=False)
+    _, groups = connected_components(graph, directed=both_ways, connection="strong")
     return dict(zip(keys, groups.tolist(), strict=True))

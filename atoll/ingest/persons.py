@@ -12,6 +12,7 @@ rejected when the rows of one key contradict each other.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, literal
@@ -26,6 +27,7 @@ from atoll.ingest.sources import Source
 TWO_PERSONS = "two persons share one id"
 TWO_BIRTHS = "one person with two births"
 TWO_SEXES = "one person with two sexes"
+CIRCLE = "one of {} numbers that replace each other in a circle"
 
 
 def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups) -> None:
@@ -49,6 +51,8 @@ def settle(bench: Workbench, mapping: Mapping, source: Source, lookups: Lookups)
         )
     _repeated(bench)
     same = _same(mapping, source, lookups)
+    if mapping.same is not None:
+        _name_circles(bench, mapping.same.table, same)
     pairs = same + matches(bench, mapping, source, lookups, same)
     for column in ("born", "sex", "sexes"):
         bench.run(f"ALTER TABLE ingest.person_key DROP COLUMN {column}")
@@ -82,11 +86,28 @@ def _same(mapping: Mapping, source: Source, lookups: Lookups) -> list[tuple[str,
         return []
     keys = (mapping.same.key, mapping.same.other)
     scope, asked = with_lookups(sourced(source.table(mapping.same.table)), keys, lookups)
-    lookups.complete_all(asked, "person")
+    lookups.complete_all(asked)
     old, kept = (compiled(one.tree, scope).ibis.cast("string") for one in keys)
     pairs = scope.table.select(old=old, kept=kept).distinct()
     rows = source.bench.rows(source.bench.sql(pairs.filter((pairs.old != pairs.kept).fill_null(False))))
     return sorted(rows)
+
+
+def _name_circles(bench: Workbench, table: str, pairs: list[tuple[str, str]]) -> None:
+    """Name the rows of keys that replace each other in a circle: the source does not say which of them is right."""
+    import pyarrow as pa
+
+    circles = linked(pairs, both_ways=True) if pairs else {}
+    size = Counter(circles.values())
+    found = {key: CIRCLE.format(size[group]) for key, group in circles.items() if size[group] > 1}
+    if not found:
+        return
+    bench.duckdb.register("circle", pa.table({"key": list(found), "reason": list(found.values())}))
+    bench.run(
+        f"INSERT INTO ingest.rejected SELECT 'person', {literal(table)}, 'same', reason, key, _row FROM circle"
+        " LEFT JOIN main.person ON _key = key AND _reason IS NULL ORDER BY key"
+    )
+    bench.duckdb.unregister("circle")
 
 
 def _merge(bench: Workbench, pairs: list[tuple[str, str]]) -> None:

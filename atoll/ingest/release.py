@@ -39,7 +39,9 @@ AGAIN = (
     "Free some space there and type the command again: it goes on where it stopped."
     " The release in force was not touched."
 )
-EXTRA = ("_key", "_reason", "_note", "_row", "_rule", "_converted", "_comes")  # columns of a table that is being filled
+# columns of a table that is being filled
+EXTRA = {"_key": "VARCHAR", "_reason": "VARCHAR", "_note": "BIGINT", "_row": "VARCHAR", "_rule": "SMALLINT",
+         "_converted": "VARCHAR", "_comes": "DATE", "_unmapped": "VARCHAR[]"}  # fmt: skip
 _TYPES = {"int32": "INTEGER", "int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "date": "DATE",
           "timestamp": "TIMESTAMP"}  # fmt: skip
 _OWN = (
@@ -157,8 +159,7 @@ class Build:
                 if table.name not in there:
                     columns = [f"{quoted(c.name)} {_TYPES[c.dtype]}" for c in table.columns.values()]
                     if table.name in filled:
-                        columns += ["_key VARCHAR", "_reason VARCHAR", "_note BIGINT", "_row VARCHAR", "_rule SMALLINT",
-                                    "_converted VARCHAR", "_comes DATE"]  # fmt: skip
+                        columns += [f"{column} {kind}" for column, kind in EXTRA.items()]
                     bench.run(f"CREATE TABLE main.{quoted(table.name)} ({', '.join(columns)})")
             bench.run(f"INSERT INTO ingest.plan VALUES ({literal(digest)})")
 
@@ -212,6 +213,11 @@ class Build:
                     f" FROM {full} WHERE {noted} GROUP BY ALL ORDER BY ALL"
                 )
         bench.run(f"DELETE FROM {full} WHERE _reason IS NOT NULL")
+        bench.run(
+            f"INSERT INTO ingest.unmapped SELECT {literal(name)}, split_part(code, chr(31), 1),"
+            f" code[strpos(code, chr(31)) + 1:], count(*) FROM (SELECT unnest(list_distinct(_unmapped)) AS code FROM"
+            f" {full} WHERE _unmapped IS NOT NULL) GROUP BY ALL ORDER BY ALL"
+        )
         if name == "measurement":
             bench.run(
                 "INSERT INTO ingest.unit_converted SELECT 'measurement', measurement_concept_id, unit_concept_id,"

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from atoll.cdm.workbench import literal
+from atoll.cdm.workbench import literal, quoted
 from atoll.ingest.compiler import compiled, faulty, fitted
 from atoll.ingest.expressions import Call, Case, Expression, ExpressionError, Name, written
 from atoll.ingest.functions import FUNCTIONS
 from atoll.ingest.kinds import SEPARATOR, Kind, Value, stable_id, together
-from atoll.ingest.lookups import NAMED, Lookups, dtype_of
+from atoll.ingest.lookups import NAMED, Lookups, dtype_of, key_of_code
 from atoll.ingest.mapping import Rule, Written
 from atoll.ingest.sources import LEFT_OUT, Source
 
-Asked = list[tuple[str, str, Any]]  # look-ups to be completed first: kind, parameter, Ibis table of `key` and `rows`
+Asked = list[tuple[str, str, Any]]  # look-ups to be completed first: kind, parameter, Ibis table of `key`
 SOURCE = "source:"  # before the name of every column of the hospital
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("string", "text"), ("int", "integer"), ("uint", "integer"), ("float", "number"), ("decimal", "number"),
@@ -105,7 +105,7 @@ class Collecting(RuleScope):
             ) from None
         inner = {name for part in _looked_for(call) for name in _lookups_in(part)}
         if not inner - {known for _, _, known in self.found}:
-            self.asked[key] = self.lookups.key(kind, parameter, together([one.ibis for one in keys]))
+            self.asked[key] = key_of_code(kind, parameter, together([one.ibis for one in keys]))
         return {column: ibis.null(dtype_of(kind, column)) for column in columns}
 
 
@@ -300,6 +300,12 @@ def _without_lookups(table: Any, rows: Any) -> Any:
     return table if table.columns == rows.columns else table.select(*rows.columns)
 
 
+def literal_row(kept: Sequence[str]) -> str:
+    """The SQL of a source row as JSON text."""
+    pairs = ", ".join(f"{literal(name.removeprefix('source:'))}: {quoted(name)}" for name in kept)
+    return f"CAST(to_json({{{pairs}}}) AS VARCHAR)" if kept else "NULL"
+
+
 def columns_read(rule: Rule) -> list[str]:
     """The columns that a rule reads, after `each`."""
     each = rule.each
@@ -316,18 +322,13 @@ def condition_of(expression: Written, scope: RuleScope) -> Any:
     return value.ibis
 
 
-def distinct_keys(rows: Any, key: Any) -> Any:
-    keyed = rows.select(key=key)
-    return keyed.group_by("key").agg(rows=keyed.count())
-
-
 def with_lookups(
     rows: Any, expressions: Iterable[Written], lookups: Lookups, loads: Rule | None = None
 ) -> tuple[RuleScope, Asked]:
     """Rows with the columns of all look-ups in some expressions, and the keys that each will be asked for.
 
-    loads   the rule when these are its columns: codes without a concept are named then. Elsewhere a look-up only
-            chooses among rows, of which many are not loaded: there such a code has concept 0, and is not counted
+    loads   the rule when these are its columns: codes without a concept get one of the hospital's own then. Elsewhere
+            a look-up only chooses among rows, of which many are not loaded: there such a code has concept 0
     """
     expressions, asked = tuple(expressions), Asked()
     scope = Collecting(rows, lookups)
@@ -337,7 +338,7 @@ def with_lookups(
         if not scope.asked:
             return RuleScope(scope.table, lookups, scope.found), asked
         asked += [
-            (kind, name, distinct_keys(scope.table, key))
+            (kind, name, scope.table.select(key=key).distinct())
             for (kind, name, _), key in scope.asked.items()
             if loads or kind not in NAMED
         ]

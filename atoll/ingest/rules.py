@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.cdm.tables import AFTER_DEATH, EHR, SUPPLY, Column, Table, source_columns
+from atoll.cdm.tables import EHR, Column, Table, source_columns
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.compiler import compiled, fitted
+from atoll.ingest.expressions import names
+from atoll.ingest.judged import Context, Judged
 from atoll.ingest.kinds import SEPARATOR, Value, any_of, first_part, later, stable_id
 from atoll.ingest.lookups import Lookups
 from atoll.ingest.mapping import Rule
@@ -35,7 +37,9 @@ from atoll.ingest.sources import LEFT_OUT
 # notes of a number that is kept as it is
 WITHOUT_UNIT, UNKNOWN_UNIT, NOT_CONVERTED = "value without a unit", "unknown unit", "unit that does not convert"
 WITHOUT_CODE = "no code"  # note of a row that says of nothing what it is about
-EARLIEST = 1850  # year of birth; OHDSI DataQualityDashboard, plausibleValueLow of YEAR_OF_BIRTH
+# what else a result may be than the finding or sign that is read of it
+IN_PLACE = {"value_as_concept_id": ("value_as_number", "value_as_string"),
+            "operator_concept_id": ("value_as_number", "value_as_string", "value_as_concept_id")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,28 +47,16 @@ class Compiled:
     """A rule, ready to run.
 
     query    Ibis: the target's columns, `_reason`, `_note`, `_comes` (the day on which what lies in the future comes)
-             and the source's columns as `source:NAME`
+             `_unmapped` (lists and codes without a concept), and the source's columns as `source:NAME`
     notes    what the bits of `_note` mean
     asked    look-ups that must be completed first (`Lookups.complete_all`)
+    looked   Ibis tables of `looked`: where its rows look concepts up, and for which code, as one text
     """
 
     query: Any
     notes: tuple[str, ...]
     asked: Asked
-
-
-@dataclass(frozen=True)
-class Context:
-    """What rules see of the release that is being built.
-
-    persons   Ibis table: key_id, person_id, birth, death, status; None while persons are made
-    tables    tables of the model that have rows, as Ibis tables: references are looked for in them
-    today     the last day that is not in the future
-    """
-
-    persons: Any
-    tables: Mapping[str, Any]
-    today: str
+    looked: tuple[Any, ...] = ()
 
 
 def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, context: Context) -> Compiled:
@@ -80,7 +72,8 @@ def compile_rule(rule: Rule, tables: Mapping[str, Any], lookups: Lookups, contex
     loaded = [*([rule.key] if rule.key else []), *rule.columns.values()]
     scope, asked = with_lookups(rows, loaded, lookups, loads=rule)
     made = _Rule(rule, scope, context)
-    return Compiled(made.query(lookups.bench), tuple(made.notes), [*of_conditions, *of_keys, *asked])
+    query = made.query(lookups.bench)
+    return Compiled(query, tuple(made.notes), [*of_conditions, *of_keys, *asked], tuple(made.looked()))
 
 
 def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
@@ -88,17 +81,12 @@ def needed(table: Table, but: Collection[str] = REPLACED) -> list[str]:
     return [c.name for c in table.columns.values() if c.required and not c.concept and not c.key and c.name not in but]
 
 
-class _Rule:
+class _Rule(Judged):
     """One rule in two layers: first every value once, then what is made and said of them."""
 
     def __init__(self, rule: Rule, scope: RuleScope, context: Context):
-        import ibis
-
-        self.ibis, self.rule, self.scope, self.context = ibis, rule, scope, context
-        self.reasons: list[tuple[Any, str]] = []
-        self.notes: list[str] = []
-        self.bits: list[Any] = []
-        self.days: list[Any] = []
+        super().__init__(rule, context)
+        self.scope = scope
         self.parts: dict[str, set[str]] = {}
 
     def query(self, bench: Workbench) -> Any:
@@ -126,7 +114,7 @@ class _Rule:
         converted = self._said("converted", self.ibis.null("string"))
         comes = self.ibis.least(*self.days) if self.days else self.ibis.null("date")
         said = {"_key": self.layer["key"], "_reason": reason.cast("string"), "_note": note, "_converted": converted,
-                "_comes": comes}  # fmt: skip
+                "_comes": comes, "_unmapped": self._unmapped()}  # fmt: skip
         return self.layer.select(*kept, **selected, **said)
 
     def _values(self) -> Any:
@@ -146,7 +134,7 @@ class _Rule:
                 extra = {
                     "text": value.source, "concept": value.concept, "bad": any_of(value.bad),
                     "bare": any_of(value.bare), "graded": any_of(value.graded), "kept": value.kept,
-                    "converted": value.converted,
+                    "converted": value.converted, "into": value.into, "looked": value.looked,
                 }  # fmt: skip
             else:
                 made[f"value:{name}"] = value.ibis.cast("string")
@@ -202,24 +190,45 @@ class _Rule:
         """A number without a unit, or with one that nobody knows, is kept as it is, claims none, and is named. One with
         a unit that does not convert keeps it, and is named."""
         given = self.rule.columns
+        text: Any = columns.get("unit_source_value")
+        concept: Any = columns.get("unit_concept_id")
         if "value_as_number" not in given:
+            if "unit_concept_id" in given and text is not None:
+                self._note(text.notnull() & (concept.fill_null(0) == 0), UNKNOWN_UNIT)
             return
-        number, text, concept = (columns[name] for name in ("value_as_number", "unit_source_value", "unit_concept_id"))
-        converted, never = self._said("converted", None), self.ibis.literal(False)
+        number, converted, never = columns["value_as_number"], self._said("converted", None), self.ibis.literal(False)
         bare, graded = (self._said(part, never).fill_null(False) for part in ("bare", "graded"))
-        kept = self._said("kept", self.ibis.null("int32"))
+        kept, of_conversion = self._said("kept", self.ibis.null("int32")), self.ibis.literal(True)
         if converted is not None:
-            self._note((kept > 0) if "unit_concept_id" in given else kept.notnull(), NOT_CONVERTED)
-        if converted is not None and "unit_source_value" not in given:
-            text = columns["unit_source_value"] = self.ibis.coalesce(text, first_part(converted))
-        if "unit_concept_id" in given:
+            self._note(kept > 0, NOT_CONVERTED)
+            if "unit_source_value" not in given:
+                text = columns["unit_source_value"] = self.ibis.coalesce(text, first_part(converted))
+            if "unit_concept_id" not in given:  # then it follows from the conversion
+                concept, of_conversion = self._said("into", concept), converted.notnull()
+        if "unit_concept_id" in given or converted is not None:
             concept = self.ibis.coalesce(kept, (bare | graded).ifelse(None, concept))
             columns["unit_concept_id"] = concept
-            self.notes.append(UNKNOWN_UNIT)
-            self.bits.append(text.notnull() & ~graded & (concept.isnull() | (concept == 0)))
+            self._note(text.notnull() & ~graded & of_conversion & (concept.fill_null(0) == 0), UNKNOWN_UNIT)
         if converted is not None or "text:unit_concept_id" in self.layer.columns or "unit_source_value" in given:
             self.notes.append(WITHOUT_UNIT)
             self.bits.append(((number.notnull() & text.isnull()) | bare) & ~graded)
+
+    def looked(self) -> list[Any]:
+        """What the rows look up, for each column that looks up a concept."""
+        return [self.layer.select(looked=self.layer[f"looked:{name}"]) for name in self._looking()]
+
+    def _looking(self) -> list[str]:
+        columns = self.rule.table.columns
+        return [name for name, parts in self.parts.items() if "looked" in parts and columns[name].concept]
+
+    def _unmapped(self) -> Any:
+        """The lists and codes without a concept of which a row is made: as it is loaded, whatever was looked up."""
+        found = [
+            (self.layer[f"value:{name}"].fill_null(0) == 0).ifelse(self.layer[f"looked:{name}"], None)
+            for name in self._looking()
+        ]
+        nothing = self.ibis.null("array<string>")
+        return self.ibis.coalesce(*found).notnull().ifelse(self.ibis.array(found), nothing) if found else nothing
 
     def _said(self, part: str, otherwise: Any) -> Any:
         """What the number's expression says of its unit."""
@@ -258,7 +267,7 @@ class _Rule:
         if "concept" in self.parts[name] and source_columns(name)[1] not in self.rule.table.columns:
             made = self.ibis.coalesce(made.nullif(0), self.layer[f"concept:{name}"].cast("int32"), made)
         if "bad" in self.parts[name]:
-            self._fault(column, self.layer[f"bad:{name}"], f"unreadable {name}")
+            self._fault(column, self._unread(name), f"unreadable {name}")
         if column.kind == "number":
             endless = made.isinf() | made.isnan()  # a text such as `inf` is no measured number
             self._fault(column, endless, f"unreadable {name}")
@@ -272,20 +281,16 @@ class _Rule:
             made = (made < 0).fill_null(False).ifelse(None, made)
         return made.fill_null(0) if column.concept and column.required else made
 
-    def _fault(self, column: Column, condition: Any, text: str) -> None:
-        """A row without a value that it needs is rejected; one without another value is kept, with a note."""
-        if column.required and column.name not in REPLACED:
-            self.reasons.append((condition, text))
-        else:
-            self._note(condition, text)
-
-    def _note(self, condition: Any, text: str) -> None:
-        if text in self.notes:
-            place = self.notes.index(text)
-            self.bits[place] = self.bits[place].fill_null(False) | condition.fill_null(False)
-        else:
-            self.notes.append(text)
-            self.bits.append(condition)
+    def _unread(self, name: str) -> Any:
+        """Where a text could not be read. A finding or sign that is none was no loss where what else the same column of
+        the source may be is kept, or named itself."""
+        found, read = self.layer[f"bad:{name}"], {at: set(names(one.tree)) for at, one in self.rule.columns.items()}
+        for other in IN_PLACE.get(name, ()):
+            if read[name] & read.get(other, set()):
+                found = found & self.layer[f"value:{other}"].isnull()
+                if "bad" in self.parts[other]:
+                    found = found & ~self.layer[f"bad:{other}"]
+        return found
 
     def _reference(self, name: str, owner: str) -> Any:
         if owner == self.rule.to:
@@ -328,64 +333,3 @@ class _Rule:
             columns[end] = self.ibis.coalesce(columns[end], after)
         for name in needed(self.rule.table, but=("person_id",)):
             self.reasons.append((columns[name].isnull(), f"no {name}"))
-
-    def _comes(self, coming: Any, day: Any) -> None:
-        """Keep the day on which what lies in the future will have come: a load of that day takes it."""
-        self.days.append(coming.fill_null(False).ifelse(day, None).cast("date"))
-
-    def _ends(self, columns: dict[str, Any]) -> None:
-        """An end that cannot be (in the future, or long after death) is not believed: it is taken as not given."""
-        rule, end = self.rule, self.rule.table.end()
-        if end is None or end not in rule.columns or not rule.table.of_persons or rule.to == "payer_plan_period":
-            return  # what is insured may well end later
-        supply = SUPPLY if rule.to == "drug_exposure" else 0  # what a patient has in hand lasts on
-        ahead = later(self.ibis.date(self.context.today), self.ibis.literal(supply, type="int64"))
-        strange, last = columns[end] > ahead, self.ibis.date(self.context.today)
-        self._note(strange, f"{end} in the future")
-        self._comes(strange, later(columns[end], self.ibis.literal(-supply, type="int64")))
-        if "death" in self.layer.columns:
-            death = self.layer["death"]
-            late = columns[end].delta(death, unit="day") > max(AFTER_DEATH, supply)
-            self._note(late, f"{end} after death")
-            strange, last = strange.fill_null(False) | late.fill_null(False), self.ibis.least(last, death)
-        # a time of observation ends with what can be known of it
-        instead = last if rule.to == "observation_period" else None
-        columns[end] = strange.fill_null(False).ifelse(instead, columns[end])
-        if f"{end}time" in columns:
-            columns[f"{end}time"] = strange.fill_null(False).ifelse(None, columns[f"{end}time"])
-
-    def _births(self, columns: dict[str, Any]) -> None:
-        """A birth that cannot be: a person is not loaded on it, a month or day of it is left out."""
-        if self.rule.to != "person":
-            return
-        year, month, day = (columns[f"{part}_of_birth"] for part in ("year", "month", "day"))
-        wrong = (month < 1) | (month > 12)
-        self._fault(self.rule.table.columns["month_of_birth"], wrong, "unreadable month_of_birth")
-        month = columns["month_of_birth"] = wrong.fill_null(False).ifelse(None, month)
-        text = year.cast("string") + "-" + month.cast("string") + "-" + day.cast("string")
-        wrong = day.notnull() & (month.isnull() | text.try_cast("date").isnull())
-        self._fault(self.rule.table.columns["day_of_birth"], wrong & month.notnull(), "unreadable day_of_birth")
-        day = columns["day_of_birth"] = wrong.ifelse(None, day)
-        born = year.cast("int64") * 10000 + month.fill_null(0) * 100 + day.fill_null(0)
-        unborn = born > int(self.context.today.replace("-", ""))
-        self.reasons.append((unborn, "birth in the future"))
-        first = year.cast("string") + "-" + month.fill_null(1).cast("string") + "-" + day.fill_null(1).cast("string")
-        self._comes(unborn, first.try_cast("date"))
-        self.reasons.append((year < EARLIEST, f"birth before {EARLIEST}"))
-
-    def _dates(self, columns: dict[str, Any]) -> None:
-        """Dates against birth, death, today and each other."""
-        rule, start = self.rule, self.rule.table.start()
-        if start is None or not rule.table.of_persons or rule.to == "person":
-            return
-        begin, layer = columns[start], self.layer
-        self.reasons.append((begin > self.ibis.date(self.context.today), f"{start} in the future"))
-        self._comes(begin > self.ibis.date(self.context.today), begin)
-        end = rule.table.end()
-        if end is not None and end in rule.columns:
-            self.reasons.append((columns[end] < begin, "ends before it starts"))
-        if "birth" in layer.columns:
-            self.reasons.append((begin < layer["birth"], f"{start} before birth"))
-            if rule.to != "death":
-                late = begin.delta(layer["death"], unit="day") > AFTER_DEATH
-                self.reasons.append((late, f"{start} after death"))

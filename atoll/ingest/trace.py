@@ -15,9 +15,9 @@ from atoll.cdm.tables import DERIVED, tables
 from atoll.cdm.workbench import quoted
 from atoll.errors import DataError
 from atoll.ingest.checking import compiled_rule, trial
-from atoll.ingest.load import literal_row
+from atoll.ingest.judged import Context
 from atoll.ingest.mapping import Mapping
-from atoll.ingest.rules import Context
+from atoll.ingest.rule_source import literal_row
 
 LATE = "2100-01-01"  # nothing lies in the future: an id does not depend on it
 FROM_RULES = "This lists rows of tables that rules fill, by the table's own key."
@@ -57,7 +57,7 @@ def origins(
         bench = source.bench
         for rule in rules:
             made = compiled_rule(rule, source, lookups, Context(None, {}, LATE))
-            lookups.complete_all(made.asked, rule.to)
+            lookups.complete_all(made.asked)
             id_, kept = quoted(key), literal_row([name for name in made.query.columns if name.startswith("source:")])
             files = tuple(file.name for file in source.tables[rule.source].files)
             with bench.joined_as_written():

@@ -200,6 +200,11 @@ def molar_masses() -> dict[str, tuple[float, int]]:
     return found
 
 
+def analytes() -> list[str]:
+    """The analytes by which `conversion` goes from mass to amount or charge."""
+    return sorted({*molar_masses(), "hba1c"})
+
+
 def conversion(source: str, target: str, analyte: str = "") -> tuple[float, float]:
     """Slope and offset with target = slope · source + offset, for units as UCUM codes or spellings.
 

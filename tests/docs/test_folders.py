@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ATOLL = Path(__file__).parents[2] / "atoll"
-FOLDERS = ["algorithms", "cdm", "features", "ingest", "ingest/terms", "quality", "simulate", "study", "study/circe"]
+FOLDERS = ["algorithms", "cdm", "features", "ingest", "ingest/drafts", "ingest/terms", "quality", "simulate", "study",
+           "study/circe"]  # fmt: skip
 
 
 def page(folder: str) -> str:

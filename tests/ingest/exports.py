@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,12 @@ def mapping(folder: Path, text: str = MAPPING, **lists: str) -> Any:
 
 
 def loaded(
-    folder: Path, text: str = MAPPING, target: str = "cdm.duckdb", *, anyway: bool = False, **tables: str | bytes
-) -> Report:
+    folder: Path, text: str = MAPPING, target: str = "cdm.duckdb", *, anyway: bool = False,
+    lists: Mapping[str, str] | None = None, **tables: str | bytes,
+) -> Report:  # fmt: skip
     """Write an export and load it; `anyway` also where much is lost, or no row of some rule stays."""
-    export = write(folder / "export", **tables)
-    return load(mapping(folder / "mapping", text), str(export), folder / target, today=TODAY, anyway=anyway)
+    export, made = write(folder / "export", **tables), mapping(folder / "mapping", text, **(lists or {}))
+    return load(made, str(export), folder / target, today=TODAY, anyway=anyway)
 
 
 def rows(folder: Path, query: str, target: str = "cdm.duckdb") -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import pytest
 
 from atoll.errors import DataError, OperatorError
 from atoll.ingest import reuse
-from atoll.ingest.checking import check_against, complete
+from atoll.ingest.checking import check_against, complete, held_against, without_concept
 from atoll.ingest.explain import explain, shared_keys
 from atoll.ingest.load import load
 from atoll.ingest.mapping import Rule, read_mapping
@@ -91,6 +91,35 @@ def test_every_error_of_every_rule_is_said(tmp_path):
     assert said.index("`nid`") < said.index("`brn`") < said.index("'stays'") < said.index("`cod`")
 
 
+def test_a_conversion_by_an_analyte_that_there_is_not_is_refused(tmp_path):
+    text = MAPPING.replace("number(value)", 'convert(number(value), unit, "mmol/L", "glucosee")')
+    with pytest.raises(Problems, match=r"Line 37, column 63.*no analyte 'glucosee'. Did you mean glucose\?"):
+        check_against(mapping(tmp_path / "m", text), str(write(tmp_path / "x")))
+
+
+def test_a_list_that_lacks_most_codes_of_the_export_is_doubted(tmp_path):
+    """Only of rows that look there: those of another branch, or that `where` leaves out, say nothing."""
+    patients = "id,sex,born,died\n" + "".join(f"{n},{sex},1950-02-03,\n" for n, sex in enumerate("MMMFXYZZ"))
+    export, text = str(write(tmp_path / "x", patients=patients)), MAPPING
+
+    def said(text):
+        return held_against(mapping(tmp_path / "m", text), export).doubts
+
+    assert said(text) == [
+        "sex.csv lacks 3 of 5 codes that person from patients looks up there (4 of 8 rows). Is it the list for this"
+        " column?"
+    ]
+    assert said(text.replace('lookup("sex", sex)', 'case when sex = "X" then 0 else lookup("sex", sex) end')) == []
+    assert said(text.replace("    key: id\n", '    key: id\n    where: sex != "X"\n', 1)) == []
+
+
+def test_visits_of_which_no_rule_says_the_kind_are_doubted(tmp_path):
+    made = mapping(tmp_path, MAPPING)
+    assert without_concept(made) == []
+    (said,) = without_concept(mapping(tmp_path, MAPPING.replace("      visit_concept_id: 9201\n", "")))
+    assert said.startswith("Line 21: visit_occurrence from visits has no visit_concept_id: all its rows get concept 0.")
+
+
 def test_a_rule_without_a_column_that_no_row_can_lack_is_refused(tmp_path):
     text = MAPPING.replace("      measurement_date: date(day)\n", "").replace("      person_id: id\n", "")
     made = mapping(tmp_path / "m", text)
@@ -109,13 +138,13 @@ def test_a_load_without_any_row_of_a_rule_is_not_put_in_force_unless_asked(tmp_p
     text = MAPPING.replace("date(day)", 'date(day, "dd.MM.yyyy")')
     made, export = mapping(tmp_path / "mapping", text), str(tmp_path / "export")
     target = tmp_path / "cdm.duckdb"
-    for _ in range(2):  # the second goes on where the first stopped
+    for _ in range(2):
         with pytest.raises(Problems, match=r"none of 3 rows can stay: unreadable measurement_date \(3\)") as found:
             load(made, export, target, today=TODAY)
     assert "type the command again with --anyway" in str(found.value)
     assert rows(tmp_path, "SELECT count(*) FROM measurement") == [(3,)]
     report = load(made, export, target, today=TODAY, anyway=True)
-    assert (report.changed, report.resumed, reasons(report)) == (True, True, {"unreadable measurement_date": 3})
+    assert (report.changed, report.resumed, reasons(report)) == (True, False, {"unreadable measurement_date": 3})
     assert rows(tmp_path, "SELECT count(*) FROM measurement") == [(0,)]
 
 

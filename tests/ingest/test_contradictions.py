@@ -114,3 +114,16 @@ def test_first_says_which_of_two_rows_counts_and_the_file_does_not(tmp_path):
         report = loaded(tmp_path / str(at), text, results=RESULTS.splitlines()[0] + "\n" + "\n".join(order) + "\n")
         assert reasons(report) == {}
     assert content(tmp_path / "0" / "cdm.duckdb") == content(tmp_path / "1" / "cdm.duckdb")
+
+
+def test_numbers_that_replace_each_other_in_a_circle_are_named(tmp_path):
+    """They are one person, as the source says; which number is the right one it does not say."""
+    text = MAPPING.replace("rules:", "persons: {same: {table: links, key: old, is: new}}\nrules:")
+    report = loaded(tmp_path, text, links="old,new\n1,2\n2,9\n9,1\n8,3\n")
+    assert (report.tables["person"], report.merged) == (2, 3)
+    assert [one for one in report.rejected if one["what"] == "same"] == [
+        {"table": "person", "source": "links", "what": "same", "rows": 3,
+         "reason": "one of 3 numbers that replace each other in a circle"}
+    ]  # fmt: skip
+    named = "SELECT key, row IS NOT NULL FROM ingest.rejected WHERE what = 'same' ORDER BY 1"
+    assert rows(tmp_path, named) == [("1", True), ("2", True), ("9", False)]

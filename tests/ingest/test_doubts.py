@@ -10,8 +10,8 @@ import pytest
 from atoll.cdm.workbench import Workbench
 from atoll.cli.main import atoll
 from atoll.errors import AtollError
-from atoll.ingest.code_lists import Wanted, code_list
 from atoll.ingest.doubts import doubts
+from atoll.ingest.drafts.code_lists import Wanted, code_list
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.terms.concepts import common_tests
 from atoll.ingest.terms.features import unit_kind
@@ -82,6 +82,17 @@ def test_a_vocabulary_makes_a_fault_of_it(mapping: Path, tmp_path: Path) -> None
         atoll(["mapping", "check", str(mapping), "--vocabulary", str(given)], standalone_mode=False)
     assert "drug.csv, line 4: concept 999999999 is not in the vocabulary." in str(refused.value)
     assert "test.csv, line 3: concept 3037556 is not standard." in str(refused.value)
+
+
+def test_an_analyte_that_there_is_not_is_named_with_the_nearest(mapping: Path, tmp_path: Path) -> None:
+    (tmp_path / "drug.csv").write_text("code,concept_id\n")
+    (tmp_path / "test.csv").write_text(
+        "code,name,concept_id,unit,analyte\nG,glucose,,mmol/L,glucosee\nK,own,,,\nC,x,,umol/L,creat\nH,a1c,,%,hba1c\n"
+    )
+    assert [str(one) for one in doubts(read_mapping(mapping))] == [
+        "test.csv, line 2: there is no analyte 'glucosee'. Did you mean glucose?",
+        "test.csv, line 4: there is no analyte 'creat'. Did you mean creatinine?",
+    ]
 
 
 def test_check_and_load_say_it(mapping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

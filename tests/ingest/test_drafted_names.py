@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoll.ingest.checking import check_against
-from atoll.ingest.drafting import named, scalar, word
+from atoll.ingest.drafts.drafting import named, scalar, word
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.expressions import _WORDS, Call, Name, parse
 from atoll.ingest.mapping import mapping_from, read_mapping
-from atoll.ingest.proposal import propose
 
 SIGNS = st.characters(exclude_categories=("C", "Zl", "Zp"))  # a mapping takes no invisible ones
 COLUMN = st.text(SIGNS, min_size=1).map(str.strip).filter(bool)  # as the readers of files give them

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
-from atoll.ingest.proposal import propose
 from tests.ingest.exports import TODAY, reasons, rows
 from tests.ingest.test_messages import INFARCTION, ON, PATIENT, VISIT, ndjson, table
 

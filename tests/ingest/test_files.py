@@ -13,7 +13,7 @@ import pytest
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.ingest import readers
-from atoll.ingest.proposal import propose
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.scan import scan
 from atoll.ingest.sources import open_source
 from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, VISITS, loaded, mapping, rows, write

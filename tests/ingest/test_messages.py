@@ -13,9 +13,9 @@ import pytest
 from atoll.cdm.workbench import Workbench
 from atoll.errors import DataError
 from atoll.ingest import formats
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
-from atoll.ingest.proposal import propose
 from atoll.ingest.sources import Opened, Source, open_source
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, TODAY, mapping, reasons, rows

@@ -9,8 +9,8 @@ import pytest
 
 from atoll.cdm.database import record_batches
 from atoll.errors import DataError
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
 from tests.ingest.exports import TODAY, mapping, rows
 

@@ -9,10 +9,10 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
-from atoll.ingest.code_lists import Wanted, code_list, told_unit
+from atoll.ingest.drafts.code_lists import Wanted, code_list, told_unit
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
 from atoll.study.nodes import Problems
 from tests.ingest.exports import TODAY, loaded, reasons, rows

@@ -18,7 +18,7 @@ from atoll.ingest.load import load
 from atoll.ingest.mapping import Mapping, SourceTable
 from atoll.ingest.reuse import fingerprint
 from atoll.ingest.sources import Opened, Source, SourceFile
-from tests.ingest.exports import MAPPING, RESULTS, TODAY, VISITS, loaded, mapping, reasons, rows, write
+from tests.ingest.exports import MAPPING, PATIENTS, RESULTS, TODAY, VISITS, loaded, mapping, reasons, rows, write
 from tests.ingest.test_vocabularies import athena
 
 PLAN = {"vocabulary": "v", "concepts": "c", "program": "1"}
@@ -108,6 +108,34 @@ def test_events_are_linked_anew_when_the_days_of_visits_change(tmp_path):
     assert rows(tmp_path, linked) == [(3,)]
     loaded(tmp_path, text, visits=VISITS.replace("2021-06-01,2021-06-03", "2021-07-01,2021-07-03"))
     assert rows(tmp_path, linked) == [(2,)]
+
+
+def test_events_are_linked_anew_when_only_the_end_of_a_visit_changes(tmp_path):
+    text = MAPPING.replace("source:", "visits: {link: true}\nsource:").replace("      visit_occurrence_id: visit\n", "")
+    loaded(tmp_path, text)
+    loaded(tmp_path, text, visits=VISITS.replace("2021-06-03", "2021-06-01"))  # the result is of the second of June
+    assert rows(tmp_path, "SELECT count(*) FROM measurement WHERE visit_occurrence_id IS NOT NULL") == [(2,)]
+
+
+def test_what_fills_missing_units_in_is_part_of_what_a_table_is_made_from(tmp_path):
+    one = mapping(tmp_path)
+    with Workbench() as bench:
+        marks = {mark(bench, replace(one, infer_units=least)) for least in (None, 0.9, 0.99)}
+    assert len(marks) == 3
+
+
+def test_concepts_of_the_hospitals_own_come_with_a_table_that_is_taken(tmp_path):
+    own = "SELECT concept_id, concept_code FROM concept WHERE concept_id >= 2000000000"
+    held = "SELECT concept_id, concept_code FROM ingest.local_concept"
+    loaded(tmp_path)
+    loaded(tmp_path, patients=PATIENTS + "4,Q,1990-01-01,\n", visits=VISITS)
+    loaded(tmp_path, patients=PATIENTS + "4,M,1990-01-01,\n", visits=VISITS)
+    assert dict(rows(tmp_path, "SELECT name, taken FROM ingest.part"))["measurement"] is True
+    assert rows(tmp_path, own) == [(2_000_000_000, "9999-9")]
+    assert rows(tmp_path, held + " ORDER BY 1") == [(2_000_000_000, "9999-9"), (2_000_000_001, "Q")]
+    mended = RESULTS.replace("9999-9", "2345-7") + "d,1,v1,2020-01-11,0000-0,1,x\n"
+    loaded(tmp_path, results=mended, patients=PATIENTS)
+    assert rows(tmp_path, own) == [(2_000_000_002, "0000-0")], "no number is given twice"
 
 
 def test_a_vocabulary_of_the_same_version_with_more_in_it_is_another(tmp_path):

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from atoll.ingest.checking import check_against
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
 from atoll.ingest.meanings import meaning_of, meanings
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
 from tests.ingest.exports import TODAY
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atoll.ingest.checking import check_against
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
-from atoll.ingest.proposal import propose
 from tests.ingest.exports import TODAY, rows
 from tests.ingest.schemas import RESULTS, SCHEMAS, STAYS, N
 

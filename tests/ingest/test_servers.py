@@ -21,9 +21,9 @@ from atoll.cli.main import atoll
 from atoll.errors import DataError, OperatorError, Unreachable
 from atoll.ingest import copies
 from atoll.ingest.checking import check_against
+from atoll.ingest.drafts.proposal import propose
 from atoll.ingest.load import load
 from atoll.ingest.mapping import read_mapping
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
 from atoll.simulate.world import simulate
 from tests.ingest.exports import TODAY, mapping

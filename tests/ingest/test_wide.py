@@ -10,13 +10,13 @@ import pytest
 
 from atoll.cdm.workbench import Workbench
 from atoll.ingest.checking import check_against
+from atoll.ingest.drafts.proposal import propose
+from atoll.ingest.drafts.wide import columns_of_tests, heading, starter_matcher
 from atoll.ingest.explain import explain
 from atoll.ingest.load import load
 from atoll.ingest.mapping import mapping_from, read_mapping
 from atoll.ingest.meanings import meaning_of
-from atoll.ingest.proposal import propose
 from atoll.ingest.scan import scan
-from atoll.ingest.wide import columns_of_tests, heading, starter_matcher
 from atoll.study.nodes import Problems
 from tests.ingest.exports import MAPPING, TODAY, mapping, rows, write
 
@@ -126,6 +126,8 @@ def test_an_english_table_loads_cell_by_cell(tmp_path):
         ("Ca,床号", "1,1 2,2 3,3", []),  # by itself a short heading says little: here, of vessels
         ("血糖,单位1,肌酐,单位2", "5.1,mmol/L,60,umol/L 5.2,mmol/L,61,umol/L 5.3,mmol/L,62,umol/L", ["血糖", "肌酐"]),
         ("血糖", "0 1 1", []),  # a yes or no
+        ("谷丙转氨酶,C反应蛋白", "<5,未检出 <5,<3 35,24 <5,<3", ["谷丙转氨酶", "C反应蛋白"]),  # mostly bounds
+        ("血糖,肌酐", "<5,未检出 <8,未检出", []),  # by themselves they say nothing
         ("protein(g),剂量(mg),dose_mg", "50,1,2 51,2,3 52,3,4", []),
         ("glucose_min,time_in_hospital,总费用,时间(min)", "5.1,3,9.5,1 5.2,4,9.6,2 5.3,5,9.7,3", []),
         ("A1Cresult,max_glu_serum,尿酸", "None,None,高 >8,None,低 None,>200,高", []),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.code_lists import VITALS, told_unit
-from atoll.ingest.drafting import named
-from atoll.ingest.wide import meaning_of_heading
+from atoll.ingest.drafts.code_lists import VITALS, told_unit
+from atoll.ingest.drafts.drafting import named
+from atoll.ingest.drafts.wide import meaning_of_heading
 
 MOST = 0.9  # share of values that must be two numbers
 _PAIR = r"^\s*\d{1,3}(\.\d+)?\s*/\s*\d{1,3}(\.\d+)?\s*$"

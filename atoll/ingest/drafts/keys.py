@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.drafting import named
-from atoll.ingest.roles import by_meaning, own_values
+from atoll.ingest.drafts.drafting import named
+from atoll.ingest.drafts.roles import by_meaning, own_values
 from atoll.ingest.scan import ALMOST
 
 _LINE = re.compile(r"(line|seq|row|item_?no|serial_?no|_no|序号|行号|xh)$", re.IGNORECASE)

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atoll.ingest.drafts.roles import CODES, DAYS, EVENTS
 from atoll.ingest.meanings import meaning_of
-from atoll.ingest.roles import CODES, DAYS, EVENTS
 
 _NAMED = ("name", "title", "description", "label", "名称")
 _KEY = re.compile(r"[_ ]?(id|key|no|nr|num|code)$", re.IGNORECASE)

@@ -20,9 +20,9 @@ from atoll.cdm.workbench import Workbench, quoted
 from atoll.durable import write_private
 from atoll.errors import DataError
 from atoll.ingest.checking import unused
-from atoll.ingest.code_lists import Test, side_list
-from atoll.ingest.coded import name_vocabularies
-from atoll.ingest.drafting import (
+from atoll.ingest.drafts.code_lists import Test, side_list
+from atoll.ingest.drafts.coded import name_vocabularies
+from atoll.ingest.drafts.drafting import (
     START,
     Columns,
     as_written,
@@ -44,20 +44,20 @@ from atoll.ingest.drafting import (
     visit_kind,
     word,
 )  # fmt: skip
-from atoll.ingest.fitting import JOINING, NEEDS, fits, says_more
+from atoll.ingest.drafts.fitting import JOINING, NEEDS, fits, says_more
+from atoll.ingest.drafts.joining import widened
+from atoll.ingest.drafts.keys import counted_for_each, pair, pair_of
+from atoll.ingest.drafts.lacking import WHAT, lacking
+from atoll.ingest.drafts.listing import NAMES, Lists
+from atoll.ingest.drafts.pressures import pressures, two_pressures
+from atoll.ingest.drafts.results import result_lines
+from atoll.ingest.drafts.roles import DAYS, about_visits, by_meaning, own_values, roles, row_key
+from atoll.ingest.drafts.wide import choose, columns_of_tests, rule_lines, starter_matcher, units_told
 from atoll.ingest.formats import TABLES, merges_of
-from atoll.ingest.joining import widened
-from atoll.ingest.keys import counted_for_each, pair, pair_of
-from atoll.ingest.lacking import WHAT, lacking
-from atoll.ingest.listing import NAMES, Lists
 from atoll.ingest.mapping import Mapping as Written
 from atoll.ingest.mapping import mapping_from
 from atoll.ingest.meanings import meanings
-from atoll.ingest.pressures import pressures, two_pressures
-from atoll.ingest.results import result_lines
-from atoll.ingest.roles import DAYS, about_visits, by_meaning, own_values, roles, row_key
 from atoll.ingest.scan import scan
-from atoll.ingest.wide import choose, columns_of_tests, rule_lines, starter_matcher, units_told
 from atoll.study.nodes import Problems
 
 _ELSEWHERE = ("birth", "birth_year", "person", "visit")  # meanings whose columns are written by themselves

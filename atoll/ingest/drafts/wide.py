@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cdm.workbench import Workbench, quoted
-from atoll.ingest.code_lists import VITALS, Test, told_unit
-from atoll.ingest.drafting import alike, called, either, named, number_of, word
+from atoll.ingest.drafts.code_lists import VITALS, Test, told_unit
+from atoll.ingest.drafts.drafting import alike, called, either, named, number_of, word
 from atoll.ingest.meanings import meaning_of
 from atoll.ingest.terminology import Matcher, Name, Suggestion
 from atoll.ingest.terms.concepts import Concept, starter_candidates
@@ -281,12 +281,13 @@ def _holds_results(bench: Workbench, view: str, test: Test) -> bool:
     read = parse_values([text for text, _ in counted])
     parts = zip(read["number"].to_pylist(), read["operator_concept_id"].to_pylist(),
                 read["value_as_concept_id"].to_pylist(), counted, strict=True)  # fmt: skip
-    numbers = words = 0
+    numbers = words = others = 0  # others say nothing by themselves: `<5`, and that nothing was found
     for number, operator, concept, (_, n) in parts:
         numbers += n * (number is not None and operator is None)
         words += n * (concept is not None and concept not in _SAYS_NOTHING)
+        others += n * (operator is not None or concept in _SAYS_NOTHING)
     rows = sum(n for _, n in counted)
-    return numbers >= READ[0] * rows or (words > 0 and numbers + words >= READ[1] * rows)
+    return numbers >= READ[0] * rows or (numbers + words > 0 and numbers + words + others >= READ[1] * rows)
 
 
 def _choose(test: Test, best: Suggestion | None, concepts: Sequence[Concept]) -> None:

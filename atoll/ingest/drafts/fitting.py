@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from atoll.ingest.drafting import START
-from atoll.ingest.joining import behind
-from atoll.ingest.roles import DAYS, EVENTS, by_meaning, own_values
+from atoll.ingest.drafts.drafting import START
+from atoll.ingest.drafts.joining import behind
+from atoll.ingest.drafts.roles import DAYS, EVENTS, by_meaning, own_values
 
 NEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # table → meanings that a source must have; one of
     "person": (("person",), ("sex", "birth", "birth_year", "race")),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atoll.cdm.workbench import Workbench
-from atoll.ingest.code_lists import MOST, CodeList, Wanted, code_list
-from atoll.ingest.drafting import Columns, first
+from atoll.ingest.drafts.code_lists import MOST, CodeList, Wanted, code_list
+from atoll.ingest.drafts.drafting import Columns, first
 
 NAMES = {"units": "test_name", **{code: f"{code}_name" for code in ("answer", "diagnosis", "drug", "test")}}
 

@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from atoll.cdm.workbench import quoted
-from atoll.ingest.drafting import Columns, called, either, first, named, named_column, number_of, pattern_of, scalar
-from atoll.ingest.listing import Lists
-from atoll.ingest.wide import RANGES, range_ends, says
+from atoll.ingest.drafts.drafting import (
+    Columns,
+    called,
+    either,
+    first,
+    named,
+    named_column,
+    number_of,
+    pattern_of,
+    scalar,
+)
+from atoll.ingest.drafts.listing import Lists
+from atoll.ingest.drafts.wide import RANGES, range_ends, says
 
 
 def result_lines(column: dict[str, Any], table: Mapping[str, Any], columns: Columns, lists: Lists) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atoll.ingest.fitting import NEEDS
-from atoll.ingest.joining import widened
-from atoll.ingest.roles import by_meaning
+from atoll.ingest.drafts.fitting import NEEDS
+from atoll.ingest.drafts.joining import widened
+from atoll.ingest.drafts.roles import by_meaning
 
 _TELLS = {  # table of the model → meanings of which one says that a table is about such; asked in this order
     "measurement": {"test", "test_name", "value"},
