@@ -40,7 +40,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def _chinese(matcher: object, file: str, called: str, half: str = "", kind: str = "") -> list[dict[str, object]]:
-    rows = [row for row in judge.chinese(file) if half in ("", row["half"]) and kind in ("", row["kind"])]
+    rows = [row for row in judge.chinese(file) if half in ("", row.get("half")) and kind in ("", row.get("kind"))]
     return _rows(called, matcher, *judge.asked_and_right(rows))
 
 
@@ -48,7 +48,7 @@ def _rows(language: str, matcher: object, names: list, right: list[set[int]]) ->
     first, five, error = judge.judged(matcher, names, right)
     language, _, more = language.partition(" (")
     what = (
-        f"{len(names)} {language} names{f' ({more}' if more else ''} against {len(matcher.index.concepts):,} concepts"
+        f"{len(names)} {language} names{f' ({more}' if more else ''} against {len(set(matcher.index.ids)):,} concepts"
     )
     return [
         _row(f"{what}: not right at first", 1 - first, 1 - FIRST[language], 1.0),
