@@ -34,6 +34,7 @@ EMPTY = frozenset((
 ))
 KEPT_WITH_S = frozenset((
     "pus", "gas", "bias", "aids", "sars", "ss", "us", "virus", "streptococcus", "lupus", "mucus", "ketones",
+    "diabetes", "pancreas", "herpes", "rabies", "measles", "mumps", "ascites", "caries", "scabies", "rickets",
 ))
 # fmt: on
 
