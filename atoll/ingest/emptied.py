@@ -2,12 +2,14 @@
 not put in force unless the operator says so (`--anyway`).
 
 Rows that their sender takes back, or that another row says too, are as they should be: they do not make a rule a
-mistake. Rows that all lie in the future do: their days are read wrongly, or are of another calendar.
+mistake; nor do planned ones, that come within a year. Rows that all lie further in the future do: their days are read
+wrongly, or are of another calendar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 from atoll.cdm.workbench import Workbench, literal, quoted
 from atoll.ingest.mapping import Rule
@@ -17,12 +19,17 @@ from atoll.ingest.sources import LEFT_OUT, Source
 from atoll.study.nodes import Problem, Problems
 
 _SAID_BEFORE = {"person": (CONTRADICTION, TWO_BIRTHS), "death": (CONTRADICTION,)}  # another row of that person stays
+PLANNED = 366  # days ahead for which an appointment may be planned
 _FEW = 3  # reasons that are named
 
 
-def note(bench: Workbench, name: str, rules: Sequence[Rule], source: Source) -> None:
+def note(bench: Workbench, name: str, rules: Sequence[Rule], source: Source, today: date) -> None:
     """Write down the rules of which no row of a table stays: its rows have their reasons and are not yet put aside."""
-    counts = bench.rows(f"SELECT _rule, _reason, count(*) FROM main.{quoted(name)} GROUP BY ALL ORDER BY 3 DESC, 2")
+    planned = f"coalesce(_comes <= {literal(str(today + timedelta(PLANNED)))}::DATE, false)"
+    counts = bench.rows(
+        f"SELECT _rule, _reason, count(*) FILTER (WHERE NOT {planned}) AS n FROM main.{quoted(name)} GROUP BY ALL"
+        " ORDER BY n DESC, 2"
+    )
     for rule in rules:
         found = {reason: rows for position, reason, rows in counts if position == rule.position}
         if None in found:
@@ -34,7 +41,7 @@ def note(bench: Workbench, name: str, rules: Sequence[Rule], source: Source) -> 
 
 def _wrong(found: Mapping[str, int], name: str, taken_back: Sequence[str]) -> dict[str, int]:
     fine = {REPEATED, *_SAID_BEFORE.get(name, ()), *taken_back}
-    return {reason: n for reason, n in found.items() if reason not in fine}
+    return {reason: n for reason, n in found.items() if n and reason not in fine}
 
 
 def _taken_back(bench: Workbench, rule: Rule, source: Source) -> list[str]:

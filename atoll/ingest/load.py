@@ -252,7 +252,7 @@ class _Load:
                     if self.mapping.link_visits and "visit_occurrence" in filled:
                         self._link(name)
                 keep_broken_lines(self.bench, self.source)
-                emptied.note(self.bench, name, rules, self.source)
+                emptied.note(self.bench, name, rules, self.source, self.today)
                 self.build.settle(name)
         with self.build.step(f"strip {name}") as run:
             if run:

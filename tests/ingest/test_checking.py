@@ -164,6 +164,8 @@ def test_a_calendar_that_is_not_ours_stops_the_load_where_it_begins(tmp_path):
     with pytest.raises(Problems, match=r"person from patients.*birth in the future \(3\)") as found:
         loaded(tmp_path, patients=births, results=results)
     assert "unknown person" not in str(found.value)
+    soon = RESULTS.replace("2020-", f"{TODAY.year}-").replace("2021-", f"{TODAY.year}-")
+    assert loaded(tmp_path, results=soon).tables.get("measurement", 0) == 0, "what is planned is no mistake"
     some = loaded(tmp_path, results=results + RESULTS.splitlines()[1].replace("a,", "d,") + "\n")
     assert some.tables["measurement"] == 1, "rows that come later beside others are no mistake"
 
