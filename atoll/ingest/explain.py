@@ -75,6 +75,8 @@ def _read(mapping: Mapping) -> list[str]:
     for name, table in mapping.tables.items():
         parts = [
             f"is read from {table.file}" if table.file else "",
+            f"is the sheet {table.sheet}" if table.sheet else "",
+            f"has its names below {table.skip:,} lines" if table.skip is not None else "",
             f"is in {table.encoding}" if table.encoding else "",
             f"is split at “{table.delimiter}”" if table.delimiter else "",
             f"has the columns {', '.join(table.columns)}" if table.columns else "",

@@ -26,7 +26,8 @@ OF_A_RULE = {
     "each": EACH, "join": {"orders": ("no", "order_no")},
 }  # fmt: skip
 OF_A_TABLE = {
-    "file": "R*.csv", "encoding": "gb18030", "delimiter": ";", "columns": ("a", "b"), "missing": ("?",)
+    "file": "R*.csv", "encoding": "gb18030", "delimiter": ";", "columns": ("a", "b"), "missing": ("?",),
+    "sheet": "results", "skip": 2,
 }  # fmt: skip
 NOT_COMPARED = {"rules", "lists", "digest"}  # by themselves; the digest follows from the others
 UNSAID = {"name", "description"}
